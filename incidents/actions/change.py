@@ -1,0 +1,138 @@
+"""What every action on an incident shares: the lock, the permission, the version, the audit entry, the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from incidents import outbox, scopes
+from incidents.errors import Invalid, Missing, NotAllowed, Stale, WrongState
+from incidents.models import AuditEntry, Incident
+from incidents.scopes import Viewer
+from incidents.text import INCIDENT_BYTES
+from incidents.vocabulary import Status
+
+Permission = Callable[[Viewer, Incident], bool]
+
+
+@dataclass(slots=True)
+class Change:
+    """An incident under its row lock, inside a transaction. Say what was done; leaving the block writes the rest."""
+
+    actor: Viewer
+    incident: Incident
+    was_visible_to: tuple[str, int | None, str]
+    entries: list[tuple[str, Model, dict[str, Any]]] = field(default_factory=list)
+    narrows: bool = False
+    counts_as_edit: bool = True
+
+    def did(self, action: str, thing: Model | None = None, **change: Any) -> None:
+        """Record one step for the audit, e.g. did("section.changed", section, key="summary")."""
+        self.entries.append((action, thing or self.incident, change))
+
+
+def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None = None, **change: Any) -> None:
+    """The audit entry of something that is not part of an incident: people, teams, organizations."""
+    AuditEntry.objects.create(
+        actor_id=actor.user_id,
+        action=action,
+        incident=incident,
+        object_type=thing._meta.model_name,
+        object_id=str(getattr(thing, "uuid", thing.pk)),
+        change=change,
+    )
+
+
+@contextmanager
+def changing(
+    actor: Viewer,
+    incident_id: int,
+    *,
+    permission: Permission = scopes.may_edit,
+    expected_version: int | None = None,
+    states: tuple[str, ...] = (Status.DRAFT, Status.IN_REVIEW),
+) -> Iterator[Change]:
+    """Hold one incident to change it.
+
+    Raises Missing when the actor may not even see it, NotAllowed, Stale when `expected_version` is not the current one, and
+    WrongState outside `states`. Nothing is written when the block records no step.
+    """
+    with transaction.atomic():
+        incident = locked(actor, incident_id)
+        if not permission(actor, incident):
+            raise NotAllowed(_refusal(incident))
+        if expected_version is not None and expected_version != incident.version:
+            raise Stale(incident.version)
+        if incident.status not in states and not actor.is_system:
+            raise WrongState(_wrong_state(incident))
+        change = Change(actor, incident, _audience(incident))
+        yield change
+        if change.entries:
+            _finish(change)
+
+
+def locked(actor: Viewer, incident_id: int) -> Incident:
+    """The incident under its row lock; Missing when the actor may not see it."""
+    query = scopes.visible_incidents(actor).filter(pk=incident_id)
+    if connection.features.has_select_for_update:
+        query = query.select_for_update(of=("self",))
+    incident = query.first()
+    if incident is None:
+        raise Missing
+    return incident
+
+
+def _audience(incident: Incident) -> tuple[str, int | None, str]:
+    return incident.visibility, incident.team_id, incident.status
+
+
+def _finish(change: Change) -> None:
+    incident = change.incident
+    if change.counts_as_edit:
+        incident.version += 1
+    incident.index_version += 1
+    incident.updated_at = timezone.now()
+    incident.save()
+    for action, thing, what in change.entries:
+        audit(change.actor, action, thing, incident=incident, **what)
+    # Any change of who may see it counts as narrowing: excluding a document for a moment longer than needed is harmless,
+    # showing it to the wrong people is not.
+    narrows = change.narrows or _audience(incident) != change.was_visible_to
+    outbox.enqueue([incident.pk], narrows=narrows)
+
+
+def check_size(incident: Incident) -> None:
+    """Refuse what makes the whole incident larger than it may be. Raises Invalid, naming `incident`."""
+    from incidents.document import relation
+    from incidents.records import KINDS
+
+    size = sum(len(body.encode()) for body in incident.sections.values_list("body", flat=True))
+    for name in KINDS:
+        query = getattr(incident, relation(name))
+        if any(f.name == "text" for f in query.model._meta.fields):
+            size += sum(len(text.encode()) for text in query.values_list("text", flat=True))
+    if size > INCIDENT_BYTES:
+        raise Invalid({"incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this it has {size // 1024:,} KiB. "
+                                   "Move logs and long listings to a linked page."})
+
+
+def _refusal(incident: Incident) -> str:
+    if incident.origin == "famous":
+        return "Curated outages are kept by their files and cannot be changed here. Link to it, tag it, or quote it instead."
+    return "Only authors and leads of the owning team can change this."
+
+
+def _wrong_state(incident: Incident) -> str:
+    match incident.status:
+        case Status.PUBLISHED:
+            return "This is published. Reopen it to change it; readers keep the published text meanwhile."
+        case Status.ARCHIVED:
+            return "This is archived. Restore it first."
+        case _:
+            return f"This step is not possible while it is {Status(incident.status).label.lower()}."

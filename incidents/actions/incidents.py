@@ -1,0 +1,292 @@
+"""Beginning an incident, changing its facts, deleting and purging it."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from incidents import scopes, template
+from incidents.actions.change import Change, audit, changing
+from incidents.durations import check_order, read_moment
+from incidents.errors import Invalid, NotAllowed
+from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team
+from incidents.models.incident import TIMES
+from incidents.outbox import enqueue
+from incidents.scopes import Viewer
+from incidents.text import TITLE_CHARACTERS, clean, clean_choice
+from incidents.vocabulary import DetectedBy, Mitigation, Origin, Severity, Status, Visibility
+from incidents.zones import clean_zone
+
+FACTS = ("title", "severity", "visibility", "organization", "team", "services", "detected_by", "mitigations", "planned_change",
+         "time_zone", *TIMES, "stated_duration")
+
+
+def create_incident(
+    *,
+    actor: Viewer,
+    facts: Mapping[str, Any],
+    origin: str = Origin.OWN,
+    external_id: str | None = None,
+    uuid: uuids.UUID | None = None,
+    template_key: str = "standard",
+) -> Incident:
+    """Begin a postmortem from the current version of a template.
+
+    `facts` has keys of FACTS: title is needed; team (a slug) too, unless an admin or the system creates it; organization is
+    the home organization unless named. Raises Invalid, NotAllowed.
+    """
+    with transaction.atomic():
+        planned = PostmortemTemplate.objects.filter(key=template_key, is_current=True).first()
+        if planned is None:
+            raise Invalid({"template": "There is no such template."})
+        if not actor.writes_for and not actor.is_admin:
+            raise NotAllowed("To write a postmortem you need to be an author in a team. Ask a team lead or an admin.")
+        incident = Incident(
+            origin=origin, external_id=external_id, template=planned, created_by_id=actor.user_id,
+            uuid=uuid or uuids.uuid4(),
+        )
+        given = {"organization": None, "team": None, **facts}
+        later = _apply(actor, incident, given)
+        if incident.team_id is None and not actor.is_admin:
+            raise Invalid({"team": "Choose the team that owns this."})
+        incident.save()
+        if later is not None:
+            incident.services.set(later)
+        PostmortemSection.objects.bulk_create(
+            PostmortemSection(incident=incident, key=section.key) for section in template.plan(planned)
+        )
+        audit(actor, "incident.created", incident, incident=incident, title=incident.title)
+        enqueue([incident.pk])
+    return incident
+
+
+def change_incident(
+    *,
+    actor: Viewer,
+    incident_id: int,
+    facts: Mapping[str, Any],
+    expected_version: int | None = None,
+) -> tuple[Incident, list[str]]:
+    """Change facts; returns the incident and warnings about unusual times.
+
+    Visibility and team may also be changed once it is published: narrowing who reads something must not wait for an edit.
+    Raises Missing, NotAllowed, Stale, WrongState, Invalid.
+    """
+    everywhere = set(facts) <= {"visibility", "team"}
+    states = tuple(Status) if everywhere else (Status.DRAFT, Status.IN_REVIEW)
+    with changing(actor, incident_id, expected_version=expected_version, states=states) as change:
+        return change.incident, apply_facts(change, facts)
+
+
+def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
+    """Facts onto an incident that is being changed; records what really differs."""
+    incident = change.incident
+    before = {name: _shown(incident, name) for name in facts if name in FACTS}
+    later = _apply(change.actor, incident, facts)
+    if later is not None:
+        incident.services.set(later)
+        incident._prefetched_objects_cache = {}
+    after = {name: _shown(incident, name) for name in before}
+    differing = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
+    if differing:
+        change.did("incident.changed", **differing)
+    return check_order(incident.times, planned_change=incident.planned_change)
+
+
+def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> None:
+    """Nobody sees it from the commit on. The row stays until it is purged, so that the index hears of it."""
+    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
+                  states=tuple(Status)) as change:
+        change.incident.deleted_at = timezone.now()
+        change.narrows = True
+        change.did("incident.deleted", title=change.incident.title)
+
+
+def _shown(incident: Incident, name: str) -> Any:
+    """A fact in the form the audit keeps."""
+    match name:
+        case "organization":
+            return incident.organization.name if incident.organization_id else None
+        case "team":
+            return incident.team.slug if incident.team_id and incident.team else None
+        case "services":
+            return [service.name for service in incident.services.all()] if incident.pk else []
+        case "stated_duration":
+            return [incident.stated_seconds, incident.stated_text]
+        case "mitigations":
+            return list(incident.mitigations)
+        case _ if name in TIMES:
+            moment = incident.moment(name)
+            return [moment.at.isoformat(), moment.precision.value] if moment else None
+        case _:
+            return getattr(incident, name)
+
+
+def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[Service] | None:
+    """Read every fact, collect what is wrong with any, and set them. Returns the services to set, or None."""
+    problems: dict[str, list[str]] = {
+        name: [f"Unknown here. The facts are {', '.join(FACTS)}."] for name in facts if name not in FACTS
+    }
+    services: list[Service] | None = None
+    # The zone and the organization come first: times are read in the one, services belong to the other.
+    order = sorted((n for n in facts if n in FACTS), key=lambda n: (n not in ("time_zone", "organization"), FACTS.index(n)))
+    for name in order:
+        value = facts[name]
+        try:
+            if name == "services":
+                services = _services(actor, incident, value)
+            else:
+                _READERS[name](actor, incident, value)
+        except Invalid as error:
+            problems.update(error.fields)
+    if "title" not in facts and not incident.title:
+        problems["title"] = ["This is needed."]
+    if not problems:
+        try:
+            check_order(incident.times, planned_change=incident.planned_change)
+        except Invalid as error:
+            problems.update(error.fields)
+    if problems:
+        raise Invalid(problems)
+    return services
+
+
+def _title(actor: Viewer, incident: Incident, value: Any) -> None:
+    incident.title = clean("title", value, max_characters=TITLE_CHARACTERS, required=True, single_line=True)
+
+
+def _choice(name: str, choices: list[str], optional: bool) -> Any:
+    def read(actor: Viewer, incident: Incident, value: Any) -> None:
+        setattr(incident, name, clean_choice(name, value, choices, optional=optional))
+
+    return read
+
+
+def _time(name: str) -> Any:
+    def read(actor: Viewer, incident: Incident, value: Any) -> None:
+        moment = read_moment(name, value, zone=incident.time_zone)
+        setattr(incident, f"{name}_at", moment.at if moment else None)
+        setattr(incident, f"{name}_precision", moment.precision.value if moment else "")
+
+    return read
+
+
+def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
+    incident.time_zone = clean_zone("time_zone", value)
+
+
+def _planned(actor: Viewer, incident: Incident, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise Invalid({"planned_change": "This takes true or false."})
+    incident.planned_change = value
+
+
+def _mitigations(actor: Viewer, incident: Incident, value: Any) -> None:
+    if value is None:
+        value = []
+    if not isinstance(value, list):
+        raise Invalid({"mitigations": f"This takes a list of {', '.join(Mitigation.values)}."})
+    read = [clean_choice(f"mitigations.{i}", item, Mitigation.values) for i, item in enumerate(value)]
+    incident.mitigations = list(dict.fromkeys(read))
+
+
+def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
+    if value in (None, {}):
+        incident.stated_seconds, incident.stated_text = None, ""
+        return
+    if not isinstance(value, dict) or set(value) - {"seconds", "text"}:
+        raise Invalid({"stated_duration": "This takes seconds and, as the source says it, text."})
+    seconds = value.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds < 10**10:
+        raise Invalid({"stated_duration.seconds": "This takes a whole number of seconds above 0."})
+    incident.stated_seconds = seconds
+    incident.stated_text = clean("stated_duration.text", value.get("text"), max_characters=80, single_line=True)
+
+
+def _organization(actor: Viewer, incident: Incident, value: Any) -> None:
+    if value in (None, "") and incident.organization_id:
+        raise Invalid({"organization": "This is needed."})
+    incident.organization = organization_named(actor, value)
+
+
+def organization_named(actor: Viewer, value: Any) -> Organization:
+    """The organization of this name or slug; home when nothing is named; a new one when the name is new."""
+    if value in (None, ""):
+        home = Organization.objects.filter(is_home=True).first()
+        if home is None:
+            raise Invalid({"organization": "There is no home organization yet; name one."})
+        return home
+    if isinstance(value, dict):
+        value = value.get("name")
+    name = clean("organization", value, max_characters=120, required=True, single_line=True)
+    found = Organization.objects.filter(name__iexact=name).first() or Organization.objects.filter(slug=name).first()
+    if found is None:
+        found = Organization.objects.create(name=name, slug=free_slug(Organization, name))
+        audit(actor, "organization.created", found, name=name)
+    return found
+
+
+def free_slug(model: type[Organization] | type[Team], name: str) -> str:
+    """A slug that is not taken yet; names without any letter of the alphabet get a short random one."""
+    base = slugify(name)[:100] or uuids.uuid4().hex[:8]
+    slug, n = base, 1
+    while model.objects.filter(slug=slug).exists():
+        n += 1
+        slug = f"{base}-{n}"
+    return slug
+
+
+def _team(actor: Viewer, incident: Incident, value: Any) -> None:
+    if isinstance(value, dict):
+        value = value.get("slug")
+    if value in (None, ""):
+        if not actor.is_admin and len(actor.writes_for) == 1 and incident.pk is None:
+            incident.team_id = next(iter(actor.writes_for))
+        elif not actor.is_admin:
+            raise Invalid({"team": "Choose the team that owns this."})
+        else:
+            incident.team = None
+        return
+    slug = clean("team", value, max_characters=80, single_line=True)
+    team = scopes.visible_teams(actor).filter(slug=slug).first()
+    if team is None:
+        raise Invalid({"team": f"There is no team {slug}."})
+    if not actor.is_admin and team.pk not in actor.writes_for:
+        raise Invalid({"team": f"You are not an author in {team.name}."})
+    incident.team = team
+
+
+def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > 100:
+        raise Invalid({"services": "This takes a list of at most 100 names."})
+    found = []
+    for i, item in enumerate(value):
+        name = clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
+        slug = slugify(name)[:120] or name.encode().hex()[:120]
+        if incident.organization.pk is None:
+            incident.organization.save()
+        service, _ = Service.objects.get_or_create(organization=incident.organization, slug=slug, defaults={"name": name})
+        found.append(service)
+    return found
+
+
+_READERS = {
+    "title": _title,
+    "severity": _choice("severity", Severity.values, True),
+    "visibility": _choice("visibility", Visibility.values, False),
+    "organization": _organization,
+    "team": _team,
+    "detected_by": _choice("detected_by", DetectedBy.values, True),
+    "mitigations": _mitigations,
+    "planned_change": _planned,
+    "time_zone": _zone,
+    "stated_duration": _stated,
+    **{name: _time(name) for name in TIMES},
+}

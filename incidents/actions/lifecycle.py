@@ -1,0 +1,169 @@
+"""From draft to review to published, and back: submit, review, publish, reopen, archive, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from incidents import scopes
+from incidents.actions.change import Change, changing
+from incidents.document import build, relation, with_everything
+from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
+from incidents.models import Incident, ReviewRequest, Revision, User
+from incidents.scopes import Viewer
+from incidents.template import plan
+from incidents.text import clean
+from incidents.vocabulary import ReviewState, SectionKind, Status
+
+MISSING_PROSE = "{title} has no text yet"
+MISSING_ROWS = "{title} has no entry yet; add one, or say why there is none"
+
+
+def missing(incident: Incident) -> dict[str, str]:
+    """What publishing still needs, by section key, in the words of the page."""
+    sections = {section.key: section for section in incident.sections.all()}
+    out: dict[str, str] = {}
+    for planned in plan(incident.template):
+        if not planned.required:
+            continue
+        section = sections.get(planned.key)
+        if planned.kind is SectionKind.PROSE:
+            if section is None or not section.body.strip():
+                out[planned.key] = MISSING_PROSE.format(title=planned.title)
+        elif not getattr(incident, relation(planned.records or planned.key)).all() and not (section and section.none_reason):
+            out[planned.key] = MISSING_ROWS.format(title=planned.title)
+    return out
+
+
+def submit(*, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None) -> Incident:
+    """Ask people, by e-mail address, to review. Sending it again asks those who had decided anew."""
+    with changing(actor, incident_id, expected_version=expected_version) as change:
+        found = _reviewers(actor, reviewers)
+        for user in found:
+            ReviewRequest.objects.update_or_create(
+                incident=change.incident,
+                reviewer=user,
+                defaults={"asked_by_id": actor.user_id, "state": ReviewState.ASKED, "decided_at": None,
+                          "comment": "", "approved_version": None},
+            )
+        change.incident.status = Status.IN_REVIEW
+        change.did("incident.submitted", reviewers=[user.pk for user in found])
+    return change.incident
+
+
+def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
+    """Back to draft, before anybody decided."""
+    with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
+        change.incident.status = Status.DRAFT
+        change.did("incident.withdrawn")
+    return change.incident
+
+
+def review(*, actor: Viewer, incident_id: int, approve: bool, comment: str = "", expected_version: int | None = None) -> Incident:
+    """An asked reviewer approves or asks for changes; the latter needs a comment and brings it back to draft."""
+    comment = clean("comment", comment, max_characters=20_000)
+    if not approve and not comment.strip():
+        raise Invalid({"comment": "Say what should change."})
+    with changing(actor, incident_id, permission=_was_asked, expected_version=expected_version,
+                  states=(Status.IN_REVIEW,)) as change:
+        request = ReviewRequest.objects.get(incident=change.incident, reviewer_id=actor.user_id)
+        request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
+        request.comment, request.decided_at = comment, timezone.now()
+        request.approved_version = change.incident.version if approve else None
+        request.save()
+        # An approval changes nothing in the text, so it must not make the version it approves an old one.
+        change.counts_as_edit = not approve
+        if not approve:
+            change.incident.status = Status.DRAFT
+        change.did("incident.reviewed", decision=request.state)
+    return change.incident
+
+
+def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version: int | None = None) -> Revision:
+    """Write an immutable revision and show it. Needs an approval of its present text, or a lead.
+
+    Raises Incomplete with what is missing, NotAllowed without an approval.
+    """
+    note = clean("note", note, max_characters=500, single_line=True)
+    with changing(actor, incident_id, expected_version=expected_version) as change:
+        if not scopes.may_lead(actor, change.incident) and not _is_approved(change.incident):
+            raise NotAllowed("Publishing needs an approval: send it to review, or ask a team lead to publish it.")
+        if lacking := missing(change.incident):
+            raise Incomplete(lacking)
+        revision = write_revision(change, note)
+    return revision
+
+
+def write_revision(change: Change, note: str) -> Revision:
+    """The working copy as the next revision of an incident that is being changed."""
+    incident = change.incident
+    incident.status = Status.PUBLISHED
+    incident.updated_at = timezone.now()
+    incident.save()
+    # Names that left the text may still stand in the index.
+    change.narrows = incident.published_revision_id is not None
+    document = build(with_everything(Incident.objects.filter(pk=incident.pk)).get())
+    last = incident.revisions.first()
+    revision = Revision.objects.create(
+        incident=incident,
+        number=last.number + 1 if last else 1,
+        document=document,
+        note=note,
+        published_by_id=change.actor.user_id,
+    )
+    incident.published_revision = revision
+    ReviewRequest.objects.filter(incident=incident, state=ReviewState.ASKED).delete()
+    change.did("incident.published", revision, number=revision.number)
+    return revision
+
+
+def reopen(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
+    """Back to draft for those who write it; everybody else keeps the published revision."""
+    with changing(actor, incident_id, expected_version=expected_version, states=(Status.PUBLISHED,)) as change:
+        change.incident.status = Status.DRAFT
+        change.did("incident.reopened")
+    return change.incident
+
+
+def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
+    """Out of lists and default search, still readable by who could read it."""
+    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
+                  states=(Status.PUBLISHED,)) as change:
+        change.incident.status = Status.ARCHIVED
+        change.did("incident.archived")
+    return change.incident
+
+
+def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
+    """From the archive back to published."""
+    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
+                  states=(Status.ARCHIVED,)) as change:
+        change.incident.status = Status.PUBLISHED
+        change.did("incident.restored")
+    return change.incident
+
+
+def _was_asked(viewer: Viewer, incident: Incident) -> bool:
+    return incident.pk in viewer.asked_to_review
+
+
+def _is_approved(incident: Incident) -> bool:
+    if incident.status != Status.IN_REVIEW:
+        raise WrongState("Send it to review first, or ask a team lead to publish it.")
+    return incident.reviews.filter(state=ReviewState.APPROVED, approved_version=incident.version).exists()
+
+
+def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
+    if not addresses:
+        raise Invalid({"reviewers": "Name at least one reviewer."})
+    found, unknown = [], []
+    for address in addresses:
+        user = User.objects.filter(email__iexact=clean("reviewers", address, max_characters=254), is_active=True,
+                                   is_system=False, is_service_account=False).first()
+        (found.append(user) if user else unknown.append(address))
+    if unknown:
+        raise Invalid({"reviewers": f"Nobody here has the address {', '.join(unknown)}."})
+    if any(user.pk == actor.user_id for user in found):
+        raise Invalid({"reviewers": "Somebody else should review it."})
+    return found

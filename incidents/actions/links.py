@@ -1,0 +1,84 @@
+"""Links between incidents. They live on after publishing: whoever may edit the one and see the other may link them."""
+
+from __future__ import annotations
+
+import uuid as uuids
+
+from django.db.models import Q
+
+from incidents import scopes
+from incidents.actions.change import changing
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import Incident, IncidentLink
+from incidents.scopes import Viewer
+from incidents.text import clean, clean_choice
+from incidents.vocabulary import LinkKind, Status
+
+LINKABLE = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
+
+
+def find_visible(viewer: Viewer, reference: str) -> Incident:
+    """The incident that INC-12, 12 or a UUID names. Raises Missing when there is none that the viewer may see."""
+    visible = scopes.visible_incidents(viewer)
+    text = str(reference).strip()
+    number = text[4:] if text[:4].upper() == "INC-" else text
+    if number.isascii() and number.isdigit() and len(number) < 18:
+        found = visible.filter(pk=int(number)).first()
+    else:
+        try:
+            found = visible.filter(uuid=uuids.UUID(text)).first()
+        except ValueError:
+            found = None
+    if found is None:
+        raise Missing
+    return found
+
+
+def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str = "") -> IncidentLink:
+    """Say that the incident is <kind> of another. Adding a link that is there already gives that one."""
+    kind = clean_choice("kind", kind, LinkKind.values) or ""
+    note = clean("note", note, max_characters=500, single_line=True)
+    with changing(actor, incident_id, states=LINKABLE) as change:
+        try:
+            target = find_visible(actor, to)
+        except Missing as error:
+            raise Invalid({"to": "There is no such incident, or it is not shared with you."}) from error
+        if target.pk == change.incident.pk:
+            raise Invalid({"to": "An incident cannot be linked to itself."})
+        link, is_new = IncidentLink.objects.get_or_create(
+            from_incident=change.incident, to_incident=target, kind=kind,
+            defaults={"note": note, "created_by_id": actor.user_id},
+        )
+        if is_new:
+            change.counts_as_edit = False
+            change.did("link.added", link, kind=kind, to=target.ref)
+    return link
+
+
+def change_link(*, actor: Viewer, incident_id: int, link_id: uuids.UUID, note: str, expected_version: int | None = None) -> IncidentLink:
+    note = clean("note", note, max_characters=500, single_line=True)
+    with changing(actor, incident_id, states=LINKABLE) as change:
+        link = _own(change.incident, link_id, expected_version)
+        if link.note != note:
+            link.note, link.version = note, link.version + 1
+            link.save()
+            change.counts_as_edit = False
+            change.did("link.changed", link)
+    return link
+
+
+def remove_link(*, actor: Viewer, incident_id: int, link_id: uuids.UUID, expected_version: int | None = None) -> None:
+    with changing(actor, incident_id, states=LINKABLE) as change:
+        link = _own(change.incident, link_id, expected_version)
+        change.counts_as_edit = False
+        change.did("link.removed", link, kind=link.kind)
+        link.delete()
+
+
+def _own(incident: Incident, link_id: uuids.UUID, expected_version: int | None) -> IncidentLink:
+    link = IncidentLink.objects.filter(Q(from_incident=incident) | Q(to_incident=incident), uuid=link_id).first()
+    if link is None:
+        raise Missing
+    if expected_version is not None and link.version != expected_version:
+        raise Stale(link.version)
+    return link

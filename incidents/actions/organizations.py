@@ -1,0 +1,240 @@
+"""Organizations, services, teams and templates: the surroundings that incidents stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from incidents import outbox, scopes, template
+from incidents.actions.change import audit
+from incidents.actions.incidents import free_slug
+from incidents.errors import Invalid, Missing, NotAllowed, Stale
+from incidents.models import Incident, Membership, Organization, PostmortemTemplate, Service, Team, User
+from incidents.scopes import Viewer
+from incidents.text import clean, clean_choice, clean_url
+from incidents.vocabulary import Role
+
+
+def _only_admins(actor: Viewer) -> None:
+    if not actor.is_admin:
+        raise NotAllowed("Only admins can change this.")
+
+
+def _reindex(incidents: Any) -> None:
+    outbox.raise_index_version(incidents.values_list("pk", flat=True))
+
+
+# --- Organizations ---------------------------------------------------------------------------------
+def create_organization(*, actor: Viewer, name: str, website: str = "", sector: str = "", is_home: bool = False) -> Organization:
+    _only_admins(actor)
+    with transaction.atomic():
+        name = _free_name(Organization, name)
+        organization = Organization.objects.create(
+            name=name, slug=free_slug(Organization, name), website=clean_url("website", website),
+            sector=clean("sector", sector, max_characters=40, single_line=True), is_home=is_home,
+        )
+        audit(actor, "organization.created", organization, name=name)
+    return organization
+
+
+def change_organization(*, actor: Viewer, organization_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Organization:
+    """Change name, website or sector. A new name reaches the documents of all its incidents."""
+    _only_admins(actor)
+    with transaction.atomic():
+        organization = Organization.objects.select_for_update().filter(pk=organization_id).first()
+        if organization is None:
+            raise Missing
+        _expect(organization, expected_version)
+        _known(values, ("name", "website", "sector"))
+        if "name" in values:
+            organization.name = _free_name(Organization, values["name"], besides=organization.pk)
+        if "website" in values:
+            organization.website = clean_url("website", values["website"])
+        if "sector" in values:
+            organization.sector = clean("sector", values["sector"], max_characters=40, single_line=True)
+        organization.version += 1
+        organization.save()
+        audit(actor, "organization.changed", organization, **{name: getattr(organization, name) for name in values})
+        _reindex(Incident.objects.filter(organization=organization))
+    return organization
+
+
+def delete_organization(*, actor: Viewer, organization_id: int, expected_version: int | None = None) -> None:
+    """Only one that no incident is about, and never home."""
+    _only_admins(actor)
+    with transaction.atomic():
+        organization = Organization.objects.select_for_update().filter(pk=organization_id).first()
+        if organization is None:
+            raise Missing
+        _expect(organization, expected_version)
+        if organization.is_home or organization.incidents.exists():
+            raise Invalid({"organization": "There are incidents of this organization; move them first."})
+        audit(actor, "organization.deleted", organization, name=organization.name)
+        organization.delete()
+
+
+# --- Services --------------------------------------------------------------------------------------
+def create_service(*, actor: Viewer, name: str, organization: Organization, team: Team | None = None) -> Service:
+    _may_keep_services(actor, team)
+    with transaction.atomic():
+        name = clean("name", name, max_characters=120, required=True, single_line=True)
+        slug = slugify(name)[:120] or name.encode().hex()[:120]
+        if organization.services.filter(slug=slug).exists():
+            raise Invalid({"name": f"{organization.name} already has a service of this name."})
+        service = Service.objects.create(organization=organization, name=name, slug=slug, team=team)
+        audit(actor, "service.created", service, name=name)
+    return service
+
+
+def change_service(*, actor: Viewer, service_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Service:
+    with transaction.atomic():
+        service = Service.objects.select_for_update(of=("self",)).filter(pk=service_id).first()
+        if service is None:
+            raise Missing
+        _may_keep_services(actor, service.team)
+        _expect(service, expected_version)
+        _known(values, ("name", "team"))
+        if "name" in values:
+            service.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
+        if "team" in values:
+            service.team = team_named(actor, values["team"])
+            _may_keep_services(actor, service.team)
+        service.version += 1
+        service.save()
+        audit(actor, "service.changed", service, fields=sorted(values))
+        _reindex(service.incidents.all())
+    return service
+
+
+def delete_service(*, actor: Viewer, service_id: int, expected_version: int | None = None) -> None:
+    with transaction.atomic():
+        service = Service.objects.select_for_update(of=("self",)).filter(pk=service_id).first()
+        if service is None:
+            raise Missing
+        _may_keep_services(actor, service.team)
+        _expect(service, expected_version)
+        if service.incidents.exists():
+            raise Invalid({"service": "There are incidents of this service; take it off them first."})
+        audit(actor, "service.deleted", service, name=service.name)
+        service.delete()
+
+
+def _may_keep_services(actor: Viewer, team: Team | None) -> None:
+    if not (actor.is_admin or (team is not None and team.pk in actor.leads)):
+        raise NotAllowed("Only admins, and leads for the services of their team, can change this.")
+
+
+# --- Teams -----------------------------------------------------------------------------------------
+def create_team(*, actor: Viewer, name: str, description: str = "") -> Team:
+    _only_admins(actor)
+    with transaction.atomic():
+        name = _free_name(Team, name, most=80)
+        team = Team.objects.create(name=name, slug=free_slug(Team, name)[:80],
+                                   description=clean("description", description, max_characters=300, single_line=True))
+        audit(actor, "team.created", team, name=name)
+    return team
+
+
+def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Team:
+    with transaction.atomic():
+        team = _own_team(actor, team_id)
+        _expect(team, expected_version)
+        _known(values, ("name", "description"))
+        if "name" in values:
+            team.name = _free_name(Team, values["name"], besides=team.pk, most=80)
+        if "description" in values:
+            team.description = clean("description", values["description"], max_characters=300, single_line=True)
+        team.version += 1
+        team.save()
+        audit(actor, "team.changed", team, fields=sorted(values))
+        _reindex(team.incidents.all())
+    return team
+
+
+def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = None) -> None:
+    _only_admins(actor)
+    with transaction.atomic():
+        team = _own_team(actor, team_id)
+        _expect(team, expected_version)
+        if team.incidents.exists() or team.templates.exists():
+            raise Invalid({"team": "This team owns incidents or templates; hand them over first."})
+        audit(actor, "team.deleted", team, name=team.name)
+        team.delete()
+
+
+def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None) -> None:
+    """Give someone a role in a team, or with None take them out of it. A team keeps at least one lead."""
+    role = clean_choice("role", role, Role.values, optional=True)
+    with transaction.atomic():
+        team = _own_team(actor, team_id)
+        before = Membership.objects.filter(team=team, user=user).first()
+        loses_lead = before is not None and before.role == Role.LEAD and role != Role.LEAD
+        if loses_lead and not team.memberships.filter(role=Role.LEAD).exclude(user=user).exists():
+            raise Invalid({"role": "A team needs a lead. Make somebody else lead first."})
+        if role is None:
+            if before is not None:
+                before.delete()
+        else:
+            Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
+        audit(actor, "team.membership", team, user=user.pk, role=role)
+
+
+def _own_team(actor: Viewer, team_id: int) -> Team:
+    team = scopes.visible_teams(actor).select_for_update().filter(pk=team_id).first()
+    if team is None:
+        raise Missing
+    if not scopes.may_manage_team(actor, team):
+        raise NotAllowed("Only leads of the team and admins can change this.")
+    return team
+
+
+def team_named(actor: Viewer, slug: Any) -> Team | None:
+    if slug in (None, ""):
+        return None
+    team = scopes.visible_teams(actor).filter(slug=clean("team", slug, max_characters=80)).first()
+    if team is None:
+        raise Invalid({"team": f"There is no team {slug}."})
+    return team
+
+
+# --- Templates -------------------------------------------------------------------------------------
+def save_template(*, actor: Viewer, definition: Mapping[str, Any], team: Team | None = None) -> PostmortemTemplate:
+    """A new template, or the next version of the one with its key. The same definition again changes nothing."""
+    template.check(dict(definition))
+    with transaction.atomic():
+        current = PostmortemTemplate.objects.select_for_update().filter(key=definition["key"], is_current=True).first()
+        owner = current.team if current else team
+        if not actor.is_admin and (owner is None or owner.pk not in actor.leads):
+            raise NotAllowed("Leads change the templates of their team; shared ones are changed by admins.")
+        if current and current.definition == definition:
+            return current
+        if current:
+            current.is_current = False
+            current.save()
+        saved = PostmortemTemplate.objects.create(
+            key=definition["key"], number=current.number + 1 if current else 1, name=definition["name"], team=owner,
+            definition=dict(definition),
+        )
+        audit(actor, "template.saved", saved, key=saved.key, number=saved.number)
+    return saved
+
+
+# --- Shared ----------------------------------------------------------------------------------------
+def _expect(thing: Organization | Service | Team, expected_version: int | None) -> None:
+    if expected_version is not None and thing.version != expected_version:
+        raise Stale(thing.version)
+
+
+def _known(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    if unknown := [name for name in values if name not in names]:
+        raise Invalid({name: f"Unknown here. Can be changed: {', '.join(names)}." for name in unknown})
+
+
+def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int | None = None, most: int = 120) -> str:
+    text = clean("name", name, max_characters=most, required=True, single_line=True)
+    if model.objects.filter(name__iexact=text).exclude(pk=besides).exists():
+        raise Invalid({"name": "This name is taken."})
+    return text

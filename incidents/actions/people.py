@@ -1,0 +1,186 @@
+"""People: the first start, invitations, accounts, passwords."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from incidents.actions.change import audit
+from incidents.actions.organizations import create_organization, create_team, set_membership
+from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.models import Invitation, Membership, Organization, Team, User
+from incidents.scopes import Viewer
+from incidents.text import clean, clean_choice
+from incidents.vocabulary import Role
+from incidents.zones import clean_zone
+
+
+def first_start(*, organization: str, team: str, email: str, password: str) -> User | None:
+    """The home organization and one team led by the admin. None when there is somebody already."""
+    with transaction.atomic():
+        system = Viewer.system()
+        if User.objects.filter(is_system=False).exists():
+            return None
+        if not Organization.objects.filter(is_home=True).exists():
+            create_organization(actor=system, name=organization, is_home=True)
+        admin = User(email=clean_email(email), name="Admin", is_admin=True)
+        admin.set_password(password)
+        admin.save()
+        audit(system, "user.created", admin, admin=True)
+        set_membership(actor=system, team_id=create_team(actor=system, name=team).pk, user=admin, role=Role.LEAD)
+    return admin
+
+
+def clean_email(value: Any) -> str:
+    text = clean("email", value, max_characters=254, required=True, single_line=True).lower()
+    try:
+        validate_email(text)
+    except ValidationError as error:
+        raise Invalid({"email": "This is no e-mail address."}) from error
+    return text
+
+
+def clean_password(password: str, user: User) -> str:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({"password": list(error.messages)}) from error
+    return password
+
+
+# --- Invitations -----------------------------------------------------------------------------------
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def invite(*, actor: Viewer, email: str = "", team: Team | None = None, role: str = Role.AUTHOR, as_admin: bool = False
+           ) -> tuple[Invitation, str]:
+    """An invitation and its secret, which is shown once and kept only as a digest. Leads invite into their team."""
+    role = clean_choice("role", role, Role.values) or Role.AUTHOR
+    if not actor.is_admin and (as_admin or team is None or team.pk not in actor.leads):
+        raise NotAllowed("Leads invite into their team; everybody else is invited by an admin.")
+    address = clean_email(email) if email else ""
+    if address and User.objects.filter(email=address).exists():
+        raise Invalid({"email": "Somebody with this address is here already. Add them to the team instead."})
+    secret = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        invitation = Invitation.objects.create(
+            email=address, team=team, role=role, as_admin=as_admin, digest=digest(secret), invited_by_id=actor.user_id,
+            expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
+        )
+        audit(actor, "invitation.sent", invitation, role=role, team=team.slug if team else None)
+    return invitation, secret
+
+
+def open_invitation(secret: str) -> Invitation:
+    """The invitation that this secret opens. Raises Missing when it was used, revoked, or is too old."""
+    found = Invitation.objects.filter(
+        digest=digest(secret), accepted_at__isnull=True, revoked_at__isnull=True, expires_at__gt=timezone.now()
+    ).select_related("team", "invited_by").first()
+    if found is None:
+        raise Missing("This invitation was used, withdrawn, or is too old. Ask for a new link.")
+    return found
+
+
+def accept(*, secret: str, name: str, email: str, password: str, time_zone: str = "UTC") -> User:
+    """Become a user through an invitation. An address in the invitation is the one that counts."""
+    with transaction.atomic():
+        invitation = open_invitation(secret)
+        # The compare-and-set: a link that two people open at once lets in one.
+        won = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(accepted_at=timezone.now())
+        if not won:
+            raise Missing("This invitation was just used.")
+        address = invitation.email or clean_email(email)
+        if User.objects.filter(email=address).exists():
+            raise Invalid({"email": "Somebody with this address is here already. Sign in instead."})
+        user = User(email=address, name=clean("name", name, max_characters=120, required=True, single_line=True),
+                    is_admin=invitation.as_admin, time_zone=clean_zone("time_zone", time_zone))
+        user.set_password(clean_password(password, user))
+        user.save()
+        Invitation.objects.filter(pk=invitation.pk).update(accepted_by=user)
+        if invitation.team:
+            Membership.objects.create(team=invitation.team, user=user, role=invitation.role)
+        audit(Viewer.of(user), "user.created", user, invitation=invitation.pk)
+    return user
+
+
+def revoke_invitation(*, actor: Viewer, invitation_id: int) -> None:
+    with transaction.atomic():
+        invitation = Invitation.objects.filter(pk=invitation_id).first()
+        if invitation is None or not _may_see_invitation(actor, invitation):
+            raise Missing
+        Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(revoked_at=timezone.now())
+        audit(actor, "invitation.revoked", invitation)
+
+
+def _may_see_invitation(actor: Viewer, invitation: Invitation) -> bool:
+    return actor.is_admin or (invitation.team_id is not None and invitation.team_id in actor.leads)
+
+
+# --- Accounts --------------------------------------------------------------------------------------
+def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
+    """Somebody changes their own name or time zone."""
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=actor.user_id)
+        if "name" in values:
+            user.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
+        if "time_zone" in values:
+            user.time_zone = clean_zone("time_zone", values["time_zone"])
+        user.save()
+        audit(actor, "user.changed", user, fields=sorted(values))
+    return user
+
+
+def set_password(*, actor: Viewer, user: User, password: str) -> None:
+    """A person sets their own password (the page has checked the old one or a reset link)."""
+    if actor.user_id != user.pk and not actor.is_admin:
+        raise NotAllowed("Only your own password.")
+    with transaction.atomic():
+        user.set_password(clean_password(password, user))
+        user.save(update_fields=["password"])
+        audit(actor, "user.password_changed", user)
+
+
+def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, is_admin: bool | None = None) -> User:
+    """An admin lets somebody in or out, or makes them admin. One active admin always remains."""
+    if not actor.is_admin:
+        raise NotAllowed("Only admins can change this.")
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(pk=user_id, is_system=False).first()
+        if user is None:
+            raise Missing
+        if is_active is not None:
+            user.is_active = is_active
+        if is_admin is not None:
+            user.is_admin = is_admin
+        user.save()
+        if not User.objects.filter(is_admin=True, is_active=True, is_system=False).exists():
+            raise Invalid({"user": "Somebody has to be admin. Make somebody else admin first."})
+        audit(actor, "user.standing", user, active=user.is_active, admin=user.is_admin)
+    return user
+
+
+def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
+    """An account for a tool: it holds tokens and cannot sign in."""
+    if not actor.is_admin:
+        raise NotAllowed("Only admins make service accounts.")
+    with transaction.atomic():
+        address = clean_email(email)
+        if User.objects.filter(email=address).exists():
+            raise Invalid({"email": "This address is taken."})
+        user = User(email=address, name=clean("name", name, max_characters=120, required=True, single_line=True),
+                    is_service_account=True)
+        user.set_unusable_password()
+        user.save()
+        audit(actor, "user.created", user, service_account=True)
+    return user

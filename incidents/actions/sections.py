@@ -1,0 +1,192 @@
+"""Writing prose, and the rows of the records sections. Each section and row has its own version, so that two people in
+different ones never collide."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from incidents.actions.change import Change, changing, check_size
+from incidents.document import relation
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import ActionItem, PostmortemSection, Row
+from incidents.records import KINDS, Kind
+from incidents.scopes import Viewer
+from incidents.template import plan
+from incidents.text import SECTION_BYTES, clean
+from incidents.vocabulary import ActionState, SectionKind, Status
+
+ROWS_PER_KIND = 1_000
+
+
+def change_section(
+    *,
+    actor: Viewer,
+    incident_id: int,
+    key: str,
+    body: str | None = None,
+    none_reason: str | None = None,
+    expected_version: int | None = None,
+) -> PostmortemSection:
+    """Save one section's text, or the reason why a records section has no rows. Raises Stale when somebody saved it first."""
+    with changing(actor, incident_id) as change:
+        section = apply_section(change, key, body=body, none_reason=none_reason, expected_version=expected_version)
+        check_size(change.incident)
+    return section
+
+
+def apply_section(
+    change: Change,
+    key: str,
+    *,
+    body: str | None = None,
+    none_reason: str | None = None,
+    expected_version: int | None = None,
+) -> PostmortemSection:
+    section = PostmortemSection.objects.filter(incident=change.incident, key=key).first()
+    if section is None:
+        raise Missing
+    if expected_version is not None and section.version != expected_version:
+        raise Stale(section.version)
+    kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
+    if body is not None:
+        if kind is SectionKind.RECORDS and body.strip():
+            raise Invalid({f"sections.{key}.body": "This section is made of records; add rows to it instead."})
+        body = clean(f"sections.{key}.body", body, max_bytes=SECTION_BYTES)
+    if none_reason is not None:
+        none_reason = clean(f"sections.{key}.none_reason", none_reason, max_characters=500, single_line=True)
+        if none_reason and kind is SectionKind.PROSE:
+            raise Invalid({f"sections.{key}.none_reason": "Only sections of records can be left empty with a reason."})
+    wanted = {name: value for name, value in (("body", body), ("none_reason", none_reason))
+              if value is not None and value != getattr(section, name)}
+    if wanted:
+        for name, value in wanted.items():
+            setattr(section, name, value)
+        section.version += 1
+        section.updated_by_id = change.actor.user_id
+        section.save()
+        change.did("section.changed", section, key=key, size=len(section.body))
+    return section
+
+
+def add_row(*, actor: Viewer, incident_id: int, kind: str, values: Mapping[str, Any]) -> Row:
+    """Add a row of a kind of records (a key of KINDS). Raises Invalid, naming fields."""
+    with changing(actor, incident_id) as change:
+        row = apply_new_row(change, KINDS[kind], values)
+        check_size(change.incident)
+    return row
+
+
+def apply_new_row(change: Change, kind: Kind, values: Mapping[str, Any], *, path: str = "", uuid: uuids.UUID | None = None,
+                  position: int | None = None) -> Row:
+    columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False)
+    existing = getattr(change.incident, relation(kind.name))
+    if existing.count() >= ROWS_PER_KIND:
+        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
+    if position is None:
+        position = (existing.aggregate(last=Max("position"))["last"] or 0) + 1
+    row = kind.model._default_manager.create(
+        incident=change.incident, position=position, **({"uuid": uuid} if uuid else {}), **_dated(columns, None)
+    )
+    change.did(f"{kind.name}.added", row)
+    return row
+
+
+def change_row(
+    *,
+    actor: Viewer,
+    incident_id: int,
+    kind: str,
+    row_id: uuids.UUID,
+    values: Mapping[str, Any],
+    expected_version: int | None = None,
+) -> Row:
+    """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed after
+    publishing too. Raises Missing, Stale, Invalid."""
+    live = {field.name for field in KINDS[kind].fields if field.live}
+    states = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED) if values and set(values) <= live \
+        else (Status.DRAFT, Status.IN_REVIEW)
+    with changing(actor, incident_id, states=states) as change:
+        row = apply_row(change, KINDS[kind], row_id, values, expected_version=expected_version)
+        check_size(change.incident)
+    return row
+
+
+def apply_row(change: Change, kind: Kind, row_id: uuids.UUID, values: Mapping[str, Any], *, path: str = "",
+              expected_version: int | None = None) -> Row:
+    row = getattr(change.incident, relation(kind.name)).filter(uuid=row_id).first()
+    if row is None:
+        raise Missing
+    if expected_version is not None and row.version != expected_version:
+        raise Stale(row.version)
+    columns = _dated(kind.read(path, dict(values), zone=change.incident.time_zone, partial=True), row)
+    differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
+    if differing:
+        for name, value in differing.items():
+            setattr(row, name, value)
+        row.version += 1
+        row.save()
+        change.did(f"{kind.name}.changed", row, fields=sorted(differing))
+    return row
+
+
+def remove_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, expected_version: int | None = None) -> None:
+    with changing(actor, incident_id) as change:
+        row = getattr(change.incident, relation(kind)).filter(uuid=row_id).first()
+        if row is None:
+            raise Missing
+        if expected_version is not None and row.version != expected_version:
+            raise Stale(row.version)
+        change.did(f"{kind}.removed", row)
+        row.delete()
+
+
+def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Make the rows of a kind exactly `wanted`, in that order: rows match by id, one without an id is new, one that is
+    not there any more is removed. Raises Invalid, naming the row by its place."""
+    if len(wanted) > ROWS_PER_KIND:
+        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
+    here = {str(row.uuid): row for row in getattr(change.incident, relation(kind.name)).all()}
+    problems: dict[str, list[str]] = {}
+    kept: set[str] = set()
+    for place, item in enumerate(wanted):
+        path = f"{kind.name}.{place}."
+        if not isinstance(item, Mapping):
+            problems[path.rstrip(".")] = ["This takes an object."]
+            continue
+        values = dict(item)
+        row_id = values.pop("id", None)
+        try:
+            if row_id is None:
+                apply_new_row(change, kind, values, path=path, position=place)
+            elif str(row_id) not in here or str(row_id) in kept:
+                problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
+            else:
+                kept.add(str(row_id))
+                row = apply_row(change, kind, here[str(row_id)].uuid, values, path=path)
+                if row.position != place:
+                    type(row)._default_manager.filter(pk=row.pk).update(position=place)
+        except Invalid as error:
+            problems.update(error.fields)
+    if problems:
+        raise Invalid(problems)
+    for row_id, row in here.items():
+        if row_id not in kept:
+            change.did(f"{kind.name}.removed", row)
+            row.delete()
+
+
+def _dated(columns: dict[str, Any], row: Row | None) -> dict[str, Any]:
+    """An action that becomes done gets its day, one that is reopened loses it."""
+    if "state" in columns:
+        done = columns["state"] == ActionState.DONE
+        was_done = isinstance(row, ActionItem) and row.state == ActionState.DONE
+        if done and not was_done:
+            columns["done_at"] = timezone.now()
+        elif not done:
+            columns["done_at"] = None
+    return columns

@@ -1,0 +1,211 @@
+"""The one document of an incident: what revisions store, the API and pages show, and the JSON export writes.
+
+`build` makes it from the rows. `read` gives a viewer the document that is theirs: the working copy for those who may see
+it, else the latest revision with what lives on after publishing laid over it, and without what they may not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+
+from incidents import records, scopes
+from incidents.durations import in_words, written
+from incidents.models import Incident, IncidentLink
+from incidents.scopes import Viewer
+from incidents.template import plan
+
+FORMAT = "precedent/1"
+
+
+def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """The rows that `build` needs, in a fixed number of queries."""
+    return incidents.select_related(
+        "organization", "team", "template", "published_revision"
+    ).prefetch_related(
+        "services",
+        "sections",
+        *(
+            Prefetch(relation(kind.name), kind.model._default_manager.select_related("owner"))
+            if kind.name == "actions" else relation(kind.name)
+            for kind in records.KINDS.values()
+        ),
+    )
+
+
+def relation(kind_name: str) -> str:
+    """The name under which an incident holds its rows of a kind."""
+    return f"{records.KINDS[kind_name].model._meta.model_name}s"
+
+
+def rows(incident: Incident, kind_name: str) -> list[dict[str, Any]]:
+    kind = records.KINDS[kind_name]
+    return [kind.write(row, incident.time_zone) for row in getattr(incident, relation(kind_name)).all()]
+
+
+def moments(incident: Incident) -> dict[str, Any]:
+    return {
+        name: {"at": written(moment, incident.time_zone), "precision": moment.precision.value} if moment else None
+        for name, moment in incident.times.items()
+    }
+
+
+def facts(incident: Incident) -> dict[str, Any]:
+    """The incident's own fields: what a reader learns before any prose."""
+    duration = incident.duration
+    return {
+        "title": incident.title,
+        "severity": incident.severity,
+        "time_zone": incident.time_zone,
+        **moments(incident),
+        "planned_change": incident.planned_change,
+        "duration": {
+            "seconds": duration.seconds,
+            "kind": duration.kind.value,
+            "text": in_words(duration.seconds),
+        } if duration else None,
+        "stated_duration": {"seconds": incident.stated_seconds, "text": incident.stated_text}
+        if incident.stated_seconds else None,
+        "detected_by": incident.detected_by,
+        "mitigations": incident.mitigations,
+    }
+
+
+def surroundings(incident: Incident) -> dict[str, Any]:
+    """What lives on after publishing and is always shown as it is now."""
+    organization = incident.organization
+    return {
+        "id": str(incident.uuid),
+        "ref": incident.ref,
+        "external_id": incident.external_id,
+        "origin": incident.origin,
+        "visibility": incident.visibility,
+        "organization": {
+            "name": organization.name,
+            "slug": organization.slug,
+            "website": organization.website or None,
+            "sector": organization.sector or None,
+        },
+        "team": {"name": incident.team.name, "slug": incident.team.slug} if incident.team else None,
+        "services": [service.name for service in incident.services.all()],
+        "created_at": incident.created_at.isoformat(),
+    }
+
+
+def sections(incident: Incident) -> list[dict[str, Any]]:
+    """In the template's order."""
+    by_key = {section.key: section for section in incident.sections.all()}
+    return [
+        {
+            "id": str(by_key[planned.key].uuid),
+            "key": planned.key,
+            "title": planned.title,
+            "kind": planned.kind.value,
+            "body": by_key[planned.key].body,
+            "none_reason": by_key[planned.key].none_reason,
+        }
+        for planned in plan(incident.template)
+    ]
+
+
+def build(incident: Incident) -> dict[str, Any]:
+    """The working copy. Links are not in it: they live on after publishing, and depend on who looks."""
+    return {
+        "format": FORMAT,
+        **surroundings(incident),
+        "status": incident.status,
+        **facts(incident),
+        "template": {"key": incident.template.key, "number": incident.template.number},
+        "sections": sections(incident),
+        **{name: rows(incident, name) for name in records.KINDS},
+        "revision": None,
+        "published_at": None,
+    }
+
+
+def published(incident: Incident) -> dict[str, Any]:
+    """The latest revision with what lives on laid over it: visibility, names, and the actions' own progress."""
+    revision = incident.published_revision
+    if revision is None:
+        raise ValueError(f"{incident.ref} was never published")
+    live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
+    now = {row["id"]: row for row in rows(incident, "actions")}
+    actions = [
+        {**row, **{name: now[row["id"]][name] for name in live_fields}} if row["id"] in now else row
+        for row in revision.document["actions"]
+    ]
+    return {
+        **revision.document,
+        **surroundings(incident),
+        "status": "archived" if incident.status == "archived" else "published",
+        "actions": actions,
+        "revision": revision.number,
+        "published_at": revision.published_at.isoformat(),
+    }
+
+
+def redacted(document: dict[str, Any]) -> dict[str, Any]:
+    """Without people's names and addresses and links into private tools: for anonymous viewers."""
+    out = dict(document)
+    for kind in records.KINDS.values():
+        private = {field.name: "" if field.shape == "string" else None for field in kind.fields if field.private}
+        if private:
+            out[kind.name] = [{**row, **private} for row in document[kind.name]]
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One incident as one viewer may read it."""
+
+    incident: Incident
+    document: dict[str, Any]
+    is_working_copy: bool
+    may_edit: bool
+    may_lead: bool
+
+
+def read(incident: Incident, viewer: Viewer) -> Reading:
+    """The incident must come from a queryset that is visible to the viewer, with everything."""
+    is_working_copy = scopes.sees_working_copy(viewer, incident)
+    document = build(incident) if is_working_copy else published(incident)
+    if not viewer.is_signed_in:
+        document = redacted(document)
+    return Reading(
+        incident=incident,
+        document={**document, "links": links(incident, viewer)},
+        is_working_copy=is_working_copy,
+        may_edit=scopes.may_edit(viewer, incident),
+        may_lead=scopes.may_lead(viewer, incident),
+    )
+
+
+def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
+    """Links both ways, only to incidents that the viewer may see; `direction` says who is the subject."""
+    visible = scopes.visible_incidents(viewer)
+    found = []
+    for own, other in (("from_incident", "to_incident"), ("to_incident", "from_incident")):
+        query = IncidentLink.objects.filter(**{own: incident, f"{other}__in": visible}).select_related(
+            f"{other}__organization", f"{other}__published_revision"
+        )
+        for link in query:
+            target: Incident = getattr(link, other)
+            shows_draft = scopes.sees_working_copy(viewer, target)
+            revision = target.published_revision
+            found.append({
+                "id": str(link.uuid),
+                "kind": link.kind,
+                "direction": "out" if own == "from_incident" else "in",
+                "note": link.note,
+                "incident": {
+                    "id": str(target.uuid),
+                    "ref": target.ref,
+                    "title": target.title if shows_draft or revision is None else revision.document["title"],
+                    "origin": target.origin,
+                    "external_id": target.external_id,
+                    "organization": target.organization.name,
+                },
+            })
+    return found

@@ -1,0 +1,189 @@
+"""Moments with a precision, and the durations between them.
+
+A moment is a point in time known to the second, minute, hour, day, month or year; it stands for the whole span of that
+length. A duration is *measured* when the precision of its ends barely matters, *stated* when only a source says it, and
+*about* when precision makes it uncertain. "About" stays out of statistics.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from incidents.errors import Invalid
+from incidents.vocabulary import Precision
+
+SPAN = {
+    Precision.SECOND: timedelta(seconds=1),
+    Precision.MINUTE: timedelta(minutes=1),
+    Precision.HOUR: timedelta(hours=1),
+    Precision.DAY: timedelta(days=1),
+    Precision.MONTH: timedelta(days=31),
+    Precision.YEAR: timedelta(days=366),
+}
+# A duration whose ends are coarser than a minute counts as measured while their spans stay below this share of it.
+TOLERATED_UNCERTAINTY = 0.1
+
+
+class DurationKind(StrEnum):
+    MEASURED = "measured"
+    STATED = "stated"
+    ABOUT = "about"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`at` is aware, in UTC, the first instant of the span that `precision` names."""
+
+    at: datetime
+    precision: Precision
+
+    @property
+    def latest(self) -> datetime:
+        return self.at + SPAN[self.precision]
+
+    def surely_before(self, other: Moment) -> bool:
+        """True when no instant of this span reaches the other's."""
+        return self.latest <= other.at
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    seconds: int
+    kind: DurationKind
+    text: str = ""
+
+    @property
+    def counts_in_statistics(self) -> bool:
+        return self.kind is not DurationKind.ABOUT
+
+
+def between(start: Moment | None, end: Moment | None) -> Duration | None:
+    """The time from one moment to another; None when either is unknown or they cannot be told apart."""
+    if start is None or end is None:
+        return None
+    seconds = int((end.at - start.at).total_seconds())
+    if seconds < 0 or (seconds == 0 and max(SPAN[start.precision], SPAN[end.precision]) > SPAN[Precision.MINUTE]):
+        return None
+    spans = [SPAN[m.precision] for m in (start, end) if SPAN[m.precision] > SPAN[Precision.MINUTE]]
+    uncertain = sum(spans, timedelta()).total_seconds() > TOLERATED_UNCERTAINTY * seconds
+    return Duration(seconds, DurationKind.ABOUT if uncertain else DurationKind.MEASURED)
+
+
+def total(started: Moment | None, resolved: Moment | None, *, stated_seconds: int | None = None,
+          stated_text: str = "") -> Duration | None:
+    """How long the incident lasted: measured if it can be, else as a source states it, else about."""
+    measured = between(started, resolved)
+    if measured and measured.kind is DurationKind.MEASURED:
+        return measured
+    if stated_seconds:
+        return Duration(stated_seconds, DurationKind.STATED, stated_text)
+    return measured
+
+
+def in_words(seconds: int) -> str:
+    """As people say it: '45 s', '27 min', '2 h 40 min', '14 d 3 h'. Two units at most."""
+    if seconds < 60:
+        return f"{seconds} s"
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    for (name, size), (below, smaller) in zip(units, units[1:], strict=False):
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            part = rest // smaller
+            # Seconds beside minutes only where they matter.
+            if part and not (name == "min" and whole >= 10):
+                return f"{whole} {name} {part} {below}"
+            return f"{whole} {name}"
+    return f"{seconds} s"
+
+
+_AT = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})(?:[T ](?P<hour>\d{2}):(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2})?)?)?)?$",
+    re.IGNORECASE,
+)
+_ORDER = [Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.HOUR, Precision.MINUTE, Precision.SECOND]
+
+
+def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | None:
+    """Read `{"at": ..., "precision": ...}` or a bare string such as 2019, 2019-07-02 or 2019-07-02T13:42Z.
+
+    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid.
+    """
+    if value in (None, "", {}):
+        return None
+    precision: str | None = None
+    text = value
+    if isinstance(value, dict):
+        if unknown := set(value) - {"at", "precision"}:
+            raise Invalid({f"{field}.{sorted(unknown)[0]}": "Unknown here; a moment has `at` and `precision`."})
+        text, precision = value.get("at"), value.get("precision")
+    if isinstance(text, datetime):
+        text = text.isoformat()
+    match = _AT.match(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise Invalid({field: "Write a time as 2026-03-31T14:05Z, or a day, month or year as 2026-03-31, 2026-03, 2026."})
+    parts = match.groupdict()
+    written = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]
+    if precision in (None, ""):
+        precision = written.value
+    if precision not in Precision.values:
+        raise Invalid({f"{field}.precision": f"Choose one of {', '.join(Precision.values)}."})
+    known = Precision(precision)
+    # An hour is always written with its minutes.
+    if _ORDER.index(known) > _ORDER.index(written):
+        raise Invalid({field: f"{text} is not written as far as {known.label}."})
+    kept = {p.value: int(parts[p.value]) for p in _ORDER[: _ORDER.index(known) + 1]}
+    try:
+        naive = datetime(kept["year"], kept.get("month", 1), kept.get("day", 1), kept.get("hour", 0),
+                         kept.get("minute", 0), kept.get("second", 0))
+        if parts["offset"] and known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR):
+            aware = datetime.fromisoformat(naive.isoformat() + parts["offset"].upper().replace("Z", "+00:00"))
+        else:
+            aware = naive.replace(tzinfo=ZoneInfo(zone))
+        return Moment(aware.astimezone(UTC), known)
+    except (ValueError, OverflowError) as error:
+        raise Invalid({field: f"{text} is no time on the calendar."}) from error
+
+
+def written(moment: Moment, zone: str = "UTC") -> str:
+    """The moment as far as it is known, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by read_moment."""
+    local = moment.at.astimezone(ZoneInfo(zone))
+    match moment.precision:
+        case Precision.YEAR:
+            return f"{local:%Y}".zfill(4)
+        case Precision.MONTH:
+            return f"{local:%Y-%m}"
+        case Precision.DAY:
+            return f"{local:%Y-%m-%d}"
+        case Precision.SECOND:
+            return local.isoformat(timespec="seconds")
+        case _:
+            return local.isoformat(timespec="minutes")
+
+
+def check_order(times: dict[str, Moment | None], *, planned_change: bool = False) -> list[str]:
+    """Refuse times that contradict each other; returns warnings for those that are only unusual.
+
+    `times` has the keys started, detected, mitigated, resolved. Detection before the start is allowed for a planned change
+    (somebody was watching), with a warning. Raises Invalid.
+    """
+    warnings: list[str] = []
+    started, detected, mitigated, resolved = (times.get(k) for k in ("started", "detected", "mitigated", "resolved"))
+    if started and resolved and resolved.surely_before(started):
+        raise Invalid({"resolved": "The end is before the start. Check both times and their zone."})
+    if started and mitigated and mitigated.surely_before(started):
+        raise Invalid({"mitigated": "The mitigation is before the start. Check both times and their zone."})
+    if mitigated and resolved and resolved.surely_before(mitigated):
+        raise Invalid({"resolved": "The end is before the mitigation. Check both times and their zone."})
+    if started and detected and detected.surely_before(started):
+        if not planned_change:
+            raise Invalid({"detected": "Detection is before the start. That is possible only for a planned change; "
+                                       "mark it as one, or check both times and their zone."})
+        warnings.append("Detected before the impact began, as can be in a planned change.")
+    if detected and resolved and resolved.surely_before(detected):
+        warnings.append("Detected only after it was over.")
+    return warnings

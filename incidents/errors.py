@@ -1,0 +1,66 @@
+"""What an action refuses, in words a person can act on. Web and REST turn these into pages and problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ActionError(Exception):
+    """Base of everything that an action may refuse."""
+
+    code = "refused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Missing(ActionError):
+    """Not there, or not there for this viewer: the two are never told apart."""
+
+    code = "not_found"
+
+    def __init__(self, message: str = "There is no such thing here, or it is not shared with you.") -> None:
+        super().__init__(message)
+
+
+class NotAllowed(ActionError):
+    """Visible to the viewer, but not theirs to change."""
+
+    code = "not_allowed"
+
+
+class Invalid(ActionError):
+    """Bad input. `fields` maps the field's path to the messages about it."""
+
+    code = "invalid"
+
+    def __init__(self, fields: Mapping[str, str | list[str]]) -> None:
+        self.fields = {name: [text] if isinstance(text, str) else list(text) for name, text in fields.items()}
+        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.fields.items()))
+
+
+class Stale(ActionError):
+    """Somebody else saved first. `current_version` is what stands now."""
+
+    code = "stale"
+
+    def __init__(self, current_version: int) -> None:
+        super().__init__("This was changed by someone else since you opened it. Compare both texts and save again.")
+        self.current_version = current_version
+
+
+class WrongState(ActionError):
+    """The thing is in a state that does not allow this step."""
+
+    code = "wrong_state"
+
+
+class Incomplete(ActionError):
+    """Not ready to publish: `missing` maps section keys to what they lack."""
+
+    code = "incomplete"
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        self.missing = dict(missing)
+        super().__init__("Before this can be published: " + "; ".join(self.missing.values()))

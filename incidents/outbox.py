@@ -1,0 +1,174 @@
+"""The outbox: what consumers still have to look at, committed with the change that made it necessary.
+
+An entry names a consumer and an incident and carries no content. A consumer claims entries by compare-and-set with a lease
+(so it works on SQLite too), reads the current state, does its work, and deletes exactly the entries it claimed. An entry
+written meanwhile stays for the next round. A consumer whose service cannot be reached releases its claim without counting a
+try; an object that its service rejects again and again is parked, visibly, and blocks nobody.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, Min, Q
+from django.utils import timezone
+
+from incidents.models import OutboxEntry
+
+log = structlog.get_logger(__name__)
+
+
+def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
+    """Write one entry per consumer and incident. Call it inside the transaction of the change.
+
+    `narrows`: fewer people may see this, or less of it, than the index knows. Until the entries are gone, readers exclude
+    these incidents inside their queries.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("outbox.enqueue belongs inside the transaction of the change")
+    OutboxEntry.objects.bulk_create(
+        [
+            OutboxEntry(consumer=consumer, incident_id=incident_id, narrows=narrows)
+            for incident_id in incident_ids
+            for consumer in settings.OUTBOX_CONSUMERS
+        ],
+        batch_size=500,
+    )
+    transaction.on_commit(nudge, robust=True)
+
+
+def nudge() -> None:
+    """Tell a worker that there is work. Disposable: the beat schedule is the guarantee, so a broker that is down loses nothing."""
+    try:
+        current_app.send_task(settings.OUTBOX_NUDGE, retry=False, expires=60)
+    except Exception as error:  # noqa: BLE001  (every broker library has its own exceptions)
+        log.warning("outbox.nudge_failed", error=type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The entries that one worker holds, coalesced by incident: {incident_id: [entry ids]}."""
+
+    consumer: str
+    lease: uuid.UUID
+    entries: dict[int, list[int]]
+    tries: dict[int, int]
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+
+def _due(consumer: str, now: datetime) -> Q:
+    return (
+        Q(consumer=consumer, parked_at__isnull=True)
+        & (Q(not_before__isnull=True) | Q(not_before__lte=now))
+        & (Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+    )
+
+
+def claim(consumer: str, *, most: int = 200) -> Claim:
+    """Take up to `most` due entries for `consumer`. Zero rows won from a faster worker is a normal outcome."""
+    now = timezone.now()
+    due = _due(consumer, now)
+    ids = list(OutboxEntry.objects.filter(due).order_by("pk").values_list("pk", flat=True)[:most])
+    lease = uuid.uuid4()
+    # The condition is repeated in the update: that is the compare of the compare-and-set.
+    OutboxEntry.objects.filter(due, pk__in=ids).update(lease=lease, leased_until=now + settings.OUTBOX_LEASE)
+    entries: dict[int, list[int]] = {}
+    tries: dict[int, int] = {}
+    for pk, incident_id, tried in OutboxEntry.objects.filter(pk__in=ids, lease=lease).values_list(
+        "pk", "incident_id", "tries"
+    ):
+        entries.setdefault(incident_id, []).append(pk)
+        tries[incident_id] = max(tried, tries.get(incident_id, 0))
+    return Claim(consumer, lease, entries, tries)
+
+
+def done(claim: Claim, incident_ids: Iterable[int]) -> None:
+    """Delete exactly the claimed entries of these incidents, if the lease is still ours."""
+    ids = [pk for incident_id in incident_ids for pk in claim.entries[incident_id]]
+    OutboxEntry.objects.filter(pk__in=ids, lease=claim.lease).delete()
+
+
+def release(claim: Claim, *, wait: timedelta = timedelta(0)) -> None:
+    """Give everything still held back, counting no try: the consumer's service could not be reached."""
+    OutboxEntry.objects.filter(lease=claim.lease).update(
+        lease=None, leased_until=None, not_before=timezone.now() + wait if wait else None
+    )
+
+
+def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
+    """This object was refused. Counts a try, waits longer each time, and parks it after the last. True when parked."""
+    tries = claim.tries[incident_id] + 1
+    parked = tries >= settings.OUTBOX_TRIES
+    now = timezone.now()
+    OutboxEntry.objects.filter(pk__in=claim.entries[incident_id], lease=claim.lease).update(
+        tries=tries,
+        lease=None,
+        leased_until=None,
+        not_before=now + timedelta(seconds=2**tries),
+        parked_at=now if parked else None,
+        last_error=reason[:500],
+    )
+    return parked
+
+
+def retry_parked(consumer: str | None = None) -> int:
+    """Give parked entries a fresh start; returns how many."""
+    parked = OutboxEntry.objects.filter(parked_at__isnull=False)
+    if consumer:
+        parked = parked.filter(consumer=consumer)
+    return parked.update(parked_at=None, tries=0, not_before=None)
+
+
+def narrowing_ids(consumer: str) -> list[int]:
+    """Incidents whose narrowing `consumer` has not yet taken in: to be excluded inside its queries."""
+    return list(
+        OutboxEntry.objects.filter(consumer=consumer, narrows=True).values_list("incident_id", flat=True).distinct()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    consumer: str
+    waiting: int
+    parked: int
+    tries: int
+    lag_seconds: float
+
+
+def depths() -> list[Depth]:
+    """How far behind each consumer is; lag is the age of its oldest waiting entry."""
+    now = timezone.now()
+    rows = {
+        row["consumer"]: row
+        for row in OutboxEntry.objects.values("consumer").annotate(
+            waiting=Count("pk", filter=Q(parked_at__isnull=True)),
+            parked=Count("pk", filter=Q(parked_at__isnull=False)),
+            most_tries=Count("pk", filter=Q(tries__gt=0)),
+            oldest=Min("created_at", filter=Q(parked_at__isnull=True)),
+        ).order_by()
+    }
+    out = []
+    for consumer in sorted({*settings.OUTBOX_CONSUMERS, *rows}):
+        row = rows.get(consumer)
+        lag = (now - row["oldest"]).total_seconds() if row and row["oldest"] else 0.0
+        out.append(Depth(consumer, row["waiting"] if row else 0, row["parked"] if row else 0,
+                         row["most_tries"] if row else 0, lag))
+    return out
+
+
+def raise_index_version(incident_ids: Iterable[int]) -> None:
+    """Something in the documents of these incidents changed other than their own rows: a name, a tag."""
+    from incidents.models import Incident
+
+    ids = list(incident_ids)
+    Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
+    enqueue(ids)

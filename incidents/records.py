@@ -1,0 +1,232 @@
+"""The kinds of records in a postmortem, each declared once: its model, its fields, and how each field is read.
+
+Adding a field or a kind is one entry here; actions, export, import, REST and pages all follow this table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from incidents import vocabulary
+from incidents.durations import Moment, read_moment, written
+from incidents.errors import Invalid
+from incidents.models import (
+    ActionItem,
+    Cause,
+    Disagreement,
+    ImpactFigure,
+    Lesson,
+    Row,
+    Source,
+    TimelineEvent,
+    User,
+)
+from incidents.text import clean, clean_choice, clean_url
+
+TEXT_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    `read(path, value, zone)` gives the stored value or raises Invalid; `write(row, zone)` gives the exported one.
+    `shape` is the JSON type for the API's schema; `private` fields are for signed-in viewers only; `live` ones stay
+    changeable after publishing.
+    """
+
+    name: str
+    shape: str
+    read: Callable[[str, Any, str], Any]
+    write: Callable[[Any], Any]
+    required: bool = False
+    private: bool = False
+    live: bool = False
+    choices: tuple[str, ...] = ()
+    column: str = ""
+
+    @property
+    def stored_in(self) -> str:
+        return self.column or self.name
+
+
+def _text(name: str, *, limit: int = TEXT_CHARACTERS, required: bool = False, line: bool = False,
+          private: bool = False) -> Field:
+    return Field(
+        name, "string",
+        lambda path, value, zone: clean(path, value, max_characters=limit, required=required, single_line=line),
+        lambda value: value, required=required, private=private,
+    )
+
+
+def _url(name: str, *, required: bool = False, private: bool = False, live: bool = False) -> Field:
+    return Field(name, "string", lambda path, value, zone: clean_url(path, value, required=required),
+                 lambda value: value, required=required, private=private, live=live)
+
+
+def _choice(name: str, choices: list[str], *, required: bool = False, nullable: bool = False, live: bool = False) -> Field:
+    return Field(name, "choice", lambda path, value, zone: clean_choice(path, value, choices, optional=nullable),
+                 lambda value: value or None, required=required, live=live, choices=tuple(choices))
+
+
+def _read_date(path: str, value: Any, zone: str) -> date | None:
+    if value in (None, ""):
+        return None
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise Invalid({path: "Write a day as 2026-03-31."}) from error
+
+
+def _date(name: str, *, live: bool = False) -> Field:
+    return Field(name, "date", _read_date, lambda value: value.isoformat() if value else None, live=live)
+
+
+def _read_partial_date(path: str, value: Any, zone: str) -> str:
+    text = clean(path, value, single_line=True)
+    if text and not re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", text):
+        raise Invalid({path: "Write a year, month or day as 2026, 2026-03 or 2026-03-31."})
+    return text
+
+
+def _read_number(path: str, value: Any, zone: str) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation as error:
+        raise Invalid({path: "This takes a number."}) from error
+    if isinstance(value, bool) or not number.is_finite() or abs(number) >= Decimal(10) ** 19:
+        raise Invalid({path: "This takes a number below 10^19."})
+    return number.quantize(Decimal("0.0001"))
+
+
+def _write_number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _read_flag(path: str, value: Any, zone: str) -> bool:
+    if value in (None, ""):
+        return False
+    if not isinstance(value, bool):
+        raise Invalid({path: "This takes true or false."})
+    return value
+
+
+def _read_names(path: str, value: Any, zone: str) -> list[str]:
+    if value in (None, ""):
+        return []
+    if not isinstance(value, list) or len(value) > 200:
+        raise Invalid({path: "This takes a list of at most 200 names of facts."})
+    return [clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)]
+
+
+def _read_person(path: str, value: Any, zone: str) -> User | None:
+    """An e-mail address of someone here, or nobody."""
+    if value in (None, ""):
+        return None
+    found = User.objects.filter(email__iexact=str(value)[:254], is_active=True, is_system=False).first() \
+        if "\x00" not in str(value) else None
+    if found is None:
+        raise Invalid({path: "Nobody here has this address. Leave it empty if nobody owns this yet."})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record. `name` is its key in documents and addresses; `ordered_by_time` rows sort by `at`."""
+
+    name: str
+    model: type[Row]
+    fields: tuple[Field, ...]
+    singular: str
+    ordered_by_time: bool = False
+
+    def read(self, path: str, values: dict[str, Any], *, zone: str, partial: bool) -> dict[str, Any]:
+        """Column values for what is in `values`. Unknown names, missing required ones and bad values raise Invalid together."""
+        known = {field.name: field for field in self.fields}
+        timed = {"at", "precision"} if self.ordered_by_time else set()
+        problems: dict[str, list[str]] = {}
+        for name in values:
+            if name not in known and name not in timed:
+                problems[f"{path}{name}"] = [f"Unknown here. A {self.singular} has {', '.join([*sorted(timed), *known])}."]
+        out: dict[str, Any] = {}
+        if self.ordered_by_time and ("at" in values or not partial):
+            try:
+                moment = read_moment(f"{path}at", {"at": values.get("at"), "precision": values.get("precision")}
+                                     if values.get("at") else None, zone=zone)
+                if moment is None:
+                    raise Invalid({f"{path}at": "This is needed."})
+                out["at"], out["precision"] = moment.at, moment.precision.value
+            except Invalid as error:
+                problems.update(error.fields)
+        for field in self.fields:
+            if field.name not in values and (partial or not field.required):
+                continue
+            try:
+                out[field.stored_in] = field.read(f"{path}{field.name}", values.get(field.name), zone)
+            except Invalid as error:
+                problems.update(error.fields)
+        if problems:
+            raise Invalid(problems)
+        return out
+
+    def write(self, row: Any, zone: str) -> dict[str, Any]:
+        """The row as documents show it, its id first."""
+        out: dict[str, Any] = {"id": str(row.uuid)}
+        if self.ordered_by_time:
+            out["at"] = written(Moment(row.at, vocabulary.Precision(row.precision)), zone)
+            out["precision"] = row.precision
+        for field in self.fields:
+            out[field.name] = field.write(getattr(row, field.stored_in))
+        return out
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("timeline", TimelineEvent, (
+            _choice("kind", vocabulary.EventKind.values),
+            _text("text", required=True),
+            _url("data_url", private=True),
+        ), "timeline event", ordered_by_time=True),
+        Kind("causes", Cause, (
+            _choice("kind", vocabulary.CauseKind.values, required=True),
+            _choice("family", vocabulary.Family.values, nullable=True),
+            _text("text", required=True),
+        ), "cause"),
+        Kind("lessons", Lesson, (_text("text", required=True),), "lesson"),
+        Kind("actions", ActionItem, (
+            _choice("kind", vocabulary.ActionKind.values, required=True),
+            _choice("state", vocabulary.ActionState.values, live=True),
+            _text("text", required=True),
+            Field("owner", "email", _read_person, lambda user: user.email if user else None, private=True, live=True),
+            _date("due", live=True),
+            _url("tracker_url", private=True, live=True),
+        ), "action item"),
+        Kind("impact_figures", ImpactFigure, (
+            _text("label", limit=120, required=True, line=True),
+            _choice("qualifier", vocabulary.Qualifier.values),
+            Field("value", "number", _read_number, _write_number, required=True),
+            _text("unit", limit=40, required=True, line=True),
+            _text("source", limit=1_000, line=True, private=True),
+        ), "figure"),
+        Kind("sources", Source, (
+            _url("url", required=True),
+            _url("archive_url"),
+            _text("publisher", limit=120, line=True),
+            _text("title", limit=300, required=True, line=True),
+            Field("published", "string", _read_partial_date, lambda value: value or None),
+            _date("looked_up"),
+            Field("primary", "boolean", _read_flag, bool, column="is_primary"),
+            Field("supports", "strings", _read_names, list),
+        ), "source"),
+        Kind("disagreements", Disagreement, (
+            _text("about", limit=60, required=True, line=True),
+            _text("text", required=True),
+        ), "disagreement"),
+    )
+}

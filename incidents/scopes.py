@@ -1,0 +1,173 @@
+"""Who sees and changes what: one rule, as a predicate and as a queryset, proven equal by tests.
+
+A Viewer is resolved once per request, frozen, and passed down. Every read starts at a queryset's scope for the viewer.
+
+    draft, in review   the owning team, asked reviewers, admins; whatever the visibility says
+    published          public: everyone. internal: every active signed-in user. team: its members and admins
+    archived           as published
+    deleted            nobody
+A reopened postmortem keeps its published revision visible as published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
+
+from incidents.models import Incident, Membership, Team, User
+from incidents.vocabulary import Origin, Role, Status, Visibility
+
+WRITING_ROLES = (Role.AUTHOR, Role.LEAD)
+UNPUBLISHED = (Status.DRAFT, Status.IN_REVIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is asking. `user_id` None is an anonymous viewer, who sees only what is public."""
+
+    user_id: int | None = None
+    is_admin: bool = False
+    is_system: bool = False
+    teams: frozenset[int] = field(default_factory=frozenset)
+    writes_for: frozenset[int] = field(default_factory=frozenset)
+    leads: frozenset[int] = field(default_factory=frozenset)
+    asked_to_review: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.user_id is not None
+
+    @classmethod
+    def of(cls, user: User | AnonymousUser | None) -> Viewer:
+        """The viewer that this user is now. An inactive user is anonymous."""
+        if user is None or not isinstance(user, User) or not user.is_active:
+            return cls()
+        roles = dict(Membership.objects.filter(user=user).values_list("team_id", "role"))
+        return cls(
+            user_id=user.pk,
+            is_admin=user.is_admin,
+            is_system=user.is_system,
+            teams=frozenset(roles),
+            writes_for=frozenset(t for t, role in roles.items() if role in WRITING_ROLES),
+            leads=frozenset(t for t, role in roles.items() if role == Role.LEAD),
+            asked_to_review=frozenset(user.reviews.values_list("incident_id", flat=True)),
+        )
+
+    @classmethod
+    def system(cls) -> Viewer:
+        return cls.of(User.objects.system())
+
+
+ANONYMOUS = Viewer()
+
+
+# --- May they see it? ------------------------------------------------------------------------------
+def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
+    """May the viewer see the draft state, as against the published revision?
+
+    The owning team, asked reviewers and admins do; once there is a revision, those of them who may not edit see it instead.
+    """
+    if incident.deleted_at is not None or not viewer.is_signed_in:
+        return False
+    if may_edit(viewer, incident) or _reviews(viewer, incident):
+        return True
+    return incident.published_revision_id is None and _belongs(viewer, incident)
+
+
+def _belongs(viewer: Viewer, incident: Incident) -> bool:
+    return viewer.is_admin or (incident.team_id is not None and incident.team_id in viewer.teams)
+
+
+def _reviews(viewer: Viewer, incident: Incident) -> bool:
+    return incident.pk in viewer.asked_to_review and incident.status in UNPUBLISHED
+
+
+def sees_published(viewer: Viewer, incident: Incident) -> bool:
+    """May the viewer see the published revision, if there is one?"""
+    if incident.deleted_at is not None or incident.published_revision_id is None:
+        return False
+    match incident.visibility:
+        case Visibility.PUBLIC:
+            return True
+        case Visibility.INTERNAL:
+            return viewer.is_signed_in
+        case _:
+            return _belongs(viewer, incident)
+
+
+def may_see(viewer: Viewer, incident: Incident) -> bool:
+    if incident.deleted_at is not None:
+        return False
+    return _belongs(viewer, incident) or _reviews(viewer, incident) or sees_published(viewer, incident)
+
+
+def visible_condition(viewer: Viewer, prefix: str = "") -> Q:
+    """`may_see` as a condition; `prefix` ("incident__") applies it through a relation."""
+
+    def q(**conditions: object) -> Q:
+        return Q(**{prefix + name: value for name, value in conditions.items()})
+
+    alive = q(deleted_at__isnull=True)
+    if viewer.is_admin:
+        return alive
+    levels = [Visibility.PUBLIC, Visibility.INTERNAL] if viewer.is_signed_in else [Visibility.PUBLIC]
+    allowed = q(published_revision__isnull=False, visibility__in=levels)
+    if viewer.is_signed_in:
+        allowed |= q(team__in=viewer.teams) | q(pk__in=viewer.asked_to_review, status__in=UNPUBLISHED)
+    return alive & allowed
+
+
+def visible_incidents(viewer: Viewer | None) -> QuerySet[Incident]:
+    """Every incident that the viewer may see; without a viewer, none."""
+    if viewer is None:
+        return Incident.objects.none()
+    return Incident.objects.filter(visible_condition(viewer))
+
+
+def incidents_with_visible_working_copy(viewer: Viewer | None) -> QuerySet[Incident]:
+    """`sees_working_copy` as a queryset."""
+    if viewer is None or not viewer.is_signed_in:
+        return Incident.objects.none()
+    alive = Incident.objects.filter(deleted_at__isnull=True)
+    if viewer.is_admin:
+        return alive if viewer.is_system else alive.exclude(origin=Origin.FAMOUS, published_revision__isnull=False)
+    return alive.filter(
+        Q(~Q(origin=Origin.FAMOUS), team__in=viewer.writes_for)
+        | Q(pk__in=viewer.asked_to_review, status__in=UNPUBLISHED)
+        | Q(published_revision__isnull=True, team__in=viewer.teams)
+    )
+
+
+# --- May they change it? ---------------------------------------------------------------------------
+def may_edit(viewer: Viewer, incident: Incident) -> bool:
+    """Authors and leads of the owning team, and admins. Curated outages are changed only by their loader."""
+    if incident.deleted_at is not None or not viewer.is_signed_in:
+        return False
+    if incident.origin == Origin.FAMOUS:
+        return viewer.is_system
+    return viewer.is_admin or (incident.team_id is not None and incident.team_id in viewer.writes_for)
+
+
+def may_lead(viewer: Viewer, incident: Incident) -> bool:
+    """Leads of the owning team and admins: delete, archive, publish without a review."""
+    if not may_edit(viewer, incident):
+        return False
+    return viewer.is_admin or incident.team_id in viewer.leads
+
+
+def may_manage_team(viewer: Viewer, team: Team) -> bool:
+    return viewer.is_admin or team.pk in viewer.leads
+
+
+def visible_teams(viewer: Viewer | None) -> QuerySet[Team]:
+    """Signed-in users know which teams there are; strangers do not."""
+    return Team.objects.all() if viewer is not None and viewer.is_signed_in else Team.objects.none()
+
+
+def visible_people(viewer: Viewer | None) -> QuerySet[User]:
+    """Names of colleagues, for those who are signed in. The system user is nobody's colleague."""
+    if viewer is None or not viewer.is_signed_in:
+        return User.objects.none()
+    return User.objects.filter(is_system=False)

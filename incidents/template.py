@@ -1,0 +1,88 @@
+"""Postmortem templates: read from files or from a team, checked, and kept as immutable versions.
+
+A template's definition is data: an ordered list of sections, each prose or records, with guidance. Required in every
+template, whatever it says: the six sections without which a postmortem cannot be published.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.conf import settings
+from jsonschema import Draft202012Validator
+
+from incidents.errors import Invalid
+from incidents.models import PostmortemTemplate
+from incidents.vocabulary import SectionKind
+
+REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
+FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
+
+
+@dataclass(frozen=True, slots=True)
+class SectionPlan:
+    """One section as the template plans it. `records` names the record kind of a records section."""
+
+    key: str
+    title: str
+    kind: SectionKind
+    guidance: str
+    required: bool
+    records: str | None = None
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads((FOLDER.parent / "postmortem.schema.json").read_text()))
+
+
+def check(definition: Any, *, field: str = "definition") -> None:
+    """Raises Invalid, naming the place, unless `definition` is a usable template."""
+    problems = {
+        ".".join([field, *map(str, error.absolute_path)]): error.message[:300]
+        for error in _validator().iter_errors(definition)
+    }
+    if problems:
+        raise Invalid(problems)
+    keys = [section["key"] for section in definition["sections"]]
+    if twice := {key for key in keys if keys.count(key) > 1}:
+        raise Invalid({f"{field}.sections": f"The key {min(twice)} stands here twice."})
+    if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in keys]:
+        raise Invalid({f"{field}.sections": f"These sections are needed too: {', '.join(lacking)}."})
+    for section in definition["sections"]:
+        if section["kind"] == SectionKind.RECORDS and section["records"] != section["key"]:
+            raise Invalid({f"{field}.sections": f"The records of {section['records']} stand in the section of that key."})
+
+
+def plan(template: PostmortemTemplate) -> list[SectionPlan]:
+    """The template's sections in order."""
+    return [
+        SectionPlan(
+            key=section["key"],
+            title=section["title"],
+            kind=SectionKind(section["kind"]),
+            guidance=section.get("guidance", ""),
+            required=section["key"] in REQUIRED_TO_PUBLISH or section.get("required", False),
+            records=section.get("records"),
+        )
+        for section in template.definition["sections"]
+    ]
+
+
+def files() -> list[dict[str, Any]]:
+    """The definitions under templates/postmortem/, checked."""
+    out = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text())
+        check(definition, field=path.name)
+        out.append(definition)
+    return out
+
+
+def current(key: str = "standard") -> PostmortemTemplate:
+    return PostmortemTemplate.objects.get(key=key, is_current=True)

@@ -1,0 +1,65 @@
+"""Reading text that people and tools send in: what is refused, what is stripped, how long it may be."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from incidents.errors import Invalid
+
+# Search engines put these two around matches; they are stripped from everything that comes in, so that
+# nobody can forge a highlight.
+MARK_START, MARK_END = "\ue000", "\ue001"
+_STRIPPED = re.compile("[\ue000\ue001]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Control characters have no meaning in Markdown or JSON exports; tabs and line breaks do.
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+TITLE_CHARACTERS = 200
+SECTION_BYTES = 256 * 1024
+INCIDENT_BYTES = 1024 * 1024
+
+
+def clean(field: str, value: object, *, max_characters: int | None = None, max_bytes: int | None = None,
+          required: bool = False, single_line: bool = False) -> str:
+    """The text as it may be stored: NFC, `\\n` line ends, no control characters, no highlight marks.
+
+    Raises Invalid, naming `field`, for a NUL, a lone surrogate, something that is no text, a text that is too long,
+    or an empty one where one is required.
+    """
+    if value is None:
+        value = ""
+    if not isinstance(value, str):
+        raise Invalid({field: "This takes text."})
+    if "\x00" in value:
+        raise Invalid({field: "The text holds a NUL character (U+0000). Remove it and try again."})
+    if _LONE_SURROGATE.search(value):
+        raise Invalid({field: "The text holds half of a surrogate pair, which is no character. Remove it and try again."})
+    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CONTROL.sub("", _STRIPPED.sub("", text))
+    text = " ".join(text.split()) if single_line else text.rstrip()
+    if required and not text.strip():
+        raise Invalid({field: "This is needed."})
+    if max_characters is not None and len(text) > max_characters:
+        raise Invalid({field: f"At most {max_characters:,} characters; this has {len(text):,}."})
+    if max_bytes is not None and (size := len(text.encode())) > max_bytes:
+        raise Invalid({field: f"At most {max_bytes // 1024:,} KiB; this has {size // 1024 + 1:,} KiB. "
+                              "Move logs and long listings to a linked page."})
+    return text
+
+
+def clean_url(field: str, value: object, *, required: bool = False) -> str:
+    """An absolute http(s) address, or empty. Other schemes are refused: they would run in a reader's browser."""
+    text = clean(field, value, max_characters=1_000, required=required, single_line=True)
+    if text and not re.match(r"^https?://[^\s/]+", text, re.IGNORECASE):
+        raise Invalid({field: "Give a full address that begins with https:// or http://."})
+    return text
+
+
+def clean_choice(field: str, value: object, choices: list[str], *, optional: bool = False) -> str | None:
+    """One of `choices`, or None where that is allowed."""
+    if value in (None, "") and optional:
+        return None
+    if not isinstance(value, str) or value not in choices:
+        raise Invalid({field: f"Choose one of {', '.join(choices)}."})
+    return value

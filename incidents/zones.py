@@ -1,0 +1,25 @@
+"""Time zones by their IANA names."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from incidents.errors import Invalid
+from incidents.text import clean
+
+
+@cache
+def zones() -> list[str]:
+    """Every name a person may choose, UTC first."""
+    names = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix", "right"))}
+    return ["UTC", *sorted(names)]
+
+
+def clean_zone(field: str, value: Any) -> str:
+    """Raises Invalid, naming `field`, for anything that is no IANA time zone."""
+    name = clean(field, value, max_characters=64, single_line=True)
+    if name not in zones():
+        raise Invalid({field: "Give a time zone by its IANA name, such as UTC or Europe/Madrid."})
+    return name

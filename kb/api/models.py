@@ -1,0 +1,48 @@
+"""What only REST needs to remember: access tokens, and answers to requests that may be sent again."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from knox.models import AbstractAuthToken
+
+
+class Scope(models.TextChoices):
+    READ = "read", "Read"
+    WRITE = "write", "Read and write"
+
+
+class AccessToken(AbstractAuthToken):
+    """A token of a person or a service account. Only its digest is kept; the token itself is shown once."""
+
+    name = models.CharField(max_length=80)
+    scope = models.CharField(max_length=5, choices=Scope.choices, default=Scope.READ)
+    last_used = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created"]
+
+
+class StoredAnswer(models.Model):
+    """The answer to a POST that carried an Idempotency-Key, so that sending it again does nothing twice.
+
+    The claim (no status yet) commits first, with a lease; the answer commits with the write itself.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    key = models.CharField(max_length=255)
+    method = models.CharField(max_length=8)
+    path = models.CharField(max_length=500)
+    body_digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    leased_until = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body = models.JSONField(null=True)
+    incident_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key", "method", "path"], name="answer_once")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"

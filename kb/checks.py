@@ -1,0 +1,62 @@
+"""Bad configuration fails at the start with a clear message, instead of at three in the morning.
+
+`kb.E0xx` refuse to start; they run with every management command and with the web and worker processes' own check.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
+
+
+def _is_local(host: str) -> bool:
+    if host in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@register()
+def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What must never face a network: debug pages, a guessable key, any host name, plain HTTP."""
+    found: list[CheckMessage] = []
+
+    def refuse(number: int, message: str, hint: str) -> None:
+        found.append(Error(message, hint=hint, id=f"kb.E{number:03}"))
+
+    public = [host for host in settings.ALLOWED_HOSTS if not _is_local(host)]
+    base = urlsplit(settings.BASE_URL)
+    if base.scheme not in ("http", "https") or not base.hostname:
+        refuse(1, f"BASE_URL is no web address: {settings.BASE_URL}.", "Set BASE_URL to the address people open, such as https://precedent.example.")
+    if not settings.SECRET_KEY:
+        refuse(2, "SECRET_KEY is not set.", "Set SECRET_KEY to at least 50 random characters; only the embedded mode makes its own.")
+    elif len(settings.SECRET_KEY) < 32 or len(set(settings.SECRET_KEY)) < 8:
+        refuse(3, "SECRET_KEY is too short or too regular to be a secret.", "Set SECRET_KEY to at least 50 random characters.")
+    if "*" in settings.ALLOWED_HOSTS:
+        refuse(4, "ALLOWED_HOSTS allows every host name.", "Name the hosts that people use, separated by commas.")
+    if settings.DEBUG and public:
+        refuse(5, f"DEBUG is on while {public[0]} is served.", "Turn DEBUG off, or serve only this machine.")
+    if base.scheme == "http" and base.hostname and not _is_local(base.hostname):
+        refuse(6, "BASE_URL is plain HTTP on a host that others can reach.", "Serve HTTPS and set BASE_URL to https://...")
+    elif public and base.scheme == "http":
+        refuse(7, f"{public[0]} is served while BASE_URL is plain HTTP.", "Set BASE_URL to the https:// address people open.")
+    if base.hostname and not _is_local(base.hostname) and not any(
+        base.hostname == host or (host.startswith(".") and base.hostname.endswith(host)) for host in settings.ALLOWED_HOSTS
+    ):
+        refuse(8, f"BASE_URL names {base.hostname}, which ALLOWED_HOSTS does not.", "Add it to ALLOWED_HOSTS.")
+    if settings.LOG_FORMAT not in ("json", "console"):
+        refuse(9, f"LOG_FORMAT is {settings.LOG_FORMAT}.", "Set LOG_FORMAT to json or console.")
+    for text in settings.TRUSTED_PROXIES:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            refuse(10, f"TRUSTED_PROXIES holds {text}, which is no address or network.", "Give addresses or networks such as 10.0.0.0/8.")
+    return found

@@ -1,0 +1,89 @@
+"""The vocabulary of recurring failure patterns, and which incidents show them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from incidents.models import Incident
+from incidents.vocabulary import Family
+
+
+class PatternStatus(models.TextChoices):
+    ACTIVE = "active", "Active"
+    RETIRED = "retired", "Retired"
+    MERGED = "merged", "Merged into another"
+
+
+class TagSource(models.TextChoices):
+    RULE = "rule", "Rule"
+    MODEL = "model", "Model"
+    CURATOR = "curator", "Curator"
+    PERSON = "person", "Person"
+
+
+class TagState(models.TextChoices):
+    SUGGESTED = "suggested", "Suggested"
+    AUTOMATIC = "automatic", "Automatic"
+    CONFIRMED = "confirmed", "Confirmed"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class Pattern(models.Model):
+    """A kind of failure that recurs. A slug, once published, never changes its meaning."""
+
+    slug = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=120)
+    family = models.CharField(max_length=10, choices=Family.choices)
+    counts = models.TextField()
+    does_not_count = models.TextField(blank=True)
+    advice = models.TextField(blank=True)
+    status = models.CharField(max_length=10, choices=PatternStatus.choices, default=PatternStatus.ACTIVE)
+    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["family", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tag(models.Model):
+    """That an incident shows a pattern: who says so, how sure, and the sentences that show it.
+
+    `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py.
+    A person's decision (confirmed, rejected) is never undone by a rule.
+    """
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="tags")
+    pattern = models.ForeignKey(Pattern, on_delete=models.PROTECT, related_name="tags")
+    source = models.CharField(max_length=10, choices=TagSource.choices)
+    state = models.CharField(max_length=10, choices=TagState.choices)
+    rule_version = models.PositiveIntegerField(null=True, blank=True)
+    score = models.FloatField(null=True, blank=True)
+    evidence = models.JSONField(default=list, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["pattern__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "pattern"], name="tag_once"),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | Q(decided_at__isnull=False), name="decision_has_its_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.incident_id}: {self.pattern_id} {self.state}"
+
+
+SHOWN = (TagState.AUTOMATIC, TagState.CONFIRMED)

@@ -1,0 +1,157 @@
+"""The tree of a query: what engines compile, and what highlights are made from.
+
+Nodes are frozen and compare by meaning: `text`, what the person wrote, does not count. Build `And`, `Or` and `Not`
+with `conjunction`, `disjunction` and `negation`, which flatten, drop repetitions, and leave no empty or single group.
+An engine may meet any node anywhere: a `Not` inside an `Or`, a filter inside a group, a root that only negates.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DateSpan:
+    """Moments `start <= t < end`, aware and in UTC. None is open; at least one of the two is set."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondSpan:
+    """Durations `low <= d < high` in whole seconds. None is open; at least one of the two is set."""
+
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word, anywhere in a document."""
+
+    stem: str
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Two or more words next to each other in one text. Not `quoted`: a compound such as `us-east-1`."""
+
+    stems: tuple[str, ...]
+    text: str = field(default="", compare=False)
+    quoted: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on a field of the record that any one of the values fulfils. Never scored."""
+
+    field: str
+    text: str = field(default="", compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceFilter(Filter):
+    """Equal to one of the values; see `kb.search.fields` for what they are."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFilter(Filter):
+    """Equal to one of the numbers."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DateFilter(Filter):
+    """Within one of the spans of time."""
+
+    values: tuple[DateSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DurationFilter(Filter):
+    """As long as one of the spans says. What has no known duration is in none of them."""
+
+    values: tuple[SecondSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more."""
+
+    children: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more."""
+
+    children: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Everything else; never directly around another `Not`."""
+
+    child: "Node"
+
+
+AnyFilter = ChoiceFilter | NumberFilter | DateFilter | DurationFilter
+Text = Term | Phrase
+Node = Text | AnyFilter | And | Or | Not
+
+
+def conjunction(nodes: Iterable[Node | None]) -> Node | None:
+    """All of the nodes; None stands for "no condition"."""
+    return _group(And, nodes)
+
+
+def disjunction(nodes: Iterable[Node | None]) -> Node | None:
+    """Any of the nodes; None stands for "not said", so that `a OR ()` is `a`."""
+    return _group(Or, nodes)
+
+
+def negation(node: Node | None) -> Node | None:
+    if node is None:
+        return None
+    return node.child if isinstance(node, Not) else Not(node)
+
+
+def _group(kind: type[And] | type[Or], nodes: Iterable[Node | None]) -> Node | None:
+    # A dict keeps the first of equals, in order.
+    children: dict[Node, None] = {}
+    for node in nodes:
+        if isinstance(node, kind):
+            children.update(dict.fromkeys(node.children))
+        elif node is not None:
+            children[node] = None
+    if len(children) < 2:
+        return next(iter(children), None)
+    return kind(tuple(children))
+
+
+def leaves(node: Node | None, *, positive: bool = False) -> Iterator[Text | AnyFilter]:
+    """The words, phrases and filters in order of writing; with `positive`, not those under a `Not`."""
+    if isinstance(node, And | Or):
+        for child in node.children:
+            yield from leaves(child, positive=positive)
+    elif isinstance(node, Not):
+        if not positive:
+            yield from leaves(node.child)
+    elif node is not None:
+        yield node
+
+
+def rebuild(node: Node | None, replace: Callable[[Text | AnyFilter], Node | None]) -> Node | None:
+    """The same tree with every leaf replaced, in order of writing; a leaf that becomes None is left out."""
+    if isinstance(node, And):
+        return conjunction([rebuild(child, replace) for child in node.children])
+    if isinstance(node, Or):
+        return disjunction([rebuild(child, replace) for child in node.children])
+    if isinstance(node, Not):
+        return negation(rebuild(node.child, replace))
+    return None if node is None else replace(node)

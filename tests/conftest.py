@@ -1,0 +1,123 @@
+"""The cast: one owns, one leads, one reads, one reviews, one belongs to another team, one is admin, one is anonymous.
+
+Every suite that asks "who may?" tries all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from incidents import template
+from incidents.actions.incidents import create_incident
+from incidents.actions.lifecycle import publish
+from incidents.actions.organizations import create_organization, create_team, save_template, set_membership
+from incidents.actions.sections import add_row, change_section
+from incidents.models import Incident, Organization, Team, User
+from incidents.scopes import ANONYMOUS, Viewer
+from incidents.vocabulary import Role
+
+# One budget for all properties: a slow machine is no failure.
+hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+hypothesis_settings.load_profile("suite")
+
+PASSWORD = "a long enough pass phrase"
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@dataclass
+class Cast:
+    """Users by their part. `viewer(name)` resolves one anew; "anonymous" and "outsider's" rights are none."""
+
+    home: Organization
+    checkout: Team
+    payments: Team
+    author: User
+    lead: User
+    reader: User
+    reviewer: User
+    outsider: User
+    admin: User
+
+    NAMES = ("anonymous", "outsider", "reader", "reviewer", "author", "lead", "admin")
+
+    def user(self, name: str) -> User | None:
+        return None if name == "anonymous" else getattr(self, name)
+
+    def viewer(self, name: str) -> Viewer:
+        user = self.user(name)
+        return Viewer.of(User.objects.get(pk=user.pk)) if user else ANONYMOUS
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Checkout owns things: author, lead and reader belong to it. The reviewer and the outsider belong to Payments."""
+    system = Viewer.system()
+    for definition in template.files():
+        save_template(actor=system, definition=definition)
+    home = create_organization(actor=system, name="Acme", is_home=True)
+    checkout, payments = create_team(actor=system, name="Checkout"), create_team(actor=system, name="Payments")
+    made: dict[str, User] = {}
+    for name in ("author", "lead", "reader", "reviewer", "outsider", "admin"):
+        user = User(email=f"{name}@acme.example", name=name.capitalize(), is_admin=name == "admin")
+        user.set_password(PASSWORD)
+        user.save()
+        made[name] = user
+    for team, name, role in (
+        (checkout, "lead", Role.LEAD),
+        (checkout, "author", Role.AUTHOR),
+        (checkout, "reader", Role.READER),
+        (payments, "outsider", Role.LEAD),
+        (payments, "reviewer", Role.AUTHOR),
+    ):
+        set_membership(actor=system, team_id=team.pk, user=made[name], role=role)
+    return Cast(home=home, checkout=checkout, payments=payments, **made)
+
+
+@pytest.fixture
+def draft(cast: Cast) -> Callable[..., Incident]:
+    """Begin a postmortem of Checkout: draft(title=..., visibility=..., any other fact)."""
+
+    def make(title: str = "Checkout returned errors", **facts: Any) -> Incident:
+        facts = {"team": cast.checkout.slug, "visibility": "internal", **facts}
+        return create_incident(actor=cast.viewer("author"), facts={"title": title, **facts})
+
+    return make
+
+
+def fill(cast: Cast, incident: Incident, *, text: str = "The cache was resized and emptied.") -> None:
+    """Write everything that publishing needs."""
+    actor = cast.viewer("author")
+    change_section(actor=actor, incident_id=incident.pk, key="summary", body=text)
+    change_section(actor=actor, incident_id=incident.pk, key="impact", body="18% of checkouts failed.")
+    add_row(actor=actor, incident_id=incident.pk, kind="timeline",
+            values={"at": "2026-03-03T14:03Z", "kind": "impact", "text": "Resize begins"})
+    add_row(actor=actor, incident_id=incident.pk, kind="causes",
+            values={"kind": "trigger", "family": "change", "text": "A resize flushed every key"})
+    add_row(actor=actor, incident_id=incident.pk, kind="lessons", values={"text": "A resize is a flush"})
+    add_row(actor=actor, incident_id=incident.pk, kind="actions",
+            values={"kind": "prevent", "text": "Add backoff to clients", "owner": "author@acme.example",
+                    "tracker_url": "https://tracker.acme.example/1"})
+
+
+@pytest.fixture
+def published(cast: Cast, draft: Callable[..., Incident]) -> Callable[..., Incident]:
+    """A complete postmortem of Checkout, published by its lead."""
+
+    def make(title: str = "Checkout returned errors", *, text: str = "The cache was resized and emptied.", **facts: Any) -> Incident:
+        incident = draft(title, **facts)
+        fill(cast, incident, text=text)
+        publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+        incident.refresh_from_db()
+        return incident
+
+    return make

@@ -1,0 +1,125 @@
+"""From draft to published and back: who may, what is needed, what readers see meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents import scopes
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
+from incidents.actions.sections import change_section
+from incidents.document import read, with_everything
+from incidents.errors import Incomplete, Missing, NotAllowed, WrongState
+from incidents.models import Incident, OutboxEntry
+from tests.conftest import fill
+
+
+def reading(incident, viewer):
+    return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
+
+
+def test_publishing_without_the_required_parts_says_what_is_missing(cast, draft):
+    incident = draft()
+    with pytest.raises(Incomplete) as refused:
+        lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert set(refused.value.missing) == {"summary", "impact", "timeline", "causes", "lessons", "actions"}
+    incident.refresh_from_db()
+    assert incident.status == "draft"
+
+
+def test_a_records_section_may_be_empty_with_a_reason(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    incident.actionitems.all().delete()
+    with pytest.raises(Incomplete) as refused:
+        lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert set(refused.value.missing) == {"actions"}
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="actions", none_reason="The service is retired")
+    assert lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk).number == 1
+
+
+def test_an_author_publishes_only_what_a_reviewer_approved(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    with pytest.raises((NotAllowed, WrongState)):
+        lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    with pytest.raises(NotAllowed):
+        lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk)
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=incident.pk, approve=True)
+    assert lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk).number == 1
+
+
+def test_an_approval_does_not_cover_what_was_written_after_it(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=incident.pk, approve=True)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Something else entirely.")
+    with pytest.raises(NotAllowed):
+        lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk)
+
+
+def test_asking_for_changes_brings_it_back_to_draft(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=incident.pk, approve=False, comment="Add the trigger.")
+    incident.refresh_from_db()
+    assert incident.status == "draft"
+    assert incident.reviews.get().comment == "Add the trigger."
+
+
+def test_only_an_asked_reviewer_decides(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    with pytest.raises(Missing):
+        lifecycle.review(actor=cast.viewer("outsider"), incident_id=incident.pk, approve=True)
+    with pytest.raises(NotAllowed):
+        lifecycle.review(actor=cast.viewer("lead"), incident_id=incident.pk, approve=True)
+
+
+def test_a_reopened_postmortem_keeps_its_published_text_for_everyone_else(cast, published):
+    incident = published(text="The first text.")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="The second text.")
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "A second title"})
+
+    def seen(name):
+        document = reading(incident, cast.viewer(name)).document
+        summary = next(s["body"] for s in document["sections"] if s["key"] == "summary")
+        return document["title"], summary, document["status"]
+
+    assert seen("author") == ("A second title", "The second text.", "draft")
+    for name in ("reader", "outsider", "reviewer"):
+        assert seen(name) == ("Checkout returned errors", "The first text.", "published")
+    assert incident.revisions.count() == 1
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert seen("outsider") == ("A second title", "The second text.", "published")
+
+
+def test_published_text_cannot_be_changed_without_reopening(cast, published):
+    incident = published()
+    with pytest.raises(WrongState):
+        change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Quietly different.")
+
+
+def test_visibility_can_be_narrowed_without_reopening(cast, published):
+    incident = published(visibility="public")
+    OutboxEntry.objects.all().delete()
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    assert not scopes.visible_incidents(cast.viewer("anonymous")).filter(pk=incident.pk).exists()
+    assert set(OutboxEntry.objects.filter(incident_id=incident.pk).values_list("narrows", flat=True)) == {True}
+
+
+def test_nothing_is_enqueued_when_the_change_is_rolled_back(cast, draft):
+    OutboxEntry.objects.all().delete()
+    incident = Incident.objects.get(pk=draft().pk)
+    OutboxEntry.objects.all().delete()
+    before = incident.index_version
+    with pytest.raises(Incomplete):
+        lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    incident.refresh_from_db()
+    assert incident.index_version == before
+    assert not OutboxEntry.objects.exists()

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
-from incidents.models import OutboxEntry
+from incidents.models import Incident, OutboxEntry
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,12 @@ def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
         batch_size=500,
     )
     transaction.on_commit(nudge, robust=True)
+
+
+def enqueue_again(incident_ids: Iterable[int]) -> None:
+    """Have every consumer look at these incidents once more, though nothing in them changed."""
+    with transaction.atomic():
+        enqueue(incident_ids)
 
 
 def nudge() -> None:
@@ -140,7 +146,7 @@ class Depth:
     consumer: str
     waiting: int
     parked: int
-    tries: int
+    retrying: int
     lag_seconds: float
 
 
@@ -152,7 +158,7 @@ def depths() -> list[Depth]:
         for row in OutboxEntry.objects.values("consumer").annotate(
             waiting=Count("pk", filter=Q(parked_at__isnull=True)),
             parked=Count("pk", filter=Q(parked_at__isnull=False)),
-            most_tries=Count("pk", filter=Q(tries__gt=0)),
+            retrying=Count("pk", filter=Q(parked_at__isnull=True, tries__gt=0)),
             oldest=Min("created_at", filter=Q(parked_at__isnull=True)),
         ).order_by()
     }
@@ -161,14 +167,12 @@ def depths() -> list[Depth]:
         row = rows.get(consumer)
         lag = (now - row["oldest"]).total_seconds() if row and row["oldest"] else 0.0
         out.append(Depth(consumer, row["waiting"] if row else 0, row["parked"] if row else 0,
-                         row["most_tries"] if row else 0, lag))
+                         row["retrying"] if row else 0, lag))
     return out
 
 
 def raise_index_version(incident_ids: Iterable[int]) -> None:
     """Something in the documents of these incidents changed other than their own rows: a name, a tag."""
-    from incidents.models import Incident
-
     ids = list(incident_ids)
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
     enqueue(ids)

@@ -1,17 +1,18 @@
-"""The fields a query may name, each declared once: its name, what people call it by mistake, and how a value reads.
+"""The fields a query may name, each declared once: its name, what people call it by mistake, how a value
+reads.
 
-To add a field, add an entry to `FIELDS` and let the engines compile the filter that it makes. Values that depend on
-the record's content (patterns, organizations, teams, services) are only normalised; an engine that knows no such
-value finds nothing.
+To add a field, add an entry to `FIELDS` and let the engines compile the filter that it makes. Values that
+depend on the record's content (patterns, organizations, teams, services) are only normalised; an engine
+that knows no such value finds nothing.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from kb.search.analysis import fold
 from kb.search.nodes import (
@@ -27,75 +28,72 @@ from kb.search.nodes import (
 
 MAX_NAME = 200
 
-# Field name, values as written, and the whole `field:value` as written. None: a value cannot be read.
-Reader = Callable[[str, Sequence[str], str], Node | None]
 Value = TypeVar("Value")
+Moment = TypeVar("Moment", datetime, int)
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Field(Generic[Value]):
     """`takes` completes "<name> takes ..."; `aliases` are offered as corrections, not read."""
 
     name: str
     takes: str
-    reader: Reader
+    value: Callable[[str], Value | None]
+    build: Callable[[str, tuple[Value, ...], str], Node | None]
     aliases: tuple[str, ...] = ()
 
     def read(self, values: Sequence[str], text: str) -> Node | None:
-        """The condition that any of the values fulfils, or None when one of them cannot be read."""
-        return self.reader(self.name, values, text)
+        """The condition that any of the values fulfils, or None when one of them cannot be read.
 
-
-def _all(read: Callable[[str], Value | None], values: Iterable[str]) -> tuple[Value, ...] | None:
-    """Every value read, without repetitions, or None when one cannot be."""
-    found: dict[Value, None] = {}
-    for value in values:
-        one = read(value)
-        if one is None:
-            return None
-        found[one] = None
-    return tuple(found)
+        `text` is the whole of it as it was written.
+        """
+        found: dict[Value, None] = {}
+        for value in values:
+            one = self.value(value)
+            if one is None:
+                return None
+            found[one] = None
+        return self.build(self.name, tuple(found), text) if found else None
 
 
 def _key(value: str) -> str:
     return "_".join(value.casefold().replace("-", " ").replace("_", " ").split())
 
 
-def _in_words(names: Sequence[str]) -> str:
+def _either(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _choice(name: str, *choices: str, also: dict[str, str] | None = None, aliases: tuple[str, ...] = ()) -> Field:
+def _choice(
+    name: str, *choices: str, also: dict[str, str] | None = None, aliases: tuple[str, ...] = ()
+) -> Field[str]:
     """A field with a closed list of values; `also` maps other spellings to them."""
-    known = {_key(choice): choice for choice in choices} | {_key(key): value for key, value in (also or {}).items()}
-
-    def read(name: str, values: Sequence[str], text: str) -> Node | None:
-        found = _all(lambda value: known.get(_key(value)), values)
-        return found and ChoiceFilter(name, found, text=text)
-
-    return Field(name, _in_words(choices), read, aliases)
+    known = {_key(choice): choice for choice in choices} | (also or {})
+    return Field(name, _either(choices), lambda value: known.get(_key(value)), ChoiceFilter, aliases)
 
 
-def _flags(name: str, **flags: str) -> Field:
+def _flags(name: str, **flags: str) -> Field[tuple[str, str]]:
     """A field whose every value stands for a value of another one, given as `field=value`."""
-    known = {_key(flag): tuple(target.split("=")) for flag, target in flags.items()}
+    known = {flag: (target.split("=")[0], target.split("=")[1]) for flag, target in flags.items()}
 
-    def read(name: str, values: Sequence[str], text: str) -> Node | None:
-        found = _all(lambda value: known.get(_key(value)), values)
-        if found is None:
-            return None
+    def build(name: str, found: tuple[tuple[str, str], ...], text: str) -> Node | None:
         fields = dict.fromkeys(field for field, _ in found)
         return disjunction(
-            ChoiceFilter(field, tuple(value for of, value in found if of == field), text=text) for field in fields
+            ChoiceFilter(field, tuple(value for of, value in found if of == field), text) for field in fields
         )
 
-    return Field(name, _in_words([flag.replace("_", "-") for flag in flags]), read)
+    takes = _either([flag.replace("_", "-") for flag in flags])
+    return Field(name, takes, lambda value: known.get(_key(value)), build)
+
+
+def fold_name(name: str) -> str:
+    """The form in which names are compared: compatibility forms, case and extra space do not count."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _name(value: str) -> str | None:
-    """A name as it is compared: compatibility forms, case and space do not count."""
-    name = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
-    return name if fold(value) and len(name) <= MAX_NAME else None
+    name = fold_name(value)
+    return name if fold(name) and len(name) <= MAX_NAME else None
 
 
 def _slug(value: str) -> str | None:
@@ -103,33 +101,17 @@ def _slug(value: str) -> str | None:
     return slug if re.fullmatch(r"[a-z]+(?:-[a-z]+)*", slug) and len(slug) <= MAX_NAME else None
 
 
-def _words(read: Callable[[str], str | None]) -> Reader:
-    def reader(name: str, values: Sequence[str], text: str) -> Node | None:
-        found = _all(read, values)
-        return found and ChoiceFilter(name, found, text=text)
-
-    return reader
-
-
 def _reference(value: str) -> int | None:
     match = re.fullmatch(r"(?:inc-)?([0-9]{1,9})", value, re.IGNORECASE)
     return int(match[1]) or None if match else None
 
 
-def _numbers(name: str, values: Sequence[str], text: str) -> Node | None:
-    found = _all(_reference, values)
-    return found and NumberFilter(name, found, text=text)
-
-
-_RANGE = re.compile(r"(?P<low>[^.<>=]*)\.\.(?P<high>[^.<>=]*)")
-_COMPARISON = re.compile(r"(?P<sign>[<>]=?)(?P<value>[^.<>=]+)")
+_RANGE = re.compile(r"([^.<>=]*)\.\.([^.<>=]*)")
+_COMPARISON = re.compile(r"([<>]=?)([^.<>=]+)")
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
-_LENGTH = re.compile(r"(?=.)(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
+_COUNTS = "".join(f"(?:([0-9]{{1,6}}){unit})?" for unit in "wdhms")
+_LENGTH = re.compile(f"(?=.){_COUNTS}", re.IGNORECASE)
 _SECONDS = (604_800, 86_400, 3_600, 60, 1)
-
-Moment = TypeVar("Moment", datetime, int)
-# Where a value such as `2019` or `2h` begins, and where the next such value begins.
-Extent = Callable[[str], tuple[Moment, Moment | None] | None]
 
 
 def _period(value: str) -> tuple[datetime, datetime | None] | None:
@@ -137,86 +119,77 @@ def _period(value: str) -> tuple[datetime, datetime | None] | None:
     match = _DAY.fullmatch(value)
     if not match:
         return None
-    year, month, day = (int(part) if part else None for part in match.groups())
-    assert year is not None  # noqa: S101 - the first group of the expression is not optional
+    year, month, day = match.groups()
     try:
-        start = datetime(year, month or 1, day or 1, tzinfo=UTC)
+        start = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
     except ValueError:
         return None
     try:
         if day:
-            return start, datetime.fromordinal(start.toordinal() + 1).replace(tzinfo=UTC)
-        if month and month < 12:
-            return start, start.replace(month=month + 1)
-        return start, start.replace(year=year + 1, month=1)
+            return start, start + timedelta(days=1)
+        if month and start.month < 12:
+            return start, start.replace(month=start.month + 1)
+        return start, start.replace(year=start.year + 1, month=1)
     except (ValueError, OverflowError):
         return start, None
 
 
 def _length(value: str) -> tuple[int, int] | None:
     """Seconds: `1h30m` is from 90 minutes to less than 91, as the smallest unit named."""
-    match = _LENGTH.fullmatch(value.casefold())
+    match = _LENGTH.fullmatch(value)
     if not match:
         return None
-    units = [(int(count) * unit, unit) for count, unit in zip(match.groups(), _SECONDS, strict=True) if count]
-    seconds = sum(seconds for seconds, _ in units)
+    units = [(int(count), unit) for count, unit in zip(match.groups(), _SECONDS, strict=True) if count]
+    seconds = sum(count * unit for count, unit in units)
     return seconds, seconds + units[-1][1]
 
 
 def _span(
-    value: str, extent: Extent[Moment], after: Callable[[Moment, Moment | None], Moment | None]
+    value: str,
+    extent: Callable[[str], tuple[Moment, Moment | None] | None],
+    after: Callable[[Moment, Moment | None], Moment | None],
 ) -> tuple[Moment | None, Moment | None] | None:
-    """The half-open span of `x`, `x..y`, `x..`, `..y`, `>x`, `>=x`, `<x` and `<=x`, or None.
+    """The half-open span of `x`, `x..y`, `x..`, `..y`, `>x`, `>=x`, `<x` and `<=x`; None when it is none of
+    them.
 
-    `after` tells from the extent of a value what lies beyond it: beyond the whole of a year, beyond one length.
+    `extent` gives where a single value begins and where the next one would; `after` gives from these where
+    the span of everything greater begins: after all of the year 2019, but right after an hour.
     """
     value = "".join(value.split())
+    start: Moment | None = None
+    end: Moment | None = None
     if comparison := _COMPARISON.fullmatch(value):
-        found = extent(comparison["value"])
-        if found is None:
+        sign, bound = comparison[1], extent(comparison[2])
+        if bound is None:
             return None
-        match comparison["sign"]:
-            case ">=":
-                span = found[0], None
-            case ">":
-                span = after(*found), None
-            case "<":
-                span = None, found[0]
-            case _:
-                span = None, after(*found)
-        return None if span == (None, None) else span
-    bounds = _RANGE.fullmatch(value)
-    if not bounds:
-        return extent(value)
-    low, high = (extent(bounds[end]) if bounds[end] else (None, None) for end in ("low", "high"))
-    if low is None or high is None or (low[0] is None and high[0] is None):
-        return None
-    start, end = low[0], after(*high) if high[0] is not None else None
-    return None if start is not None and end is not None and start >= end else (start, end)
+        edge = bound[0] if sign in (">=", "<") else after(*bound)
+        start, end = (edge, None) if sign[0] == ">" else (None, edge)
+    elif bounds := _RANGE.fullmatch(value):
+        low, high = extent(bounds[1]), extent(bounds[2])
+        if (bounds[1] and low is None) or (bounds[2] and high is None):
+            return None
+        start, end = low and low[0], high and after(*high)
+        if start is not None and end is not None and start >= end:
+            return None
+    elif single := extent(value):
+        start, end = single
+    return None if start is None and end is None else (start, end)
 
 
 def _date_span(value: str) -> DateSpan | None:
     span = _span(value, _period, lambda start, end: end)
-    return DateSpan(*span) if span else None
+    return span and DateSpan(*span)
 
 
 def _second_span(value: str) -> SecondSpan | None:
     span = _span(value, _length, lambda start, end: start + 1)
-    return SecondSpan(*span) if span else None
+    return span and SecondSpan(*span)
 
 
-def _dates(name: str, values: Sequence[str], text: str) -> Node | None:
-    found = _all(_date_span, values)
-    return found and DateFilter(name, found, text=text)
-
-
-def _durations(name: str, values: Sequence[str], text: str) -> Node | None:
-    found = _all(_second_span, values)
-    return found and DurationFilter(name, found, text=text)
-
-
-FIELDS = (
-    Field("org", "the name of an organization", _words(_name), ("organization", "organisation", "company")),
+FIELDS: tuple[Field[Any], ...] = (
+    Field(
+        "org", "the name of an organization", _name, ChoiceFilter, ("organization", "organisation", "company")
+    ),
     _choice(
         "severity",
         *("sev1", "sev2", "sev3", "sev4", "unknown"),
@@ -225,23 +198,25 @@ FIELDS = (
     ),
     _choice("status", "draft", "in_review", "published", "archived", aliases=("state",)),
     _choice("origin", "own", "famous", "imported", also={"ours": "own"}),
-    Field("pattern", "a pattern such as retry-storm", _words(_slug), ("tag",)),
+    Field("pattern", "a pattern such as retry-storm", _slug, ChoiceFilter, ("tag",)),
     _choice(
         "family",
         *("change", "load", "network", "data", "dependency", "trust", "time", "physical", "code", "response"),
     ),
-    Field("team", "the name of a team", _words(_name), ("owner",)),
-    Field("service", "the name of a service", _words(_name), ("svc", "component")),
+    Field("team", "the name of a team", _name, ChoiceFilter, ("owner",)),
+    Field("service", "the name of a service", _name, ChoiceFilter, ("svc", "component")),
     Field(
         "started",
         "a year, month or day, or a range of them, such as 2019, 2019-07, 2019..2021 or >=2019-07-02",
-        _dates,
+        _date_span,
+        DateFilter,
         ("start", "date", "year", "when"),
     ),
     Field(
         "duration",
         "a length of time or a range of them, such as >1h, 30m..6h or <90s",
-        _durations,
+        _second_span,
+        DurationFilter,
         ("length", "lasted"),
     ),
     _flags(
@@ -270,25 +245,25 @@ FIELDS = (
         *("wait", "other"),
         aliases=("mitigated", "mitigated_by"),
     ),
-    Field("ref", "a number such as INC-12", _numbers, ("inc", "id")),
+    Field("ref", "a number such as INC-12", _reference, NumberFilter, ("inc", "id")),
 )
 
 _BY_NAME = {field.name: field for field in FIELDS}
 
 
-def known(name: str) -> Field | None:
+def known(name: str) -> Field[Any] | None:
     """The field of that name, in any case."""
     return _BY_NAME.get(name.casefold())
 
 
 @cache
-def _called() -> dict[str, Field]:
+def _called() -> dict[str, Field[Any]]:
     return {called: field for field in FIELDS for called in (field.name, *field.aliases)}
 
 
 @lru_cache(maxsize=1024)
-def meant(name: str) -> Field | None:
-    """The field that an unknown name is probably a slip for: another word for it, or one or two slips away."""
+def meant(name: str) -> Field[Any] | None:
+    """The field that an unknown name is probably a slip for: another word for it, or a slip or two away."""
     name = name.casefold()
     called = _called()
     if name in called:

@@ -8,27 +8,28 @@ from incidents.models import Incident
 
 
 class SearchDocument(models.Model):
-    """What the database engine knows of an incident.
+    """What the database engine knows of an incident: what to filter, count and sort by, and what to show.
 
-    `texts` keeps the original text of each field for highlights; the inverted index itself lives in a table (SQLite FTS5)
-    or column (PostgreSQL tsvector) that the migration adds. The facet columns repeat what the document showed when it was
-    built, never more.
+    The inverted index itself lives in a table (SQLite FTS5) or a column (PostgreSQL tsvector) that a migration adds.
+    `texts` are the original texts by section, for highlights; `shown` is what a result displays.
     """
 
-    incident = models.OneToOneField(Incident, on_delete=models.CASCADE, primary_key=True, related_name="search_document")
+    incident = models.OneToOneField(
+        Incident, on_delete=models.CASCADE, primary_key=True, related_name="search_document"
+    )
     index_version = models.PositiveBigIntegerField()
-    title = models.CharField(max_length=200)
     texts = models.JSONField()
+    shown = models.JSONField()
     status = models.CharField(max_length=10)
     origin = models.CharField(max_length=10)
     severity = models.CharField(max_length=7)
     organization = models.CharField(max_length=120)
-    team = models.CharField(max_length=80, blank=True)
-    detected_by = models.CharField(max_length=10, blank=True)
+    detected_by = models.CharField(max_length=10)
+    year = models.CharField(max_length=7)
+    duration = models.CharField(max_length=10)
     started_at = models.DateTimeField(null=True)
-    year = models.PositiveSmallIntegerField(null=True)
     duration_seconds = models.BigIntegerField(null=True)
-    duration_bucket = models.CharField(max_length=12, blank=True)
+    duration_counts = models.BooleanField(default=False)
 
     class Meta:
         indexes = [
@@ -43,7 +44,7 @@ class SearchDocument(models.Model):
 
 
 class SearchValue(models.Model):
-    """The many-valued facets of a document: patterns, families, services, mitigations, and what it has."""
+    """What a document can have many of: patterns, families, services, mitigations, teams, and what it `has`."""
 
     document = models.ForeignKey(SearchDocument, on_delete=models.CASCADE, related_name="values")
     field = models.CharField(max_length=12)

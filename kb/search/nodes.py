@@ -1,13 +1,18 @@
 """The tree of a query: what engines compile, and what highlights are made from.
 
-Nodes are frozen and compare by meaning: `text`, what the person wrote, does not count. Build `And`, `Or` and `Not`
-with `conjunction`, `disjunction` and `negation`, which flatten, drop repetitions, and leave no empty or single group.
-An engine may meet any node anywhere: a `Not` inside an `Or`, a filter inside a group, a root that only negates.
+Nodes are frozen and compare by meaning: `text`, what the person wrote, does not count. Build `And`, `Or`
+and `Not` with `conjunction`, `disjunction` and `negation`, which flatten, drop repetitions, and leave no
+empty or single group. An engine may meet any node anywhere: a `Not` inside an `Or`, a filter inside a
+group, a root that only negates.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, Self, TypeVar
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Term:
     """A word, anywhere in a document."""
 
     stem: str
-    text: str = field(default="", compare=False)
+    text: str = dataclasses.field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +44,45 @@ class Phrase:
     """Two or more words next to each other in one text. Not `quoted`: a compound such as `us-east-1`."""
 
     stems: tuple[str, ...]
-    text: str = field(default="", compare=False)
-    quoted: bool = field(default=True, compare=False)
+    text: str = dataclasses.field(default="", compare=False)
+    quoted: bool = dataclasses.field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Generic[Value]):
     """A condition on a field of the record that any one of the values fulfils. Never scored."""
 
     field: str
-    text: str = field(default="", compare=False, kw_only=True)
+    values: tuple[Value, ...]
+    text: str = dataclasses.field(default="", compare=False)
+
+    def first(self, count: int) -> Self | None:
+        """The filter with no more values than that; None without any."""
+        return dataclasses.replace(self, values=self.values[:count]) if count > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceFilter(Filter):
-    """Equal to one of the values; see `kb.search.fields` for what they are."""
+class ChoiceFilter(Filter[str]):
+    """Equal to one of the values; `kb.search.fields` says what they are."""
 
-    values: tuple[str, ...]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NumberFilter(Filter):
+class NumberFilter(Filter[int]):
     """Equal to one of the numbers."""
 
-    values: tuple[int, ...]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DateFilter(Filter):
+class DateFilter(Filter[DateSpan]):
     """Within one of the spans of time."""
 
-    values: tuple[DateSpan, ...]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DurationFilter(Filter):
+class DurationFilter(Filter[SecondSpan]):
     """As long as one of the spans says. What has no known duration is in none of them."""
 
-    values: tuple[SecondSpan, ...]
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,142 @@
+"""From the tree of a query to a condition on the documents' rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import ModuleType
+
+from django.db import connection
+from django.db.models import BooleanField, Exists, OuterRef, Q
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from incidents.models import Incident, IncidentLink
+from incidents.vocabulary import Status
+from kb.search.database import postgresql, sqlite
+from kb.search.engine import MULTIVALUED
+from kb.search.models import SearchValue
+from kb.search.nodes import (
+    And,
+    ChoiceFilter,
+    DateFilter,
+    DurationFilter,
+    Filter,
+    Node,
+    Not,
+    NumberFilter,
+    Or,
+    Phrase,
+    Term,
+)
+
+
+def dialect() -> ModuleType:
+    """The module that speaks to this database's full-text index."""
+    return postgresql if connection.vendor == "postgresql" else sqlite
+
+
+def condition(node: Node | None) -> Q:
+    """The rows for which the tree holds."""
+    match node:
+        case None:
+            return Q()
+        case Not(child=child):
+            return ~condition(child)
+        case And(children=children) if not is_text(node):
+            texts = [child for child in children if is_text(child)]
+            out = _matches(And(tuple(texts)) if len(texts) > 1 else texts[0]) if texts else Q()
+            for child in children:
+                if not is_text(child):
+                    out &= condition(child)
+            return out
+        case Or(children=children) if not is_text(node):
+            out = Q(pk__in=[])
+            for child in children:
+                out |= condition(child)
+            return out
+        case Filter():
+            return _filter(node)
+        case _:
+            return _matches(node)
+
+
+def is_text(node: Node) -> bool:
+    """Only words, phrases, and, or: one expression for the full-text index."""
+    if isinstance(node, And | Or):
+        return all(is_text(child) for child in node.children)
+    return isinstance(node, Term | Phrase)
+
+
+def _matches(node: Node) -> Q:
+    sql, params = dialect().matching(dialect().expression(node))
+    return Q(RawSQL(sql, params, output_field=BooleanField()))  # noqa: S611  (the dialects' own words, no input)
+
+
+def _has_value(field: str, values: list[str]) -> Q:
+    return Q(Exists(SearchValue.objects.filter(document=OuterRef("pk"), field=field, value__in=values)))
+
+
+def _filter(node: Filter) -> Q:
+    match node:
+        case NumberFilter(values=values):
+            return Q(pk__in=list(values))
+        case DateFilter(values=spans):
+            return _any(_within("started_at", span.start, span.end) for span in spans)
+        case DurationFilter(values=spans):
+            return _any(_within("duration_seconds", span.low, span.high) for span in spans)
+        case ChoiceFilter(field=field, values=values):
+            return _choice(field, list(values))
+    raise TypeError(f"no condition for {node!r}")
+
+
+def _within(column: str, low: datetime | int | None, high: datetime | int | None) -> Q:
+    out = Q(**{f"{column}__isnull": False})
+    if low is not None:
+        out &= Q(**{f"{column}__gte": low})
+    if high is not None:
+        out &= Q(**{f"{column}__lt": high})
+    return out
+
+
+def _any(conditions: object) -> Q:
+    out = Q(pk__in=[])
+    for one in conditions:  # type: ignore[attr-defined]
+        out |= one
+    return out
+
+
+def _choice(field: str, values: list[str]) -> Q:
+    match field:
+        case "org":
+            # By name in any case, or by slug: "amazon web services" and "amazon-web-services".
+            return Q(Exists(Incident.objects.filter(pk=OuterRef("pk")).filter(
+                _any([Q(organization__name__iexact=value) | Q(organization__slug=value) for value in values])
+            )))
+        case "visibility":
+            return Q(incident__visibility__in=values)
+        case "is":
+            today = timezone.now().date()
+            return Q(Exists(Incident.objects.filter(
+                pk=OuterRef("pk"), actionitems__state__in=("open", "in_progress"), actionitems__due__lt=today
+            )))
+        case "has" if "links" in values:
+            linked = IncidentLink.objects.filter(Q(from_incident=OuterRef("pk")) | Q(to_incident=OuterRef("pk")))
+            return Q(Exists(linked)) | _has_value("has", values)
+        case "detected":
+            return Q(detected_by__in=values)
+        case "severity" | "status" | "origin":
+            return Q(**{f"{field}__in": values})
+        case _:
+            return _has_value(field, values)
+
+
+def chosen(facet: str, values: list[str]) -> Q:
+    """A facet's choice: any of the values."""
+    return _has_value(facet, values) if facet in MULTIVALUED else Q(**{f"{facet}__in": values})
+
+
+def names_archived(node: Node | None) -> bool:
+    """Whether the query itself asks for archived incidents."""
+    if isinstance(node, And | Or):
+        return any(names_archived(child) for child in node.children)
+    return isinstance(node, ChoiceFilter) and node.field == "status" and Status.ARCHIVED in node.values

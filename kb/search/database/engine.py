@@ -1,0 +1,210 @@
+"""The database engine behind the contract: conditions, counts and pages in SQL, highlights from the original texts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import DateTimeField, F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+
+from incidents import scopes
+from incidents.models import Incident, OutboxEntry
+from incidents.vocabulary import Status
+from kb.search import highlight
+from kb.search.database.conditions import chosen, condition, dialect
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
+from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
+from kb.search.models import SearchDocument, SearchValue
+from kb.search.nodes import Node, Phrase, Term, Text, leaves
+from kb.search.synonyms import expanded
+
+CONSUMER = "database_index"
+_FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_NO_DURATION = -1
+MOST_FRAGMENTS = 2
+_SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
+
+
+class DatabaseEngine:
+    """SQLite FTS5 or PostgreSQL tsvector, whichever the installation runs on."""
+
+    @property
+    def name(self) -> str:
+        return connection.vendor
+
+    # --- Reading -----------------------------------------------------------------------------------
+    def search(self, ask: Ask) -> Answer:
+        base = self._found(ask)
+        everything = base
+        for facet, values in ask.chosen.items():
+            everything = everything.filter(chosen(facet, values))
+        facets, total = self._count(everything, FACETS)
+        for facet in ask.chosen:
+            others = base
+            for other, values in ask.chosen.items():
+                if other != facet:
+                    others = others.filter(chosen(other, values))
+            facets.update(self._count(others, (facet,))[0])
+        hits, has_more = self._page(ask, everything)
+        return Answer(total, hits, has_more, facets, self._median(everything))
+
+    def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
+        """What the viewer may find, before any facet is chosen."""
+        pending = OutboxEntry.objects.filter(consumer=CONSUMER, narrows=True).values("incident_id")
+        found = SearchDocument.objects.filter(
+            scopes.visible_condition(ask.viewer, "incident__"), condition(expanded(ask.root))
+        ).exclude(pk__in=pending)
+        return found if ask.archived else found.exclude(status=Status.ARCHIVED)
+
+    def _count(self, found: QuerySet[SearchDocument], facets: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], int]:
+        """Every facet's counts and the total, in one statement."""
+        inner, params = found.order_by().values_list("pk", *_SINGLE).query.sql_with_params()
+        columns = ", ".join(["id", *_SINGLE])
+        parts = ["SELECT '', '', count(*) FROM found"]
+        parts += [f"SELECT '{name}', {name}, count(*) FROM found GROUP BY {name}" for name in facets if name in _SINGLE]  # noqa: S608
+        if multi := [name for name in facets if name in MULTIVALUED]:
+            names = ", ".join(f"'{name}'" for name in multi)
+            parts.append(
+                "SELECT field, value, count(*) FROM search_searchvalue "
+                f"WHERE field IN ({names}) AND document_id IN (SELECT id FROM found) GROUP BY field, value"  # noqa: S608
+            )
+        sql = f"WITH found({columns}) AS MATERIALIZED ({inner}) " + " UNION ALL ".join(parts)
+        out: dict[str, dict[str, int]] = {name: {} for name in facets}
+        total = 0
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            for facet, value, count in cursor.fetchall():
+                if facet:
+                    out[facet][value] = count
+                else:
+                    total = count
+        return out, total
+
+    def _page(self, ask: Ask, found: QuerySet[SearchDocument]) -> tuple[list[Hit], bool]:
+        if ask.sort == "relevance" and scored_texts(ask.root):
+            keys = self._by_relevance(ask, found)
+        else:
+            keys = self._by_column(ask, found)
+        page = keys[: ask.size]
+        rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in page])}
+        matcher = highlight.Matcher.of(expanded(ask.root))
+        return [
+            Hit(pk, key if isinstance(key, float) else 0.0, key, rows[pk].shown, fragments(rows[pk].texts, matcher))
+            for pk, key in page
+            if pk in rows
+        ], len(keys) > ask.size
+
+    def _by_relevance(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[tuple[int, float]]:
+        inner, inner_params = found.order_by().values("pk").query.sql_with_params()
+        scored, score_params = dialect().scores(scored_texts(ask.root))
+        # What holds none of the words (found by filters in an OR) comes last, with no score.
+        sql = (
+            f"WITH scored AS ({scored}), found(id) AS ({inner}), ranked AS ("  # noqa: S608
+            "SELECT found.id, COALESCE(scored.score, 0.0) AS score "
+            "FROM found LEFT JOIN scored ON scored.id = found.id) SELECT id, score FROM ranked"
+        )
+        params: list[Any] = [*score_params, *inner_params]
+        if ask.after:
+            score, last = ask.after
+            sql += " WHERE score < %s OR (score = %s AND id < %s)"
+            params += [score, score, last]
+        sql += " ORDER BY score DESC, id DESC LIMIT %s"
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*params, ask.size + 1])
+            return [(pk, float(score)) for pk, score in cursor.fetchall()]
+
+    def _by_column(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[tuple[int, float | str]]:
+        key, ascending = {
+            "oldest": (Coalesce("started_at", Value(_FAR_FUTURE, DateTimeField())), True),
+            "longest": (Coalesce("duration_seconds", Value(_NO_DURATION)), False),
+            "shortest": (Coalesce("duration_seconds", Value(2**62)), True),
+            "severity": (F("severity"), True),
+        }.get(ask.sort, (Coalesce("started_at", Value(_FAR_PAST, DateTimeField())), False))
+        ordered = found.annotate(key=key)
+        if ask.after:
+            last_key, last_id = ask.after
+            value: Any = last_key
+            if ask.sort in ("relevance", "newest", "oldest"):
+                value = datetime.fromisoformat(str(last_key))
+            ordered = ordered.filter(
+                Q(**{"key__gt" if ascending else "key__lt": value}) | Q(key=value, pk__lt=last_id)
+            )
+        rows = ordered.order_by("key" if ascending else "-key", "-pk").values_list("pk", "key")[: ask.size + 1]
+        return [(pk, key.isoformat() if isinstance(key, datetime) else key) for pk, key in rows]
+
+    def _median(self, found: QuerySet[SearchDocument]) -> int | None:
+        known = found.filter(duration_counts=True)
+        count = known.count()
+        if not count:
+            return None
+        middle = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)[(count - 1) // 2 : count // 2 + 1]
+        values = list(middle)
+        return int(sum(values) / len(values)) if values else None
+
+    # --- Writing -----------------------------------------------------------------------------------
+    def index(self, documents: list[IndexDocument]) -> dict[int, str]:
+        with transaction.atomic():
+            ids = [document.incident_id for document in documents]
+            # The lock makes the comparison of versions and the write one step, also against another worker.
+            alive = set(Incident.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True))
+            here = dict(SearchDocument.objects.filter(pk__in=ids).values_list("pk", "index_version"))
+            fresh = [d for d in documents if d.incident_id in alive and here.get(d.incident_id, 0) <= d.index_version]
+            self._write(fresh)
+        return {}
+
+    def _write(self, documents: list[IndexDocument]) -> None:
+        rows = [_row(document) for document in documents]
+        columns = [f.name for f in SearchDocument._meta.fields if f.name != "incident"]
+        SearchDocument.objects.bulk_create(rows, update_conflicts=True, unique_fields=["incident"], update_fields=columns)
+        SearchValue.objects.filter(document__in=[document.incident_id for document in documents]).delete()
+        SearchValue.objects.bulk_create([
+            SearchValue(document_id=document.incident_id, field=field, value=value[:120])
+            for document in documents
+            for field, values in (*((f, document.facets[f]) for f in MULTIVALUED), *document.values.items())
+            for value in values
+        ])
+        dialect().write(documents)
+
+    def remove(self, incident_ids: dict[int, int]) -> None:
+        with transaction.atomic():
+            dialect().remove(list(incident_ids))
+            SearchDocument.objects.filter(pk__in=incident_ids).delete()
+
+    def versions(self) -> dict[int, int]:
+        return dict(SearchDocument.objects.values_list("pk", "index_version"))
+
+
+def scored_texts(root: Node | None) -> tuple[Text, ...]:
+    """The words and phrases that count for relevance, synonyms with them."""
+    return tuple(leaf for leaf in leaves(expanded(root), positive=True) if isinstance(leaf, Term | Phrase))
+
+
+def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[str, str]]:
+    """The title if it matches, and the two weightiest sections that do, with their matches marked."""
+    if not matcher.stems and not matcher.phrases:
+        return []
+    out = []
+    if title := highlight.mark(texts["title"], matcher, len(texts["title"]), 1, markdown=False):
+        out.append(("title", title))
+    by_weight = sorted((s for s in texts if s not in ("title", "ref")), key=lambda s: FIELD_WEIGHTS.get(s, DEFAULT_WEIGHT))
+    for section in by_weight:
+        if marked := highlight.mark(texts[section], matcher):
+            out.append((section, marked))
+            if len(out) == MOST_FRAGMENTS + (out[0][0] == "title"):
+                break
+    return out
+
+
+def _row(document: IndexDocument) -> SearchDocument:
+    return SearchDocument(
+        incident_id=document.incident_id,
+        index_version=document.index_version,
+        texts=document.texts,
+        shown=document.shown,
+        started_at=document.started_at,
+        duration_seconds=document.duration_seconds,
+        duration_counts=document.duration_counts,
+        **{facet: document.facets[facet][0] for facet in _SINGLE},
+    )

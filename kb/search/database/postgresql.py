@@ -1,0 +1,98 @@
+"""PostgreSQL's side of the database engine: a tsvector built from our own stems, ranked by weight and rarity."""
+
+from __future__ import annotations
+
+import math
+
+from django.db import connection
+
+from kb.search.analysis import stems
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
+from kb.search.nodes import And, Or, Phrase, Term, Text
+
+CREATE = (
+    "ALTER TABLE search_searchdocument ADD COLUMN words tsvector NOT NULL DEFAULT ''; "
+    "CREATE INDEX search_words ON search_searchdocument USING gin (words)"
+)
+DROP = "ALTER TABLE search_searchdocument DROP COLUMN words"
+
+# tsvector keeps positions up to 16383 and 256 of a lexeme, and one vector at most 1 MB.
+LAST_POSITION = 16_383
+MOST_OF_ONE = 255
+MOST_LEXEMES = 20_000
+# Between two texts, so that a phrase never runs from one into the next.
+GAP = 16
+
+
+def expression(node: And | Or | Term | Phrase) -> str:
+    """The tsquery of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is safe."""
+    match node:
+        case Term(stem=stem):
+            return f"'{stem}'"
+        case Phrase(stems=words):
+            return "(" + " <-> ".join(f"'{word}'" for word in words) + ")"
+        case And(children=children):
+            return "(" + " & ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+        case Or(children=children):
+            return "(" + " | ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+
+
+def matching(expr: str) -> tuple[str, list[str]]:
+    """A condition on search_searchdocument, with its parameters."""
+    return '"search_searchdocument"."words" @@ %s::tsquery', [expr]
+
+
+def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
+    """A query that gives (id, score) of everything that holds any of the words; higher is better.
+
+    ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does, so that a
+    telling word of a pasted log line outweighs the common ones.
+    """
+    expressions = [expression(text) for text in scoring]
+    weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
+    rarities = _rarities(expressions)
+    terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(expressions))
+    parameters: list[object] = []
+    for rarity, expr in zip(rarities, expressions, strict=True):
+        parameters += [rarity, weights, expr]
+    return (
+        f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "  # noqa: S608
+        "WHERE words @@ %s::tsquery",
+        [*parameters, " | ".join(expressions)],
+    )
+
+
+def _rarities(expressions: list[str]) -> list[float]:
+    """The inverse document frequency of each expression."""
+    counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(expressions))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT (SELECT count(*) FROM search_searchdocument), {counts}", expressions)  # noqa: S608
+        total, *found = cursor.fetchone()
+    return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
+
+
+def write(documents: list[IndexDocument]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE search_searchdocument SET words = %s::tsvector WHERE incident_id = %s",
+            [[vector(document), document.incident_id] for document in documents],
+        )
+
+
+def vector(document: IndexDocument) -> str:
+    """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would cut words otherwise than ours."""
+    places: dict[str, list[str]] = {}
+    position = 0
+    for section, text in document.texts.items():
+        letter = FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT)
+        for stem in stems(text):
+            position += 1
+            of_stem = places.setdefault(stem, [])
+            if len(of_stem) < MOST_OF_ONE and len(places) <= MOST_LEXEMES:
+                of_stem.append(f"{min(position, LAST_POSITION)}{letter}")
+        position += GAP
+    return " ".join(f"'{stem}':{','.join(found)}" for stem, found in places.items() if found)
+
+
+def remove(incident_ids: list[int]) -> None:
+    """The words leave with their row."""

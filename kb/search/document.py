@@ -1,0 +1,209 @@
+"""The search document of an incident: what every engine indexes, built from the current state of the record.
+
+It holds what readers see: the latest revision, or, for an incident that was never published, the working copy. The row and
+its version are read first and the relations after, so a document is never older than the version it carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from incidents import document as record
+from incidents.durations import DurationKind
+from incidents.models import Incident
+from incidents.vocabulary import ActionState, Status
+from kb.patterns.models import SHOWN, Tag, TagState
+
+# How much a match weighs by where it stands, from A (most) to D.
+WEIGHTS = {"A": 8.0, "B": 4.0, "C": 2.0, "D": 1.0}
+FIELD_WEIGHTS = {
+    "title": "A",
+    "ref": "A",
+    "summary": "B",
+    "causes": "B",
+    "trigger": "B",
+    "lessons": "C",
+    "timeline": "C",
+    "actions": "C",
+    "organization": "D",
+    "services": "D",
+    "sources": "D",
+    "customer_message": "D",
+}
+DEFAULT_WEIGHT = "C"
+
+HOUR = 3600
+DURATION_BUCKETS = (("under-1h", 0, HOUR), ("1h-6h", HOUR, 6 * HOUR), ("6h-24h", 6 * HOUR, 24 * HOUR),
+                    ("over-24h", 24 * HOUR, None))
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDocument:
+    """One incident as engines index it.
+
+    texts    {section: original text}, in reading order
+    facets   {facet: values}; single-valued facets have one value, unknown is "unknown"
+    access   who may find it, for engines that cannot look at the record itself
+    shown    what a result displays
+    values   what can be asked for but is not counted as a facet: services, teams, what it has
+    duration_counts: "about" durations are shown and sorted, but stay out of statistics
+    """
+
+    incident_id: int
+    index_version: int
+    texts: dict[str, str]
+    facets: dict[str, list[str]]
+    access: dict[str, Any]
+    shown: dict[str, Any]
+    started_at: datetime | None
+    duration_seconds: int | None
+    duration_counts: bool
+    values: dict[str, list[str]]
+
+
+def is_indexable(incident: Incident) -> bool:
+    """Everything that is not deleted has a document; who may find it is the query's matter."""
+    return incident.deleted_at is None
+
+
+def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
+    """Documents by incident id, for those that are to be indexed, in a fixed number of queries."""
+    ids = list(incident_ids)
+    incidents = record.with_everything(Incident.objects.filter(pk__in=ids)).prefetch_related("reviews")
+    tags: dict[int, list[Tag]] = {}
+    for tag in Tag.objects.filter(
+        incident_id__in=ids, state__in=[*SHOWN, TagState.SUGGESTED], pattern__status="active"
+    ).select_related("pattern"):
+        tags.setdefault(tag.incident_id, []).append(tag)
+    return {
+        incident.pk: build(incident, tags.get(incident.pk, [])) for incident in incidents if is_indexable(incident)
+    }
+
+
+def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
+    """The incident must come with everything (`incidents.document.with_everything`) and its reviews."""
+    is_published = incident.published_revision_id is not None
+    content = record.published(incident) if is_published else record.build(incident)
+    status = content["status"]
+    patterns = sorted(tag.pattern.slug for tag in tags if tag.state in SHOWN)
+    suggested = sorted(tag.pattern.slug for tag in tags if tag.state == TagState.SUGGESTED)
+    families = sorted(
+        {cause["family"] for cause in content["causes"] if cause["family"]}
+        | {tag.pattern.family for tag in tags if tag.state in SHOWN}
+    )
+    started = _instant(content["started"])
+    duration = content["duration"]
+    seconds = duration["seconds"] if duration else None
+    open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
+    return IndexDocument(
+        incident_id=incident.pk,
+        index_version=incident.index_version,
+        texts=texts(content),
+        facets={
+            "organization": [content["organization"]["name"]],
+            "severity": [content["severity"] or UNKNOWN],
+            "status": [status],
+            "origin": [content["origin"]],
+            "detected_by": [content["detected_by"] or UNKNOWN],
+            "year": [str(started.year) if started else UNKNOWN],
+            "duration": [duration_bucket(seconds)],
+            "pattern": patterns,
+            "family": families,
+            "mitigation": content["mitigations"],
+        },
+        values={
+            "service": [name.casefold() for name in content["services"]],
+            "team": [content["team"]["slug"], content["team"]["name"].casefold()] if content["team"] else [],
+            "has": _has(content, patterns, is_published),
+        },
+        access={
+            "visibility": incident.visibility,
+            "team_id": incident.team_id,
+            "published": is_published,
+            "reviewers": sorted(r.reviewer_id for r in incident.reviews.all())
+            if incident.status in (Status.DRAFT, Status.IN_REVIEW) else [],
+        },
+        shown={
+            "ref": content["ref"],
+            "id": content["id"],
+            "external_id": content["external_id"],
+            "title": content["title"],
+            "organization": content["organization"]["name"],
+            "origin": content["origin"],
+            "severity": content["severity"],
+            "status": status,
+            "visibility": content["visibility"],
+            "started_at": started.isoformat() if started else None,
+            "started_precision": content["started"]["precision"] if content["started"] else None,
+            "duration_seconds": seconds,
+            "duration_kind": duration["kind"] if duration else None,
+            "patterns": patterns,
+            "suggested_patterns": suggested,
+            "source_urls": [source["url"] for source in content["sources"]],
+            "open_actions": len(open_actions),
+            "overdue": sorted(a["due"] for a in open_actions if a["due"]),
+            "section_titles": {section["key"]: section["title"] for section in content["sections"]},
+        },
+        started_at=started,
+        duration_seconds=seconds,
+        duration_counts=duration is not None and duration["kind"] != DurationKind.ABOUT,
+    )
+
+
+def texts(content: dict[str, Any]) -> dict[str, str]:
+    """The searchable text by section, in reading order; a section of records is its rows' texts, one a paragraph."""
+    out = {"title": content["title"], "ref": content["ref"]}
+    for section in content["sections"]:
+        key = section["key"]
+        if section["kind"] == "prose":
+            out[key] = section["body"]
+        elif key == "sources":
+            out[key] = "\n\n".join(f"{row['title']} {row['publisher']}".strip() for row in content["sources"])
+        else:
+            out[key] = "\n\n".join(row["text"] for row in content[key])
+    out["impact"] = "\n\n".join(
+        filter(None, [out.get("impact", ""), *(f"{row['label']} {row['unit']}" for row in content["impact_figures"])])
+    )
+    out["organization"] = content["organization"]["name"]
+    out["services"] = ", ".join(content["services"])
+    return {key: text for key, text in out.items() if text}
+
+
+def duration_bucket(seconds: int | None) -> str:
+    if seconds is None:
+        return UNKNOWN
+    return next(name for name, low, high in DURATION_BUCKETS if seconds >= low and (high is None or seconds < high))
+
+
+def _instant(moment: dict[str, str] | None) -> datetime | None:
+    """The first instant of a document's moment, in UTC."""
+    if moment is None:
+        return None
+    text = moment["at"] + {4: "-01-01", 7: "-01"}.get(len(moment["at"]), "")
+    instant = datetime.fromisoformat(text)
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _has(content: dict[str, Any], patterns: list[str], is_published: bool) -> list[str]:
+    today = timezone.now().date().isoformat()
+    open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
+    prose = {section["key"] for section in content["sections"] if section["body"]}
+    present = {
+        "timeline": content["timeline"],
+        "causes": content["causes"],
+        "lessons": content["lessons"],
+        "actions": content["actions"],
+        "open-actions": open_actions,
+        "overdue": [a for a in open_actions if a["due"] and a["due"] < today],
+        "sources": content["sources"],
+        "revision": is_published,
+        "customer-message": "customer_message" in prose,
+        "patterns": patterns,
+    }
+    return [name for name, there in present.items() if there]

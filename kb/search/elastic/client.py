@@ -1,0 +1,55 @@
+"""One client a process, and the translation of its failures into the two that matter to callers.
+
+Security comes from the environment: https, user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY; the authority
+that signed the node's certificate in ELASTICSEARCH_CA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from kb.search.engine import Unavailable
+
+# A search that takes longer is answered by the database instead.
+SEARCH_BUDGET = 2.0
+WRITE_BUDGET = 30.0
+
+
+@cache
+def client() -> Elasticsearch:
+    """No retries: the circuit breaker and the outbox decide what happens after a failure."""
+    return Elasticsearch(**options(), request_timeout=WRITE_BUDGET, max_retries=0, retry_on_timeout=False)
+
+
+def options() -> dict[str, Any]:
+    """The client's address and credentials from the settings. The password stays out of the address, and so out of logs."""
+    parts = urlsplit(settings.ELASTICSEARCH_URL)
+    port = parts.port or (443 if parts.scheme == "https" else 9200)
+    found: dict[str, Any] = {"hosts": [urlunsplit((parts.scheme, f"{parts.hostname}:{port}", parts.path, "", ""))]}
+    if settings.ELASTICSEARCH_API_KEY:
+        found["api_key"] = settings.ELASTICSEARCH_API_KEY
+    elif parts.username:
+        found["basic_auth"] = (parts.username, parts.password or "")
+    if settings.ELASTICSEARCH_CA:
+        found["ca_certs"] = settings.ELASTICSEARCH_CA
+    return found
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn everything that says "not now" into Unavailable. What is wrong with a request itself stays an error."""
+    try:
+        yield
+    except TransportError as error:
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+    except ApiError as error:
+        if error.status_code in (401, 403, 408, 429, 500, 502, 503, 504):
+            raise Unavailable(f"{error.status_code}: {error.message}") from error
+        raise

@@ -1,0 +1,129 @@
+"""How documents are analysed and stored. A changed mapping has another fingerprint, and so needs a new generation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS
+from kb.search.synonyms import SYNONYMS
+
+
+
+def field_of(section: str) -> str:
+    """The indexed field that holds a section's text."""
+    return f"text.{section}"
+
+
+def _text() -> dict[str, Any]:
+    return {
+        "type": "text",
+        "analyzer": "words",
+        "search_analyzer": "words_with_synonyms",
+        "search_quote_analyzer": "words",
+        # Lets the unified highlighter work without reading the text again.
+        "index_options": "offsets",
+        "copy_to": ["identifiers"],
+    }
+
+
+# Every template's sections; a team's own sections share one field.
+SECTIONS = (
+    "title", "ref", "summary", "impact", "timeline", "detection", "trigger", "causes", "mitigation", "resolution", "went_well",
+    "went_wrong", "lucky", "surprises", "precedent", "lessons", "actions", "customer_message", "sources", "organization",
+    "services", "other",
+)
+
+
+def weight_of(section: str) -> float:
+    return WEIGHTS[FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT)]
+
+
+def mapping() -> dict[str, Any]:
+    keyword = {"type": "keyword", "ignore_above": 256}
+    return {
+        "dynamic": "strict",
+        "_source": {"excludes": ["identifiers"]},
+        "properties": {
+            "deleted": {"type": "boolean"},
+            "incident_id": {"type": "long"},
+            "index_version": {"type": "long"},
+            "text": {"dynamic": "strict", "properties": {section: _text() for section in SECTIONS}},
+            "identifiers": {"type": "text", "analyzer": "identifiers"},
+            "facets": {
+                "dynamic": "strict",
+                "properties": {
+                    name: keyword
+                    for name in ("organization", "severity", "status", "origin", "detected_by", "year", "duration", "pattern",
+                                 "family", "mitigation")
+                },
+            },
+            "values": {"dynamic": "strict", "properties": {name: keyword for name in ("service", "team", "has")}},
+            "organization_key": keyword,
+            "access": {
+                "dynamic": "strict",
+                "properties": {
+                    "visibility": keyword,
+                    "team_id": {"type": "long"},
+                    "published": {"type": "boolean"},
+                    "reviewers": {"type": "long"},
+                },
+            },
+            "started_at": {"type": "date"},
+            "duration_seconds": {"type": "long"},
+            "duration_counts": {"type": "boolean"},
+            "overdue": {"type": "date"},
+            "shown": {"type": "object", "enabled": False},
+        },
+    }
+
+
+def settings() -> dict[str, Any]:
+    """One shard: a knowledge base is small, and one shard makes scores and totals exact."""
+    return {
+        "number_of_shards": 1,
+        "number_of_replicas": 0,
+        "refresh_interval": "1s",
+        "max_result_window": 10_000,
+        "analysis": {
+            "char_filter": {
+                # As kb.search.analysis reads apostrophes: "customer's" is customer, "don't" is dont.
+                "possessive": {"type": "pattern_replace", "pattern": "(?i)(?<=\\p{L})['\u2019\u02bc\uff07](s|d|m|re|ve|ll)(?![\\p{L}\\p{N}])", "replacement": ""},
+                "contraction": {"type": "pattern_replace", "pattern": "(?i)(?<=n)['\u2019\u02bc\uff07](?=t(?![\\p{L}\\p{N}]))", "replacement": ""},
+            },
+            "tokenizer": {"runs": {"type": "char_group", "tokenize_on_chars": ["whitespace", "punctuation", "symbol"], "max_token_length": 255}},
+            "filter": {
+                "stems": {"type": "stemmer", "language": "porter2"},
+                # A word with a digit in it is a name and is not stemmed.
+                "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
+                "synonyms": {"type": "synonym_graph", "synonyms": SYNONYMS, "lenient": False},
+                "edges": {"type": "pattern_replace", "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$", "replacement": ""},
+                "not_empty": {"type": "length", "min": 2, "max": 255},
+            },
+            "analyzer": {
+                "words": {
+                    "char_filter": ["possessive", "contraction"],
+                    "tokenizer": "runs",
+                    "filter": ["lowercase", "asciifolding", "names", "stems"],
+                },
+                "words_with_synonyms": {
+                    "char_filter": ["possessive", "contraction"],
+                    "tokenizer": "runs",
+                    "filter": ["lowercase", "asciifolding", "synonyms", "names", "stems"],
+                },
+                "identifiers": {"tokenizer": "whitespace", "filter": ["lowercase", "edges", "not_empty"]},
+            },
+        },
+    }
+
+
+def fingerprint() -> str:
+    """Changes whenever documents would be analysed or stored differently."""
+    body = json.dumps([mapping(), settings()], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def body() -> dict[str, Any]:
+    """What an index is created with."""
+    return {"settings": settings(), "mappings": {**mapping(), "_meta": {"fingerprint": fingerprint()}}}

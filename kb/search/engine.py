@@ -1,0 +1,82 @@
+"""The contract that every search engine keeps, proven by one suite that runs against each.
+
+An engine answers an `Ask` with an `Answer`: who may find what is part of the query itself, so totals, facets and
+highlights tell nothing about documents that the viewer may not see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from incidents.scopes import Viewer
+from kb.search.document import IndexDocument
+from kb.search.nodes import Node
+
+Sort = Literal["relevance", "newest", "oldest", "longest", "shortest", "severity"]
+SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest", "longest", "shortest", "severity")
+
+FACETS = ("organization", "severity", "status", "pattern", "family", "year", "origin", "detected_by", "mitigation", "duration")
+MULTIVALUED = ("pattern", "family", "mitigation")
+
+
+class Unavailable(Exception):
+    """The engine cannot be reached, or not in time. Says nothing about the documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One search.
+
+    root     what must hold, or None for everything; its positive words are what is scored and highlighted
+    chosen   {facet: values}, any of the values of each; a facet's own counts ignore its own choice
+    after    the sort key and id of the last hit of the page before
+    archived whether archived incidents are included
+    """
+
+    viewer: Viewer
+    root: Node | None = None
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    sort: Sort = "relevance"
+    size: int = 20
+    after: tuple[float | str, int] | None = None
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`fragments`: [(section, text with the matches between the two mark characters)], best first."""
+
+    incident_id: int
+    score: float
+    sort_key: float | str
+    shown: dict[str, Any]
+    fragments: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`facets`: {facet: {value: count}}. `has_more`: there is a page after this one."""
+
+    total: int
+    hits: list[Hit]
+    has_more: bool
+    facets: dict[str, dict[str, int]]
+    median_duration_seconds: int | None
+
+
+class Engine(Protocol):
+    """`index` and `remove` are idempotent; a document older than the one that is there changes nothing."""
+
+    name: str
+
+    def search(self, ask: Ask) -> Answer: ...
+
+    def index(self, documents: list[IndexDocument]) -> dict[int, str]:
+        """Write documents; returns {incident_id: reason} for those that the engine refuses. Raises Unavailable."""
+
+    def remove(self, incident_ids: dict[int, int]) -> None:
+        """Make incidents unfindable; {incident_id: index_version}. Raises Unavailable."""
+
+    def versions(self) -> dict[int, int]:
+        """{incident_id: index_version} of everything that can be found. Raises Unavailable."""

@@ -1,0 +1,261 @@
+"""Highlights: the telling parts of a text with its matches marked, and the one way they become HTML.
+
+Every engine marks a match with `START` before and `END` after it, two private-use characters that
+`strip_marks` takes out of all that people write. Highlights of the database engine are made here, from the
+original text; those of other engines go through `to_html` like these. No other code makes HTML from a
+highlight.
+"""
+
+import html
+import math
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice, pairwise
+from typing import NamedTuple
+
+from kb.search.analysis import spans, vocabulary
+from kb.search.nodes import Node, Phrase, Term, leaves
+
+START = "\ue000"
+END = "\ue001"
+ELLIPSIS = "\u2026"
+
+# Two short fragments say less than one long one.
+_MIN_FRAGMENT = 40
+# So many matches are a text of nothing else; where the best of them are makes no difference.
+_MAX_HITS = 5_000
+# The words of a phrase are marked as one if there is no more than this between any two.
+_MAX_GAP = 3
+
+_MARKS = re.compile(f"([{START}{END}])")
+_SENTENCE = re.compile(r"[.!?] ")
+# Each in turn, and every quantifier possessive or bounded, so that hostile text costs no more than other
+# text.
+_MARKDOWN = (
+    # The lines around code, under headings and in tables that are only drawing.
+    (re.compile(r"^ {0,3}(?:```|~~~)[^\n]*+$|^[-=|:*_ \t]{3,}+$", re.MULTILINE), ""),
+    # Signs of headings, quotes and lists, perhaps one in the other.
+    (re.compile(r"^[ \t]{0,9}(?:(?:#{1,6}|[-*+>])[ \t]++){1,9}", re.MULTILINE), ""),
+    # Links and images, without where they lead.
+    (re.compile(r'!?\[([^\[\]\n]{1,500})\]\([^()\s]{0,2000}(?: "[^"\n]{0,200}")?\)'), r"\1"),
+    # Code, and emphasis around words.
+    (re.compile(r"`|\*(?<!\w\*)\*{0,2}(?=[^\s*])|\*(?<=[^\s*]\*)\*{0,2}(?![\w*])"), ""),
+)
+
+Key = str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """What to mark: words by their stems anywhere, and phrases where all their stems stand in a row."""
+
+    stems: frozenset[str]
+    phrases: tuple[tuple[str, ...], ...] = ()
+
+    @classmethod
+    def of(cls, root: Node | None) -> "Matcher":
+        """All words and phrases of a query (`Query.root`) that are not negated."""
+        found = list(leaves(root, positive=True))
+        return cls(
+            frozenset(leaf.stem for leaf in found if isinstance(leaf, Term)),
+            tuple(leaf.stems for leaf in found if isinstance(leaf, Phrase)),
+        )
+
+    def may_match(self, words: set[str]) -> bool:
+        """Whether a text of these stems can match: a cheap look before an exact one."""
+        return not self.stems.isdisjoint(words) or any(words.issuperset(phrase) for phrase in self.phrases)
+
+
+class _Hit(NamedTuple):
+    start: int
+    end: int
+    key: Key
+
+
+def strip_marks(text: str) -> str:
+    """The text without the two characters that mark matches."""
+    return _MARKS.sub("", text)
+
+
+def to_html(marked: str) -> str:
+    """Safe HTML of a marked text: everything escaped, then its marks as well-formed, unnested `<mark>`
+    elements.
+
+    A mark that is opened twice, closed without being open, or never closed is put right, not trusted.
+    """
+    parts: list[str] = []
+    is_open = False
+    for part in _MARKS.split(marked):
+        if part == START:
+            parts.append("" if is_open else "<mark>")
+            is_open = True
+        elif part == END:
+            parts.append("</mark>" if is_open else "")
+            is_open = False
+        else:
+            parts.append(html.escape(part))
+    return "".join(parts) + ("</mark>" if is_open else "")
+
+
+def plain(markdown: str) -> str:
+    """Markdown on one line without its most common signs. For snippets only: nothing in it is made safe."""
+    for pattern, replacement in _MARKDOWN:
+        markdown = pattern.sub(replacement, markdown)
+    return " ".join(markdown.split())
+
+
+def mark(
+    text: str, matcher: Matcher, max_chars: int = 240, max_fragments: int = 2, *, markdown: bool = True
+) -> str | None:
+    """The parts of a text that show most of the different words matched, with marks; None if nothing matches.
+
+    White space is shown as single spaces. No more than `max_chars` characters of the text are shown in all,
+    cut between words where there is a space to cut at; an ellipsis stands for what is left out. Words that
+    are rare in the text count more. With `markdown`, links show their text only, unless nothing but their
+    target matches.
+    """
+    text = strip_marks(text)
+    if not matcher.may_match(vocabulary(text)):
+        return None
+    shown = plain(text) if markdown else " ".join(text.split())
+    hits = _hits(shown, matcher)
+    if not hits and markdown:
+        shown = " ".join(text.split())
+        hits = _hits(shown, matcher)
+    if not hits:
+        return None
+    fragments = _fragments(shown, hits, max_chars, max_fragments)
+    before = f"{ELLIPSIS} " if fragments[0][0] > 0 else ""
+    after = f" {ELLIPSIS}" if fragments[-1][1] < len(shown) else ""
+    return before + f" {ELLIPSIS} ".join(_with_marks(shown, *part, hits) for part in fragments) + after
+
+
+def _hits(text: str, matcher: Matcher) -> list[_Hit]:
+    """Every match, in order; the words of a phrase as one where they stand close together."""
+    words = ((start, end, stem) for stem, start, end in spans(text, matcher.stems))
+    hits = [_Hit(*word) for word in islice(words, _MAX_HITS)]
+    if matcher.phrases:
+        hits += islice(_phrase_hits(list(spans(text)), matcher.phrases), _MAX_HITS)
+        hits.sort(key=lambda hit: hit.start)
+    return hits
+
+
+def _phrase_hits(words: Sequence[tuple[str, int, int]], phrases: Sequence[tuple[str, ...]]) -> Iterator[_Hit]:
+    # Phrases are looked up in one string of all stems: no repetition in a text makes that slow.
+    row = f" {' '.join(stem for stem, _, _ in words)} "
+    places = [0, *accumulate(len(stem) + 1 for stem, _, _ in words)]
+    for phrase in phrases:
+        wanted = f" {' '.join(phrase)} "
+        found = row.find(wanted)
+        while found >= 0:
+            first = bisect_left(places, found)
+            matched = words[first : first + len(phrase)]
+            found = row.find(wanted, found + len(wanted) - 1)
+            gaps = pairwise(matched)
+            if all(after[1] - before[2] <= _MAX_GAP for before, after in gaps):
+                yield _Hit(matched[0][1], matched[-1][2], phrase)
+            else:
+                yield from (_Hit(start, end, phrase) for _, start, end in matched)
+
+
+def _fragments(text: str, hits: list[_Hit], max_chars: int, max_fragments: int) -> list[tuple[int, int]]:
+    """The one to `max_fragments` parts of the text, in order, that show the most; the fewest of these."""
+    counts = Counter(hit.key for hit in hits)
+    weights = {key: _weight(key, count) for key, count in counts.items()}
+    best: list[tuple[int, int]] = []
+    most = 0.0
+    for number in range(1, max_fragments + 1):
+        # Fragments that turn out to be neighbours are shown with the space between them.
+        size = max((max_chars - number + 1) // number, 1)
+        if best and size < _MIN_FRAGMENT:
+            break
+        windows, weight = _windows(hits, weights, size, number)
+        if weight > most + 1e-9:
+            best, most = [_widened(text, start, end, size) for start, end in windows], weight
+    return _joined(sorted(best))
+
+
+def _weight(key: Key, count: int) -> float:
+    words = 1 if isinstance(key, str) else len(key)
+    return words / (1 + math.log(count))
+
+
+def _windows(
+    hits: list[_Hit], weights: dict[Key, float], size: int, number: int
+) -> tuple[list[tuple[int, int]], float]:
+    """Up to `number` spans of hits, each no longer than `size`, found greedily, and the weight they show."""
+    windows: list[tuple[int, int]] = []
+    total = 0.0
+    while hits and len(windows) < number:
+        span, keys = _heaviest(hits, weights, size)
+        windows.append(span)
+        total += sum(weights[key] for key in keys)
+        hits = [hit for hit in hits if hit.key not in keys]
+    return windows, total
+
+
+def _heaviest(hits: list[_Hit], weights: dict[Key, float], size: int) -> tuple[tuple[int, int], set[Key]]:
+    """The span with the most weight of distinct keys, of several such the first one with most hits."""
+    inside: Counter[Key] = Counter()
+    last = 0
+    weight = best_weight = 0.0
+    best, best_count = (0, 0), 0
+    for first, hit in enumerate(hits):
+        while last < len(hits) and (last <= first or hits[last].end <= hit.start + size):
+            key = hits[last].key
+            weight += 0 if inside[key] else weights[key]
+            inside[key] += 1
+            last += 1
+        count = last - first
+        if weight > best_weight + 1e-9 or (weight > best_weight - 1e-9 and count > best_count):
+            best, best_weight, best_count = (first, last), weight, count
+        inside[hit.key] -= 1
+        weight -= 0 if inside[hit.key] else weights[hit.key]
+    chosen = hits[best[0] : best[1]]
+    start = chosen[0].start
+    return (start, min(max(hit.end for hit in chosen), start + size)), {hit.key for hit in chosen}
+
+
+def _widened(text: str, start: int, end: int, size: int) -> tuple[int, int]:
+    """The span with what is around it, `size` characters in all, from the start of a sentence or of a word."""
+    room = size - (end - start)
+    left = max(0, min(start - room // 3, len(text) - size))
+    if left > 0:
+        sentence = _SENTENCE.search(text, max(left - 2, 0), start)
+        space = text.find(" ", left - 1, start)
+        left = sentence.end() if sentence else space + 1 if space >= 0 else left
+    right = min(len(text), left + size)
+    if right < len(text):
+        space = text.rfind(" ", end, right + 1)
+        right = space if space >= 0 else right
+    return left, right
+
+
+def _joined(fragments: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The fragments in order, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in fragments:
+        if joined and start <= joined[-1][1] + 1:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _with_marks(text: str, start: int, end: int, hits: list[_Hit]) -> str:
+    """One part of the text, with marks around its hits; hits that overlap or touch share one pair."""
+    marked: list[tuple[int, int]] = []
+    for hit in hits:
+        first, last = max(hit.start, start), min(hit.end, end)
+        if first < last and marked and first <= marked[-1][1]:
+            marked[-1] = marked[-1][0], max(last, marked[-1][1])
+        elif first < last:
+            marked.append((first, last))
+    parts: list[str] = []
+    for first, last in marked:
+        parts += text[start:first], START, text[first:last], END
+        start = last
+    return "".join(parts) + text[start:end]

@@ -1,0 +1,188 @@
+"""A typed query, cut into words, phrases, filters and syntax. What is syntax, and what only looks like it.
+
+The grammar is described in `kb.search.query`, which builds a tree from these pieces. Every character is
+looked at a bounded number of times.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kb.search import fields
+from kb.search.analysis import Token, is_stop, tokenize
+from kb.search.nodes import Node, Term
+from kb.search.paste import phrase
+
+MAX_PHRASE = 32
+MAX_CORRECTIONS = 5
+MAX_NOTICES = 5
+MAX_UNKNOWN = 20
+_MAX_SHOWN = 60
+
+_QUOTES = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\uff02"), '"')
+_VALUE = r'(?:"[^"]*"|[^\s",()]+)'
+_VALUES = re.compile(_VALUE)
+_LEXEME = re.compile(
+    rf"""
+      (?P<minus> (?<![^\s(]) - (?= ["(] | (?! [0-9][0-9.,:]* (?: [\s"()] | \Z ) ) [^\W_] ) )
+    | (?P<field> (?<![^\s(-]) (?P<name> [A-Za-z][A-Za-z_-]{{0,19}} ) :
+        (?P<values> {_VALUE} (?: , {_VALUE} )* ) )
+    | (?P<quoted> "[^"]*" )
+    | (?P<open> \( )
+    | (?P<close> \) )
+    | (?P<word> [^\s"()]+ )
+    | \s+
+    | "
+    """,
+    re.VERBOSE,
+)
+_WORD = re.compile(r'[^\s"()]+')
+
+Kind = Literal["text", "filter", "or", "open", "close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A slip in a field's name: what was found, what was meant, and the whole query with that instead."""
+
+    found: str
+    suggestion: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One thing read. "text" and "filter" have a node; `stop` words are left out when there are others."""
+
+    kind: Kind
+    node: Node | None = None
+    negative: bool = False
+    stop: bool = False
+
+
+_OPEN, _OPEN_NEGATIVE, _CLOSE = Piece("open"), Piece("open", negative=True), Piece("close")
+
+
+def leading_filters(text: str) -> tuple[list[Node], str]:
+    """The filters that the text begins with, and all that follows them."""
+    found: list[Node] = []
+    lexed, position = text.translate(_QUOTES), 0
+    while (match := _LEXEME.match(lexed, position)) and match.lastgroup in ("field", None):
+        if match.lastgroup == "field":
+            field = fields.known(match["name"])
+            node = field.read(_values(match), match[0]) if field else None
+            if node is None:
+                break
+            found.append(node)
+        position = match.end()
+    return found, text[position:]
+
+
+class Lexer:
+    """Reads one text once. `corrections` and `notices` are complete when `pieces` is used up."""
+
+    def __init__(self, text: str) -> None:
+        self.corrections: list[Correction] = []
+        self.notices: list[str] = []
+        self._written = text
+        self._text = text.translate(_QUOTES)
+        self._tokens = deque(tokenize(self._text))
+        self._read: dict[str, Piece | None] = {}
+        self._unknown: set[str] = set()
+
+    def pieces(self) -> Iterator[Piece]:
+        """What the text consists of, in order; text without a letter or digit is left out."""
+        position, negative = 0, False
+        while match := _LEXEME.match(self._text, position):
+            position, kind = match.end(), match.lastgroup
+            if kind == "minus":
+                negative = True
+                continue
+            if kind == "open":
+                yield _OPEN_NEGATIVE if negative else _OPEN
+            elif kind == "close":
+                yield _CLOSE
+            elif kind == "field" and (node := self._filter(match)):
+                yield Piece("filter", node, negative)
+            elif kind is not None:
+                # A field that is none, or that has no such value, is read again as a word.
+                position = position if kind == "quoted" else _end_of_word(self._text, match.start())
+                piece = self._text_piece(match.start(), position, quoted=kind == "quoted")
+                if piece and negative:
+                    yield replace(piece, kind="text", negative=True)
+                elif piece:
+                    yield piece
+            negative = False
+
+    def _text_piece(self, start: int, end: int, *, quoted: bool) -> Piece | None:
+        text = self._text[start:end]
+        if text == "OR":
+            return Piece("or", Term("or", text), stop=True)
+        if text == "NOT":
+            self._note("NOT is a word here; a minus before a word leaves out what has it")
+        if text not in self._read:
+            self._read[text] = self._clause(self._tokens_before(start, end), quoted=quoted)
+        return self._read[text]
+
+    def _clause(self, tokens: list[Token], *, quoted: bool) -> Piece | None:
+        if not tokens:
+            return None
+        if len(tokens) > MAX_PHRASE and quoted:
+            self._note(f"Only the first {MAX_PHRASE} words of a phrase were searched")
+        words = [self._text[token.start : token.end] for token in tokens]
+        node = (
+            Term(tokens[0].stem, words[0])
+            if len(tokens) == 1
+            else phrase(self._text, tokens[:MAX_PHRASE], quoted=quoted)
+        )
+        return Piece("text", node, stop=not quoted and all(map(is_stop, words)))
+
+    def _tokens_before(self, start: int, end: int) -> list[Token]:
+        """The tokens of a part of the text. Parts are asked for in order, so that each token is seen once."""
+        found: list[Token] = []
+        while self._tokens and self._tokens[0].start < end:
+            token = self._tokens.popleft()
+            if token.start >= start:
+                found.append(token)
+        return found
+
+    def _filter(self, match: re.Match[str]) -> Node | None:
+        field, values = fields.known(match["name"]), _values(match)
+        if field is None:
+            self._correct(match, values)
+            return None
+        node = field.read(values, match[0])
+        if node is None:
+            self._note(f"{field.name} takes {field.takes}; {_shown(match[0])} was searched as text")
+        return node
+
+    def _correct(self, match: re.Match[str], values: list[str]) -> None:
+        """Offer the field that was meant, if the value is one that it takes."""
+        self._unknown.add(match["name"])
+        # So many unknown fields are no slips but another syntax; to compare them all would take long.
+        if len(self._unknown) > MAX_UNKNOWN or len(self.corrections) == MAX_CORRECTIONS:
+            return
+        field = fields.meant(match["name"])
+        if field and field.read(values, match[0]) and all(match[0] != one.found for one in self.corrections):
+            suggestion = f"{field.name}:{match['values']}"
+            query = self._written[: match.start()] + suggestion + self._written[match.end() :]
+            self.corrections.append(Correction(match[0], suggestion, query))
+
+    def _note(self, notice: str) -> None:
+        if notice not in self.notices and len(self.notices) < MAX_NOTICES:
+            self.notices.append(notice)
+
+
+def _end_of_word(text: str, start: int) -> int:
+    match = _WORD.match(text, start)
+    return match.end() if match else start + 1
+
+
+def _values(match: re.Match[str]) -> list[str]:
+    return [value.strip('"') for value in _VALUES.findall(match["values"])]
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}\u2026"

@@ -1,0 +1,235 @@
+"""What a person typed, as a tree that every engine can compile. Any text at all parses; nothing raises.
+
+words                      all of them, by stem; stop words are left out unless there is nothing else
+"quoted words"             next to each other us-east-1, net.js:123      a compound is a phrase of its words
+a b OR c                   either both a and b, or c; OR in capitals only -word -"phrase" -field:x -(group)
+without it; a number such as -1 is just a number (a OR b) c                 groups field:value  field:"two
+words"  field:a,b     see `kb.search.fields`; a comma means any of them
+
+Whatever is not that, or is left open, is plain text: its letters and digits are searched and the rest is
+dropped. In pasted text (see `kb.search.paste`) nothing is syntax, except filters typed before it.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+
+from kb.search.lexer import Correction, Lexer, Piece, leading_filters
+from kb.search.nodes import (
+    And,
+    AnyFilter,
+    ChoiceFilter,
+    DateFilter,
+    DateSpan,
+    DurationFilter,
+    Filter,
+    Node,
+    Not,
+    NumberFilter,
+    Or,
+    Phrase,
+    SecondSpan,
+    Term,
+    Text,
+    conjunction,
+    disjunction,
+    leaves,
+    negation,
+    rebuild,
+)
+from kb.search.paste import is_paste, loosen, read_paste, tells, words_of
+
+__all__ = [
+    "And",
+    "AnyFilter",
+    "ChoiceFilter",
+    "Correction",
+    "DateFilter",
+    "DateSpan",
+    "DurationFilter",
+    "Filter",
+    "Node",
+    "Not",
+    "NumberFilter",
+    "Or",
+    "Phrase",
+    "Query",
+    "SecondSpan",
+    "Term",
+    "Text",
+    "parse",
+    "relaxed",
+]
+
+MAX_TEXT = 10_000
+MAX_CLAUSES = 64
+MAX_VALUES = 100
+MAX_DEPTH = 16
+MAX_REFS = 20
+
+# Nobody types control, surrogate and private-use characters; two of the latter mark matches in highlights.
+_UNTYPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_REF = re.compile(r"\bINC-([0-9]{1,9})\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed query. `root` is None when it sets no condition: then everything visible matches.
+
+    `text` is what was typed, without characters that nobody types. `terms` are the stems that a match is
+    scored by; nothing negated is among them. `refs` are the numbers of incidents named in the words, as in
+    "INC-12". `notices` are sentences for the person, in plain text that is still to be escaped.
+    """
+
+    root: Node | None
+    text: str = ""
+    corrections: tuple[Correction, ...] = ()
+    notices: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    refs: tuple[int, ...] = ()
+    is_paste: bool = False
+
+    @property
+    def filters(self) -> tuple[AnyFilter, ...]:
+        """Every filter, negated ones too: for defaults that hold unless a field is asked for."""
+        return tuple(leaf for leaf in leaves(self.root) if isinstance(leaf, Filter))
+
+
+def parse(text: str) -> Query:
+    """The query that a text stands for. Takes any string, in time linear in its length, and never raises."""
+    notices: list[str] = []
+    if len(text) > MAX_TEXT:
+        text = _cut(text)
+        notices.append(f"Only the first {MAX_TEXT:,} characters were searched")
+    text = _UNTYPED.sub(" ", text)
+    pasted = is_paste(text)
+    corrections: tuple[Correction, ...] = ()
+    if pasted:
+        filters, rest = leading_filters(text)
+        root = conjunction([*filters, read_paste(rest, MAX_CLAUSES + 1)])
+    else:
+        lexer = Lexer(text)
+        root = _build(_balanced(list(lexer.pieces()), notices))
+        corrections, notices = tuple(lexer.corrections), [*lexer.notices, *notices]
+    root = _limited(root, notices)
+    if root is None and text.strip():
+        notices.append("There is no letter or digit to search for")
+    return Query(root, text, corrections, tuple(notices), _terms(root), _refs(root), pasted)
+
+
+def relaxed(query: Query) -> Query | None:
+    """The same query, content with any of its words where it asked for all; None if that changes nothing.
+
+    Filters, negations and quoted phrases stay as they are. A compound becomes any of its words.
+    """
+    root = _limited(_relaxed(query.root), []) if query.root else None
+    return None if root == query.root else replace(query, root=root, terms=_terms(root))
+
+
+def _cut(text: str) -> str:
+    """The text cut to size, if possible between words."""
+    head, _, tail = text[:MAX_TEXT].rpartition(" ")
+    return head if head and len(tail) < 100 else text[:MAX_TEXT]
+
+
+def _balanced(pieces: list[Piece], notices: list[str]) -> list[Piece]:
+    """The pieces without parentheses that are unbalanced or too deep, and with every idle OR as a word."""
+    idle: set[int] = set()
+    opened: list[int] = []
+    for place, piece in enumerate(pieces):
+        if piece.kind == "open":
+            opened.append(place)
+        elif piece.kind == "close" and not opened:
+            idle.add(place)
+        elif piece.kind == "close":
+            begin = opened.pop()
+            if len(opened) >= MAX_DEPTH:
+                idle |= {begin, place}
+    if idle and any(pieces[place].kind == "open" for place in idle):
+        notices.append(f"Parentheses nested deeper than {MAX_DEPTH} were ignored")
+    idle.update(opened)
+    kept = [piece for place, piece in enumerate(pieces) if place not in idle]
+    balanced: list[Piece] = []
+    for piece, following in zip_longest(kept, kept[1:]):
+        before = balanced[-1].kind if balanced else "open"
+        after = following.kind if following else "close"
+        joins = before not in ("open", "or") and after not in ("close", "or")
+        balanced.append(piece if piece.kind != "or" or joins else replace(piece, kind="text"))
+    return balanced
+
+
+def _build(pieces: list[Piece]) -> Node | None:
+    """The tree of balanced pieces. Groups are kept on a list, not on Python's stack."""
+    has_words = any(piece.kind == "text" and not piece.stop for piece in pieces)
+    # For every open group whether it is negated, and the alternatives between its ORs.
+    groups: list[tuple[bool, list[list[Node | None]]]] = [(False, [[]])]
+    for piece in pieces:
+        negative, node = piece.negative, piece.node
+        if piece.kind == "open":
+            groups.append((negative, [[]]))
+            continue
+        if piece.kind == "or":
+            groups[-1][1].append([])
+            continue
+        if piece.kind == "close":
+            negative, alternatives = groups.pop()
+            node = disjunction(map(conjunction, alternatives))
+        if not (piece.stop and has_words):
+            groups[-1][1][-1].append(negation(node) if negative else node)
+    return disjunction(map(conjunction, groups[0][1]))
+
+
+def _limited(root: Node | None, notices: list[str]) -> Node | None:
+    """The tree with no more words, phrases and values than engines are asked for, the first ones kept."""
+    clauses = values = 0
+
+    def keep(leaf: Text | AnyFilter) -> Node | None:
+        nonlocal clauses, values
+        if isinstance(leaf, Term | Phrase):
+            clauses += 1
+            return leaf if clauses <= MAX_CLAUSES else None
+        room = max(MAX_VALUES - values, 0)
+        values += len(leaf.values)
+        return leaf.first(room)
+
+    root = rebuild(root, keep)
+    if clauses > MAX_CLAUSES:
+        notices.append(f"Only the first {MAX_CLAUSES} words and phrases were searched")
+    if values > MAX_VALUES:
+        notices.append(f"Only the first {MAX_VALUES} values of fields were used")
+    return root
+
+
+def _relaxed(node: Node) -> Node | None:
+    if isinstance(node, Or):
+        return disjunction(map(_relaxed, node.children))
+    if isinstance(node, And):
+        words = [child for child in node.children if _is_text(child)]
+        others = [child for child in node.children if not _is_text(child)]
+        return conjunction([disjunction(map(_relaxed, words)), *map(_relaxed, others)])
+    return loosen(node) if isinstance(node, Term | Phrase) else node
+
+
+def _is_text(node: Node) -> bool:
+    """Whether there is nothing but words and phrases in it."""
+    return (
+        all(map(_is_text, node.children)) if isinstance(node, And | Or) else isinstance(node, Term | Phrase)
+    )
+
+
+def _terms(root: Node | None) -> tuple[str, ...]:
+    """The stems of all positive words in order. Of a phrase, those that tell something, unless none does."""
+    found: dict[str, None] = {}
+    for leaf in leaves(root, positive=True):
+        if isinstance(leaf, Term):
+            found[leaf.stem] = None
+        elif isinstance(leaf, Phrase):
+            telling = [word.stem for word in words_of(leaf) if tells(word)]
+            found.update(dict.fromkeys(telling or leaf.stems))
+    return tuple(found)
+
+
+def _refs(root: Node | None) -> tuple[int, ...]:
+    texts = (leaf.text for leaf in leaves(root, positive=True) if isinstance(leaf, Phrase))
+    numbers = dict.fromkeys(int(number) for text in texts for number in _REF.findall(text))
+    return tuple(islice((number for number in numbers if number), MAX_REFS))

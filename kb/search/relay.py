@@ -1,0 +1,163 @@
+"""From the outbox to an engine: plan what each changed incident needs, then do it.
+
+A consumer is one engine reading its own outbox entries. The plan is a pure function that names the outcome per incident; the
+engine's own comparison of versions makes a repeated or late run harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+
+from incidents import outbox
+from incidents.models import Incident
+from kb.search.database.engine import CONSUMER as DATABASE
+from kb.search.database.engine import DatabaseEngine
+from kb.search.document import build_many
+from kb.search.engine import Engine, Unavailable
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+PAUSE = timedelta(seconds=5)
+
+
+class Outcome(StrEnum):
+    """What an engine has to do about one incident."""
+
+    INDEX = "index"
+    REMOVE = "remove"
+    NOTHING = "nothing"
+    # The engine knows a later version than the record: the record was restored from a backup.
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An incident as the record has it; `version` None: no such row."""
+
+    version: int | None
+    is_deleted: bool = False
+
+
+def plan(state: State, indexed_version: int | None) -> Outcome:
+    """What to do, given the record's state and the version that the engine holds (None: no document)."""
+    if state.version is None or state.is_deleted:
+        return Outcome.REMOVE if indexed_version is not None else Outcome.NOTHING
+    if indexed_version is None or indexed_version < state.version:
+        return Outcome.INDEX
+    return Outcome.AHEAD if indexed_version > state.version else Outcome.NOTHING
+
+
+def states(incident_ids: Iterable[int]) -> dict[int, State]:
+    """The record's state of each of these incidents; ids without a row are missing from it."""
+    rows = Incident.objects.filter(pk__in=list(incident_ids)).values_list("pk", "index_version", "deleted_at")
+    return {pk: State(version, deleted is not None) for pk, version, deleted in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """An engine and the name under which the outbox knows it."""
+
+    name: str
+    engine: Engine
+
+
+def consumers() -> list[Consumer]:
+    """Every engine that this installation keeps true."""
+    return [Consumer(DATABASE, DatabaseEngine())]
+
+
+def run_once(consumer: Consumer) -> int:
+    """Take one batch from the outbox and bring the engine up to date; returns how many entries' incidents it handled.
+
+    An engine that cannot be reached gets its entries back uncounted, after a pause.
+    """
+    claim = outbox.claim(consumer.name, most=BATCH)
+    if not claim:
+        return 0
+    try:
+        refused = _carry_out(consumer.engine, list(claim.entries))
+    except Unavailable as error:
+        outbox.release(claim, wait=PAUSE)
+        log.warning("relay.paused", consumer=consumer.name, error=str(error))
+        return 0
+    except Exception:
+        # Whatever it is, the entries must not wait for the lease to run out; one by one finds the one that fails.
+        outbox.release(claim)
+        return _one_by_one(consumer, claim)
+    outbox.done(claim, [pk for pk in claim.entries if pk not in refused])
+    for pk, reason in refused.items():
+        _reject(consumer, claim, pk, reason)
+    return len(claim.entries)
+
+
+def _one_by_one(consumer: Consumer, failed: outbox.Claim) -> int:
+    """After a batch failed as a whole: each incident alone, so that one that cannot be built holds up nobody."""
+    claim = outbox.claim(consumer.name, most=BATCH)
+    for pk in claim.entries:
+        try:
+            refused = _carry_out(consumer.engine, [pk])
+        except Unavailable:
+            outbox.release(claim, wait=PAUSE)
+            return 0
+        except Exception as error:
+            log.exception("relay.failed", consumer=consumer.name, incident_id=pk)
+            refused = {pk: f"{type(error).__name__}: {error}"}
+        if pk in refused:
+            _reject(consumer, claim, pk, refused[pk])
+        else:
+            outbox.done(claim, [pk])
+    return len(claim.entries)
+
+
+def _carry_out(engine: Engine, incident_ids: list[int]) -> dict[int, str]:
+    """Index what is there, remove what is not. The row and its version are read before anything that hangs on it."""
+    known = states(incident_ids)
+    here = [pk for pk in incident_ids if pk in known and not known[pk].is_deleted]
+    documents = build_many(here)
+    gone = {pk: known[pk].version or 0 if pk in known else 0 for pk in incident_ids if pk not in documents}
+    refused = engine.index(list(documents.values())) if documents else {}
+    if gone:
+        engine.remove(gone)
+    return refused
+
+
+def _reject(consumer: Consumer, claim: outbox.Claim, incident_id: int, reason: str) -> None:
+    parked = outbox.rejected(claim, incident_id, reason)
+    log.error("relay.rejected", consumer=consumer.name, incident_id=incident_id, reason=reason, parked=parked)
+
+
+def drain(*, progress: Callable[[int], None] | None = None) -> int:
+    """Work until no entry is due; returns how many incidents were handled. What waits for its next try stays."""
+    handled = 0
+    for consumer in consumers():
+        while count := run_once(consumer):
+            handled += count
+            if progress:
+                progress(count)
+    return handled
+
+
+def audit() -> dict[str, dict[int, Outcome]]:
+    """Compare every engine with the record, and repair by enqueueing: there is only one way of writing to an index."""
+    known = states(Incident.objects.values_list("pk", flat=True))
+    found: dict[str, dict[int, Outcome]] = {}
+    for consumer in consumers():
+        indexed = consumer.engine.versions()
+        outcomes = {
+            pk: outcome
+            for pk in {*known, *indexed}
+            if (outcome := plan(known.get(pk, State(None)), indexed.get(pk))) is not Outcome.NOTHING
+        }
+        if outcomes:
+            log.warning("index.differs", consumer=consumer.name, incidents=len(outcomes))
+        found[consumer.name] = outcomes
+    differing = sorted({pk for outcomes in found.values() for pk in outcomes})
+    if differing:
+        outbox.enqueue_again(differing)
+    return found

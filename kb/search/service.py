@@ -1,0 +1,188 @@
+"""Search as pages and REST ask for it: text and choices in, a page of checked results out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from incidents import vocabulary
+from incidents.scopes import Viewer
+from kb.patterns.models import Pattern
+from kb.search import cursor as cursors
+from kb.search.cursor import BadCursor
+from kb.search.database.conditions import names_archived
+from kb.search.database.engine import DatabaseEngine
+from kb.search.document import DURATION_BUCKETS, UNKNOWN
+from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine
+from kb.search.query import Correction, Query, parse, relaxed
+from kb.search.results import Result, checked, result
+
+__all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "search"]
+
+PAGE_SIZE, LARGEST_PAGE = 20, 100
+RELAXED = "No incident holds all of these words. These hold some of them, the closest first."
+
+_LABELS: dict[str, dict[str, str]] = {
+    "severity": {**{str(v): str(label) for v, label in vocabulary.Severity.choices}, UNKNOWN: "Unknown"},
+    "status": {str(v): str(label) for v, label in vocabulary.Status.choices},
+    "family": {str(v): str(label) for v, label in vocabulary.Family.choices},
+    "origin": {str(v): str(label) for v, label in vocabulary.Origin.choices},
+    "detected_by": {**{str(v): str(label) for v, label in vocabulary.DetectedBy.choices}, UNKNOWN: "Unknown"},
+    "mitigation": {str(v): str(label) for v, label in vocabulary.Mitigation.choices},
+    "duration": {"under-1h": "under 1 h", "1h-6h": "1 to 6 h", "6h-24h": "6 to 24 h", "over-24h": "over 24 h",
+                 UNKNOWN: "Unknown"},
+    "year": {UNKNOWN: "Unknown"},
+}
+# Facets whose values have an order of their own; the others are by count.
+_ORDERED = {
+    "severity": [*vocabulary.Severity.values, UNKNOWN],
+    "duration": [*(name for name, _, _ in DURATION_BUCKETS), UNKNOWN],
+}
+_CLOSED = ("severity", "status", "family", "origin", "detected_by", "mitigation", "duration")
+
+
+class BadRequest(Exception):
+    """A parameter that cannot be used; `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field, self.message = field, message
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """`filters` maps facets to any of their values."""
+
+    q: str = ""
+    filters: dict[str, list[str]] = field(default_factory=dict)
+    sort: str = "relevance"
+    page_size: int = PAGE_SIZE
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    value: str
+    label: str
+    count: int
+    selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`engine` is the one that answered; `degraded` that it was not the one that should have."""
+
+    query: str
+    engine: str
+    degraded: bool
+    took_ms: int
+    total: int
+    results: list[Result]
+    facets: dict[str, list[FacetValue]]
+    next_cursor: str | None
+    corrections: tuple[Correction, ...]
+    notices: tuple[str, ...]
+    median_duration_seconds: int | None
+
+
+def search(viewer: Viewer, request: SearchRequest) -> Page:
+    """One page of what the viewer may find. Raises BadRequest naming the parameter, and BadCursor."""
+    began = time.perf_counter()
+    _check(request)
+    query = parse(request.q)
+    identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
+    place = cursors.read(request.cursor, identity) if request.cursor else None
+    engine, degraded = _engine()
+    if place and place.engine != engine.name:
+        raise BadCursor
+    ask = Ask(
+        viewer=viewer,
+        chosen={name: values for name, values in request.filters.items() if values},
+        sort=request.sort,  # type: ignore[arg-type]  (checked above)
+        size=request.page_size,
+        after=(place.key, place.incident_id) if place else None,
+        archived="archived" in request.filters.get("status", []) or names_archived(query.root),
+    )
+    answer, was_relaxed = _answer(engine, ask, query, place.relaxed if place else None)
+    hits = checked(answer.hits, viewer)
+    return Page(
+        query=request.q,
+        engine=engine.name,
+        degraded=degraded,
+        took_ms=round((time.perf_counter() - began) * 1000),
+        total=answer.total,
+        results=[result(hit) for hit in hits],
+        facets=_facets(answer, request.filters),
+        next_cursor=_next(answer, engine, was_relaxed, identity),
+        corrections=query.corrections,
+        notices=(*query.notices, *([RELAXED] if was_relaxed and answer.total else [])),
+        median_duration_seconds=answer.median_duration_seconds,
+    )
+
+
+def _check(request: SearchRequest) -> None:
+    if request.sort not in SORTS:
+        raise BadRequest("sort", f"Sort by one of {', '.join(SORTS)}.")
+    if not 1 <= request.page_size <= LARGEST_PAGE:
+        raise BadRequest("page_size", f"A page holds 1 to {LARGEST_PAGE} results.")
+    for name, values in request.filters.items():
+        if name not in FACETS:
+            raise BadRequest(name, f"Unknown here. The filters are {', '.join(FACETS)}.")
+        if len(values) > 100:
+            raise BadRequest(name, "At most 100 values.")
+        if name in _CLOSED:
+            for value in values:
+                if value not in _LABELS[name]:
+                    raise BadRequest(name, f"Choose among {', '.join(_LABELS[name])}.")
+        elif any("\x00" in value for value in values):
+            raise BadRequest(name, "The value holds a NUL character (U+0000). Remove it and try again.")
+
+
+def _engine() -> tuple[Engine, bool]:
+    return DatabaseEngine(), False
+
+
+def _answer(engine: Engine, ask: Ask, query: Query, was_relaxed: bool | None) -> tuple[Answer, bool]:
+    """With all words; where nothing holds them all, with any. A page after the first stays with what the first did."""
+    looser = relaxed(query)
+    if not was_relaxed:
+        answer = engine.search(_with(ask, query))
+        if answer.total or was_relaxed is not None or looser is None:
+            return answer, False
+    if looser is None:
+        return engine.search(_with(ask, query)), False
+    return engine.search(_with(ask, looser)), True
+
+
+def _with(ask: Ask, query: Query) -> Ask:
+    return replace(ask, root=query.root)
+
+
+def _next(answer: Answer, engine: Engine, was_relaxed: bool, identity: dict[str, Any]) -> str | None:
+    if not answer.has_more:
+        return None
+    last = answer.hits[-1]
+    return cursors.write(cursors.Place(last.sort_key, last.incident_id, engine.name, was_relaxed), identity)
+
+
+def _facets(answer: Answer, chosen: dict[str, list[str]]) -> dict[str, list[FacetValue]]:
+    """Values by count (or in their own order), with the chosen ones always among them."""
+    names = dict(Pattern.objects.values_list("slug", "name")) if answer.facets.get("pattern") else {}
+    out: dict[str, list[FacetValue]] = {}
+    for facet in FACETS:
+        counts = {**dict.fromkeys(chosen.get(facet, []), 0), **answer.facets[facet]}
+        labels = names if facet == "pattern" else _LABELS.get(facet, {})
+        values = [
+            FacetValue(value, labels.get(value, value), count, value in chosen.get(facet, []))
+            for value, count in counts.items()
+        ]
+        order = _ORDERED.get(facet)
+        if order:
+            values.sort(key=lambda v: order.index(v.value))
+        elif facet == "year":
+            values.sort(key=lambda v: v.value, reverse=True)
+        else:
+            values.sort(key=lambda v: (-v.count, v.label))
+        out[facet] = values
+    return out

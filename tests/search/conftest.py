@@ -1,0 +1,1 @@
+"""Incidents in bulk, straight into the record, for suites that need many."""

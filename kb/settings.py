@@ -33,6 +33,9 @@ def _generated_secret_key() -> str:
 # --- Modes -----------------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default="")
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
+ELASTICSEARCH_API_KEY = env.str("ELASTICSEARCH_API_KEY", default="")
+ELASTICSEARCH_CA = env.str("ELASTICSEARCH_CA", default="")
+ELASTICSEARCH_INDEX = env.str("ELASTICSEARCH_INDEX", default="precedent")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 EMBEDDED = not DATABASE_URL or DATABASE_URL.startswith("sqlite")
 
@@ -277,7 +280,7 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- The index -------------------------------------------------------------------------------------
 # Each consumer of the outbox gets its own entry for every change; see incidents/outbox.py.
-OUTBOX_CONSUMERS = ["database_index"]
+OUTBOX_CONSUMERS = ["database_index", *(["elasticsearch"] if ELASTICSEARCH_URL else [])]
 OUTBOX_NUDGE = "kb.tasks.relay"
 OUTBOX_LEASE = timedelta(seconds=60)
 OUTBOX_TRIES = 5

@@ -17,8 +17,7 @@ match as they are written.
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Set
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import Stemmer
@@ -27,6 +26,7 @@ MAX_STEM = 64
 
 # What is read of one endless word: enough for a full stem with three marks on every letter.
 _MAX_READ = 4 * MAX_STEM
+_MAX_REMEMBERED = 65_536
 
 # Scripts written without spaces between words: every character is a word, and a run of them is found as a
 # phrase. Thai, Lao, Myanmar, Khmer; hangul; kana, bopomofo, ideographs; Yi; half-width kana.
@@ -101,61 +101,66 @@ def fold(word: str) -> str:
     return "".join([c for c in composed if c.isalnum() and c not in _NEVER_IN_STEMS])
 
 
-@lru_cache(maxsize=65_536)
-def _analyse(run: str) -> tuple[str, int]:
-    """The stem of a run, and how many characters of it the word itself takes up.
+Words = tuple[tuple[str, int, int], ...]
 
-    "don't" is one word, but "customer's" and "we'll" are "customer" and "we" with something added.
+
+class _Memory(dict[str, Words]):
+    """The words of every run seen lately: stem, start and end within the run.
+
+    A dictionary is the fastest memory there is, and threads may share it. It forgets all when it is full,
+    and does not keep what is long or hardly ever comes again, so that its size in bytes is bounded too.
     """
-    length = len(run)
-    for place in range(max(length - 3, 0), length):
-        if run[place] in _APOSTROPHES:
-            if run[place + 1] not in "tT":
-                length = place
+
+    def __missing__(self, run: str) -> Words:
+        parts = [run] if run.isascii() or not _HAS_UNSPACED.search(run) else _PARTS.findall(run)
+        if len(parts) > 1:
+            return tuple(self._words_in(parts))
+        words = tuple(_word(run))
+        if len(run) <= MAX_STEM:
+            if len(self) >= _MAX_REMEMBERED:
+                self.clear()
+            self[run] = words
+        return words
+
+    def _words_in(self, parts: list[str]) -> Iterator[tuple[str, int, int]]:
+        place = 0
+        for part in parts:
+            for stem, start, end in self[part]:
+                yield stem, place + start, place + end
+            place += len(part)
+
+
+def _word(part: str) -> Iterator[tuple[str, int, int]]:
+    """The one word that a part is; none if nothing of it is left by folding."""
+    end = len(part)
+    part = part[:_MAX_READ].rstrip(_APOSTROPHES)
+    # "don't" is a word, but "customer's" and "we'll" are "customer" and "we" with something added.
+    for place in range(max(len(part) - 3, 0), len(part)):
+        if part[place] in _APOSTROPHES and part[place + 1] not in "tT":
+            part, end = part[:place], place
             break
-    word = fold(run[:length])[:MAX_STEM]
-    return (_stem(word) if word.isalpha() and word.isascii() else word), length
+    word = fold(part)[:MAX_STEM]
+    if word:
+        yield _stem(word) if word.isalpha() and word.isascii() else word, 0, end
 
 
 def _stem(word: str) -> str:
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
-        # One for each thread: a Stemmer may not be shared. The cache in front of it may.
+        # One for each thread: a Stemmer may not be shared. The memory in front of it may.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
     return str(stemmer.stemWord(word)) or word
 
 
-def _read(part: str) -> tuple[str, int]:
-    return _analyse(part if len(part) <= _MAX_READ else part[:_MAX_READ].rstrip(_APOSTROPHES))
+_memory = _Memory()
 
 
-def _parts(run: str) -> list[str]:
-    """A run cut into its words, nothing left out."""
-    return [run] if run.isascii() or not _HAS_UNSPACED.search(run) else _PARTS.findall(run)
-
-
-def spans(text: str, only: Set[str] | None = None) -> Iterator[tuple[str, int, int]]:
-    """Stem, start and end of every word in order, or `only` of words with these stems.
-
-    For callers that need no `Token`; a few stems are found much faster than all words are read.
-    """
-    expression = _ASCII_RUN if text.isascii() else _RUN
-    wanted = None
-    if only is not None:
-        runs = set(expression.findall(text))
-        wanted = {run for run in runs if any(_read(part)[0] in only for part in _parts(run))}
-        if not wanted:
-            return
-    for match in expression.finditer(text):
-        run = match[0]
-        if wanted is not None and run not in wanted:
-            continue
-        end = match.start()
-        for part in _parts(run):
-            start, end = end, end + len(part)
-            stem, length = _read(part)
-            if stem and (only is None or stem in only):
-                yield stem, start, end if length == _MAX_READ else start + length
+def spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Stem, start and end of every word in order: `tokenize` for callers that need no `Token`."""
+    for match in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
+        place = match.start()
+        for stem, start, end in _memory[match[0]]:
+            yield stem, place + start, place + end
 
 
 def tokenize(text: str) -> list[Token]:
@@ -166,13 +171,13 @@ def tokenize(text: str) -> list[Token]:
 def stems(text: str) -> list[str]:
     """The stems of a text in order, stop words among them."""
     runs = (_ASCII_RUN if text.isascii() else _RUN).findall(text)
-    return [stem for run in runs for part in _parts(run) if (stem := _read(part)[0])]
+    return [stem for run in runs for stem, _, _ in _memory[run]]
 
 
 def vocabulary(text: str) -> set[str]:
     """The distinct stems of a text; much cheaper than all of them in order."""
     runs = set((_ASCII_RUN if text.isascii() else _RUN).findall(text))
-    return {_read(part)[0] for run in runs for part in _parts(run)} - {""}
+    return {stem for run in runs for stem, _, _ in _memory[run]}
 
 
 def is_stop(word: str) -> bool:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.utils import timezone
-
 from incidents import document as record
 from incidents.durations import DurationKind
 from incidents.models import Incident
@@ -119,6 +117,7 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
         },
         values={
             "service": [name.casefold() for name in content["services"]],
+            "organization": [content["organization"]["name"].casefold(), content["organization"]["slug"]],
             "team": [content["team"]["slug"], content["team"]["name"].casefold()] if content["team"] else [],
             "has": _has(content, patterns, is_published),
         },
@@ -126,6 +125,7 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
             "visibility": incident.visibility,
             "team_id": incident.team_id,
             "published": is_published,
+            "status": incident.status,
             "reviewers": sorted(r.reviewer_id for r in incident.reviews.all())
             if incident.status in (Status.DRAFT, Status.IN_REVIEW) else [],
         },
@@ -147,7 +147,7 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
             "suggested_patterns": suggested,
             "source_urls": [source["url"] for source in content["sources"]],
             "open_actions": len(open_actions),
-            "overdue": sorted(a["due"] for a in open_actions if a["due"]),
+            "due": sorted(a["due"] for a in open_actions if a["due"]),
             "section_titles": {section["key"]: section["title"] for section in content["sections"]},
         },
         started_at=started,
@@ -191,7 +191,6 @@ def _instant(moment: dict[str, str] | None) -> datetime | None:
 
 
 def _has(content: dict[str, Any], patterns: list[str], is_published: bool) -> list[str]:
-    today = timezone.now().date().isoformat()
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     prose = {section["key"] for section in content["sections"] if section["body"]}
     present = {
@@ -200,7 +199,6 @@ def _has(content: dict[str, Any], patterns: list[str], is_published: bool) -> li
         "lessons": content["lessons"],
         "actions": content["actions"],
         "open-actions": open_actions,
-        "overdue": [a for a in open_actions if a["due"] and a["due"] < today],
         "sources": content["sources"],
         "revision": is_published,
         "customer-message": "customer_message" in prose,

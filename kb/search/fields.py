@@ -235,7 +235,7 @@ FIELDS: tuple[Field[Any], ...] = (
     ),
     _choice(
         "has",
-        *("timeline", "causes", "lessons", "actions", "open-actions", "sources", "links", "revision"),
+        *("timeline", "causes", "lessons", "actions", "open-actions", "sources", "revision"),
         *("customer-message", "patterns"),
     ),
     _choice("detected", *("alert", "customer", "staff", "outsider"), aliases=("detected_by", "detection")),

@@ -42,7 +42,7 @@ _MARKDOWN = (
     # Links and images, without where they lead.
     (re.compile(r'!?\[([^\[\]\n]{1,500})\]\([^()\s]{0,2000}(?: "[^"\n]{0,200}")?\)'), r"\1"),
     # Code, and emphasis around words.
-    (re.compile(r"`|\*(?<!\w\*)\*{0,2}(?=[^\s*])|\*(?<=[^\s*]\*)\*{0,2}(?![\w*])"), ""),
+    (re.compile(r"`|\*(?<![\w*]\*)\*{0,2}(?=[^\s*])|\*(?<=[^\s*]\*)\*{0,2}(?![\w*])"), ""),
 )
 
 Key = str | tuple[str, ...]
@@ -135,10 +135,10 @@ def mark(
 
 def _hits(text: str, matcher: Matcher) -> list[_Hit]:
     """Every match, in order; the words of a phrase as one where they stand close together."""
-    words = ((start, end, stem) for stem, start, end in spans(text, matcher.stems))
-    hits = [_Hit(*word) for word in islice(words, _MAX_HITS)]
+    words = list(spans(text))
+    hits = [_Hit(start, end, stem) for stem, start, end in words if stem in matcher.stems][:_MAX_HITS]
     if matcher.phrases:
-        hits += islice(_phrase_hits(list(spans(text)), matcher.phrases), _MAX_HITS)
+        hits += islice(_phrase_hits(words, matcher.phrases), _MAX_HITS)
         hits.sort(key=lambda hit: hit.start)
     return hits
 
@@ -153,7 +153,7 @@ def _phrase_hits(words: Sequence[tuple[str, int, int]], phrases: Sequence[tuple[
         while found >= 0:
             first = bisect_left(places, found)
             matched = words[first : first + len(phrase)]
-            found = row.find(wanted, found + len(wanted) - 1)
+            found = row.find(wanted, places[first + 1])
             gaps = pairwise(matched)
             if all(after[1] - before[2] <= _MAX_GAP for before, after in gaps):
                 yield _Hit(matched[0][1], matched[-1][2], phrase)
@@ -198,7 +198,7 @@ def _windows(
 
 
 def _heaviest(hits: list[_Hit], weights: dict[Key, float], size: int) -> tuple[tuple[int, int], set[Key]]:
-    """The span with the most weight of distinct keys, of several such the first one with most hits."""
+    """The span with the most weight of distinct keys, of several the first with most hits."""
     inside: Counter[Key] = Counter()
     last = 0
     weight = best_weight = 0.0
@@ -220,7 +220,7 @@ def _heaviest(hits: list[_Hit], weights: dict[Key, float], size: int) -> tuple[t
 
 
 def _widened(text: str, start: int, end: int, size: int) -> tuple[int, int]:
-    """The span with what is around it, `size` characters in all, from the start of a sentence or of a word."""
+    """The span with what is around it, up to `size` characters, from the start of a sentence or a word."""
     room = size - (end - start)
     left = max(0, min(start - room // 3, len(text) - size))
     if left > 0:

@@ -15,10 +15,9 @@ import structlog
 
 from incidents import outbox
 from incidents.models import Incident
-from kb.search.database.engine import CONSUMER as DATABASE
-from kb.search.database.engine import DatabaseEngine
 from kb.search.document import build_many
 from kb.search.engine import Engine, Unavailable
+from kb.search.engines import Consumer, consumers
 
 log = structlog.get_logger(__name__)
 
@@ -57,19 +56,6 @@ def states(incident_ids: Iterable[int]) -> dict[int, State]:
     """The record's state of each of these incidents; ids without a row are missing from it."""
     rows = Incident.objects.filter(pk__in=list(incident_ids)).values_list("pk", "index_version", "deleted_at")
     return {pk: State(version, deleted is not None) for pk, version, deleted in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class Consumer:
-    """An engine and the name under which the outbox knows it."""
-
-    name: str
-    engine: Engine
-
-
-def consumers() -> list[Consumer]:
-    """Every engine that this installation keeps true."""
-    return [Consumer(DATABASE, DatabaseEngine())]
 
 
 def run_once(consumer: Consumer) -> int:

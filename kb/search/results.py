@@ -76,7 +76,7 @@ def result(hit: Hit) -> Result:
     title = fragments.pop("title", None)
     fragments.pop("ref", None)
     today = timezone.now().date().isoformat()
-    overdue = sum(day < today for day in shown["overdue"])
+    overdue = sum(day < today for day in shown["due"])
     return Result(
         **{name: shown[name] for name in (
             "ref", "id", "external_id", "title", "organization", "origin", "severity", "status", "visibility",

@@ -10,9 +10,9 @@ from incidents import vocabulary
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
+from kb.search import engines
 from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
-from kb.search.database.engine import DatabaseEngine
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine
 from kb.search.query import Correction, Query, parse, relaxed
@@ -93,9 +93,6 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     query = parse(request.q)
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
     place = cursors.read(request.cursor, identity) if request.cursor else None
-    engine, degraded = _engine()
-    if place and place.engine != engine.name:
-        raise BadCursor
     ask = Ask(
         viewer=viewer,
         chosen={name: values for name, values in request.filters.items() if values},
@@ -104,7 +101,9 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         after=(place.key, place.incident_id) if place else None,
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),
     )
-    answer, was_relaxed = _answer(engine, ask, query, place.relaxed if place else None)
+    engine, degraded, (answer, was_relaxed) = engines.answering(
+        lambda engine: _answer(engine, ask, query, place)
+    )
     hits = checked(answer.hits, viewer)
     return Page(
         query=request.q,
@@ -139,12 +138,12 @@ def _check(request: SearchRequest) -> None:
             raise BadRequest(name, "The value holds a NUL character (U+0000). Remove it and try again.")
 
 
-def _engine() -> tuple[Engine, bool]:
-    return DatabaseEngine(), False
-
-
-def _answer(engine: Engine, ask: Ask, query: Query, was_relaxed: bool | None) -> tuple[Answer, bool]:
+def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None) -> tuple[Answer, bool]:
     """With all words; where nothing holds them all, with any. A page after the first stays with what the first did."""
+    if place and place.engine != engine.name:
+        # Engines rank on scales of their own, so a place on one says nothing on another.
+        raise BadCursor
+    was_relaxed = place.relaxed if place else None
     looser = relaxed(query)
     if not was_relaxed:
         answer = engine.search(_with(ask, query))

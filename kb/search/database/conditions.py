@@ -10,7 +10,7 @@ from django.db.models import BooleanField, Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from incidents.models import Incident, IncidentLink
+from incidents.models import Incident
 from incidents.vocabulary import Status
 from kb.search.database import postgresql, sqlite
 from kb.search.engine import MULTIVALUED
@@ -108,10 +108,7 @@ def _any(conditions: object) -> Q:
 def _choice(field: str, values: list[str]) -> Q:
     match field:
         case "org":
-            # By name in any case, or by slug: "amazon web services" and "amazon-web-services".
-            return Q(Exists(Incident.objects.filter(pk=OuterRef("pk")).filter(
-                _any([Q(organization__name__iexact=value) | Q(organization__slug=value) for value in values])
-            )))
+            return _has_value("organization", values)
         case "visibility":
             return Q(incident__visibility__in=values)
         case "is":
@@ -119,9 +116,6 @@ def _choice(field: str, values: list[str]) -> Q:
             return Q(Exists(Incident.objects.filter(
                 pk=OuterRef("pk"), actionitems__state__in=("open", "in_progress"), actionitems__due__lt=today
             )))
-        case "has" if "links" in values:
-            linked = IncidentLink.objects.filter(Q(from_incident=OuterRef("pk")) | Q(to_incident=OuterRef("pk")))
-            return Q(Exists(linked)) | _has_value("has", values)
         case "detected":
             return Q(detected_by__in=values)
         case "severity" | "status" | "origin":

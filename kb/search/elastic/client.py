@@ -53,3 +53,12 @@ def reachable() -> Iterator[None]:
         if error.status_code in (401, 403, 408, 429, 500, 502, 503, 504):
             raise Unavailable(f"{error.status_code}: {error.message}") from error
         raise
+
+
+def answers(index: str) -> bool:
+    """Whether an index can be searched right now, found out with the smallest search there is. Never raises."""
+    try:
+        found = client().options(request_timeout=0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
+    except (ApiError, TransportError):
+        return False
+    return not found["timed_out"] and not found["_shards"]["failed"]

@@ -59,21 +59,21 @@ def mapping() -> dict[str, Any]:
                                  "family", "mitigation")
                 },
             },
-            "values": {"dynamic": "strict", "properties": {name: keyword for name in ("service", "team", "has")}},
-            "organization_key": keyword,
+            "values": {"dynamic": "strict", "properties": {name: keyword for name in ("organization", "service", "team", "has")}},
             "access": {
                 "dynamic": "strict",
                 "properties": {
                     "visibility": keyword,
                     "team_id": {"type": "long"},
                     "published": {"type": "boolean"},
+                    "status": keyword,
                     "reviewers": {"type": "long"},
                 },
             },
             "started_at": {"type": "date"},
             "duration_seconds": {"type": "long"},
             "duration_counts": {"type": "boolean"},
-            "overdue": {"type": "date"},
+            "due": {"type": "date"},
             "shown": {"type": "object", "enabled": False},
         },
     }

@@ -1,0 +1,78 @@
+"""A circuit breaker: after a failure the engine is left alone, and asked again as soon as it can answer.
+
+    closed      every search goes to the engine
+    open        none does; a probe looks every half second, in the background, whether it is back
+    half-open   the probe got through: the next search goes to the engine, and its outcome closes or opens the circuit
+
+One per process: a failure that one process saw costs every other at most one search's budget.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+log = structlog.get_logger(__name__)
+
+OPENED = Counter("precedent_search_breaker_opened_total", "How often the search engine was given up on")
+IS_OPEN = Gauge("precedent_search_breaker_open", "1 while searches are answered by the database instead")
+
+
+class State(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class Breaker:
+    """`probe` returns whether the engine can answer; it must return within its own short time limit and never raise."""
+
+    def __init__(self, probe: Callable[[], bool], *, interval: float = 0.5) -> None:
+        self._probe, self._interval = probe, interval
+        self._lock = threading.Lock()
+        self._state = State.CLOSED
+        self._prober: threading.Thread | None = None
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def allows(self) -> bool:
+        """Whether this search may go to the engine. In the half-open state only one may, until its outcome is known."""
+        with self._lock:
+            if self._state is State.HALF_OPEN:
+                # Further searches wait for the outcome of this one.
+                self._state = State.OPEN
+                return True
+            return self._state is State.CLOSED
+
+    def succeeded(self) -> None:
+        with self._lock:
+            if self._state is not State.CLOSED:
+                log.info("search.breaker_closed")
+            self._state = State.CLOSED
+            IS_OPEN.set(0)
+
+    def failed(self, reason: str) -> None:
+        with self._lock:
+            if self._state is State.CLOSED:
+                OPENED.inc()
+                log.warning("search.breaker_opened", reason=reason)
+            self._state = State.OPEN
+            IS_OPEN.set(1)
+            if self._prober is None or not self._prober.is_alive():
+                self._prober = threading.Thread(target=self._watch, name="search-probe", daemon=True)
+                self._prober.start()
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while self._state is not State.CLOSED:
+            if self._state is State.OPEN and self._probe():
+                with self._lock:
+                    if self._state is State.OPEN:
+                        self._state = State.HALF_OPEN
+            pause.wait(self._interval)

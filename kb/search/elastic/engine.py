@@ -1,0 +1,160 @@
+"""The Elasticsearch engine behind the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from elasticsearch import NotFoundError, helpers
+
+from incidents import outbox
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
+from kb.search.elastic import generations, query
+from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
+from kb.search.elastic.mapping import SECTIONS
+from kb.search.engine import FACETS, Answer, Ask, Hit, Unavailable
+
+CONSUMER = "elasticsearch"
+MOST_FRAGMENTS = 2
+# Of an incident whose row is gone for good no later version can come.
+GONE = 2**62
+_PAGE = 10_000
+
+
+class ElasticEngine:
+    """Reads the generation behind the read alias, writes to all behind the write alias."""
+
+    name = "elasticsearch"
+
+    # --- Reading -----------------------------------------------------------------------------------
+    def search(self, ask: Ask) -> Answer:
+        body = query.body(ask, hidden=outbox.narrowing_ids(CONSUMER))
+        try:
+            with reachable():
+                found = client().options(request_timeout=SEARCH_BUDGET).search(
+                    index=generations.read_alias(), body=body, allow_partial_search_results=False
+                )
+        except NotFoundError as error:
+            raise Unavailable("there is no generation to read yet") from error
+        if found["timed_out"] or found["_shards"]["failed"]:
+            raise Unavailable("the answer was not complete in time")
+        hits = [_hit(hit) for hit in found["hits"]["hits"]]
+        median = found["aggregations"]["median"]["of"]["values"]["50.0"]
+        return Answer(
+            total=found["hits"]["total"]["value"],
+            hits=hits[: ask.size],
+            has_more=len(hits) > ask.size,
+            facets={
+                facet: {b["key"]: b["doc_count"] for b in found["aggregations"][facet]["values"]["buckets"]} for facet in FACETS
+            },
+            median_duration_seconds=None if median is None else int(median),
+        )
+
+    # --- Writing -----------------------------------------------------------------------------------
+    def index(self, documents: list[IndexDocument]) -> dict[int, str]:
+        return write(source_and_version(documents), generations.write_targets())
+
+    def remove(self, incident_ids: dict[int, int]) -> None:
+        tombstones = [
+            (pk, version or GONE, {"deleted": True, "incident_id": pk, "index_version": version or GONE})
+            for pk, version in incident_ids.items()
+        ]
+        if refused := write(tombstones, generations.write_targets()):
+            raise RuntimeError(f"tombstones were refused: {refused}")
+
+    def versions(self) -> dict[int, int]:
+        return versions_in(generations.read_alias())
+
+
+def source_and_version(documents: Iterable[IndexDocument]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    for document in documents:
+        yield document.incident_id, document.index_version, source(document)
+
+
+def source(document: IndexDocument) -> dict[str, Any]:
+    """The document as Elasticsearch stores it."""
+    texts = {section: text for section, text in document.texts.items() if section in SECTIONS}
+    others = [text for section, text in document.texts.items() if section not in SECTIONS]
+    if others:
+        texts["other"] = "\n\n".join(others)
+    return {
+        "deleted": False,
+        "incident_id": document.incident_id,
+        "index_version": document.index_version,
+        "text": texts,
+        "facets": document.facets,
+        "values": document.values,
+        "access": document.access,
+        "started_at": document.started_at,
+        "duration_seconds": document.duration_seconds,
+        "duration_counts": document.duration_counts,
+        "due": document.shown["due"],
+        "shown": document.shown,
+    }
+
+
+def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> dict[int, str]:
+    """Bulk write (id, version, source) to every target. A conflict means that a newer write won, which is fine.
+
+    Returns the documents that Elasticsearch refuses for what they are. Raises Unavailable when it cannot take any now.
+    """
+    operations = (
+        {"_op_type": "index", "_index": target, "_id": str(pk), "version": version, "version_type": "external_gte", "_source": body}
+        for pk, version, body in documents
+        for target in targets
+    )
+    refused: dict[int, str] = {}
+    with reachable():
+        for ok, item in helpers.streaming_bulk(
+            client(), operations, chunk_size=500, max_chunk_bytes=8 * 1024 * 1024, raise_on_error=False, raise_on_exception=True,
+            max_retries=0,
+        ):
+            if ok:
+                continue
+            result = item["index"]
+            reason = result.get("error", {})
+            if result["status"] == 409:
+                continue
+            # A full disk blocks writes with 429 or 403: nothing is wrong with the document.
+            if result["status"] in (403, 429, 503):
+                raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
+            refused[int(result["_id"])] = f"{reason.get('type')}: {reason.get('reason')}"
+    return refused
+
+
+def versions_in(index: str) -> dict[int, int]:
+    """{incident_id: index_version} of every document in an index that is no tombstone."""
+    out: dict[int, int] = {}
+    after: list[int] | None = None
+    while True:
+        try:
+            with reachable():
+                page = client().search(
+                    index=index, query={"term": {"deleted": False}}, size=_PAGE, source=False,
+                    docvalue_fields=["incident_id", "index_version"], sort=[{"incident_id": "asc"}],
+                    track_total_hits=False, search_after=after,
+                )["hits"]["hits"]
+        except NotFoundError:
+            return {}
+        out.update({hit["fields"]["incident_id"][0]: hit["fields"]["index_version"][0] for hit in page})
+        if len(page) < _PAGE:
+            return out
+        after = page[-1]["sort"]
+
+
+def _hit(hit: dict[str, Any]) -> Hit:
+    return Hit(
+        incident_id=int(hit["_id"]),
+        score=hit["_score"] or 0.0,
+        sort_key=hit["sort"][0],
+        shown=hit["_source"]["shown"],
+        fragments=_fragments(hit.get("highlight", {})),
+    )
+
+
+def _fragments(highlighted: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """The title if it matches, and the two weightiest sections that do."""
+    by_section = {name.removeprefix("text."): " … ".join(texts) for name, texts in highlighted.items()}
+    out = [("title", by_section.pop("title"))] if "title" in by_section else []
+    ordered = sorted(by_section, key=lambda section: (FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT), SECTIONS.index(section)))
+    return out + [(section, by_section[section]) for section in ordered[:MOST_FRAGMENTS]]

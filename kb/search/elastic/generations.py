@@ -1,0 +1,115 @@
+"""Generations of the index: an alias to read from, another that names everything to write to.
+
+    <prefix>-read    the generation that answers; swapped in one call
+    <prefix>-write   one generation, or two while the next is being built
+    <prefix>-000001  generations; the one before the present is kept for rollback until it is retired
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from kb.search.elastic import mapping
+from kb.search.elastic.client import client, reachable
+from kb.search.engine import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    name: str
+    number: int
+    reads: bool
+    writes: bool
+    fingerprint: str
+    documents: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether documents are analysed and stored as the code now says."""
+        return self.fingerprint == mapping.fingerprint()
+
+
+def prefix() -> str:
+    return str(settings.ELASTICSEARCH_INDEX)
+
+
+def read_alias() -> str:
+    return f"{prefix()}-read"
+
+
+def write_alias() -> str:
+    return f"{prefix()}-write"
+
+
+def generations() -> list[Generation]:
+    """Every generation, oldest first. Raises Unavailable."""
+    with reachable():
+        found = client().indices.get(index=f"{prefix()}-*", ignore_unavailable=True)
+        stats = client().indices.stats(index=f"{prefix()}-*", metric="docs")["indices"]
+    out = []
+    for name, about in found.items():
+        match = re.fullmatch(rf"{re.escape(prefix())}-(\d{{6}})", name)
+        if match:
+            out.append(Generation(
+                name=name,
+                number=int(match[1]),
+                reads=read_alias() in about["aliases"],
+                writes=write_alias() in about["aliases"],
+                fingerprint=about["mappings"].get("_meta", {}).get("fingerprint", ""),
+                documents=stats.get(name, {}).get("primaries", {}).get("docs", {}).get("count", 0),
+            ))
+    return sorted(out, key=lambda generation: generation.number)
+
+
+def create() -> Generation:
+    """A new, empty generation, written to from now on and read by nobody yet."""
+    existing = generations()
+    number = max((generation.number for generation in existing), default=0) + 1
+    name = f"{prefix()}-{number:06d}"
+    with reachable():
+        client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}})
+    return Generation(name, number, False, True, mapping.fingerprint(), 0)
+
+
+def swap(to: Generation, *, keep_writing_to_old: bool = True) -> None:
+    """Readers go over to a generation, in one call. The old one is still written to, so that rollback loses nothing."""
+    actions: list[dict[str, Any]] = [
+        {"remove": {"index": old.name, "alias": read_alias()}} for old in generations() if old.reads and old.name != to.name
+    ]
+    actions += [{"add": {"index": to.name, "alias": read_alias()}}, {"add": {"index": to.name, "alias": write_alias()}}]
+    if not keep_writing_to_old:
+        actions += [
+            {"remove": {"index": old.name, "alias": write_alias()}} for old in generations() if old.writes and old.name != to.name
+        ]
+    with reachable():
+        client().indices.update_aliases(actions=actions)
+
+
+def retire(generation: Generation) -> None:
+    """Delete a generation that nobody reads."""
+    if generation.reads:
+        raise ValueError(f"{generation.name} is being read")
+    with reachable():
+        client().indices.delete(index=generation.name, ignore_unavailable=True)
+
+
+def write_targets() -> list[str]:
+    """The generations that every write goes to; the first one is made when there is none. Raises Unavailable."""
+    targets = _targets()
+    if not targets:
+        swap(create())
+        targets = _targets()
+    if not targets:
+        raise Unavailable("no generation to write to")
+    return targets
+
+
+def _targets() -> list[str]:
+    with reachable():
+        if not client().indices.exists_alias(name=write_alias()):
+            return []
+        return sorted(client().indices.get_alias(name=write_alias()))

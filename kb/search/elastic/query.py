@@ -1,0 +1,206 @@
+"""From an `Ask` to the body of one Elasticsearch search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from incidents.scopes import UNPUBLISHED, Viewer
+from incidents.vocabulary import Status, Visibility
+from kb.search.elastic.mapping import SECTIONS, field_of, weight_of
+from kb.search.engine import FACETS, Ask
+from kb.search.highlight import END, START
+from kb.search.nodes import (
+    And,
+    ChoiceFilter,
+    DateFilter,
+    DurationFilter,
+    Filter,
+    Node,
+    Not,
+    NumberFilter,
+    Or,
+    Phrase,
+    Term,
+    leaves,
+)
+
+Body = dict[str, Any]
+
+_FIELDS = [f"{field_of(section)}^{weight_of(section):g}" for section in SECTIONS]
+# As many values of one facet as anybody would page through.
+_MOST_VALUES = 500
+_HIGHLIGHTED = [section for section in SECTIONS if section != "ref"]
+
+
+def body(ask: Ask, *, hidden: list[int]) -> Body:
+    """`hidden` are the incidents whose narrowing the index has not taken in yet."""
+    chosen = {facet: {"terms": {f"facets.{facet}": values}} for facet, values in ask.chosen.items()}
+    filters = [{"term": {"deleted": False}}, visible(ask.viewer)]
+    must_not: list[Body] = [{"terms": {"incident_id": hidden}}] if hidden else []
+    if not ask.archived:
+        must_not.append({"term": {"facets.status": Status.ARCHIVED}})
+    found: Body = {"filter": filters, "must_not": must_not}
+    if ask.root is not None:
+        found["must"] = [compile_node(ask.root)]
+    whole: Body = {
+        "query": {"bool": found},
+        "post_filter": {"bool": {"filter": list(chosen.values())}},
+        "aggs": _aggregations(chosen),
+        "size": ask.size + 1,
+        "sort": _sort(ask),
+        "track_total_hits": True,
+        "track_scores": True,
+        "_source": ["shown"],
+        "timeout": "1500ms",
+    }
+    if any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True)):
+        whole["highlight"] = _highlight(ask.root)
+    if ask.after:
+        whole["search_after"] = list(ask.after)
+    return whole
+
+
+# --- Who may find it -------------------------------------------------------------------------------
+def visible(viewer: Viewer) -> Body:
+    """`incidents.scopes.visible_condition` in Elasticsearch's words."""
+    if viewer.is_admin:
+        return {"match_all": {}}
+    levels = [Visibility.PUBLIC, Visibility.INTERNAL] if viewer.is_signed_in else [Visibility.PUBLIC]
+    ways: list[Body] = [
+        {"bool": {"filter": [{"term": {"access.published": True}}, {"terms": {"access.visibility": levels}}]}}
+    ]
+    if viewer.teams:
+        ways.append({"terms": {"access.team_id": sorted(viewer.teams)}})
+    if viewer.user_id is not None:
+        ways.append({"bool": {"filter": [
+            {"term": {"access.reviewers": viewer.user_id}}, {"terms": {"access.status": list(UNPUBLISHED)}}
+        ]}})
+    return {"bool": {"should": ways, "minimum_should_match": 1}}
+
+
+# --- What matches ----------------------------------------------------------------------------------
+def compile_node(node: Node) -> Body:
+    match node:
+        case Term(stem=stem, text=text):
+            return _words(text or stem)
+        case Phrase():
+            return _phrase(node)
+        case Not(child=child):
+            return {"bool": {"must_not": [compile_node(child)]}}
+        case And(children=children):
+            return _all(children)
+        case Or(children=children):
+            return {"bool": {"should": [compile_node(child) for child in children], "minimum_should_match": 1}}
+        case Filter():
+            return {"bool": {"filter": [_filter(node)]}}
+
+
+def _all(children: tuple[Node, ...]) -> Body:
+    """Words that are all needed go into one query, so that synonyms of several words are seen, and BM25F weighs them together."""
+    words = " ".join(child.text or child.stem for child in children if isinstance(child, Term))
+    must = [_words(words)] if words else []
+    must += [compile_node(child) for child in children if not isinstance(child, Term)]
+    return {"bool": {"must": must}}
+
+
+def _words(text: str) -> Body:
+    return {"combined_fields": {"query": text, "fields": _FIELDS, "operator": "and", "auto_generate_synonyms_phrase_query": False}}
+
+
+def _phrase(node: Phrase) -> Body:
+    """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts more."""
+    phrase = {"multi_match": {"query": node.text or " ".join(node.stems), "type": "phrase", "fields": _FIELDS, "analyzer": "words"}}
+    if node.quoted:
+        return phrase
+    return {"bool": {"must": [phrase], "should": [{"match": {"identifiers": {"query": node.text, "boost": 2}}}]}}
+
+
+# --- Filters ---------------------------------------------------------------------------------------
+def _filter(node: Filter[Any]) -> Body:
+    match node:
+        case NumberFilter(values=numbers):
+            return {"terms": {"incident_id": list(numbers)}}
+        case DateFilter(values=spans):
+            return _any([_range("started_at", s.start and s.start.isoformat(), s.end and s.end.isoformat()) for s in spans])
+        case DurationFilter(values=spans):
+            return _any([_range("duration_seconds", s.low, s.high) for s in spans])
+        case ChoiceFilter(field=field, values=values):
+            return _choice(field, list(values))
+    raise TypeError(f"no query for {node!r}")
+
+
+def _range(field: str, low: Any, high: Any) -> Body:
+    return {"range": {field: {name: value for name, value in (("gte", low), ("lt", high)) if value is not None}}}
+
+
+def _any(ways: list[Body]) -> Body:
+    return {"bool": {"should": ways, "minimum_should_match": 1}}
+
+
+def _choice(field: str, values: list[str]) -> Body:
+    match field:
+        case "org":
+            return {"terms": {"values.organization": values}}
+        case "visibility":
+            return {"terms": {"access.visibility": values}}
+        case "is":
+            return {"range": {"due": {"lt": timezone.now().date().isoformat()}}}
+        case "detected":
+            return {"terms": {"facets.detected_by": values}}
+        case "severity" | "status" | "origin" | "pattern" | "family" | "mitigation":
+            return {"terms": {f"facets.{field}": values}}
+        case _:
+            return {"terms": {f"values.{field}": values}}
+
+
+# --- Counting, sorting, marking --------------------------------------------------------------------
+def _aggregations(chosen: dict[str, Body]) -> Body:
+    out: Body = {}
+    for facet in FACETS:
+        others = [condition for name, condition in chosen.items() if name != facet]
+        values = {"values": {"terms": {"field": f"facets.{facet}", "size": _MOST_VALUES}}}
+        out[facet] = {"filter": {"bool": {"filter": others}}, "aggs": values}
+    counted = [*chosen.values(), {"term": {"duration_counts": True}}]
+    out["median"] = {
+        "filter": {"bool": {"filter": counted}},
+        "aggs": {"of": {"percentiles": {"field": "duration_seconds", "percents": [50]}}},
+    }
+    return out
+
+
+def _sort(ask: Ask) -> list[Body]:
+    tie = {"incident_id": "desc"}
+    has_words = any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True))
+    match ask.sort:
+        case "relevance" if has_words:
+            return [{"_score": "desc"}, tie]
+        case "oldest":
+            return [{"started_at": {"order": "asc", "missing": "_last"}}, tie]
+        case "longest":
+            return [{"duration_seconds": {"order": "desc", "missing": "_last"}}, tie]
+        case "shortest":
+            return [{"duration_seconds": {"order": "asc", "missing": "_last"}}, tie]
+        case "severity":
+            return [{"facets.severity": "asc"}, tie]
+        case _:
+            return [{"started_at": {"order": "desc", "missing": "_last"}}, tie]
+
+
+def _highlight(root: Node | None) -> Body:
+    words = [compile_node(leaf) for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase)]
+    return {
+        "type": "unified",
+        "pre_tags": [START],
+        "post_tags": [END],
+        "encoder": "default",
+        "require_field_match": False,
+        "highlight_query": {"bool": {"should": words}},
+        "fields": {
+            field_of(section): {"number_of_fragments": 0}
+            if section == "title"
+            else {"number_of_fragments": 1, "fragment_size": 240, "boundary_scanner": "sentence", "order": "score"}
+            for section in _HIGHLIGHTED
+        },
+    }

@@ -1,0 +1,349 @@
+"""One suite that every engine has to pass, over one corpus of two hundred incidents.
+
+Substring matching cannot pass it, nor can an engine that filters after counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from incidents import template
+from incidents.actions.organizations import create_team, save_template, set_membership
+from incidents.models import Incident, OutboxEntry, User
+from incidents.scopes import ANONYMOUS, Viewer
+from kb.search.database.conditions import names_archived
+from kb.search.database.engine import DatabaseEngine
+from kb.search.document import build_many
+from kb.search.elastic import generations
+from kb.search.elastic.client import client
+from kb.search.elastic.engine import ElasticEngine
+from kb.search.engine import Answer, Ask, Engine
+from kb.search.highlight import END, START
+from kb.search.query import parse
+from tests.search import corpus as corpora
+from tests.search.corpus import Corpus
+from tests.search.elastic import own_generations
+
+PERSON_PARTS = ("author", "outsider", "admin")
+
+
+@pytest.fixture(scope="module")
+def corpus(django_db_setup: None, django_db_blocker: Any) -> Iterator[Corpus]:
+    """Built once for the module, inside a transaction that is rolled back at its end."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        system = Viewer.system()
+        for definition in template.files():
+            save_template(actor=system, definition=definition)
+        team = create_team(actor=system, name="Checkout")
+        people = {
+            name: User.objects.create(email=f"{name}@acme.example", name=name, is_admin=name == "admin", password="!")
+            for name in PERSON_PARTS
+        }
+        set_membership(actor=system, team_id=team.pk, user=people["author"], role="lead")
+        made = corpora.build(team, people["author"])
+        DatabaseEngine().index(list(build_many(made.everything).values()))
+        made.viewers = {"anonymous": ANONYMOUS, **{name: Viewer.of(user) for name, user in people.items()}}
+        yield made
+        transaction.set_rollback(True)
+
+
+class EngineContract:
+    """Subclasses give `engine`, filled with the corpus."""
+
+    @pytest.fixture
+    def engine(self, corpus: Corpus, db: None) -> Engine:
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def _setup(self, engine: Engine, corpus: Corpus) -> None:
+        self.engine, self.all = engine, corpus
+
+    def ask(self, q: str = "", *, who: str = "anonymous", **more: Any) -> Answer:
+        root = parse(q).root
+        options = {"size": 100, "archived": names_archived(root), **more}
+        return self.engine.search(Ask(viewer=self.all.viewers[who], root=root, **options))
+
+    def found(self, q: str, **more: Any) -> list[str]:
+        return self.all.names([hit.incident_id for hit in self.ask(q, **more).hits])
+
+    # --- What matches --------------------------------------------------------------------------------
+    def test_words_match_by_their_stem(self):
+        assert set(self.found("retry overload redis")) == {"title", "summary", "lesson", "message"}
+        assert self.found("retried overloads redis") == self.found("retry overload redis")
+
+    def test_a_part_of_a_word_is_no_match(self):
+        assert set(self.found("cat")) == {"cat", "catalog"}
+        assert self.found("cats keyboard") == ["cat"]
+        assert self.found("catalogue") == ["catalog"]
+        assert self.found("atalo") == []
+        assert self.found("key") == []
+
+    def test_all_words_are_needed(self):
+        assert self.found("redis wombats") == []
+
+    def test_a_phrase_needs_its_words_in_a_row(self):
+        assert self.found('"primary database failed"') == ["phrase"]
+        assert set(self.found("primary database failed over")) == {"phrase", "scattered"}
+
+    def test_a_phrase_never_runs_from_one_text_into_the_next(self):
+        assert self.found('"redis a cache"') == []
+
+    def test_a_compound_is_found_as_it_is_written(self):
+        assert self.found("us-east-1") == ["region"]
+        assert set(self.found("us east")) == {"region", "words"}
+        for compound in ("kube-system", "ECONNRESET", "econnreset", "10.0.0.1:6379", "net.js:123"):
+            assert self.found(compound) == ["region"], compound
+
+    def test_case_and_accents_do_not_matter(self):
+        assert self.found("CAFE deja") == ["french"]
+        assert self.found("zurich façade") == ["french"]
+
+    def test_synonyms_are_found_both_ways(self):
+        assert self.found("kubernetes upgrade") == ["cluster"]
+        assert self.found("k8s control plane") == ["cluster"]
+
+    def test_or_minus_and_groups(self):
+        assert set(self.found("ECONNRESET OR kubernetes")) == {"region", "cluster"}
+        assert set(self.found("us east -pods")) == {"words"}
+        assert set(self.found("(ECONNRESET OR kubernetes) -pods")) == {"cluster"}
+        assert set(self.found("east (-pods OR ECONNRESET)")) == {"region", "words"}
+
+    def test_nothing_but_a_negation_gives_the_rest(self):
+        assert self.ask("-wombats").total == self.ask("").total - self.ask("wombats").total
+
+    def test_a_filter_inside_an_or_counts(self):
+        assert set(self.found("ECONNRESET OR (wombats org:initech)")) == {"region", "long"}
+
+    # --- How it ranks --------------------------------------------------------------------------------
+    def test_a_match_in_the_title_counts_most_and_in_the_message_to_customers_least(self):
+        order = self.found("retries overloaded redis")
+        assert order[0] == "title"
+        assert order[-1] == "message"
+
+    def test_scores_never_rise_along_the_page(self):
+        scores = [hit.score for hit in self.ask("wombats").hits]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[-1] > 0
+
+    # --- Filters -------------------------------------------------------------------------------------
+    @pytest.mark.parametrize(
+        ("q", "names"),
+        [
+            ("wombats org:initech", {"long"}),
+            ("wombats severity:sev2", {"short", "own"}),
+            ("wombats severity:1", {"long"}),
+            ("wombats origin:own", {"own"}),
+            ("wombats detected:alert", {"long"}),
+            ("wombats mitigation:rollback", {"long", "short"}),
+            ("wombats -mitigation:restart mitigation:rollback", {"short"}),
+            ("wombats family:load", {"long"}),
+            ("wombats started:2020", {"long"}),
+            ("wombats started:2021..", {"short", "own"}),
+            ("wombats duration:>1h", {"long", "own"}),
+            ("wombats duration:<1h", {"short"}),
+            ("wombats duration:5m..3h", {"short", "own"}),
+            ("wombats has:causes", {"long", "short"}),
+            ("wombats team:checkout org:hooli", {"short", "own"}),
+            ("wombats is:ours", {"own"}),
+            ("is:archived", {"archived"}),
+            ("wombats status:archived", {"archived"}),
+        ],
+    )
+    def test_filters(self, q, names):
+        assert set(self.found(q)) == names
+
+    def test_archived_incidents_are_found_only_when_asked_for(self):
+        assert "archived" not in self.found("wombats")
+        assert "archived" in self.found("wombats", archived=True)
+
+    # --- Who may find it -----------------------------------------------------------------------------
+    def test_everyone_finds_only_what_is_shared_with_them(self):
+        public = {"long", "short", "own", "markup"}
+        assert set(self.found("wombats")) == public
+        assert set(self.found("wombats", who="outsider")) == public | {"internal"}
+        assert set(self.found("wombats", who="author")) == public | {"internal", "private", "draft"}
+        assert set(self.found("wombats", who="admin")) == public | {"internal", "private", "draft"}
+
+    def test_totals_facets_and_durations_say_nothing_of_what_is_hidden(self):
+        seen, everything = self.ask("wombats"), self.ask("wombats", who="admin")
+        assert seen.total == 4
+        assert everything.total == 7
+        assert sum(seen.facets["organization"].values()) == 4
+        assert "draft" not in seen.facets["status"]
+        assert everything.facets["status"]["draft"] == 1
+
+    def test_a_negation_says_nothing_of_what_is_hidden(self):
+        assert self.ask("secret").total == 0
+        assert self.ask("-secret").total == self.ask("").total
+
+    def test_an_incident_that_is_being_narrowed_is_found_by_nobody_else_at_once(self):
+        pk = self.all.named["long"]
+        Incident.objects.filter(pk=pk).update(visibility="team")
+        OutboxEntry.objects.bulk_create(
+            OutboxEntry(consumer=consumer, incident_id=pk, narrows=True) for consumer in ("database_index", "elasticsearch")
+        )
+        answer = self.ask("wombats", who="outsider")
+        assert "long" not in self.all.names([hit.incident_id for hit in answer.hits])
+        assert answer.total == 4
+        assert "Initech" not in answer.facets["organization"]
+
+    # --- Facets --------------------------------------------------------------------------------------
+    def test_facets_count_what_was_found(self):
+        facets = self.ask("wombats").facets
+        assert facets["organization"] == {"Hooli": 2, "Initech": 1, "Northwind": 1}
+        assert facets["severity"] == {"sev1": 1, "sev2": 2, "unknown": 1}
+        assert facets["mitigation"] == {"rollback": 2, "restart": 1}
+        assert facets["family"] == {"load": 1, "change": 1}
+        assert facets["year"] == {"2020": 1, "2021": 1, "2022": 1, "unknown": 1}
+        assert facets["duration"] == {"over-24h": 1, "under-1h": 1, "1h-6h": 1, "unknown": 1}
+        assert facets["origin"] == {"imported": 3, "own": 1}
+        assert facets["detected_by"] == {"alert": 1, "customer": 1, "unknown": 2}
+
+    def test_a_choice_narrows_every_facet_but_its_own(self):
+        answer = self.ask("wombats", chosen={"organization": ["Hooli"]})
+        assert answer.total == 2
+        assert answer.facets["organization"] == {"Hooli": 2, "Initech": 1, "Northwind": 1}
+        assert answer.facets["severity"] == {"sev2": 2}
+
+    def test_several_values_of_a_facet_are_any_and_several_facets_are_all(self):
+        assert self.ask("wombats", chosen={"organization": ["Hooli", "Initech"]}).total == 3
+        assert self.ask("wombats", chosen={"organization": ["Hooli"], "mitigation": ["rollback"]}).total == 1
+
+    def test_the_median_counts_known_durations(self):
+        assert self.ask("wombats").median_duration_seconds == pytest.approx(7200, rel=0.01)
+        assert self.ask("cat").median_duration_seconds is None
+
+    # --- Pages ---------------------------------------------------------------------------------------
+    @pytest.mark.parametrize("sort", ["relevance", "newest", "oldest", "longest", "shortest", "severity"])
+    @pytest.mark.parametrize("q", ["", "the ledger"])
+    def test_pages_give_everything_once_in_one_order(self, q, sort):
+        whole = [hit.incident_id for hit in self.ask(q, sort=sort, size=250).hits]
+        paged: list[int] = []
+        ask = Ask(viewer=ANONYMOUS, root=parse(q).root, sort=sort, size=23)
+        while True:
+            answer = self.engine.search(ask)
+            paged += [hit.incident_id for hit in answer.hits]
+            if not answer.has_more:
+                break
+            ask = replace(ask, after=(answer.hits[-1].sort_key, answer.hits[-1].incident_id))
+        assert paged == whole
+        assert len(set(paged)) == len(paged) == self.ask(q).total
+
+    def test_sorting_by_time_and_length(self):
+        assert self.found("wombats", sort="newest")[:3] == ["own", "short", "long"]
+        assert self.found("wombats", sort="oldest")[:3] == ["long", "short", "own"]
+        assert self.found("wombats", sort="longest")[:3] == ["long", "own", "short"]
+        assert self.found("wombats", sort="shortest")[:3] == ["short", "own", "long"]
+        assert self.found("wombats", sort="severity")[0] == "long"
+
+    # --- Highlights ----------------------------------------------------------------------------------
+    def test_matches_are_marked_by_word_in_the_section_that_holds_them(self):
+        hit = next(h for h in self.ask("retry").hits if h.incident_id == self.all.named["summary"])
+        fragments = dict(hit.fragments)
+        assert f"{START}retrying{END}" in fragments["summary"]
+        assert "title" not in fragments
+
+    def test_a_record_is_highlighted_in_its_own_section(self):
+        hit = next(h for h in self.ask("redis").hits if h.incident_id == self.all.named["lesson"])
+        assert f"{START}redis{END}" in dict(hit.fragments)["lessons"]
+
+    def test_fragments_are_the_original_text_and_nothing_else(self):
+        hit = next(h for h in self.ask("wombats").hits if h.incident_id == self.all.named["markup"])
+        text = dict(hit.fragments)["summary"]
+        assert text.replace(START, "").replace(END, "") == 'A <b>bold</b> claim about wombats & "quotes".'
+
+    def test_hits_carry_what_a_result_shows(self):
+        hit = next(h for h in self.ask("wombats").hits if h.incident_id == self.all.named["long"])
+        assert hit.shown["title"] == "Long wombats"
+        assert hit.shown["duration_seconds"] == timedelta(hours=40).total_seconds()
+        assert hit.shown["organization"] == "Initech"
+
+
+class WritingContract:
+    """Subclasses give `engine`, which may be written to, holding the corpus's incident "cat"."""
+
+    @pytest.fixture(autouse=True)
+    def _setup(self, engine: Engine, corpus: Corpus) -> None:
+        self.engine, self.pk = engine, corpus.named["cat"]
+
+    def total(self, q: str) -> int:
+        self.refresh()
+        return self.engine.search(Ask(viewer=ANONYMOUS, root=parse(q).root)).total
+
+    def refresh(self) -> None:
+        """Make writes visible to the next search, for engines that wait."""
+
+    def test_an_older_document_never_overwrites_a_newer_one(self):
+        document = build_many([self.pk])[self.pk]
+        newer = replace(document, index_version=document.index_version + 5, texts={**document.texts, "title": "A zebra"})
+        assert self.engine.index([newer]) == {}
+        assert self.engine.index([document]) == {}
+        assert self.total("zebra") == 1
+        assert self.engine.versions()[self.pk] == document.index_version + 5
+
+    def test_a_document_may_be_written_again(self):
+        document = build_many([self.pk])[self.pk]
+        self.engine.index([document])
+        self.engine.index([document])
+        assert self.total("keyboard") == 1
+
+    def test_a_removed_incident_is_not_found(self):
+        assert self.total("keyboard") == 1
+        self.engine.remove({self.pk: 10**6})
+        assert self.total("keyboard") == 0
+        assert self.pk not in self.engine.versions()
+
+    def test_a_late_document_does_not_bring_a_removed_incident_back(self):
+        document = build_many([self.pk])[self.pk]
+        Incident.objects.filter(pk=self.pk).update(published_revision=None)
+        Incident.objects.filter(pk=self.pk).delete()
+        self.engine.remove({self.pk: 10**6})
+        self.engine.index([document])
+        assert self.total("keyboard") == 0
+
+
+class TestDatabaseEngine(EngineContract):
+    """SQLite in the embedded run, PostgreSQL in the full one."""
+
+    @pytest.fixture
+    def engine(self, corpus: Corpus, db: None) -> Engine:
+        return DatabaseEngine()
+
+
+class TestWritingToTheDatabaseEngine(WritingContract):
+    @pytest.fixture
+    def engine(self, corpus: Corpus, db: None) -> Engine:
+        return DatabaseEngine()
+
+
+@pytest.mark.postgres_only
+class TestElasticsearch(EngineContract):
+    @pytest.fixture(scope="class")
+    def generation(self, corpus: Corpus) -> Iterator[None]:
+        with own_generations():
+            ElasticEngine().index(list(build_many(corpus.everything).values()))
+            client().indices.refresh(index=generations.read_alias())
+            yield
+
+    @pytest.fixture
+    def engine(self, corpus: Corpus, generation: None, db: None) -> Engine:
+        return ElasticEngine()
+
+
+@pytest.mark.postgres_only
+class TestWritingToElasticsearch(WritingContract):
+    @pytest.fixture
+    def engine(self, corpus: Corpus, db: None) -> Iterator[Engine]:
+        with own_generations():
+            engine = ElasticEngine()
+            engine.index(list(build_many([corpus.named["cat"]]).values()))
+            yield engine
+
+    def refresh(self) -> None:
+        client().indices.refresh(index=generations.read_alias())

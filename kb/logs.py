@@ -43,7 +43,11 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
-            name: {"level": level, "handlers": ["stderr"], "propagate": False}
-            for name in ("kb", "incidents", "django_structlog", "celery")
+            **{
+                name: {"level": level, "handlers": ["stderr"], "propagate": False}
+                for name in ("kb", "incidents", "django_structlog", "celery")
+            },
+            # Every write sends a nudge; a line for each would be all that the log holds.
+            "django_structlog.celery": {"level": "WARNING"},
         },
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from kb.search import rebuild
 from kb.search import relay as search_relay
+from kb.search.elastic import engine as elastic
 
 
 @shared_task(name="kb.tasks.relay")
@@ -15,5 +17,8 @@ def relay() -> int:
 
 @shared_task(name="kb.tasks.audit_index")
 def audit_index() -> dict[str, int]:
-    """Compare the engines with the record and repair what differs."""
-    return {consumer: len(outcomes) for consumer, outcomes in search_relay.audit().items()}
+    """Compare the engines with the record and repair what differs; an index ahead of the record is built anew."""
+    finding = search_relay.audit()
+    if elastic.CONSUMER in finding.consumers_ahead:
+        rebuild.rebuild()
+    return {consumer: len(outcomes) for consumer, outcomes in finding.by_consumer.items()}

@@ -109,7 +109,7 @@ def _reference(value: str) -> int | None:
 _RANGE = re.compile(r"([^.<>=]*)\.\.([^.<>=]*)")
 _COMPARISON = re.compile(r"([<>]=?)([^.<>=]+)")
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
-_COUNTS = "".join(f"(?:([0-9]{{1,6}}){unit})?" for unit in "wdhms")
+_COUNTS = "".join(f"(?:([0-9]{{1,7}}){unit})?" for unit in "wdhms")
 _LENGTH = re.compile(f"(?=.){_COUNTS}", re.IGNORECASE)
 _SECONDS = (604_800, 86_400, 3_600, 60, 1)
 

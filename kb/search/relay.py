@@ -52,9 +52,11 @@ def plan(state: State, indexed_version: int | None) -> Outcome:
     return Outcome.AHEAD if indexed_version > state.version else Outcome.NOTHING
 
 
-def states(incident_ids: Iterable[int]) -> dict[int, State]:
-    """The record's state of each of these incidents; ids without a row are missing from it."""
-    rows = Incident.objects.filter(pk__in=list(incident_ids)).values_list("pk", "index_version", "deleted_at")
+def states(incident_ids: Iterable[int] | None = None) -> dict[int, State]:
+    """The record's state of these incidents, or of all; ids without a row are missing from it."""
+    rows = Incident.objects.values_list("pk", "index_version", "deleted_at")
+    if incident_ids is not None:
+        rows = rows.filter(pk__in=list(incident_ids))
     return {pk: State(version, deleted is not None) for pk, version, deleted in rows}
 
 
@@ -129,21 +131,45 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
     return handled
 
 
-def audit() -> dict[str, dict[int, Outcome]]:
-    """Compare every engine with the record, and repair by enqueueing: there is only one way of writing to an index."""
-    known = states(Incident.objects.values_list("pk", flat=True))
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an audit found: per consumer, the incidents that differ from the record, and what each needs."""
+
+    by_consumer: dict[str, dict[int, Outcome]]
+
+    @property
+    def consumers_ahead(self) -> list[str]:
+        """Those that hold documents newer than the record: it was restored from a backup, and they need a new start."""
+        return [name for name, outcomes in self.by_consumer.items() if Outcome.AHEAD in outcomes.values()]
+
+
+def audit() -> Finding:
+    """Compare every engine with the record, and repair by enqueueing: there is only one way of writing to an index.
+
+    An engine that is ahead of the record cannot be repaired so, because it keeps the later version; its caller makes a new
+    generation. An engine that cannot be reached is left for the next audit.
+    """
     found: dict[str, dict[int, Outcome]] = {}
     for consumer in consumers():
-        indexed = consumer.engine.versions()
-        outcomes = {
-            pk: outcome
-            for pk in {*known, *indexed}
-            if (outcome := plan(known.get(pk, State(None)), indexed.get(pk))) is not Outcome.NOTHING
-        }
-        if outcomes:
-            log.warning("index.differs", consumer=consumer.name, incidents=len(outcomes))
-        found[consumer.name] = outcomes
+        try:
+            found[consumer.name] = differences(consumer.engine.versions())
+        except Unavailable as error:
+            log.warning("audit.unreachable", consumer=consumer.name, error=str(error))
+            continue
+        if found[consumer.name]:
+            log.warning("audit.differs", consumer=consumer.name, incidents=len(found[consumer.name]))
     differing = sorted({pk for outcomes in found.values() for pk in outcomes})
     if differing:
         outbox.enqueue_again(differing)
+    return Finding(found)
+
+
+def differences(indexed: dict[int, int]) -> dict[int, Outcome]:
+    """What in an index, given as {incident_id: index_version}, is not as the record has it."""
+    known = states()
+    found = {}
+    for pk in known.keys() | indexed.keys():
+        outcome = plan(known.get(pk, State(None)), indexed.get(pk))
+        if outcome is not Outcome.NOTHING:
+            found[pk] = outcome
     return found

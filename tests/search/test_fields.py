@@ -143,7 +143,7 @@ def test_references_are_numbers_of_incidents() -> None:
             "started:>9999",
         ),
         *("duration:1", "duration:h", "duration:", "duration:..", "duration:6h..30m", "duration:1m1h"),
-        *("duration:-1h", "duration:1.5h", "duration:9999999h", "duration:>"),
+        *("duration:-1h", "duration:1.5h", "duration:99999999h", "duration:>"),
         *("ref:INC-", "ref:0", "ref:12345678901", "ref:refs/heads", "ref:-1"),
     ],
 )

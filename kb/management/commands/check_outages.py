@@ -1,0 +1,38 @@
+"""Checks the files of the public outages; needs no database."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from incidents.outages import files, rules, together
+from kb.patterns import vocabulary
+
+
+class Command(BaseCommand):
+    help = "Check the files of the public outages: a line per problem. Exit code 1 when there is any."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER, help="the folder, or one file of it")
+
+    def handle(self, *, path: Path, **options: Any) -> None:
+        named = files.paths(path)
+        if not named:
+            raise CommandError(f"There is no outage file in {path}.", returncode=2)
+        # One file is checked against all others of its folder too.
+        read = [files.read(file) for file in files.paths(path.parent if path.is_file() else path)]
+        slugs = vocabulary.slugs()
+        for file in read:
+            rules.check(file, patterns=slugs)
+        together.check(read)
+        asked = {file.stem for file in named}
+        found = [f"{file.id}: {problem}" for file in read if file.id in asked for problem in file.problems]
+        for line in found:
+            self.stdout.write(line)
+        if found:
+            raise CommandError(f"{len(found)} problems in {len(asked)} files.", returncode=1)
+        self.stdout.write(f"{len(asked)} files, nothing wrong.")

@@ -1,0 +1,88 @@
+"""Look after the search index: status, rebuild, promote, rollback, retire, audit."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from incidents import outbox
+from kb.search import rebuild, relay
+from kb.search.elastic import generations
+from kb.search.engine import Unavailable
+
+STEPS = ("status", "rebuild", "promote", "rollback", "retire", "audit", "retry")
+
+
+class Command(BaseCommand):
+    help = "Look after the search index. Rebuilding loses nothing that is written meanwhile."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("step", choices=STEPS)
+        parser.add_argument("--generation", help="for promote: its name; otherwise the newest")
+
+    def handle(self, *args: Any, step: str, generation: str | None, **options: Any) -> None:
+        self.console = Console(file=self.stdout._out)
+        if step in ("rebuild", "promote", "rollback", "retire") and not settings.ELASTICSEARCH_URL:
+            raise CommandError("ELASTICSEARCH_URL is not set. The database's own index needs none of this; audit repairs it.")
+        try:
+            getattr(self, step)(*([generation] if step == "promote" else []))
+        except Unavailable as error:
+            raise CommandError(f"Elasticsearch cannot be reached: {error}") from error
+        except (rebuild.GateClosed, LookupError) as error:
+            raise CommandError(str(error)) from error
+
+    def status(self) -> None:
+        if settings.ELASTICSEARCH_URL:
+            table = Table("generation", "read", "written", "mapping", "documents")
+            for g in generations.generations():
+                mapping = "current" if g.is_current else "old: rebuild"
+                table.add_row(g.name, "yes" if g.reads else "", "yes" if g.writes else "", mapping, f"{g.documents:,}")
+            self.console.print(table)
+        table = Table("consumer", "waiting", "retrying", "parked", "lag")
+        for depth in outbox.depths():
+            table.add_row(depth.consumer, str(depth.waiting), str(depth.retrying), str(depth.parked), f"{depth.lag_seconds:.0f} s")
+        self.console.print(table)
+
+    def rebuild(self) -> None:
+        columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as bar:
+            task = bar.add_task("indexing", total=rebuild.total())
+            made = rebuild.rebuild(lambda count: bar.advance(task, count))
+        self.console.print(f"{made.name} answers now. `search_index rollback` goes back, `search_index retire` removes the old one.")
+
+    def promote(self, name: str | None) -> None:
+        existing = generations.generations()
+        found = [g for g in existing if g.name == name] if name else existing[-1:]
+        if not found:
+            raise CommandError("There is no such generation. `search_index status` lists them.")
+        rebuild.promote(found[0])
+        self.console.print(f"{found[0].name} answers now.")
+
+    def rollback(self) -> None:
+        self.console.print(f"{rebuild.rollback().name} answers again.")
+
+    def retire(self) -> None:
+        retired = rebuild.retire()
+        self.console.print(f"Retired {', '.join(g.name for g in retired)}." if retired else "Nothing to retire.")
+
+    def audit(self) -> None:
+        finding = relay.audit()
+        for consumer, outcomes in finding.by_consumer.items():
+            if not outcomes:
+                self.console.print(f"{consumer}: equal to the record.")
+                continue
+            for outcome in sorted(set(outcomes.values())):
+                refs = [f"INC-{pk}" for pk, found in sorted(outcomes.items()) if found is outcome]
+                self.console.print(f"{consumer}: {len(refs)} to {outcome}: {', '.join(refs[:10])}{' …' if len(refs) > 10 else ''}")
+            self.console.print("They were enqueued again.")
+        if finding.consumers_ahead:
+            self.console.print("The index is ahead of the record, as after restoring a backup. `search_index rebuild` makes it true.")
+
+    def retry(self) -> None:
+        self.console.print(f"{outbox.retry_parked()} parked entries get another try.")

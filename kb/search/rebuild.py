@@ -1,0 +1,136 @@
+"""Building the next generation of the Elasticsearch index while people search and write.
+
+    1. make an empty generation; from now on every write goes to it as well
+    2. fill it from the record, by keyset, in batches
+    3. gate: the (id, version) sets of the record and of the generation must be equal
+    4. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
+A writer that had read the list of generations just before the new one was made may miss it; the gate finds what it wrote.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from incidents.models import Incident
+from kb.search import relay
+from kb.search.document import build_many
+from kb.search.elastic import generations
+from kb.search.elastic.client import client, reachable
+from kb.search.elastic.engine import source_and_version, versions_in, write
+from kb.search.elastic.generations import Generation
+from kb.search.relay import Outcome
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+GATE_ROUNDS = 20
+
+Progress = Callable[[int], None]
+
+
+class GateClosed(Exception):
+    """The new generation still differs from the record, so nobody was sent to it."""
+
+    def __init__(self, generation: Generation, differing: dict[int, Outcome]) -> None:
+        self.generation, self.differing = generation, differing
+        some = ", ".join(f"INC-{pk}" for pk in sorted(differing)[:5])
+        super().__init__(f"{generation.name} differs from the record in {len(differing)} incidents ({some}); it was not promoted.")
+
+
+def total() -> int:
+    """How many incidents a rebuild goes through, for its progress bar."""
+    return Incident.objects.filter(deleted_at__isnull=True).count()
+
+
+def rebuild(progress: Progress | None = None) -> Generation:
+    """A new generation, filled, compared, and promoted. Raises GateClosed, and Unavailable when Elasticsearch goes away."""
+    generation = generations.create()
+    log.info("rebuild.began", generation=generation.name)
+    fill(generation, progress)
+    promote(generation)
+    return generation
+
+
+def fill(generation: Generation, progress: Progress | None = None) -> None:
+    """Write every incident into the generation. What changes meanwhile arrives by the relay, with a later version."""
+    with _without_refresh(generation):
+        for ids in _batches():
+            documents = build_many(ids)
+            refused = write(source_and_version(documents.values()), [generation.name])
+            for pk, reason in refused.items():
+                log.error("rebuild.rejected", incident_id=pk, reason=reason)
+            if progress:
+                progress(len(ids))
+
+
+def differing(generation: Generation) -> dict[int, Outcome]:
+    """What in the generation is not as the record has it; empty when their (id, version) sets are equal."""
+    with reachable():
+        client().indices.refresh(index=generation.name)
+    return relay.differences(versions_in(generation.name))
+
+
+def promote(generation: Generation) -> None:
+    """Send readers to the generation once it equals the record. While people write, the gate is tried again, each time
+    after bringing in what was missing. Raises GateClosed."""
+    missing: dict[int, Outcome] = {}
+    for _ in range(GATE_ROUNDS):
+        missing = differing(generation)
+        if not missing:
+            break
+        documents = build_many(pk for pk, outcome in missing.items() if outcome is Outcome.INDEX)
+        write(source_and_version(documents.values()), [generation.name])
+        relay.drain()
+        time.sleep(0.1)
+    else:
+        raise GateClosed(generation, missing)
+    generations.swap(generation)
+    log.info("rebuild.promoted", generation=generation.name)
+
+
+def rollback() -> Generation:
+    """Send readers back to the generation before the present one. Raises LookupError when there is none."""
+    existing = generations.generations()
+    present = next((g for g in existing if g.reads), None)
+    before = [g for g in existing if present and g.number < present.number and g.writes]
+    if not before:
+        raise LookupError("There is no earlier generation to go back to.")
+    generations.swap(before[-1])
+    return before[-1]
+
+
+def retire() -> list[Generation]:
+    """Delete every generation that nobody reads."""
+    unread = [g for g in generations.generations() if not g.reads]
+    for generation in unread:
+        generations.retire(generation)
+    return unread
+
+
+def _batches() -> Iterator[list[int]]:
+    last = 0
+    while ids := list(
+        Incident.objects.filter(pk__gt=last, deleted_at__isnull=True).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    ):
+        yield ids
+        last = ids[-1]
+
+
+class _without_refresh:  # noqa: N801  (reads as a statement)
+    """Nobody reads the generation yet, so making its documents searchable every second would be work for nothing."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.name = generation.name
+
+    def _set(self, interval: str | None) -> None:
+        with reachable():
+            client().indices.put_settings(index=self.name, settings={"index": {"refresh_interval": interval}})
+
+    def __enter__(self) -> None:
+        self._set("-1")
+
+    def __exit__(self, *_: object) -> None:
+        self._set("1s")

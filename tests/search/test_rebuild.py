@@ -1,0 +1,182 @@
+"""Generations: built beside the one that answers, compared, swapped, rolled back, retired; on a real Elasticsearch."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from incidents.actions.incidents import change_incident, delete_incident
+from incidents.models import Incident
+from kb.search import rebuild, relay
+from kb.search.elastic import generations, mapping
+from kb.search.elastic.client import client
+from kb.search.elastic.engine import GONE, ElasticEngine, versions_in
+from kb.search.service import SearchRequest, search
+from tests.search.elastic import own_generations
+
+pytestmark = pytest.mark.postgres_only
+
+
+@pytest.fixture
+def elastic():
+    with own_generations():
+        yield
+
+
+def refresh():
+    client().indices.refresh(index=generations.read_alias())
+
+
+def total(viewer, q=""):
+    refresh()
+    page = search(viewer, SearchRequest(q=q))
+    assert (page.engine, page.degraded) == ("elasticsearch", False)
+    return page.total
+
+
+def test_the_relay_makes_the_first_generation_and_fills_it(elastic, cast, published):
+    published("Cats", visibility="public")
+    relay.drain()
+    assert total(cast.viewer("anonymous"), "cats") == 1
+    assert [(g.number, g.reads, g.writes, g.is_current) for g in generations.generations()] == [(1, True, True, True)]
+
+
+def test_a_rebuild_goes_over_in_one_step_and_back(elastic, cast, published):
+    published("Cats", visibility="public")
+    relay.drain()
+    rebuild.rebuild()
+    assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, False, True), (2, True, True)]
+    published("Dogs", visibility="public")
+    relay.drain()
+    assert rebuild.rollback().number == 1
+    assert total(cast.viewer("anonymous")) == 2
+    rebuild.promote(generations.generations()[-1])
+    assert [g.number for g in rebuild.retire()] == [1]
+    assert total(cast.viewer("anonymous")) == 2
+    with pytest.raises(LookupError):
+        rebuild.rollback()
+
+
+def test_the_gate_stays_closed_while_the_generation_differs(elastic, published, monkeypatch):
+    published("Cats")
+    relay.drain()
+    generation = generations.create()
+    monkeypatch.setattr(rebuild, "GATE_ROUNDS", 2)
+    monkeypatch.setattr(rebuild, "write", lambda documents, targets: {})
+    with pytest.raises(rebuild.GateClosed, match="INC-"):
+        rebuild.promote(generation)
+    assert [g.reads for g in generations.generations()] == [True, False]
+
+
+def test_tombstones_do_not_survive_a_rebuild(elastic, cast, published):
+    incident = published("Cats", visibility="public")
+    relay.drain()
+    delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
+    relay.drain()
+    refresh()
+    assert client().count(index=generations.read_alias())["count"] == 1
+    assert total(cast.viewer("admin")) == 0
+    rebuild.rebuild()
+    assert client().count(index=generations.read_alias())["count"] == 0
+
+
+def test_a_stale_worker_cannot_overwrite_a_newer_commit(elastic, cast, published):
+    from kb.search.document import build_many
+
+    incident = published("Old title", visibility="public")
+    stale = build_many([incident.pk])[incident.pk]
+    relay.drain()
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    relay.drain()
+    ElasticEngine().index([stale])
+    assert total(cast.viewer("anonymous")) == 0
+
+
+def test_a_purged_incident_never_comes_back(elastic, published):
+    from kb.search.document import build_many
+
+    incident = published("Cats", visibility="public")
+    document = build_many([incident.pk])[incident.pk]
+    relay.drain()
+    Incident.objects.filter(pk=incident.pk).update(published_revision=None)
+    Incident.objects.filter(pk=incident.pk).delete()
+    ElasticEngine().remove({incident.pk: 0})
+    ElasticEngine().index([document])
+    refresh()
+    assert incident.pk not in ElasticEngine().versions()
+    assert client().get(index=generations.read_alias(), id=str(incident.pk))["_version"] == GONE
+
+
+def test_an_unknown_field_is_refused_by_the_mapping_and_parks_its_document(elastic, published, monkeypatch):
+    from incidents import outbox
+    from kb.search.elastic import engine
+
+    incident = published("Cats")
+    source = engine.source
+    monkeypatch.setattr(engine, "source", lambda document: {**source(document), "surprise": 1})
+    relay.drain()
+    waiting = {depth.consumer: depth for depth in outbox.depths()}
+    assert waiting["elasticsearch"].retrying >= 1
+    assert waiting["database_index"].waiting == 0
+    assert incident.pk not in ElasticEngine().versions()
+
+
+def test_a_changed_mapping_is_told_from_the_present_one(elastic, published, monkeypatch):
+    published("Cats")
+    relay.drain()
+    assert generations.generations()[0].is_current
+    monkeypatch.setattr(mapping, "fingerprint", lambda: "another")
+    assert not generations.generations()[0].is_current
+
+
+def test_the_command_tells_and_does(elastic, published):
+    published("Cats")
+    relay.drain()
+    for step in ("status", "rebuild", "status", "audit", "rollback", "promote", "retire"):
+        out = StringIO()
+        call_command("search_index", step, stdout=out)
+        assert out.getvalue().strip(), step
+    assert "precedent" not in out.getvalue()
+    with pytest.raises(CommandError, match="no earlier generation"):
+        call_command("search_index", "rollback")
+
+
+def test_without_elasticsearch_the_command_says_so(cast, settings):
+    settings.ELASTICSEARCH_URL = ""
+    with pytest.raises(CommandError, match="ELASTICSEARCH_URL is not set"):
+        call_command("search_index", "rebuild")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rebuild_while_people_write_loses_nothing(elastic, cast, published):
+    incidents = [published(f"Incident {n}", visibility="public") for n in range(12)]
+    relay.drain()
+    stop = threading.Event()
+    author, lead = cast.viewer("author"), cast.viewer("lead")
+
+    def keep_writing():
+        n = 0
+        while not stop.is_set():
+            n += 1
+            target = incidents[n % 10]
+            change_incident(actor=author, incident_id=target.pk, facts={"visibility": "internal" if n % 2 else "public"})
+            relay.drain()
+        connection.close()
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        delete_incident(actor=lead, incident_id=incidents[11].pk)
+        generation = rebuild.rebuild()
+    finally:
+        stop.set()
+        writer.join()
+    relay.drain()
+    refresh()
+    expected = dict(Incident.objects.filter(deleted_at=None).values_list("pk", "index_version"))
+    assert versions_in(generation.name) == expected
+    assert generations.generations()[-1].reads

@@ -1,0 +1,241 @@
+"""The relay: what it plans, what it never loses, what it never shows."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from incidents import outbox
+from incidents.actions.incidents import change_incident, delete_incident
+from incidents.actions.lifecycle import publish, reopen
+from incidents.actions.organizations import change_organization
+from incidents.actions.sections import change_section
+from incidents.models import Incident, OutboxEntry
+from kb.search import relay
+from kb.search.database.engine import DatabaseEngine
+from kb.search.engine import Unavailable
+from kb.search.engines import Consumer
+from kb.search.models import SearchDocument
+from kb.search.relay import Outcome, State, plan
+from kb.search.service import SearchRequest, search
+
+CONSUMER = "database_index"
+
+
+def titles(viewer, q=""):
+    return sorted(result.title for result in search(viewer, SearchRequest(q=q)).results)
+
+
+# --- The plan ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("state", "indexed", "outcome"),
+    [
+        (State(None), None, Outcome.NOTHING),
+        (State(None), 3, Outcome.REMOVE),
+        (State(5, is_deleted=True), None, Outcome.NOTHING),
+        (State(5, is_deleted=True), 4, Outcome.REMOVE),
+        (State(5, is_deleted=True), 5, Outcome.REMOVE),
+        (State(5), None, Outcome.INDEX),
+        (State(5), 4, Outcome.INDEX),
+        (State(5), 5, Outcome.NOTHING),
+        (State(5), 6, Outcome.AHEAD),
+    ],
+)
+def test_the_plan_names_what_to_do(state, indexed, outcome):
+    assert plan(state, indexed) is outcome
+
+
+def test_the_plan_has_an_answer_for_every_combination():
+    states = [State(version, gone) for version in (None, 1, 2, 3) for gone in (False, True)]
+    assert all(isinstance(plan(s, v), Outcome) for s, v in itertools.product(states, (None, 1, 2, 3)))
+
+
+# --- The outbox --------------------------------------------------------------------------------------
+def test_every_write_leaves_one_entry_per_consumer(draft, settings):
+    settings.OUTBOX_CONSUMERS = ["database_index", "elasticsearch"]
+    incident = draft()
+    assert sorted(OutboxEntry.objects.filter(incident_id=incident.pk).values_list("consumer", flat=True)) == [
+        "database_index", "elasticsearch",
+    ]
+
+
+def test_entries_of_one_incident_are_handled_once(cast, draft):
+    incident = draft()
+    for n in range(5):
+        change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=f"Text {n}")
+    assert OutboxEntry.objects.filter(incident_id=incident.pk).count() == 6
+    claim = outbox.claim(CONSUMER)
+    assert list(claim.entries) == [incident.pk]
+    assert len(claim.entries[incident.pk]) == 6
+
+
+def test_two_workers_never_hold_the_same_entry(draft):
+    draft()
+    first, second = outbox.claim(CONSUMER), outbox.claim(CONSUMER)
+    assert first
+    assert not second
+
+
+def test_a_lease_that_ran_out_is_claimed_again_and_the_late_holder_deletes_nothing(draft):
+    incident = draft()
+    late = outbox.claim(CONSUMER)
+    OutboxEntry.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    present = outbox.claim(CONSUMER)
+    assert list(present.entries) == [incident.pk]
+    outbox.done(late, late.entries)
+    assert OutboxEntry.objects.filter(lease=present.lease).exists()
+
+
+def test_a_change_while_the_relay_works_is_not_lost(cast, draft):
+    incident = draft()
+    claim = outbox.claim(CONSUMER)
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Changed meanwhile"})
+    outbox.done(claim, claim.entries)
+    assert OutboxEntry.objects.filter(incident_id=incident.pk).count() == 1
+    relay.drain()
+    assert titles(cast.viewer("author")) == ["Changed meanwhile"]
+
+
+def test_an_unreachable_engine_counts_no_try_and_loses_nothing(draft):
+    class Away(DatabaseEngine):
+        def index(self, documents):
+            raise Unavailable("not now")
+
+    draft()
+    assert relay.run_once(Consumer(CONSUMER, Away())) == 0
+    entry = OutboxEntry.objects.get()
+    assert (entry.tries, entry.lease, entry.parked_at) == (0, None, None)
+    assert entry.not_before > timezone.now()
+
+
+def test_an_incident_that_is_refused_again_and_again_is_parked_and_holds_up_nobody(cast, draft, settings):
+    bad, good = draft("Bad"), draft("Good")
+
+    class Picky(DatabaseEngine):
+        def index(self, documents):
+            super().index([d for d in documents if d.incident_id != bad.pk])
+            return {bad.pk: "not to my taste"} if any(d.incident_id == bad.pk for d in documents) else {}
+
+    for _ in range(settings.OUTBOX_TRIES):
+        relay.run_once(Consumer(CONSUMER, Picky()))
+        OutboxEntry.objects.update(not_before=None)
+    entry = OutboxEntry.objects.get()
+    assert entry.incident_id == bad.pk
+    assert entry.parked_at is not None
+    assert entry.last_error == "not to my taste"
+    assert titles(cast.viewer("author")) == ["Good"]
+    assert outbox.depths()[0].parked == 1
+    assert good.pk in DatabaseEngine().versions()
+    assert outbox.retry_parked() == 1
+    relay.drain()
+    assert titles(cast.viewer("author")) == ["Bad", "Good"]
+
+
+def test_one_incident_that_cannot_be_built_does_not_keep_the_rest_of_its_batch(cast, draft, monkeypatch):
+    bad, _ = draft("Bad"), draft("Good")
+    build = relay.build_many
+
+    def stumble(ids):
+        if bad.pk in ids:
+            raise ValueError("cannot be built")
+        return build(ids)
+
+    monkeypatch.setattr(relay, "build_many", stumble)
+    relay.run_once(relay.consumers()[0])
+    assert titles(cast.viewer("author")) == ["Good"]
+    assert OutboxEntry.objects.get().tries == 1
+
+
+# --- What is seen ------------------------------------------------------------------------------------
+def test_narrowing_shows_at_once_while_the_relay_is_stopped(cast, published):
+    incident = published("Shared with the world", visibility="public")
+    relay.drain()
+    assert titles(cast.viewer("anonymous")) == ["Shared with the world"]
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    page = search(cast.viewer("anonymous"), SearchRequest(q="shared"))
+    assert page.total == 0
+    assert all(not values for values in page.facets.values())
+    assert search(cast.viewer("outsider"), SearchRequest(q="shared")).total == 0
+
+
+def test_a_deleted_incident_is_gone_at_once(cast, published):
+    incident = published("To be deleted", visibility="public")
+    relay.drain()
+    delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert search(cast.viewer("admin"), SearchRequest(q="deleted")).total == 0
+    relay.drain()
+    assert not SearchDocument.objects.exists()
+
+
+def test_text_that_a_new_revision_dropped_is_found_by_nobody_while_the_relay_is_stopped(cast, published):
+    incident = published("A leak", text="The secret word is xyzzy.", visibility="public")
+    relay.drain()
+    assert search(cast.viewer("anonymous"), SearchRequest(q="xyzzy")).total == 1
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    relay.drain()
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="There was a secret word.")
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert search(cast.viewer("anonymous"), SearchRequest(q="xyzzy")).total == 0
+    relay.drain()
+    assert search(cast.viewer("anonymous"), SearchRequest(q="secret word")).total == 1
+
+
+def test_a_reopened_draft_is_searched_by_its_published_text(cast, published):
+    incident = published("Once", text="Published words.", visibility="public")
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Unfinished thoughts.")
+    relay.drain()
+    for name in ("anonymous", "outsider", "author"):
+        assert search(cast.viewer(name), SearchRequest(q="unfinished")).total == 0
+        assert search(cast.viewer(name), SearchRequest(q="published words")).total == 1
+
+
+def test_renaming_an_organization_reaches_all_its_incidents(cast, published):
+    published("One", visibility="public")
+    published("Two", visibility="public")
+    relay.drain()
+    change_organization(actor=cast.viewer("admin"), organization_id=cast.home.pk, values={"name": "Zenith"})
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(q="org:zenith"))
+    assert [(value.value, value.count) for value in page.facets["organization"]] == [("Zenith", 2)]
+    assert {result.organization for result in page.results} == {"Zenith"}
+
+
+# --- The audit ---------------------------------------------------------------------------------------
+def test_the_audit_repairs_what_is_missing_stale_or_too_much(cast, published):
+    kept, missing, stale = published("Kept"), published("Missing"), published("Stale")
+    relay.drain()
+    assert relay.audit().by_consumer == {CONSUMER: {}}
+    DatabaseEngine().remove({missing.pk: 1})
+    SearchDocument.objects.filter(pk=stale.pk).update(index_version=1)
+    Incident.objects.filter(pk=kept.pk).update(deleted_at=timezone.now())
+    assert relay.audit().by_consumer == {
+        CONSUMER: {missing.pk: Outcome.INDEX, stale.pk: Outcome.INDEX, kept.pk: Outcome.REMOVE}
+    }
+    relay.drain()
+    assert relay.audit().by_consumer == {CONSUMER: {}}
+    assert titles(cast.viewer("author")) == ["Missing", "Stale"]
+
+
+def test_an_index_that_is_ahead_of_the_record_is_told(published):
+    incident = published()
+    relay.drain()
+    SearchDocument.objects.filter(pk=incident.pk).update(index_version=10**6)
+    assert relay.audit().consumers_ahead == [CONSUMER]
+
+
+def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(cast, draft, settings, monkeypatch, django_capture_on_commit_callbacks):
+    from celery import current_app
+
+    def refuse(*args, **kwargs):
+        raise ConnectionError("the broker is down")
+
+    monkeypatch.setattr(current_app, "send_task", refuse)
+    with django_capture_on_commit_callbacks(execute=True):
+        incident = draft("Saved all the same")
+    relay.drain()
+    assert titles(cast.viewer("author")) == ["Saved all the same"]
+    assert incident.pk in DatabaseEngine().versions()

@@ -22,14 +22,13 @@ FORMAT = "precedent/1"
 
 def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """The rows that `build` needs, in a fixed number of queries."""
-    return incidents.select_related(
-        "organization", "team", "template", "published_revision"
-    ).prefetch_related(
+    return incidents.select_related("organization", "team", "template", "published_revision").prefetch_related(
         "services",
         "sections",
         *(
             Prefetch(relation(kind.name), kind.model._default_manager.select_related("owner"))
-            if kind.name == "actions" else relation(kind.name)
+            if kind.name == "actions"
+            else relation(kind.name)
             for kind in records.KINDS.values()
         ),
     )
@@ -65,9 +64,12 @@ def facts(incident: Incident) -> dict[str, Any]:
             "seconds": duration.seconds,
             "kind": duration.kind.value,
             "text": in_words(duration.seconds),
-        } if duration else None,
+        }
+        if duration
+        else None,
         "stated_duration": {"seconds": incident.stated_seconds, "text": incident.stated_text}
-        if incident.stated_seconds else None,
+        if incident.stated_seconds
+        else None,
         "detected_by": incident.detected_by,
         "mitigations": incident.mitigations,
     }
@@ -194,18 +196,20 @@ def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
             target: Incident = getattr(link, other)
             shows_draft = scopes.sees_working_copy(viewer, target)
             revision = target.published_revision
-            found.append({
-                "id": str(link.uuid),
-                "kind": link.kind,
-                "direction": "out" if own == "from_incident" else "in",
-                "note": link.note,
-                "incident": {
-                    "id": str(target.uuid),
-                    "ref": target.ref,
-                    "title": target.title if shows_draft or revision is None else revision.document["title"],
-                    "origin": target.origin,
-                    "external_id": target.external_id,
-                    "organization": target.organization.name,
-                },
-            })
+            found.append(
+                {
+                    "id": str(link.uuid),
+                    "kind": link.kind,
+                    "direction": "out" if own == "from_incident" else "in",
+                    "note": link.note,
+                    "incident": {
+                        "id": str(target.uuid),
+                        "ref": target.ref,
+                        "title": target.title if shows_draft or revision is None else revision.document["title"],
+                        "origin": target.origin,
+                        "external_id": target.external_id,
+                        "organization": target.organization.name,
+                    },
+                }
+            )
     return found

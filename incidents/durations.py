@@ -73,8 +73,13 @@ def between(start: Moment | None, end: Moment | None) -> Duration | None:
     return Duration(seconds, DurationKind.ABOUT if uncertain else DurationKind.MEASURED)
 
 
-def total(started: Moment | None, resolved: Moment | None, *, stated_seconds: int | None = None,
-          stated_text: str = "") -> Duration | None:
+def total(
+    started: Moment | None,
+    resolved: Moment | None,
+    *,
+    stated_seconds: int | None = None,
+    stated_text: str = "",
+) -> Duration | None:
     """How long the incident lasted: measured if it can be, else as a source states it, else about."""
     measured = between(started, resolved)
     if measured and measured.kind is DurationKind.MEASURED:
@@ -125,7 +130,9 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
         text = text.isoformat()
     match = _AT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
-        raise Invalid({field: "Write a time as 2026-03-31T14:05Z, or a day, month or year as 2026-03-31, 2026-03, 2026."})
+        raise Invalid(
+            {field: "Write a time as 2026-03-31T14:05Z, or a day, month or year as 2026-03-31, 2026-03, 2026."}
+        )
     parts = match.groupdict()
     written = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]
     if precision in (None, ""):
@@ -138,8 +145,14 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
         raise Invalid({field: f"{text} is not written as far as {known.label}."})
     kept = {p.value: int(parts[p.value]) for p in _ORDER[: _ORDER.index(known) + 1]}
     try:
-        naive = datetime(kept["year"], kept.get("month", 1), kept.get("day", 1), kept.get("hour", 0),
-                         kept.get("minute", 0), kept.get("second", 0))
+        naive = datetime(
+            kept["year"],
+            kept.get("month", 1),
+            kept.get("day", 1),
+            kept.get("hour", 0),
+            kept.get("minute", 0),
+            kept.get("second", 0),
+        )
         if parts["offset"] and known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR):
             aware = datetime.fromisoformat(naive.isoformat() + parts["offset"].upper().replace("Z", "+00:00"))
         else:
@@ -181,8 +194,12 @@ def check_order(times: dict[str, Moment | None], *, planned_change: bool = False
         raise Invalid({"resolved": "The end is before the mitigation. Check both times and their zone."})
     if started and detected and detected.surely_before(started):
         if not planned_change:
-            raise Invalid({"detected": "Detection is before the start. That is possible only for a planned change; "
-                                       "mark it as one, or check both times and their zone."})
+            raise Invalid(
+                {
+                    "detected": "Detection is before the start. That is possible only for a planned change; "
+                    "mark it as one, or check both times and their zone."
+                }
+            )
         warnings.append("Detected before the impact began, as can be in a planned change.")
     if detected and resolved and resolved.surely_before(detected):
         warnings.append("Detected only after it was over.")

@@ -54,7 +54,7 @@ def nudge() -> None:
     """Tell a worker that there is work. Disposable: the beat schedule is the guarantee, so a broker that is down loses nothing."""
     try:
         current_app.send_task(settings.OUTBOX_NUDGE, retry=False, expires=60)
-    except Exception as error:  # noqa: BLE001  (every broker library has its own exceptions)
+    except Exception as error:
         log.warning("outbox.nudge_failed", error=type(error).__name__)
 
 
@@ -155,19 +155,28 @@ def depths() -> list[Depth]:
     now = timezone.now()
     rows = {
         row["consumer"]: row
-        for row in OutboxEntry.objects.values("consumer").annotate(
+        for row in OutboxEntry.objects.values("consumer")
+        .annotate(
             waiting=Count("pk", filter=Q(parked_at__isnull=True)),
             parked=Count("pk", filter=Q(parked_at__isnull=False)),
             retrying=Count("pk", filter=Q(parked_at__isnull=True, tries__gt=0)),
             oldest=Min("created_at", filter=Q(parked_at__isnull=True)),
-        ).order_by()
+        )
+        .order_by()
     }
     out = []
     for consumer in sorted({*settings.OUTBOX_CONSUMERS, *rows}):
         row = rows.get(consumer)
         lag = (now - row["oldest"]).total_seconds() if row and row["oldest"] else 0.0
-        out.append(Depth(consumer, row["waiting"] if row else 0, row["parked"] if row else 0,
-                         row["retrying"] if row else 0, lag))
+        out.append(
+            Depth(
+                consumer,
+                row["waiting"] if row else 0,
+                row["parked"] if row else 0,
+                row["retrying"] if row else 0,
+                lag,
+            )
+        )
     return out
 
 

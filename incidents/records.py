@@ -55,23 +55,48 @@ class Field:
         return self.column or self.name
 
 
-def _text(name: str, *, limit: int = TEXT_CHARACTERS, required: bool = False, line: bool = False,
-          private: bool = False) -> Field:
+def _text(
+    name: str,
+    *,
+    limit: int = TEXT_CHARACTERS,
+    required: bool = False,
+    line: bool = False,
+    private: bool = False,
+) -> Field:
     return Field(
-        name, "string",
+        name,
+        "string",
         lambda path, value, zone: clean(path, value, max_characters=limit, required=required, single_line=line),
-        lambda value: value, required=required, private=private,
+        lambda value: value,
+        required=required,
+        private=private,
     )
 
 
 def _url(name: str, *, required: bool = False, private: bool = False, live: bool = False) -> Field:
-    return Field(name, "string", lambda path, value, zone: clean_url(path, value, required=required),
-                 lambda value: value, required=required, private=private, live=live)
+    return Field(
+        name,
+        "string",
+        lambda path, value, zone: clean_url(path, value, required=required),
+        lambda value: value,
+        required=required,
+        private=private,
+        live=live,
+    )
 
 
-def _choice(name: str, choices: list[str], *, required: bool = False, nullable: bool = False, live: bool = False) -> Field:
-    return Field(name, "choice", lambda path, value, zone: clean_choice(path, value, choices, optional=nullable),
-                 lambda value: value or None, required=required, live=live, choices=tuple(choices))
+def _choice(
+    name: str, choices: list[str], *, required: bool = False, nullable: bool = False, live: bool = False
+) -> Field:
+    return Field(
+        name,
+        "choice",
+        lambda path, value, zone: clean_choice(path, value, choices, optional=nullable),
+        lambda value: value or None,
+        required=required,
+        live=live,
+        choices=tuple(choices),
+    )
 
 
 def _read_date(path: str, value: Any, zone: str) -> date | None:
@@ -121,15 +146,20 @@ def _read_names(path: str, value: Any, zone: str) -> list[str]:
         return []
     if not isinstance(value, list) or len(value) > 200:
         raise Invalid({path: "This takes a list of at most 200 names of facts."})
-    return [clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)]
+    return [
+        clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)
+    ]
 
 
 def _read_person(path: str, value: Any, zone: str) -> User | None:
     """An e-mail address of someone here, or nobody."""
     if value in (None, ""):
         return None
-    found = User.objects.filter(email__iexact=str(value)[:254], is_active=True, is_system=False).first() \
-        if "\x00" not in str(value) else None
+    found = (
+        User.objects.filter(email__iexact=str(value)[:254], is_active=True, is_system=False).first()
+        if "\x00" not in str(value)
+        else None
+    )
     if found is None:
         raise Invalid({path: "Nobody here has this address. Leave it empty if nobody owns this yet."})
     return found
@@ -152,12 +182,17 @@ class Kind:
         problems: dict[str, list[str]] = {}
         for name in values:
             if name not in known and name not in timed:
-                problems[f"{path}{name}"] = [f"Unknown here. A {self.singular} has {', '.join([*sorted(timed), *known])}."]
+                problems[f"{path}{name}"] = [
+                    f"Unknown here. A {self.singular} has {', '.join([*sorted(timed), *known])}."
+                ]
         out: dict[str, Any] = {}
         if self.ordered_by_time and ("at" in values or not partial):
             try:
-                moment = read_moment(f"{path}at", {"at": values.get("at"), "precision": values.get("precision")}
-                                     if values.get("at") else None, zone=zone)
+                moment = read_moment(
+                    f"{path}at",
+                    {"at": values.get("at"), "precision": values.get("precision")} if values.get("at") else None,
+                    zone=zone,
+                )
                 if moment is None:
                     raise Invalid({f"{path}at": "This is needed."})
                 out["at"], out["precision"] = moment.at, moment.precision.value
@@ -188,45 +223,83 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("timeline", TimelineEvent, (
-            _choice("kind", vocabulary.EventKind.values),
-            _text("text", required=True),
-            _url("data_url", private=True),
-        ), "timeline event", ordered_by_time=True),
-        Kind("causes", Cause, (
-            _choice("kind", vocabulary.CauseKind.values, required=True),
-            _choice("family", vocabulary.Family.values, nullable=True),
-            _text("text", required=True),
-        ), "cause"),
+        Kind(
+            "timeline",
+            TimelineEvent,
+            (
+                _choice("kind", vocabulary.EventKind.values),
+                _text("text", required=True),
+                _url("data_url", private=True),
+            ),
+            "timeline event",
+            ordered_by_time=True,
+        ),
+        Kind(
+            "causes",
+            Cause,
+            (
+                _choice("kind", vocabulary.CauseKind.values, required=True),
+                _choice("family", vocabulary.Family.values, nullable=True),
+                _text("text", required=True),
+            ),
+            "cause",
+        ),
         Kind("lessons", Lesson, (_text("text", required=True),), "lesson"),
-        Kind("actions", ActionItem, (
-            _choice("kind", vocabulary.ActionKind.values, required=True),
-            _choice("state", vocabulary.ActionState.values, live=True),
-            _text("text", required=True),
-            Field("owner", "email", _read_person, lambda user: user.email if user else None, private=True, live=True),
-            _date("due", live=True),
-            _url("tracker_url", private=True, live=True),
-        ), "action item"),
-        Kind("impact_figures", ImpactFigure, (
-            _text("label", limit=120, required=True, line=True),
-            _choice("qualifier", vocabulary.Qualifier.values),
-            Field("value", "number", _read_number, _write_number, required=True),
-            _text("unit", limit=40, required=True, line=True),
-            _text("source", limit=1_000, line=True, private=True),
-        ), "figure"),
-        Kind("sources", Source, (
-            _url("url", required=True),
-            _url("archive_url"),
-            _text("publisher", limit=120, line=True),
-            _text("title", limit=300, required=True, line=True),
-            Field("published", "string", _read_partial_date, lambda value: value or None),
-            _date("looked_up"),
-            Field("primary", "boolean", _read_flag, bool, column="is_primary"),
-            Field("supports", "strings", _read_names, list),
-        ), "source"),
-        Kind("disagreements", Disagreement, (
-            _text("about", limit=60, required=True, line=True),
-            _text("text", required=True),
-        ), "disagreement"),
+        Kind(
+            "actions",
+            ActionItem,
+            (
+                _choice("kind", vocabulary.ActionKind.values, required=True),
+                _choice("state", vocabulary.ActionState.values, live=True),
+                _text("text", required=True),
+                Field(
+                    "owner",
+                    "email",
+                    _read_person,
+                    lambda user: user.email if user else None,
+                    private=True,
+                    live=True,
+                ),
+                _date("due", live=True),
+                _url("tracker_url", private=True, live=True),
+            ),
+            "action item",
+        ),
+        Kind(
+            "impact_figures",
+            ImpactFigure,
+            (
+                _text("label", limit=120, required=True, line=True),
+                _choice("qualifier", vocabulary.Qualifier.values),
+                Field("value", "number", _read_number, _write_number, required=True),
+                _text("unit", limit=40, required=True, line=True),
+                _text("source", limit=1_000, line=True, private=True),
+            ),
+            "figure",
+        ),
+        Kind(
+            "sources",
+            Source,
+            (
+                _url("url", required=True),
+                _url("archive_url"),
+                _text("publisher", limit=120, line=True),
+                _text("title", limit=300, required=True, line=True),
+                Field("published", "string", _read_partial_date, lambda value: value or None),
+                _date("looked_up"),
+                Field("primary", "boolean", _read_flag, bool, column="is_primary"),
+                Field("supports", "strings", _read_names, list),
+            ),
+            "source",
+        ),
+        Kind(
+            "disagreements",
+            Disagreement,
+            (
+                _text("about", limit=60, required=True, line=True),
+                _text("text", required=True),
+            ),
+            "disagreement",
+        ),
     )
 }

@@ -56,7 +56,9 @@ def check(definition: Any, *, field: str = "definition") -> None:
         raise Invalid({f"{field}.sections": f"These sections are needed too: {', '.join(lacking)}."})
     for section in definition["sections"]:
         if section["kind"] == SectionKind.RECORDS and section["records"] != section["key"]:
-            raise Invalid({f"{field}.sections": f"The records of {section['records']} stand in the section of that key."})
+            raise Invalid(
+                {f"{field}.sections": f"The records of {section['records']} stand in the section of that key."}
+            )
 
 
 def plan(template: PostmortemTemplate) -> list[SectionPlan]:

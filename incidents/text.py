@@ -20,8 +20,15 @@ SECTION_BYTES = 256 * 1024
 INCIDENT_BYTES = 1024 * 1024
 
 
-def clean(field: str, value: object, *, max_characters: int | None = None, max_bytes: int | None = None,
-          required: bool = False, single_line: bool = False) -> str:
+def clean(
+    field: str,
+    value: object,
+    *,
+    max_characters: int | None = None,
+    max_bytes: int | None = None,
+    required: bool = False,
+    single_line: bool = False,
+) -> str:
     """The text as it may be stored: NFC, `\\n` line ends, no control characters, no highlight marks.
 
     Raises Invalid, naming `field`, for a NUL, a lone surrogate, something that is no text, a text that is too long,
@@ -34,7 +41,9 @@ def clean(field: str, value: object, *, max_characters: int | None = None, max_b
     if "\x00" in value:
         raise Invalid({field: "The text holds a NUL character (U+0000). Remove it and try again."})
     if _LONE_SURROGATE.search(value):
-        raise Invalid({field: "The text holds half of a surrogate pair, which is no character. Remove it and try again."})
+        raise Invalid(
+            {field: "The text holds half of a surrogate pair, which is no character. Remove it and try again."}
+        )
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub("", _STRIPPED.sub("", text))
     text = " ".join(text.split()) if single_line else text.rstrip()
@@ -43,8 +52,12 @@ def clean(field: str, value: object, *, max_characters: int | None = None, max_b
     if max_characters is not None and len(text) > max_characters:
         raise Invalid({field: f"At most {max_characters:,} characters; this has {len(text):,}."})
     if max_bytes is not None and (size := len(text.encode())) > max_bytes:
-        raise Invalid({field: f"At most {max_bytes // 1024:,} KiB; this has {size // 1024 + 1:,} KiB. "
-                              "Move logs and long listings to a linked page."})
+        raise Invalid(
+            {
+                field: f"At most {max_bytes // 1024:,} KiB; this has {size // 1024 + 1:,} KiB. "
+                "Move logs and long listings to a linked page."
+            }
+        )
     return text
 
 

@@ -13,7 +13,11 @@ from incidents.text import clean
 @cache
 def zones() -> list[str]:
     """Every name a person may choose, UTC first."""
-    names = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix", "right"))}
+    names = {
+        name
+        for name in available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix", "right"))
+    }
     return ["UTC", *sorted(names)]
 
 

@@ -35,21 +35,46 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     public = [host for host in settings.ALLOWED_HOSTS if not _is_local(host)]
     base = urlsplit(settings.BASE_URL)
     if base.scheme not in ("http", "https") or not base.hostname:
-        refuse(1, f"BASE_URL is no web address: {settings.BASE_URL}.", "Set BASE_URL to the address people open, such as https://precedent.example.")
+        refuse(
+            1,
+            f"BASE_URL is no web address: {settings.BASE_URL}.",
+            "Set BASE_URL to the address people open, such as https://precedent.example.",
+        )
     if not settings.SECRET_KEY:
-        refuse(2, "SECRET_KEY is not set.", "Set SECRET_KEY to at least 50 random characters; only the embedded mode makes its own.")
+        refuse(
+            2,
+            "SECRET_KEY is not set.",
+            "Set SECRET_KEY to at least 50 random characters; only the embedded mode makes its own.",
+        )
     elif len(settings.SECRET_KEY) < 32 or len(set(settings.SECRET_KEY)) < 8:
-        refuse(3, "SECRET_KEY is too short or too regular to be a secret.", "Set SECRET_KEY to at least 50 random characters.")
+        refuse(
+            3,
+            "SECRET_KEY is too short or too regular to be a secret.",
+            "Set SECRET_KEY to at least 50 random characters.",
+        )
     if "*" in settings.ALLOWED_HOSTS:
         refuse(4, "ALLOWED_HOSTS allows every host name.", "Name the hosts that people use, separated by commas.")
     if settings.DEBUG and public:
         refuse(5, f"DEBUG is on while {public[0]} is served.", "Turn DEBUG off, or serve only this machine.")
     if base.scheme == "http" and base.hostname and not _is_local(base.hostname):
-        refuse(6, "BASE_URL is plain HTTP on a host that others can reach.", "Serve HTTPS and set BASE_URL to https://...")
+        refuse(
+            6,
+            "BASE_URL is plain HTTP on a host that others can reach.",
+            "Serve HTTPS and set BASE_URL to https://...",
+        )
     elif public and base.scheme == "http":
-        refuse(7, f"{public[0]} is served while BASE_URL is plain HTTP.", "Set BASE_URL to the https:// address people open.")
-    if base.hostname and not _is_local(base.hostname) and not any(
-        base.hostname == host or (host.startswith(".") and base.hostname.endswith(host)) for host in settings.ALLOWED_HOSTS
+        refuse(
+            7,
+            f"{public[0]} is served while BASE_URL is plain HTTP.",
+            "Set BASE_URL to the https:// address people open.",
+        )
+    if (
+        base.hostname
+        and not _is_local(base.hostname)
+        and not any(
+            base.hostname == host or (host.startswith(".") and base.hostname.endswith(host))
+            for host in settings.ALLOWED_HOSTS
+        )
     ):
         refuse(8, f"BASE_URL names {base.hostname}, which ALLOWED_HOSTS does not.", "Add it to ALLOWED_HOSTS.")
     if settings.LOG_FORMAT not in ("json", "console"):
@@ -58,5 +83,9 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         try:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
-            refuse(10, f"TRUSTED_PROXIES holds {text}, which is no address or network.", "Give addresses or networks such as 10.0.0.0/8.")
+            refuse(
+                10,
+                f"TRUSTED_PROXIES holds {text}, which is no address or network.",
+                "Give addresses or networks such as 10.0.0.0/8.",
+            )
     return found

@@ -9,7 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 
-def trusted_proxy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def trusted_proxy(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Set REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
 
     From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme.

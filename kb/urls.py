@@ -1,1 +1,14 @@
-urlpatterns: list = []
+"""Every address of the site: pages, REST under /api/v1/, and the two that operators watch."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from kb.web import operate
+
+urlpatterns = [
+    path("healthz", operate.healthz, name="healthz"),
+    path("metrics", operate.metrics, name="metrics"),
+    path("api/v1/", include("kb.api.urls")),
+    path("", include("kb.web.urls")),
+]

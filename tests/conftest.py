@@ -23,7 +23,9 @@ from incidents.scopes import ANONYMOUS, Viewer
 from incidents.vocabulary import Role
 
 # One budget for all properties: a slow machine is no failure.
-hypothesis_settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+hypothesis_settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 hypothesis_settings.load_profile("suite")
 
 PASSWORD = "a long enough pass phrase"
@@ -32,6 +34,13 @@ PASSWORD = "a long enough pass phrase"
 @pytest.fixture(autouse=True)
 def _cheap_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _only_the_database_engine(settings: Any) -> None:
+    """Suites that are about Elasticsearch switch it on for themselves; see tests/search/elastic.py."""
+    settings.ELASTICSEARCH_URL = ""
+    settings.OUTBOX_CONSUMERS = [name for name in settings.OUTBOX_CONSUMERS if name != "elasticsearch"]
 
 
 @dataclass
@@ -65,7 +74,10 @@ def cast(db: None) -> Cast:
     for definition in template.files():
         save_template(actor=system, definition=definition)
     home = create_organization(actor=system, name="Acme", is_home=True)
-    checkout, payments = create_team(actor=system, name="Checkout"), create_team(actor=system, name="Payments")
+    checkout, payments = (
+        create_team(actor=system, name="Checkout"),
+        create_team(actor=system, name="Payments"),
+    )
     made: dict[str, User] = {}
     for name in ("author", "lead", "reader", "reviewer", "outsider", "admin"):
         user = User(email=f"{name}@acme.example", name=name.capitalize(), is_admin=name == "admin")
@@ -99,21 +111,42 @@ def fill(cast: Cast, incident: Incident, *, text: str = "The cache was resized a
     actor = cast.viewer("author")
     change_section(actor=actor, incident_id=incident.pk, key="summary", body=text)
     change_section(actor=actor, incident_id=incident.pk, key="impact", body="18% of checkouts failed.")
-    add_row(actor=actor, incident_id=incident.pk, kind="timeline",
-            values={"at": "2026-03-03T14:03Z", "kind": "impact", "text": "Resize begins"})
-    add_row(actor=actor, incident_id=incident.pk, kind="causes",
-            values={"kind": "trigger", "family": "change", "text": "A resize flushed every key"})
+    add_row(
+        actor=actor,
+        incident_id=incident.pk,
+        kind="timeline",
+        values={"at": "2026-03-03T14:03Z", "kind": "impact", "text": "Resize begins"},
+    )
+    add_row(
+        actor=actor,
+        incident_id=incident.pk,
+        kind="causes",
+        values={"kind": "trigger", "family": "change", "text": "A resize flushed every key"},
+    )
     add_row(actor=actor, incident_id=incident.pk, kind="lessons", values={"text": "A resize is a flush"})
-    add_row(actor=actor, incident_id=incident.pk, kind="actions",
-            values={"kind": "prevent", "text": "Add backoff to clients", "owner": "author@acme.example",
-                    "tracker_url": "https://tracker.acme.example/1"})
+    add_row(
+        actor=actor,
+        incident_id=incident.pk,
+        kind="actions",
+        values={
+            "kind": "prevent",
+            "text": "Add backoff to clients",
+            "owner": "author@acme.example",
+            "tracker_url": "https://tracker.acme.example/1",
+        },
+    )
 
 
 @pytest.fixture
 def published(cast: Cast, draft: Callable[..., Incident]) -> Callable[..., Incident]:
     """A complete postmortem of Checkout, published by its lead."""
 
-    def make(title: str = "Checkout returned errors", *, text: str = "The cache was resized and emptied.", **facts: Any) -> Incident:
+    def make(
+        title: str = "Checkout returned errors",
+        *,
+        text: str = "The cache was resized and emptied.",
+        **facts: Any,
+    ) -> Incident:
         incident = draft(title, **facts)
         fill(cast, incident, text=text)
         publish(actor=cast.viewer("lead"), incident_id=incident.pk)

@@ -118,8 +118,12 @@ def check_size(incident: Incident) -> None:
         if any(f.name == "text" for f in query.model._meta.fields):
             size += sum(len(text.encode()) for text in query.values_list("text", flat=True))
     if size > INCIDENT_BYTES:
-        raise Invalid({"incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this it has {size // 1024:,} KiB. "
-                                   "Move logs and long listings to a linked page."})
+        raise Invalid(
+            {
+                "incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this it has {size // 1024:,} KiB. "
+                "Move logs and long listings to a linked page."
+            }
+        )
 
 
 def _refusal(incident: Incident) -> str:

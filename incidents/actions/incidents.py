@@ -22,8 +22,20 @@ from incidents.text import TITLE_CHARACTERS, clean, clean_choice
 from incidents.vocabulary import DetectedBy, Mitigation, Origin, Severity, Status, Visibility
 from incidents.zones import clean_zone
 
-FACTS = ("title", "severity", "visibility", "organization", "team", "services", "detected_by", "mitigations", "planned_change",
-         "time_zone", *TIMES, "stated_duration")
+FACTS = (
+    "title",
+    "severity",
+    "visibility",
+    "organization",
+    "team",
+    "services",
+    "detected_by",
+    "mitigations",
+    "planned_change",
+    "time_zone",
+    *TIMES,
+    "stated_duration",
+)
 
 
 def create_incident(
@@ -47,7 +59,10 @@ def create_incident(
         if not actor.writes_for and not actor.is_admin:
             raise NotAllowed("To write a postmortem you need to be an author in a team. Ask a team lead or an admin.")
         incident = Incident(
-            origin=origin, external_id=external_id, template=planned, created_by_id=actor.user_id,
+            origin=origin,
+            external_id=external_id,
+            template=planned,
+            created_by_id=actor.user_id,
             uuid=uuid or uuids.uuid4(),
         )
         given = {"organization": None, "team": None, **facts}
@@ -100,8 +115,13 @@ def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
 
 def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> None:
     """Nobody sees it from the commit on. The row stays until it is purged, so that the index hears of it."""
-    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
-                  states=tuple(Status)) as change:
+    with changing(
+        actor,
+        incident_id,
+        permission=scopes.may_lead,
+        expected_version=expected_version,
+        states=tuple(Status),
+    ) as change:
         change.incident.deleted_at = timezone.now()
         change.narrows = True
         change.did("incident.deleted", title=change.incident.title)
@@ -134,7 +154,10 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
     }
     services: list[Service] | None = None
     # The zone and the organization come first: times are read in the one, services belong to the other.
-    order = sorted((n for n in facts if n in FACTS), key=lambda n: (n not in ("time_zone", "organization"), FACTS.index(n)))
+    order = sorted(
+        (n for n in facts if n in FACTS),
+        key=lambda n: (n not in ("time_zone", "organization"), FACTS.index(n)),
+    )
     for name in order:
         value = facts[name]
         try:
@@ -272,7 +295,9 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
         slug = slugify(name)[:120] or name.encode().hex()[:120]
         if incident.organization.pk is None:
             incident.organization.save()
-        service, _ = Service.objects.get_or_create(organization=incident.organization, slug=slug, defaults={"name": name})
+        service, _ = Service.objects.get_or_create(
+            organization=incident.organization, slug=slug, defaults={"name": name}
+        )
         found.append(service)
     return found
 

@@ -31,12 +31,16 @@ def missing(incident: Incident) -> dict[str, str]:
         if planned.kind is SectionKind.PROSE:
             if section is None or not section.body.strip():
                 out[planned.key] = MISSING_PROSE.format(title=planned.title)
-        elif not getattr(incident, relation(planned.records or planned.key)).all() and not (section and section.none_reason):
+        elif not getattr(incident, relation(planned.records or planned.key)).all() and not (
+            section and section.none_reason
+        ):
             out[planned.key] = MISSING_ROWS.format(title=planned.title)
     return out
 
 
-def submit(*, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None) -> Incident:
+def submit(
+    *, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None
+) -> Incident:
     """Ask people, by e-mail address, to review. Sending it again asks those who had decided anew."""
     with changing(actor, incident_id, expected_version=expected_version) as change:
         found = _reviewers(actor, reviewers)
@@ -44,8 +48,13 @@ def submit(*, actor: Viewer, incident_id: int, reviewers: Sequence[str], expecte
             ReviewRequest.objects.update_or_create(
                 incident=change.incident,
                 reviewer=user,
-                defaults={"asked_by_id": actor.user_id, "state": ReviewState.ASKED, "decided_at": None,
-                          "comment": "", "approved_version": None},
+                defaults={
+                    "asked_by_id": actor.user_id,
+                    "state": ReviewState.ASKED,
+                    "decided_at": None,
+                    "comment": "",
+                    "approved_version": None,
+                },
             )
         change.incident.status = Status.IN_REVIEW
         change.did("incident.submitted", reviewers=[user.pk for user in found])
@@ -60,13 +69,20 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
     return change.incident
 
 
-def review(*, actor: Viewer, incident_id: int, approve: bool, comment: str = "", expected_version: int | None = None) -> Incident:
+def review(
+    *, actor: Viewer, incident_id: int, approve: bool, comment: str = "", expected_version: int | None = None
+) -> Incident:
     """An asked reviewer approves or asks for changes; the latter needs a comment and brings it back to draft."""
     comment = clean("comment", comment, max_characters=20_000)
     if not approve and not comment.strip():
         raise Invalid({"comment": "Say what should change."})
-    with changing(actor, incident_id, permission=_was_asked, expected_version=expected_version,
-                  states=(Status.IN_REVIEW,)) as change:
+    with changing(
+        actor,
+        incident_id,
+        permission=_was_asked,
+        expected_version=expected_version,
+        states=(Status.IN_REVIEW,),
+    ) as change:
         request = ReviewRequest.objects.get(incident=change.incident, reviewer_id=actor.user_id)
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
         request.comment, request.decided_at = comment, timezone.now()
@@ -128,8 +144,13 @@ def reopen(*, actor: Viewer, incident_id: int, expected_version: int | None = No
 
 def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
     """Out of lists and default search, still readable by who could read it."""
-    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
-                  states=(Status.PUBLISHED,)) as change:
+    with changing(
+        actor,
+        incident_id,
+        permission=scopes.may_lead,
+        expected_version=expected_version,
+        states=(Status.PUBLISHED,),
+    ) as change:
         change.incident.status = Status.ARCHIVED
         change.did("incident.archived")
     return change.incident
@@ -137,8 +158,13 @@ def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = N
 
 def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
     """From the archive back to published."""
-    with changing(actor, incident_id, permission=scopes.may_lead, expected_version=expected_version,
-                  states=(Status.ARCHIVED,)) as change:
+    with changing(
+        actor,
+        incident_id,
+        permission=scopes.may_lead,
+        expected_version=expected_version,
+        states=(Status.ARCHIVED,),
+    ) as change:
         change.incident.status = Status.PUBLISHED
         change.did("incident.restored")
     return change.incident
@@ -159,8 +185,12 @@ def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
         raise Invalid({"reviewers": "Name at least one reviewer."})
     found, unknown = [], []
     for address in addresses:
-        user = User.objects.filter(email__iexact=clean("reviewers", address, max_characters=254), is_active=True,
-                                   is_system=False, is_service_account=False).first()
+        user = User.objects.filter(
+            email__iexact=clean("reviewers", address, max_characters=254),
+            is_active=True,
+            is_system=False,
+            is_service_account=False,
+        ).first()
         (found.append(user) if user else unknown.append(address))
     if unknown:
         raise Invalid({"reviewers": f"Nobody here has the address {', '.join(unknown)}."})

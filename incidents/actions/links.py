@@ -46,7 +46,9 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
         if target.pk == change.incident.pk:
             raise Invalid({"to": "An incident cannot be linked to itself."})
         link, is_new = IncidentLink.objects.get_or_create(
-            from_incident=change.incident, to_incident=target, kind=kind,
+            from_incident=change.incident,
+            to_incident=target,
+            kind=kind,
             defaults={"note": note, "created_by_id": actor.user_id},
         )
         if is_new:
@@ -55,7 +57,9 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
     return link
 
 
-def change_link(*, actor: Viewer, incident_id: int, link_id: uuids.UUID, note: str, expected_version: int | None = None) -> IncidentLink:
+def change_link(
+    *, actor: Viewer, incident_id: int, link_id: uuids.UUID, note: str, expected_version: int | None = None
+) -> IncidentLink:
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, states=LINKABLE) as change:
         link = _own(change.incident, link_id, expected_version)

@@ -28,19 +28,26 @@ def _reindex(incidents: Any) -> None:
 
 
 # --- Organizations ---------------------------------------------------------------------------------
-def create_organization(*, actor: Viewer, name: str, website: str = "", sector: str = "", is_home: bool = False) -> Organization:
+def create_organization(
+    *, actor: Viewer, name: str, website: str = "", sector: str = "", is_home: bool = False
+) -> Organization:
     _only_admins(actor)
     with transaction.atomic():
         name = _free_name(Organization, name)
         organization = Organization.objects.create(
-            name=name, slug=free_slug(Organization, name), website=clean_url("website", website),
-            sector=clean("sector", sector, max_characters=40, single_line=True), is_home=is_home,
+            name=name,
+            slug=free_slug(Organization, name),
+            website=clean_url("website", website),
+            sector=clean("sector", sector, max_characters=40, single_line=True),
+            is_home=is_home,
         )
         audit(actor, "organization.created", organization, name=name)
     return organization
 
 
-def change_organization(*, actor: Viewer, organization_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Organization:
+def change_organization(
+    *, actor: Viewer, organization_id: int, values: Mapping[str, Any], expected_version: int | None = None
+) -> Organization:
     """Change name, website or sector. A new name reaches the documents of all its incidents."""
     _only_admins(actor)
     with transaction.atomic():
@@ -57,7 +64,12 @@ def change_organization(*, actor: Viewer, organization_id: int, values: Mapping[
             organization.sector = clean("sector", values["sector"], max_characters=40, single_line=True)
         organization.version += 1
         organization.save()
-        audit(actor, "organization.changed", organization, **{name: getattr(organization, name) for name in values})
+        audit(
+            actor,
+            "organization.changed",
+            organization,
+            **{name: getattr(organization, name) for name in values},
+        )
         _reindex(Incident.objects.filter(organization=organization))
     return organization
 
@@ -89,7 +101,9 @@ def create_service(*, actor: Viewer, name: str, organization: Organization, team
     return service
 
 
-def change_service(*, actor: Viewer, service_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Service:
+def change_service(
+    *, actor: Viewer, service_id: int, values: Mapping[str, Any], expected_version: int | None = None
+) -> Service:
     with transaction.atomic():
         service = Service.objects.select_for_update(of=("self",)).filter(pk=service_id).first()
         if service is None:
@@ -132,8 +146,11 @@ def create_team(*, actor: Viewer, name: str, description: str = "") -> Team:
     _only_admins(actor)
     with transaction.atomic():
         name = _free_name(Team, name, most=80)
-        team = Team.objects.create(name=name, slug=free_slug(Team, name)[:80],
-                                   description=clean("description", description, max_characters=300, single_line=True))
+        team = Team.objects.create(
+            name=name,
+            slug=free_slug(Team, name)[:80],
+            description=clean("description", description, max_characters=300, single_line=True),
+        )
         audit(actor, "team.created", team, name=name)
     return team
 
@@ -215,7 +232,10 @@ def save_template(*, actor: Viewer, definition: Mapping[str, Any], team: Team | 
             current.is_current = False
             current.save()
         saved = PostmortemTemplate.objects.create(
-            key=definition["key"], number=current.number + 1 if current else 1, name=definition["name"], team=owner,
+            key=definition["key"],
+            number=current.number + 1 if current else 1,
+            name=definition["name"],
+            team=owner,
             definition=dict(definition),
         )
         audit(actor, "template.saved", saved, key=saved.key, number=saved.number)
@@ -233,7 +253,9 @@ def _known(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
         raise Invalid({name: f"Unknown here. Can be changed: {', '.join(names)}." for name in unknown})
 
 
-def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int | None = None, most: int = 120) -> str:
+def _free_name(
+    model: type[Organization] | type[Team], name: Any, *, besides: int | None = None, most: int = 120
+) -> str:
     text = clean("name", name, max_characters=most, required=True, single_line=True)
     if model.objects.filter(name__iexact=text).exclude(pk=besides).exists():
         raise Invalid({"name": "This name is taken."})

@@ -63,8 +63,14 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def invite(*, actor: Viewer, email: str = "", team: Team | None = None, role: str = Role.AUTHOR, as_admin: bool = False
-           ) -> tuple[Invitation, str]:
+def invite(
+    *,
+    actor: Viewer,
+    email: str = "",
+    team: Team | None = None,
+    role: str = Role.AUTHOR,
+    as_admin: bool = False,
+) -> tuple[Invitation, str]:
     """An invitation and its secret, which is shown once and kept only as a digest. Leads invite into their team."""
     role = clean_choice("role", role, Role.values) or Role.AUTHOR
     if not actor.is_admin and (as_admin or team is None or team.pk not in actor.leads):
@@ -75,7 +81,12 @@ def invite(*, actor: Viewer, email: str = "", team: Team | None = None, role: st
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         invitation = Invitation.objects.create(
-            email=address, team=team, role=role, as_admin=as_admin, digest=digest(secret), invited_by_id=actor.user_id,
+            email=address,
+            team=team,
+            role=role,
+            as_admin=as_admin,
+            digest=digest(secret),
+            invited_by_id=actor.user_id,
             expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
         )
         audit(actor, "invitation.sent", invitation, role=role, team=team.slug if team else None)
@@ -84,9 +95,16 @@ def invite(*, actor: Viewer, email: str = "", team: Team | None = None, role: st
 
 def open_invitation(secret: str) -> Invitation:
     """The invitation that this secret opens. Raises Missing when it was used, revoked, or is too old."""
-    found = Invitation.objects.filter(
-        digest=digest(secret), accepted_at__isnull=True, revoked_at__isnull=True, expires_at__gt=timezone.now()
-    ).select_related("team", "invited_by").first()
+    found = (
+        Invitation.objects.filter(
+            digest=digest(secret),
+            accepted_at__isnull=True,
+            revoked_at__isnull=True,
+            expires_at__gt=timezone.now(),
+        )
+        .select_related("team", "invited_by")
+        .first()
+    )
     if found is None:
         raise Missing("This invitation was used, withdrawn, or is too old. Ask for a new link.")
     return found
@@ -103,8 +121,12 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
         address = invitation.email or clean_email(email)
         if User.objects.filter(email=address).exists():
             raise Invalid({"email": "Somebody with this address is here already. Sign in instead."})
-        user = User(email=address, name=clean("name", name, max_characters=120, required=True, single_line=True),
-                    is_admin=invitation.as_admin, time_zone=clean_zone("time_zone", time_zone))
+        user = User(
+            email=address,
+            name=clean("name", name, max_characters=120, required=True, single_line=True),
+            is_admin=invitation.as_admin,
+            time_zone=clean_zone("time_zone", time_zone),
+        )
         user.set_password(clean_password(password, user))
         user.save()
         Invitation.objects.filter(pk=invitation.pk).update(accepted_by=user)
@@ -178,8 +200,11 @@ def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
         address = clean_email(email)
         if User.objects.filter(email=address).exists():
             raise Invalid({"email": "This address is taken."})
-        user = User(email=address, name=clean("name", name, max_characters=120, required=True, single_line=True),
-                    is_service_account=True)
+        user = User(
+            email=address,
+            name=clean("name", name, max_characters=120, required=True, single_line=True),
+            is_service_account=True,
+        )
         user.set_unusable_password()
         user.save()
         audit(actor, "user.created", user, service_account=True)

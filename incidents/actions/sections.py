@@ -61,8 +61,11 @@ def apply_section(
         none_reason = clean(f"sections.{key}.none_reason", none_reason, max_characters=500, single_line=True)
         if none_reason and kind is SectionKind.PROSE:
             raise Invalid({f"sections.{key}.none_reason": "Only sections of records can be left empty with a reason."})
-    wanted = {name: value for name, value in (("body", body), ("none_reason", none_reason))
-              if value is not None and value != getattr(section, name)}
+    wanted = {
+        name: value
+        for name, value in (("body", body), ("none_reason", none_reason))
+        if value is not None and value != getattr(section, name)
+    }
     if wanted:
         for name, value in wanted.items():
             setattr(section, name, value)
@@ -81,8 +84,15 @@ def add_row(*, actor: Viewer, incident_id: int, kind: str, values: Mapping[str, 
     return row
 
 
-def apply_new_row(change: Change, kind: Kind, values: Mapping[str, Any], *, path: str = "", uuid: uuids.UUID | None = None,
-                  position: int | None = None) -> Row:
+def apply_new_row(
+    change: Change,
+    kind: Kind,
+    values: Mapping[str, Any],
+    *,
+    path: str = "",
+    uuid: uuids.UUID | None = None,
+    position: int | None = None,
+) -> Row:
     columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False)
     existing = getattr(change.incident, relation(kind.name))
     if existing.count() >= ROWS_PER_KIND:
@@ -90,7 +100,10 @@ def apply_new_row(change: Change, kind: Kind, values: Mapping[str, Any], *, path
     if position is None:
         position = (existing.aggregate(last=Max("position"))["last"] or 0) + 1
     row = kind.model._default_manager.create(
-        incident=change.incident, position=position, **({"uuid": uuid} if uuid else {}), **_dated(columns, None)
+        incident=change.incident,
+        position=position,
+        **({"uuid": uuid} if uuid else {}),
+        **_dated(columns, None),
     )
     change.did(f"{kind.name}.added", row)
     return row
@@ -108,16 +121,26 @@ def change_row(
     """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed after
     publishing too. Raises Missing, Stale, Invalid."""
     live = {field.name for field in KINDS[kind].fields if field.live}
-    states = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED) if values and set(values) <= live \
+    states = (
+        (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
+        if values and set(values) <= live
         else (Status.DRAFT, Status.IN_REVIEW)
+    )
     with changing(actor, incident_id, states=states) as change:
         row = apply_row(change, KINDS[kind], row_id, values, expected_version=expected_version)
         check_size(change.incident)
     return row
 
 
-def apply_row(change: Change, kind: Kind, row_id: uuids.UUID, values: Mapping[str, Any], *, path: str = "",
-              expected_version: int | None = None) -> Row:
+def apply_row(
+    change: Change,
+    kind: Kind,
+    row_id: uuids.UUID,
+    values: Mapping[str, Any],
+    *,
+    path: str = "",
+    expected_version: int | None = None,
+) -> Row:
     row = getattr(change.incident, relation(kind.name)).filter(uuid=row_id).first()
     if row is None:
         raise Missing
@@ -134,7 +157,9 @@ def apply_row(change: Change, kind: Kind, row_id: uuids.UUID, values: Mapping[st
     return row
 
 
-def remove_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, expected_version: int | None = None) -> None:
+def remove_row(
+    *, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, expected_version: int | None = None
+) -> None:
     with changing(actor, incident_id) as change:
         row = getattr(change.incident, relation(kind)).filter(uuid=row_id).first()
         if row is None:

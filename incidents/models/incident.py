@@ -153,9 +153,7 @@ class IncidentLink(Versioned):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["from_incident", "to_incident", "kind"], name="link_once"),
-            models.CheckConstraint(
-                condition=~Q(from_incident=models.F("to_incident")), name="no_link_to_itself"
-            ),
+            models.CheckConstraint(condition=~Q(from_incident=models.F("to_incident")), name="no_link_to_itself"),
         ]
 
     def __str__(self) -> str:

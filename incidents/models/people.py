@@ -22,8 +22,13 @@ class UserManager(BaseUserManager["User"]):
         """The user as whom importers and loaders act. Cannot sign in."""
         user, _ = self.get_or_create(
             email=SYSTEM_EMAIL,
-            defaults={"name": "Precedent", "is_system": True, "is_admin": True, "is_service_account": True,
-                      "password": "!"},
+            defaults={
+                "name": "Precedent",
+                "is_system": True,
+                "is_admin": True,
+                "is_service_account": True,
+                "password": "!",
+            },
         )
         return user
 

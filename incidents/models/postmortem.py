@@ -103,7 +103,11 @@ class ActionItem(Row):
     state = models.CharField(max_length=12, choices=ActionState.choices, default=ActionState.OPEN)
     text = models.TextField()
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="action_items"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="action_items",
     )
     due = models.DateField(null=True, blank=True)
     tracker_url = models.CharField(max_length=1000, blank=True)

@@ -34,7 +34,9 @@ def digest(query: dict[str, Any]) -> str:
 
 
 def write(place: Place, query: dict[str, Any]) -> str:
-    return signing.dumps([digest(query), place.key, place.incident_id, place.engine, place.relaxed], salt=SALT, compress=True)
+    return signing.dumps(
+        [digest(query), place.key, place.incident_id, place.engine, place.relaxed], salt=SALT, compress=True
+    )
 
 
 def read(text: str, query: dict[str, Any]) -> Place:

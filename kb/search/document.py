@@ -36,8 +36,12 @@ FIELD_WEIGHTS = {
 DEFAULT_WEIGHT = "C"
 
 HOUR = 3600
-DURATION_BUCKETS = (("under-1h", 0, HOUR), ("1h-6h", HOUR, 6 * HOUR), ("6h-24h", 6 * HOUR, 24 * HOUR),
-                    ("over-24h", 24 * HOUR, None))
+DURATION_BUCKETS = (
+    ("under-1h", 0, HOUR),
+    ("1h-6h", HOUR, 6 * HOUR),
+    ("6h-24h", 6 * HOUR, 24 * HOUR),
+    ("over-24h", 24 * HOUR, None),
+)
 UNKNOWN = "unknown"
 
 
@@ -79,9 +83,7 @@ def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
         incident_id__in=ids, state__in=[*SHOWN, TagState.SUGGESTED], pattern__status="active"
     ).select_related("pattern"):
         tags.setdefault(tag.incident_id, []).append(tag)
-    return {
-        incident.pk: build(incident, tags.get(incident.pk, [])) for incident in incidents if is_indexable(incident)
-    }
+    return {incident.pk: build(incident, tags.get(incident.pk, [])) for incident in incidents if is_indexable(incident)}
 
 
 def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
@@ -127,7 +129,8 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
             "published": is_published,
             "status": incident.status,
             "reviewers": sorted(r.reviewer_id for r in incident.reviews.all())
-            if incident.status in (Status.DRAFT, Status.IN_REVIEW) else [],
+            if incident.status in (Status.DRAFT, Status.IN_REVIEW)
+            else [],
         },
         shown={
             "ref": content["ref"],
@@ -168,7 +171,10 @@ def texts(content: dict[str, Any]) -> dict[str, str]:
         else:
             out[key] = "\n\n".join(row["text"] for row in content[key])
     out["impact"] = "\n\n".join(
-        filter(None, [out.get("impact", ""), *(f"{row['label']} {row['unit']}" for row in content["impact_figures"])])
+        filter(
+            None,
+            [out.get("impact", ""), *(f"{row['label']} {row['unit']}" for row in content["impact_figures"])],
+        )
     )
     out["organization"] = content["organization"]["name"]
     out["services"] = ", ".join(content["services"])

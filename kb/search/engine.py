@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from incidents.consume import Unreachable
 from incidents.scopes import Viewer
 from kb.search.document import IndexDocument
 from kb.search.nodes import Node
@@ -16,11 +17,22 @@ from kb.search.nodes import Node
 Sort = Literal["relevance", "newest", "oldest", "longest", "shortest", "severity"]
 SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest", "longest", "shortest", "severity")
 
-FACETS = ("organization", "severity", "status", "pattern", "family", "year", "origin", "detected_by", "mitigation", "duration")
+FACETS = (
+    "organization",
+    "severity",
+    "status",
+    "pattern",
+    "family",
+    "year",
+    "origin",
+    "detected_by",
+    "mitigation",
+    "duration",
+)
 MULTIVALUED = ("pattern", "family", "mitigation")
 
 
-class Unavailable(Exception):
+class Unavailable(Unreachable):
     """The engine cannot be reached, or not in time. Says nothing about the documents."""
 
 

@@ -64,9 +64,7 @@ def _either(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _choice(
-    name: str, *choices: str, also: dict[str, str] | None = None, aliases: tuple[str, ...] = ()
-) -> Field[str]:
+def _choice(name: str, *choices: str, also: dict[str, str] | None = None, aliases: tuple[str, ...] = ()) -> Field[str]:
     """A field with a closed list of values; `also` maps other spellings to them."""
     known = {_key(choice): choice for choice in choices} | (also or {})
     return Field(name, _either(choices), lambda value: known.get(_key(value)), ChoiceFilter, aliases)
@@ -187,9 +185,7 @@ def _second_span(value: str) -> SecondSpan | None:
 
 
 FIELDS: tuple[Field[Any], ...] = (
-    Field(
-        "org", "the name of an organization", _name, ChoiceFilter, ("organization", "organisation", "company")
-    ),
+    Field("org", "the name of an organization", _name, ChoiceFilter, ("organization", "organisation", "company")),
     _choice(
         "severity",
         *("sev1", "sev2", "sev3", "sev4", "unknown"),

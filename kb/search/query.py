@@ -212,9 +212,7 @@ def _relaxed(node: Node) -> Node | None:
 
 def _is_text(node: Node) -> bool:
     """Whether there is nothing but words and phrases in it."""
-    return (
-        all(map(_is_text, node.children)) if isinstance(node, And | Or) else isinstance(node, Term | Phrase)
-    )
+    return all(map(_is_text, node.children)) if isinstance(node, And | Or) else isinstance(node, Term | Phrase)
 
 
 def _terms(root: Node | None) -> tuple[str, ...]:

@@ -37,7 +37,9 @@ class GateClosed(Exception):
     def __init__(self, generation: Generation, differing: dict[int, Outcome]) -> None:
         self.generation, self.differing = generation, differing
         some = ", ".join(f"INC-{pk}" for pk in sorted(differing)[:5])
-        super().__init__(f"{generation.name} differs from the record in {len(differing)} incidents ({some}); it was not promoted.")
+        super().__init__(
+            f"{generation.name} differs from the record in {len(differing)} incidents ({some}); it was not promoted."
+        )
 
 
 def total() -> int:
@@ -113,13 +115,15 @@ def retire() -> list[Generation]:
 def _batches() -> Iterator[list[int]]:
     last = 0
     while ids := list(
-        Incident.objects.filter(pk__gt=last, deleted_at__isnull=True).order_by("pk").values_list("pk", flat=True)[:BATCH]
+        Incident.objects.filter(pk__gt=last, deleted_at__isnull=True)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:BATCH]
     ):
         yield ids
         last = ids[-1]
 
 
-class _without_refresh:  # noqa: N801  (reads as a statement)
+class _without_refresh:
     """Nobody reads the generation yet, so making its documents searchable every second would be work for nothing."""
 
     def __init__(self, generation: Generation) -> None:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 import structlog
 
-from incidents import outbox
+from incidents import consume, outbox
 from incidents.models import Incident
 from kb.search.document import build_many
 from kb.search.engine import Engine, Unavailable
 from kb.search.engines import Consumer, consumers
 
 log = structlog.get_logger(__name__)
-
-BATCH = 100
-PAUSE = timedelta(seconds=5)
 
 
 class Outcome(StrEnum):
@@ -61,46 +57,8 @@ def states(incident_ids: Iterable[int] | None = None) -> dict[int, State]:
 
 
 def run_once(consumer: Consumer) -> int:
-    """Take one batch from the outbox and bring the engine up to date; returns how many entries' incidents it handled.
-
-    An engine that cannot be reached gets its entries back uncounted, after a pause.
-    """
-    claim = outbox.claim(consumer.name, most=BATCH)
-    if not claim:
-        return 0
-    try:
-        refused = _carry_out(consumer.engine, list(claim.entries))
-    except Unavailable as error:
-        outbox.release(claim, wait=PAUSE)
-        log.warning("relay.paused", consumer=consumer.name, error=str(error))
-        return 0
-    except Exception:
-        # Whatever it is, the entries must not wait for the lease to run out; one by one finds the one that fails.
-        outbox.release(claim)
-        return _one_by_one(consumer, claim)
-    outbox.done(claim, [pk for pk in claim.entries if pk not in refused])
-    for pk, reason in refused.items():
-        _reject(consumer, claim, pk, reason)
-    return len(claim.entries)
-
-
-def _one_by_one(consumer: Consumer, failed: outbox.Claim) -> int:
-    """After a batch failed as a whole: each incident alone, so that one that cannot be built holds up nobody."""
-    claim = outbox.claim(consumer.name, most=BATCH)
-    for pk in claim.entries:
-        try:
-            refused = _carry_out(consumer.engine, [pk])
-        except Unavailable:
-            outbox.release(claim, wait=PAUSE)
-            return 0
-        except Exception as error:
-            log.exception("relay.failed", consumer=consumer.name, incident_id=pk)
-            refused = {pk: f"{type(error).__name__}: {error}"}
-        if pk in refused:
-            _reject(consumer, claim, pk, refused[pk])
-        else:
-            outbox.done(claim, [pk])
-    return len(claim.entries)
+    """Bring one engine up to date with one batch of its entries; returns how many incidents that was about."""
+    return consume.run_once(consumer.name, lambda ids: _carry_out(consumer.engine, ids))
 
 
 def _carry_out(engine: Engine, incident_ids: list[int]) -> dict[int, str]:
@@ -113,11 +71,6 @@ def _carry_out(engine: Engine, incident_ids: list[int]) -> dict[int, str]:
     if gone:
         engine.remove(gone)
     return refused
-
-
-def _reject(consumer: Consumer, claim: outbox.Claim, incident_id: int, reason: str) -> None:
-    parked = outbox.rejected(claim, incident_id, reason)
-    log.error("relay.rejected", consumer=consumer.name, incident_id=incident_id, reason=reason, parked=parked)
 
 
 def drain(*, progress: Callable[[int], None] | None = None) -> int:

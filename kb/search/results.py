@@ -65,7 +65,9 @@ class Result:
 def checked(hits: Iterable[Hit], viewer: Viewer) -> list[Hit]:
     """The hits that the viewer may see at this moment: one query, whatever the engine believed."""
     hits = list(hits)
-    allowed = set(scopes.visible_incidents(viewer).filter(pk__in=[hit.incident_id for hit in hits]).values_list("pk", flat=True))
+    allowed = set(
+        scopes.visible_incidents(viewer).filter(pk__in=[hit.incident_id for hit in hits]).values_list("pk", flat=True)
+    )
     return [hit for hit in hits if hit.incident_id in allowed]
 
 
@@ -78,15 +80,33 @@ def result(hit: Hit) -> Result:
     today = timezone.now().date().isoformat()
     overdue = sum(day < today for day in shown["due"])
     return Result(
-        **{name: shown[name] for name in (
-            "ref", "id", "external_id", "title", "organization", "origin", "severity", "status", "visibility",
-            "started_precision", "duration_seconds", "duration_kind", "patterns", "suggested_patterns", "source_urls",
-            "open_actions",
-        )},
+        **{
+            name: shown[name]
+            for name in (
+                "ref",
+                "id",
+                "external_id",
+                "title",
+                "organization",
+                "origin",
+                "severity",
+                "status",
+                "visibility",
+                "started_precision",
+                "duration_seconds",
+                "duration_kind",
+                "patterns",
+                "suggested_patterns",
+                "source_urls",
+                "open_actions",
+            )
+        },
         title_html=_html(title or shown["title"]),
         started_at=datetime.fromisoformat(shown["started_at"]) if shown["started_at"] else None,
         score=round(hit.score, 4),
-        highlights=[Highlight(section, titles.get(section, section), _html(text)) for section, text in fragments.items()],
+        highlights=[
+            Highlight(section, titles.get(section, section), _html(text)) for section, text in fragments.items()
+        ],
         why=_why([name for name, _ in hit.fragments if name != "ref"], titles, shown, overdue),
         overdue_actions=overdue,
     )

@@ -30,8 +30,13 @@ _LABELS: dict[str, dict[str, str]] = {
     "origin": {str(v): str(label) for v, label in vocabulary.Origin.choices},
     "detected_by": {**{str(v): str(label) for v, label in vocabulary.DetectedBy.choices}, UNKNOWN: "Unknown"},
     "mitigation": {str(v): str(label) for v, label in vocabulary.Mitigation.choices},
-    "duration": {"under-1h": "under 1 h", "1h-6h": "1 to 6 h", "6h-24h": "6 to 24 h", "over-24h": "over 24 h",
-                 UNKNOWN: "Unknown"},
+    "duration": {
+        "under-1h": "under 1 h",
+        "1h-6h": "1 to 6 h",
+        "6h-24h": "6 to 24 h",
+        "over-24h": "over 24 h",
+        UNKNOWN: "Unknown",
+    },
     "year": {UNKNOWN: "Unknown"},
 }
 # Facets whose values have an order of their own; the others are by count.
@@ -101,9 +106,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         after=(place.key, place.incident_id) if place else None,
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),
     )
-    engine, degraded, (answer, was_relaxed) = engines.answering(
-        lambda engine: _answer(engine, ask, query, place)
-    )
+    engine, degraded, (answer, was_relaxed) = engines.answering(lambda engine: _answer(engine, ask, query, place))
     hits = checked(answer.hits, viewer)
     return Page(
         query=request.q,

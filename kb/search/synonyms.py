@@ -65,9 +65,7 @@ def _table() -> dict[str, list[Term | Phrase]]:
             if len(member) == 1:
                 others = found.setdefault(member[0], [])
                 others += [
-                    Term(other[0], "") if len(other) == 1 else Phrase(other, "")
-                    for other in members
-                    if other != member
+                    Term(other[0], "") if len(other) == 1 else Phrase(other, "") for other in members if other != member
                 ]
     return found
 
@@ -75,4 +73,6 @@ def _table() -> dict[str, list[Term | Phrase]]:
 def expanded(root: Node | None) -> Node | None:
     """The query with every word that has synonyms as any of them. Quoted phrases stay as they were written."""
     table = _table()
-    return rebuild(root, lambda leaf: disjunction([leaf, *table.get(leaf.stem, [])]) if isinstance(leaf, Term) else leaf)
+    return rebuild(
+        root, lambda leaf: disjunction([leaf, *table.get(leaf.stem, [])]) if isinstance(leaf, Term) else leaf
+    )

@@ -34,7 +34,12 @@ def test_a_records_section_may_be_empty_with_a_reason(cast, draft):
     with pytest.raises(Incomplete) as refused:
         lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     assert set(refused.value.missing) == {"actions"}
-    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="actions", none_reason="The service is retired")
+    change_section(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        key="actions",
+        none_reason="The service is retired",
+    )
     assert lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk).number == 1
 
 

@@ -10,15 +10,42 @@ from typing import Any
 
 from incidents import document
 from incidents.actions.incidents import organization_named
-from incidents.models import Cause, Incident, Lesson, PostmortemSection, PostmortemTemplate, Revision, Team, User
+from incidents.models import (
+    Cause,
+    Incident,
+    Lesson,
+    PostmortemSection,
+    PostmortemTemplate,
+    Revision,
+    Team,
+    User,
+)
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.vocabulary import Status
 
 SIZE = 200
-_SYSTEMS = ("ledger", "gateway", "scheduler", "importer", "billing", "mailer", "thumbnailer", "registry", "router", "planner")
+_SYSTEMS = (
+    "ledger",
+    "gateway",
+    "scheduler",
+    "importer",
+    "billing",
+    "mailer",
+    "thumbnailer",
+    "registry",
+    "router",
+    "planner",
+)
 _FAILINGS = ("stalled", "crashed", "lagged", "flapped", "leaked", "drifted", "overheated", "froze")
-_REASONS = ("after a deploy", "under load", "because a switch failed", "during maintenance", "when a node left", "at midnight")
+_REASONS = (
+    "after a deploy",
+    "under load",
+    "because a switch failed",
+    "during maintenance",
+    "when a node left",
+    "at midnight",
+)
 _ORGANIZATIONS = ("Northwind", "Contoso", "Initech", "Globex", "Umbrella", "Hooli")
 
 
@@ -45,39 +72,88 @@ def build(team: Team, author: User) -> Corpus:
     add("title", "Retries overloaded redis", "A cache was slow for an hour.")
     add("summary", "A cache was slow", "Clients were retrying and so redis was overloaded.")
     add("lesson", "Another slow cache", "Nothing much.", lessons=["Overload of redis comes from retries"])
-    add("message", "Yet another slow cache", "Nothing much.", customer_message="Retries may have overloaded redis for you.")
+    add(
+        "message",
+        "Yet another slow cache",
+        "Nothing much.",
+        customer_message="Retries may have overloaded redis for you.",
+    )
     add("catalog", "The category page", "A catalogue of cats concatenated.")
     add("cat", "A cat on the keyboard", "It pressed enter.")
-    add("region", "Errors in us-east-1", "Pods in kube-system saw ECONNRESET from 10.0.0.1:6379 in net.js:123.")
+    add(
+        "region",
+        "Errors in us-east-1",
+        "Pods in kube-system saw ECONNRESET from 10.0.0.1:6379 in net.js:123.",
+    )
     add("words", "East of us", "One of us went east.")
     add("phrase", "Split brain", "The primary database failed over to the replica too late.")
-    add("scattered", "Split view", "The database of record, primary in name only, and its over-eager failed jobs.")
+    add(
+        "scattered",
+        "Split view",
+        "The database of record, primary in name only, and its over-eager failed jobs.",
+    )
     add("french", "Café déjà vu", "The naïve façade broke at Zürich.")
-    add("markup", "Rendering <script>alert(1)</script> & entities", "A <b>bold</b> claim about wombats & \"quotes\".")
+    add(
+        "markup",
+        "Rendering <script>alert(1)</script> & entities",
+        'A <b>bold</b> claim about wombats & "quotes".',
+    )
     add("cluster", "K8s upgrade", "The kubernetes control plane was unavailable.")
     add("private", "Secret wombats", "The wombats of the private project.", visibility="team")
     add("internal", "Internal wombats", "The wombats of everybody here.", visibility="internal")
     add("draft", "Draft wombats", "The wombats nobody has published.", published=False)
     add("archived", "Archived wombats", "The wombats of yesteryear.", status=Status.ARCHIVED)
-    add("long", "Long wombats", "Forty hours of wombats.", organization="Initech", severity="sev1",
-        started=day, resolved=day + timedelta(hours=40), detected_by="alert", mitigations=["rollback", "restart"],
-        causes=[("root", "load")])
-    add("short", "Short wombats", "Ten minutes of wombats.", organization="Hooli", severity="sev2",
-        started=day + timedelta(days=400), resolved=day + timedelta(days=400, minutes=10), detected_by="customer",
-        mitigations=["rollback"], causes=[("trigger", "change")])
-    add("own", "Our wombats", "Two hours of wombats.", organization="Hooli", severity="sev2", origin="own",
-        started=day + timedelta(days=800), resolved=day + timedelta(days=800, hours=2))
+    add(
+        "long",
+        "Long wombats",
+        "Forty hours of wombats.",
+        organization="Initech",
+        severity="sev1",
+        started=day,
+        resolved=day + timedelta(hours=40),
+        detected_by="alert",
+        mitigations=["rollback", "restart"],
+        causes=[("root", "load")],
+    )
+    add(
+        "short",
+        "Short wombats",
+        "Ten minutes of wombats.",
+        organization="Hooli",
+        severity="sev2",
+        started=day + timedelta(days=400),
+        resolved=day + timedelta(days=400, minutes=10),
+        detected_by="customer",
+        mitigations=["rollback"],
+        causes=[("trigger", "change")],
+    )
+    add(
+        "own",
+        "Our wombats",
+        "Two hours of wombats.",
+        organization="Hooli",
+        severity="sev2",
+        origin="own",
+        started=day + timedelta(days=800),
+        resolved=day + timedelta(days=800, hours=2),
+    )
 
-    chance = random.Random(7)  # noqa: S311  (the same noise every time is the point)
+    chance = random.Random(7)
     for n in range(SIZE - len(corpus.named)):
         system, failing, reason = chance.choice(_SYSTEMS), chance.choice(_FAILINGS), chance.choice(_REASONS)
         started = day + timedelta(days=n * 9)
         make(
-            team, author, title=f"The {system} {failing} {reason}",
-            summary=" ".join(f"The {chance.choice(_SYSTEMS)} {chance.choice(_FAILINGS)} {chance.choice(_REASONS)}."
-                             for _ in range(chance.randint(2, 9))),
-            organization=chance.choice(_ORGANIZATIONS), severity=chance.choice(["sev1", "sev2", "sev3", None]),
-            started=started, resolved=started + timedelta(minutes=chance.randint(5, 3000)),
+            team,
+            author,
+            title=f"The {system} {failing} {reason}",
+            summary=" ".join(
+                f"The {chance.choice(_SYSTEMS)} {chance.choice(_FAILINGS)} {chance.choice(_REASONS)}."
+                for _ in range(chance.randint(2, 9))
+            ),
+            organization=chance.choice(_ORGANIZATIONS),
+            severity=chance.choice(["sev1", "sev2", "sev3", None]),
+            started=started,
+            resolved=started + timedelta(minutes=chance.randint(5, 3000)),
         )
     corpus.everything = list(Incident.objects.values_list("pk", flat=True))
     return corpus
@@ -106,17 +182,31 @@ def make(
     """An incident with its revision, row by row: the actions have their own suites, and this needs hundreds."""
     template = PostmortemTemplate.objects.get(key="standard", is_current=True)
     incident = Incident.objects.create(
-        title=title, visibility=visibility, status=status if published else Status.DRAFT, severity=severity, origin=origin,
-        team=team, organization=organization_named(Viewer.system(), organization), template=template, created_by=author,
-        started_at=started, started_precision="minute" if started else "", resolved_at=resolved,
-        resolved_precision="minute" if resolved else "", detected_by=detected_by, mitigations=mitigations or [],
+        title=title,
+        visibility=visibility,
+        status=status if published else Status.DRAFT,
+        severity=severity,
+        origin=origin,
+        team=team,
+        organization=organization_named(Viewer.system(), organization),
+        template=template,
+        created_by=author,
+        started_at=started,
+        started_precision="minute" if started else "",
+        resolved_at=resolved,
+        resolved_precision="minute" if resolved else "",
+        detected_by=detected_by,
+        mitigations=mitigations or [],
     )
     bodies = {"summary": summary, "customer_message": customer_message}
     PostmortemSection.objects.bulk_create(
-        PostmortemSection(incident=incident, key=section.key, body=bodies.get(section.key, "")) for section in plan(template)
+        PostmortemSection(incident=incident, key=section.key, body=bodies.get(section.key, ""))
+        for section in plan(template)
     )
     Lesson.objects.bulk_create(Lesson(incident=incident, text=text) for text in lessons or [])
-    Cause.objects.bulk_create(Cause(incident=incident, kind=kind, family=family, text="It was so") for kind, family in causes or [])
+    Cause.objects.bulk_create(
+        Cause(incident=incident, kind=kind, family=family, text="It was so") for kind, family in causes or []
+    )
     if published:
         whole = document.with_everything(Incident.objects.filter(pk=incident.pk)).get()
         incident.published_revision = Revision.objects.create(

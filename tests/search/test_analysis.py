@@ -16,18 +16,14 @@ from kb.search import analysis
 from kb.search.analysis import MAX_STEM, fold, is_stop, spans, stems, tokenize, vocabulary
 
 # Mostly words that people write, but every character there is now and then.
-WRITTEN = st.text(
-    st.sampled_from("abyz'\u2019\u0301\u00e9\u00df \t-_.09\u200d\u6570\u1100\u1161\uff76\uff9e\u0130")
-)
+WRITTEN = st.text(st.sampled_from("abyz'\u2019\u0301\u00e9\u00df \t-_.09\u200d\u6570\u1100\u1161\uff76\uff9e\u0130"))
 ANYTHING = st.one_of(WRITTEN, st.text(), st.text(st.characters(categories=["L", "M", "N"])))
 
 
 def fts5(texts: list[str]) -> list[list[str]]:
     """The tokens that SQLite finds in each text, in order."""
     with sqlite3.connect(":memory:") as database:
-        database.execute(
-            "CREATE VIRTUAL TABLE t USING fts5(body, tokenize = 'unicode61 remove_diacritics 0')"
-        )
+        database.execute("CREATE VIRTUAL TABLE t USING fts5(body, tokenize = 'unicode61 remove_diacritics 0')")
         database.execute("CREATE VIRTUAL TABLE v USING fts5vocab(t, instance)")
         database.executemany("INSERT INTO t (rowid, body) VALUES (?, ?)", enumerate(texts))
         found: list[list[str]] = [[] for _ in texts]
@@ -184,9 +180,7 @@ RANDOM = random.Random(7)
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(
-            "".join(RANDOM.choices("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \n", k=MEBIBYTE)), id="punctuation"
-        ),
+        pytest.param("".join(RANDOM.choices("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \n", k=MEBIBYTE)), id="punctuation"),
         pytest.param("a" * MEBIBYTE, id="one word"),
         pytest.param("\u00e9" * (MEBIBYTE // 2), id="one accented word"),
         pytest.param("a\u0301" * (MEBIBYTE // 3), id="a mark on every letter"),

@@ -186,7 +186,8 @@ class EngineContract:
         pk = self.all.named["long"]
         Incident.objects.filter(pk=pk).update(visibility="team")
         OutboxEntry.objects.bulk_create(
-            OutboxEntry(consumer=consumer, incident_id=pk, narrows=True) for consumer in ("database_index", "elasticsearch")
+            OutboxEntry(consumer=consumer, incident_id=pk, narrows=True)
+            for consumer in ("database_index", "elasticsearch")
         )
         answer = self.ask("wombats", who="outsider")
         assert "long" not in self.all.names([hit.incident_id for hit in answer.hits])
@@ -281,7 +282,9 @@ class WritingContract:
 
     def test_an_older_document_never_overwrites_a_newer_one(self):
         document = build_many([self.pk])[self.pk]
-        newer = replace(document, index_version=document.index_version + 5, texts={**document.texts, "title": "A zebra"})
+        newer = replace(
+            document, index_version=document.index_version + 5, texts={**document.texts, "title": "A zebra"}
+        )
         assert self.engine.index([newer]) == {}
         assert self.engine.index([document]) == {}
         assert self.total("zebra") == 1

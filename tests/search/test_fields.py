@@ -151,9 +151,7 @@ def test_what_a_field_cannot_take_is_not_read(written: str) -> None:
     assert read(written) is None
 
 
-@given(
-    st.sampled_from(FIELDS), st.lists(st.text() | st.text(st.sampled_from("0129-.<>=hmdINCsev ")), max_size=4)
-)
+@given(st.sampled_from(FIELDS), st.lists(st.text() | st.text(st.sampled_from("0129-.<>=hmdINCsev ")), max_size=4))
 def test_no_value_of_any_field_raises(field: Field[Any], values: list[str]) -> None:
     node = field.read(values, "text")
     assert node is None or isinstance(node, Filter | Or)
@@ -216,9 +214,7 @@ def test_a_slip_in_a_name_is_recognised(name: str, meaning: str) -> None:
     assert field.name == meaning
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "x", "os", "http", "https", "foo", "error", "host", "user", "env", "C"]
-)
+@pytest.mark.parametrize("name", ["a", "x", "os", "http", "https", "foo", "error", "host", "user", "env", "C"])
 def test_other_names_are_no_slips(name: str) -> None:
     assert meant(name) is None
 

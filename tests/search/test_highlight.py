@@ -95,9 +95,7 @@ class TestMarks:
             (f"d{START}n{END}s {START}bgp", "dns", "[dns] bgp"),
         ],
     )
-    def test_they_are_around_what_matches_and_nothing_else(
-        self, text: str, query: str, expected: str | None
-    ) -> None:
+    def test_they_are_around_what_matches_and_nothing_else(self, text: str, query: str, expected: str | None) -> None:
         assert shown(text, query) == expected
 
     @given(ANYTHING, QUERIES, st.integers(1, 300), st.integers(1, 3))

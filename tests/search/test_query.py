@@ -239,9 +239,7 @@ class TestNotices:
         assert parse("severity:sev1,high").root == word("severity:sev1,high")
 
     def test_a_negated_bad_value_is_left_out_as_text(self) -> None:
-        assert parse("redis -started:yesterday").root == conjunction(
-            [word("redis"), Not(word("started:yesterday"))]
-        )
+        assert parse("redis -started:yesterday").root == conjunction([word("redis"), Not(word("started:yesterday"))])
 
     def test_notices_are_few_short_and_said_once(self) -> None:
         parsed = parse(" ".join(f"status:{'x' * 50}{n % 20}" for n in range(100)))
@@ -270,17 +268,13 @@ class TestCorrections:
             ),
         ],
     )
-    def test_a_slip_is_searched_as_text_and_offered_as_a_correction(
-        self, text: str, correction: Correction
-    ) -> None:
+    def test_a_slip_is_searched_as_text_and_offered_as_a_correction(self, text: str, correction: Correction) -> None:
         parsed = parse(text)
         assert correction in parsed.corrections
         assert not parsed.filters
         assert parse(correction.query).filters
 
-    @pytest.mark.parametrize(
-        "text", ["sevrity:high", "a:b", "error:timeout", "http://org.example", "sevrity: 1"]
-    )
+    @pytest.mark.parametrize("text", ["sevrity:high", "a:b", "error:timeout", "http://org.example", "sevrity: 1"])
     def test_nothing_is_offered_that_would_not_be_a_filter(self, text: str) -> None:
         assert parse(text).corrections == ()
 
@@ -543,9 +537,7 @@ def test_space_between_conditions_does_not_matter(parts: list[str]) -> None:
     assert parse(" ".join(parts)).root == parse("  " + " \t ".join(parts) + " ").root
 
 
-@given(
-    st.lists(st.sampled_from(["dns", "-bgp", "org:slack", "-status:draft", '"a b"']), min_size=1, max_size=6)
-)
+@given(st.lists(st.sampled_from(["dns", "-bgp", "org:slack", "-status:draft", '"a b"']), min_size=1, max_size=6))
 def test_words_that_hold_together_do_so_in_a_group(parts: list[str]) -> None:
     text = " ".join(parts)
     assert parse(f"({text})").root == parse(text).root

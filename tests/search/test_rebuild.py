@@ -49,7 +49,10 @@ def test_a_rebuild_goes_over_in_one_step_and_back(elastic, cast, published):
     published("Cats", visibility="public")
     relay.drain()
     rebuild.rebuild()
-    assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, False, True), (2, True, True)]
+    assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [
+        (1, False, True),
+        (2, True, True),
+    ]
     published("Dogs", visibility="public")
     relay.drain()
     assert rebuild.rollback().number == 1
@@ -163,7 +166,9 @@ def test_a_rebuild_while_people_write_loses_nothing(elastic, cast, published):
         while not stop.is_set():
             n += 1
             target = incidents[n % 10]
-            change_incident(actor=author, incident_id=target.pk, facts={"visibility": "internal" if n % 2 else "public"})
+            change_incident(
+                actor=author, incident_id=target.pk, facts={"visibility": "internal" if n % 2 else "public"}
+            )
             relay.drain()
         connection.close()
 

@@ -58,7 +58,8 @@ def test_every_write_leaves_one_entry_per_consumer(draft, settings):
     settings.OUTBOX_CONSUMERS = ["database_index", "elasticsearch"]
     incident = draft()
     assert sorted(OutboxEntry.objects.filter(incident_id=incident.pk).values_list("consumer", flat=True)) == [
-        "database_index", "elasticsearch",
+        "database_index",
+        "elasticsearch",
     ]
 
 
@@ -227,7 +228,9 @@ def test_an_index_that_is_ahead_of_the_record_is_told(published):
     assert relay.audit().consumers_ahead == [CONSUMER]
 
 
-def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(cast, draft, settings, monkeypatch, django_capture_on_commit_callbacks):
+def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(
+    cast, draft, settings, monkeypatch, django_capture_on_commit_callbacks
+):
     from celery import current_app
 
     def refuse(*args, **kwargs):

@@ -29,7 +29,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, step: str, generation: str | None, **options: Any) -> None:
         self.console = Console(file=self.stdout._out)
         if step in ("rebuild", "promote", "rollback", "retire") and not settings.ELASTICSEARCH_URL:
-            raise CommandError("ELASTICSEARCH_URL is not set. The database's own index needs none of this; audit repairs it.")
+            raise CommandError(
+                "ELASTICSEARCH_URL is not set. The database's own index needs none of this; audit repairs it."
+            )
         try:
             getattr(self, step)(*([generation] if step == "promote" else []))
         except Unavailable as error:
@@ -46,7 +48,13 @@ class Command(BaseCommand):
             self.console.print(table)
         table = Table("consumer", "waiting", "retrying", "parked", "lag")
         for depth in outbox.depths():
-            table.add_row(depth.consumer, str(depth.waiting), str(depth.retrying), str(depth.parked), f"{depth.lag_seconds:.0f} s")
+            table.add_row(
+                depth.consumer,
+                str(depth.waiting),
+                str(depth.retrying),
+                str(depth.parked),
+                f"{depth.lag_seconds:.0f} s",
+            )
         self.console.print(table)
 
     def rebuild(self) -> None:
@@ -54,7 +62,9 @@ class Command(BaseCommand):
         with Progress(*columns, console=self.console) as bar:
             task = bar.add_task("indexing", total=rebuild.total())
             made = rebuild.rebuild(lambda count: bar.advance(task, count))
-        self.console.print(f"{made.name} answers now. `search_index rollback` goes back, `search_index retire` removes the old one.")
+        self.console.print(
+            f"{made.name} answers now. `search_index rollback` goes back, `search_index retire` removes the old one."
+        )
 
     def promote(self, name: str | None) -> None:
         existing = generations.generations()
@@ -79,10 +89,14 @@ class Command(BaseCommand):
                 continue
             for outcome in sorted(set(outcomes.values())):
                 refs = [f"INC-{pk}" for pk, found in sorted(outcomes.items()) if found is outcome]
-                self.console.print(f"{consumer}: {len(refs)} to {outcome}: {', '.join(refs[:10])}{' …' if len(refs) > 10 else ''}")
+                self.console.print(
+                    f"{consumer}: {len(refs)} to {outcome}: {', '.join(refs[:10])}{' …' if len(refs) > 10 else ''}"
+                )
             self.console.print("They were enqueued again.")
         if finding.consumers_ahead:
-            self.console.print("The index is ahead of the record, as after restoring a backup. `search_index rebuild` makes it true.")
+            self.console.print(
+                "The index is ahead of the record, as after restoring a backup. `search_index rebuild` makes it true."
+            )
 
     def retry(self) -> None:
         self.console.print(f"{outbox.retry_parked()} parked entries get another try.")

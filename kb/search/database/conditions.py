@@ -113,9 +113,15 @@ def _choice(field: str, values: list[str]) -> Q:
             return Q(incident__visibility__in=values)
         case "is":
             today = timezone.now().date()
-            return Q(Exists(Incident.objects.filter(
-                pk=OuterRef("pk"), actionitems__state__in=("open", "in_progress"), actionitems__due__lt=today
-            )))
+            return Q(
+                Exists(
+                    Incident.objects.filter(
+                        pk=OuterRef("pk"),
+                        actionitems__state__in=("open", "in_progress"),
+                        actionitems__due__lt=today,
+                    )
+                )
+            )
         case "detected":
             return Q(detected_by__in=values)
         case "severity" | "status" | "origin":

@@ -68,7 +68,7 @@ class DatabaseEngine:
             names = ", ".join(f"'{name}'" for name in multi)
             parts.append(
                 "SELECT field, value, count(*) FROM search_searchvalue "
-                f"WHERE field IN ({names}) AND document_id IN (SELECT id FROM found) GROUP BY field, value"  # noqa: S608
+                f"WHERE field IN ({names}) AND document_id IN (SELECT id FROM found) GROUP BY field, value"
             )
         sql = f"WITH found({columns}) AS MATERIALIZED ({inner}) " + " UNION ALL ".join(parts)
         out: dict[str, dict[str, int]] = {name: {} for name in facets}
@@ -91,7 +91,13 @@ class DatabaseEngine:
         rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in page])}
         matcher = highlight.Matcher.of(expanded(ask.root))
         return [
-            Hit(pk, key if isinstance(key, float) else 0.0, key, rows[pk].shown, fragments(rows[pk].texts, matcher))
+            Hit(
+                pk,
+                key if isinstance(key, float) else 0.0,
+                key,
+                rows[pk].shown,
+                fragments(rows[pk].texts, matcher),
+            )
             for pk, key in page
             if pk in rows
         ], len(keys) > ask.size
@@ -128,9 +134,7 @@ class DatabaseEngine:
             value: Any = last_key
             if ask.sort in ("relevance", "newest", "oldest"):
                 value = datetime.fromisoformat(str(last_key))
-            ordered = ordered.filter(
-                Q(**{"key__gt" if ascending else "key__lt": value}) | Q(key=value, pk__lt=last_id)
-            )
+            ordered = ordered.filter(Q(**{"key__gt" if ascending else "key__lt": value}) | Q(key=value, pk__lt=last_id))
         rows = ordered.order_by("key" if ascending else "-key", "-pk").values_list("pk", "key")[: ask.size + 1]
         return [(pk, key.isoformat() if isinstance(key, datetime) else key) for pk, key in rows]
 
@@ -139,7 +143,9 @@ class DatabaseEngine:
         count = known.count()
         if not count:
             return None
-        middle = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)[(count - 1) // 2 : count // 2 + 1]
+        middle = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)[
+            (count - 1) // 2 : count // 2 + 1
+        ]
         values = list(middle)
         return int(sum(values) / len(values)) if values else None
 
@@ -148,7 +154,9 @@ class DatabaseEngine:
         with transaction.atomic():
             ids = [document.incident_id for document in documents]
             # The lock makes the comparison of versions and the write one step, also against another worker.
-            alive = set(Incident.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True))
+            alive = set(
+                Incident.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True)
+            )
             here = dict(SearchDocument.objects.filter(pk__in=ids).values_list("pk", "index_version"))
             fresh = [d for d in documents if d.incident_id in alive and here.get(d.incident_id, 0) <= d.index_version]
             self._write(fresh)
@@ -157,14 +165,21 @@ class DatabaseEngine:
     def _write(self, documents: list[IndexDocument]) -> None:
         rows = [_row(document) for document in documents]
         columns = [f.name for f in SearchDocument._meta.fields if f.name != "incident"]
-        SearchDocument.objects.bulk_create(rows, update_conflicts=True, unique_fields=["incident"], update_fields=columns)
+        SearchDocument.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["incident"], update_fields=columns
+        )
         SearchValue.objects.filter(document__in=[document.incident_id for document in documents]).delete()
-        SearchValue.objects.bulk_create([
-            SearchValue(document_id=document.incident_id, field=field, value=value[:120])
-            for document in documents
-            for field, values in (*((f, document.facets[f]) for f in MULTIVALUED), *document.values.items())
-            for value in values
-        ])
+        SearchValue.objects.bulk_create(
+            [
+                SearchValue(document_id=document.incident_id, field=field, value=value[:120])
+                for document in documents
+                for field, values in (
+                    *((f, document.facets[f]) for f in MULTIVALUED),
+                    *document.values.items(),
+                )
+                for value in values
+            ]
+        )
         dialect().write(documents)
 
     def remove(self, incident_ids: dict[int, int]) -> None:
@@ -188,7 +203,9 @@ def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[s
     out = []
     if title := highlight.mark(texts["title"], matcher, len(texts["title"]), 1, markdown=False):
         out.append(("title", title))
-    by_weight = sorted((s for s in texts if s not in ("title", "ref")), key=lambda s: FIELD_WEIGHTS.get(s, DEFAULT_WEIGHT))
+    by_weight = sorted(
+        (s for s in texts if s not in ("title", "ref")), key=lambda s: FIELD_WEIGHTS.get(s, DEFAULT_WEIGHT)
+    )
     for section in by_weight:
         if marked := highlight.mark(texts[section], matcher):
             out.append((section, marked))

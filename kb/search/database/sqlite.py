@@ -8,10 +8,7 @@ from kb.search.analysis import stems
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
 from kb.search.nodes import And, Or, Phrase, Term, Text
 
-CREATE = (
-    "CREATE VIRTUAL TABLE search_words USING fts5(a, b, c, d, "
-    "tokenize=\"unicode61 remove_diacritics 0\")"
-)
+CREATE = 'CREATE VIRTUAL TABLE search_words USING fts5(a, b, c, d, tokenize="unicode61 remove_diacritics 0")'
 DROP = "DROP TABLE search_words"
 
 # A word that no text can hold, between two texts: a phrase never runs from one into the next.

@@ -58,7 +58,9 @@ def reachable() -> Iterator[None]:
 def answers(index: str) -> bool:
     """Whether an index can be searched right now, found out with the smallest search there is. Never raises."""
     try:
-        found = client().options(request_timeout=0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
+        found = (
+            client().options(request_timeout=0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
+        )
     except (ApiError, TransportError):
         return False
     return not found["timed_out"] and not found["_shards"]["failed"]

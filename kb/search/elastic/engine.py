@@ -31,8 +31,10 @@ class ElasticEngine:
         body = query.body(ask, hidden=outbox.narrowing_ids(CONSUMER))
         try:
             with reachable():
-                found = client().options(request_timeout=SEARCH_BUDGET).search(
-                    index=generations.read_alias(), body=body, allow_partial_search_results=False
+                found = (
+                    client()
+                    .options(request_timeout=SEARCH_BUDGET)
+                    .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
                 )
         except NotFoundError as error:
             raise Unavailable("there is no generation to read yet") from error
@@ -45,7 +47,8 @@ class ElasticEngine:
             hits=hits[: ask.size],
             has_more=len(hits) > ask.size,
             facets={
-                facet: {b["key"]: b["doc_count"] for b in found["aggregations"][facet]["values"]["buckets"]} for facet in FACETS
+                facet: {b["key"]: b["doc_count"] for b in found["aggregations"][facet]["values"]["buckets"]}
+                for facet in FACETS
             },
             median_duration_seconds=None if median is None else int(median),
         )
@@ -99,14 +102,26 @@ def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[st
     Returns the documents that Elasticsearch refuses for what they are. Raises Unavailable when it cannot take any now.
     """
     operations = (
-        {"_op_type": "index", "_index": target, "_id": str(pk), "version": version, "version_type": "external_gte", "_source": body}
+        {
+            "_op_type": "index",
+            "_index": target,
+            "_id": str(pk),
+            "version": version,
+            "version_type": "external_gte",
+            "_source": body,
+        }
         for pk, version, body in documents
         for target in targets
     )
     refused: dict[int, str] = {}
     with reachable():
         for ok, item in helpers.streaming_bulk(
-            client(), operations, chunk_size=500, max_chunk_bytes=8 * 1024 * 1024, raise_on_error=False, raise_on_exception=True,
+            client(),
+            operations,
+            chunk_size=500,
+            max_chunk_bytes=8 * 1024 * 1024,
+            raise_on_error=False,
+            raise_on_exception=True,
             max_retries=0,
         ):
             if ok:
@@ -130,9 +145,14 @@ def versions_in(index: str) -> dict[int, int]:
         try:
             with reachable():
                 page = client().search(
-                    index=index, query={"term": {"deleted": False}}, size=_PAGE, source=False,
-                    docvalue_fields=["incident_id", "index_version"], sort=[{"incident_id": "asc"}],
-                    track_total_hits=False, search_after=after,
+                    index=index,
+                    query={"term": {"deleted": False}},
+                    size=_PAGE,
+                    source=False,
+                    docvalue_fields=["incident_id", "index_version"],
+                    sort=[{"incident_id": "asc"}],
+                    track_total_hits=False,
+                    search_after=after,
                 )["hits"]["hits"]
         except NotFoundError:
             return {}
@@ -156,5 +176,7 @@ def _fragments(highlighted: dict[str, list[str]]) -> list[tuple[str, str]]:
     """The title if it matches, and the two weightiest sections that do."""
     by_section = {name.removeprefix("text."): " … ".join(texts) for name, texts in highlighted.items()}
     out = [("title", by_section.pop("title"))] if "title" in by_section else []
-    ordered = sorted(by_section, key=lambda section: (FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT), SECTIONS.index(section)))
+    ordered = sorted(
+        by_section, key=lambda section: (FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT), SECTIONS.index(section))
+    )
     return out + [(section, by_section[section]) for section in ordered[:MOST_FRAGMENTS]]

@@ -1,8 +1,8 @@
 """Generations of the index: an alias to read from, another that names everything to write to.
 
-    <prefix>-read    the generation that answers; swapped in one call
-    <prefix>-write   one generation, or two while the next is being built
-    <prefix>-000001  generations; the one before the present is kept for rollback until it is retired
+<prefix>-read    the generation that answers; swapped in one call
+<prefix>-write   one generation, or two while the next is being built
+<prefix>-000001  generations; the one before the present is kept for rollback until it is retired
 """
 
 from __future__ import annotations
@@ -54,14 +54,16 @@ def generations() -> list[Generation]:
     for name, about in found.items():
         match = re.fullmatch(rf"{re.escape(prefix())}-(\d{{6}})", name)
         if match:
-            out.append(Generation(
-                name=name,
-                number=int(match[1]),
-                reads=read_alias() in about["aliases"],
-                writes=write_alias() in about["aliases"],
-                fingerprint=about["mappings"].get("_meta", {}).get("fingerprint", ""),
-                documents=stats.get(name, {}).get("primaries", {}).get("docs", {}).get("count", 0),
-            ))
+            out.append(
+                Generation(
+                    name=name,
+                    number=int(match[1]),
+                    reads=read_alias() in about["aliases"],
+                    writes=write_alias() in about["aliases"],
+                    fingerprint=about["mappings"].get("_meta", {}).get("fingerprint", ""),
+                    documents=stats.get(name, {}).get("primaries", {}).get("docs", {}).get("count", 0),
+                )
+            )
     return sorted(out, key=lambda generation: generation.number)
 
 
@@ -78,12 +80,19 @@ def create() -> Generation:
 def swap(to: Generation, *, keep_writing_to_old: bool = True) -> None:
     """Readers go over to a generation, in one call. The old one is still written to, so that rollback loses nothing."""
     actions: list[dict[str, Any]] = [
-        {"remove": {"index": old.name, "alias": read_alias()}} for old in generations() if old.reads and old.name != to.name
+        {"remove": {"index": old.name, "alias": read_alias()}}
+        for old in generations()
+        if old.reads and old.name != to.name
     ]
-    actions += [{"add": {"index": to.name, "alias": read_alias()}}, {"add": {"index": to.name, "alias": write_alias()}}]
+    actions += [
+        {"add": {"index": to.name, "alias": read_alias()}},
+        {"add": {"index": to.name, "alias": write_alias()}},
+    ]
     if not keep_writing_to_old:
         actions += [
-            {"remove": {"index": old.name, "alias": write_alias()}} for old in generations() if old.writes and old.name != to.name
+            {"remove": {"index": old.name, "alias": write_alias()}}
+            for old in generations()
+            if old.writes and old.name != to.name
         ]
     with reachable():
         client().indices.update_aliases(actions=actions)

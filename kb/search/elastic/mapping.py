@@ -10,7 +10,6 @@ from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS
 from kb.search.synonyms import SYNONYMS
 
 
-
 def field_of(section: str) -> str:
     """The indexed field that holds a section's text."""
     return f"text.{section}"
@@ -30,9 +29,28 @@ def _text() -> dict[str, Any]:
 
 # Every template's sections; a team's own sections share one field.
 SECTIONS = (
-    "title", "ref", "summary", "impact", "timeline", "detection", "trigger", "causes", "mitigation", "resolution", "went_well",
-    "went_wrong", "lucky", "surprises", "precedent", "lessons", "actions", "customer_message", "sources", "organization",
-    "services", "other",
+    "title",
+    "ref",
+    "summary",
+    "impact",
+    "timeline",
+    "detection",
+    "trigger",
+    "causes",
+    "mitigation",
+    "resolution",
+    "went_well",
+    "went_wrong",
+    "lucky",
+    "surprises",
+    "precedent",
+    "lessons",
+    "actions",
+    "customer_message",
+    "sources",
+    "organization",
+    "services",
+    "other",
 )
 
 
@@ -53,13 +71,26 @@ def mapping() -> dict[str, Any]:
             "identifiers": {"type": "text", "analyzer": "identifiers"},
             "facets": {
                 "dynamic": "strict",
-                "properties": {
-                    name: keyword
-                    for name in ("organization", "severity", "status", "origin", "detected_by", "year", "duration", "pattern",
-                                 "family", "mitigation")
-                },
+                "properties": dict.fromkeys(
+                    (
+                        "organization",
+                        "severity",
+                        "status",
+                        "origin",
+                        "detected_by",
+                        "year",
+                        "duration",
+                        "pattern",
+                        "family",
+                        "mitigation",
+                    ),
+                    keyword,
+                ),
             },
-            "values": {"dynamic": "strict", "properties": {name: keyword for name in ("organization", "service", "team", "has")}},
+            "values": {
+                "dynamic": "strict",
+                "properties": dict.fromkeys(("organization", "service", "team", "has"), keyword),
+            },
             "access": {
                 "dynamic": "strict",
                 "properties": {
@@ -89,16 +120,34 @@ def settings() -> dict[str, Any]:
         "analysis": {
             "char_filter": {
                 # As kb.search.analysis reads apostrophes: "customer's" is customer, "don't" is dont.
-                "possessive": {"type": "pattern_replace", "pattern": "(?i)(?<=\\p{L})['\u2019\u02bc\uff07](s|d|m|re|ve|ll)(?![\\p{L}\\p{N}])", "replacement": ""},
-                "contraction": {"type": "pattern_replace", "pattern": "(?i)(?<=n)['\u2019\u02bc\uff07](?=t(?![\\p{L}\\p{N}]))", "replacement": ""},
+                "possessive": {
+                    "type": "pattern_replace",
+                    "pattern": "(?i)(?<=\\p{L})['\u2019\u02bc\uff07](s|d|m|re|ve|ll)(?![\\p{L}\\p{N}])",
+                    "replacement": "",
+                },
+                "contraction": {
+                    "type": "pattern_replace",
+                    "pattern": "(?i)(?<=n)['\u2019\u02bc\uff07](?=t(?![\\p{L}\\p{N}]))",
+                    "replacement": "",
+                },
             },
-            "tokenizer": {"runs": {"type": "char_group", "tokenize_on_chars": ["whitespace", "punctuation", "symbol"], "max_token_length": 255}},
+            "tokenizer": {
+                "runs": {
+                    "type": "char_group",
+                    "tokenize_on_chars": ["whitespace", "punctuation", "symbol"],
+                    "max_token_length": 255,
+                }
+            },
             "filter": {
                 "stems": {"type": "stemmer", "language": "porter2"},
                 # A word with a digit in it is a name and is not stemmed.
                 "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
                 "synonyms": {"type": "synonym_graph", "synonyms": SYNONYMS, "lenient": False},
-                "edges": {"type": "pattern_replace", "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$", "replacement": ""},
+                "edges": {
+                    "type": "pattern_replace",
+                    "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$",
+                    "replacement": "",
+                },
                 "not_empty": {"type": "length", "min": 2, "max": 255},
             },
             "analyzer": {

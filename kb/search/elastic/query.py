@@ -74,9 +74,16 @@ def visible(viewer: Viewer) -> Body:
     if viewer.teams:
         ways.append({"terms": {"access.team_id": sorted(viewer.teams)}})
     if viewer.user_id is not None:
-        ways.append({"bool": {"filter": [
-            {"term": {"access.reviewers": viewer.user_id}}, {"terms": {"access.status": list(UNPUBLISHED)}}
-        ]}})
+        ways.append(
+            {
+                "bool": {
+                    "filter": [
+                        {"term": {"access.reviewers": viewer.user_id}},
+                        {"terms": {"access.status": list(UNPUBLISHED)}},
+                    ]
+                }
+            }
+        )
     return {"bool": {"should": ways, "minimum_should_match": 1}}
 
 
@@ -106,12 +113,26 @@ def _all(children: tuple[Node, ...]) -> Body:
 
 
 def _words(text: str) -> Body:
-    return {"combined_fields": {"query": text, "fields": _FIELDS, "operator": "and", "auto_generate_synonyms_phrase_query": False}}
+    return {
+        "combined_fields": {
+            "query": text,
+            "fields": _FIELDS,
+            "operator": "and",
+            "auto_generate_synonyms_phrase_query": False,
+        }
+    }
 
 
 def _phrase(node: Phrase) -> Body:
     """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts more."""
-    phrase = {"multi_match": {"query": node.text or " ".join(node.stems), "type": "phrase", "fields": _FIELDS, "analyzer": "words"}}
+    phrase = {
+        "multi_match": {
+            "query": node.text or " ".join(node.stems),
+            "type": "phrase",
+            "fields": _FIELDS,
+            "analyzer": "words",
+        }
+    }
     if node.quoted:
         return phrase
     return {"bool": {"must": [phrase], "should": [{"match": {"identifiers": {"query": node.text, "boost": 2}}}]}}
@@ -123,7 +144,9 @@ def _filter(node: Filter[Any]) -> Body:
         case NumberFilter(values=numbers):
             return {"terms": {"incident_id": list(numbers)}}
         case DateFilter(values=spans):
-            return _any([_range("started_at", s.start and s.start.isoformat(), s.end and s.end.isoformat()) for s in spans])
+            return _any(
+                [_range("started_at", s.start and s.start.isoformat(), s.end and s.end.isoformat()) for s in spans]
+            )
         case DurationFilter(values=spans):
             return _any([_range("duration_seconds", s.low, s.high) for s in spans])
         case ChoiceFilter(field=field, values=values):
@@ -200,7 +223,12 @@ def _highlight(root: Node | None) -> Body:
         "fields": {
             field_of(section): {"number_of_fragments": 0}
             if section == "title"
-            else {"number_of_fragments": 1, "fragment_size": 240, "boundary_scanner": "sentence", "order": "score"}
+            else {
+                "number_of_fragments": 1,
+                "fragment_size": 240,
+                "boundary_scanner": "sentence",
+                "order": "score",
+            }
             for section in _HIGHLIGHTED
         },
     }

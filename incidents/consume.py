@@ -1,0 +1,68 @@
+"""How a consumer of the outbox works through its entries: claim a batch, do the work, delete what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from incidents import outbox
+from incidents.outbox import Claim
+
+log = structlog.get_logger(__name__)
+
+# Given incident ids, brings them up to date; returns {id: reason} for those that are refused for what they are.
+Work = Callable[[list[int]], dict[int, str]]
+
+BATCH = 100
+PAUSE = timedelta(seconds=5)
+
+
+class Unreachable(Exception):
+    """What the consumer works for cannot be reached now. Says nothing about the incidents, so it counts as no try."""
+
+
+def run_once(consumer: str, work: Work) -> int:
+    """Handle one batch of `consumer`'s entries; returns how many incidents it was about, 0 when there is nothing to do now."""
+    claim = outbox.claim(consumer, most=BATCH)
+    if not claim:
+        return 0
+    try:
+        refused = work(list(claim.entries))
+    except Unreachable as error:
+        return _pause(claim, error)
+    except Exception:
+        # One of them cannot be handled at all; alone, it shows itself and holds up nobody.
+        return _one_by_one(claim, work)
+    outbox.done(claim, [pk for pk in claim.entries if pk not in refused])
+    for pk, reason in refused.items():
+        _reject(claim, pk, reason)
+    return len(claim.entries)
+
+
+def _one_by_one(claim: Claim, work: Work) -> int:
+    for pk in claim.entries:
+        try:
+            refused = work([pk])
+        except Unreachable as error:
+            return _pause(claim, error)
+        except Exception as error:
+            log.exception("outbox.failed", consumer=claim.consumer, incident_id=pk)
+            refused = {pk: f"{type(error).__name__}: {error}"}
+        if pk in refused:
+            _reject(claim, pk, refused[pk])
+        else:
+            outbox.done(claim, [pk])
+    return len(claim.entries)
+
+
+def _pause(claim: Claim, error: Unreachable) -> int:
+    outbox.release(claim, wait=PAUSE)
+    log.warning("outbox.paused", consumer=claim.consumer, error=str(error))
+    return 0
+
+
+def _reject(claim: Claim, incident_id: int, reason: str) -> None:
+    parked = outbox.rejected(claim, incident_id, reason)
+    log.error("outbox.rejected", consumer=claim.consumer, incident_id=incident_id, reason=reason, parked=parked)

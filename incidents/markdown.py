@@ -1,0 +1,76 @@
+"""Putting people's text into a larger Markdown document without either changing the other.
+
+Prose stays as it was written, but for two things: its headings step down below ours, and what it leaves open (a code
+fence, a comment) is closed, so that it cannot swallow what follows. Single lines are shown to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from markdown_it import MarkdownIt
+
+_MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>&~|#])")
+_LEFT_OPEN = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
+_BEGINS_A_BLOCK = re.compile(r"\s|[-+*>#<|`~=]|\d+[.)]")
+_ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark")
+
+
+def plain(text: str) -> str:
+    """A single line of plain text that reads in Markdown as it is."""
+    return _MEANS_SOMETHING.sub(r"\\\1", text)
+
+
+def link(text: str, url: str) -> str:
+    address = url.replace("<", "%3C").replace(">", "%3E").replace("\\", "%5C")
+    return f"[{plain(text)}](<{address}>)"
+
+
+def prose(text: str, *, below: int) -> str:
+    """Markdown whose largest possible heading stands below the given level."""
+    return _closed(_demoted(text, below).strip("\n"))
+
+
+def under(lead: str, text: str, *, below: int) -> str:
+    """A list entry: a lead, which may be empty, and Markdown that belongs to it; on one line when that is plain."""
+    body = prose(text, below=below)
+    if "\n" in body or _BEGINS_A_BLOCK.match(body):
+        indented = "\n".join(f"  {line}" if line else "" for line in body.split("\n"))
+        return f"- {lead}\n\n{indented}\n" if lead else f"- {indented[2:]}\n"
+    return f"- {lead} {body}".replace("-  ", "- ", 1).rstrip()
+
+
+def _demoted(text: str, below: int) -> str:
+    lines = text.split("\n")
+    for token in reversed(_parser().parse(text)):
+        if token.type != "heading_open" or token.map is None:
+            continue
+        first, after = token.map
+        level = min(6, int(token.tag[1]) + below)
+        if token.markup in ("=", "-"):
+            # Underlined headings know two levels only.
+            if token.level == 0:
+                lines[first:after] = ["#" * level + " " + " ".join(line.strip() for line in lines[first : after - 1])]
+        else:
+            lines[first] = _ATX.sub("#" * level, lines[first], count=1)
+    return "\n".join(lines)
+
+
+def _closed(text: str) -> str:
+    if _ends_by_itself(text):
+        return text
+    fences = [token.markup for token in _parser().parse(text) if token.type == "fence" and token.level == 0]
+    endings = [*fences[-1:], *_LEFT_OPEN]
+    return next((f"{text}\n{ending}" for ending in endings if _ends_by_itself(f"{text}\n{ending}")), text)
+
+
+def _ends_by_itself(text: str) -> bool:
+    """Would a heading after it be one?"""
+    tokens = _parser().parse(f"{text}\n\n## End\n")
+    return len(tokens) >= 3 and tokens[-3].type == "heading_open" and tokens[-3].level == 0

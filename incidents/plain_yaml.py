@@ -1,0 +1,56 @@
+"""YAML as it is written: dates stay texts, so that nothing is read into them that is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class Unreadable(ValueError):
+    """No YAML, or more of it than anybody writes. The message is one line that says where."""
+
+
+def _without_timestamps(loader: type) -> dict[str, Any]:
+    return {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in loader.yaml_implicit_resolvers.items()  # type: ignore[attr-defined]
+    }
+
+
+class _Strange(yaml.SafeLoader):
+    """For files from anywhere: in Python throughout, because the C parser crashes on deep nesting, and without
+    aliases, because a few lines of them unfold into gigabytes."""
+
+    yaml_implicit_resolvers = _without_timestamps(yaml.SafeLoader)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases are not read", mark)
+        return super().compose_node(parent, index)
+
+
+_Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Own(_Fast):
+    """For files that come with the project."""
+
+    yaml_implicit_resolvers = _without_timestamps(yaml.SafeLoader)
+
+
+def read(text: str, *, own: bool = False) -> Any:
+    """What the text says. `own` files come with the project and are read fast. Raises Unreadable."""
+    try:
+        return yaml.load(text, _Own if own else _Strange)  # noqa: S506  (both are safe loaders)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise Unreadable(f"{error.problem or error.context}{where}") from error
+    except yaml.YAMLError as error:
+        raise Unreadable(" ".join(str(error).split())[:200]) from error
+    except RecursionError as error:
+        raise Unreadable("it is nested too deeply") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Unreadable(str(error)[:200]) from error

@@ -1,0 +1,143 @@
+"""Moments and durations: what is measured, what is stated, what is only about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incidents.durations import SPAN, DurationKind, Moment, between, check_order, in_words, read_moment, total, written
+from incidents.errors import Invalid
+from incidents.vocabulary import Precision
+from incidents.zones import zones
+
+MINUTE, HOUR, DAY = Precision.MINUTE, Precision.HOUR, Precision.DAY
+
+
+def moment(text: str, precision: Precision = MINUTE) -> Moment:
+    return Moment(datetime.fromisoformat(text).replace(tzinfo=UTC), precision)
+
+
+instants = st.datetimes(datetime(1960, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+precisions = st.sampled_from(list(Precision))
+
+
+@given(instants, precisions, st.sampled_from(zones()))
+def test_a_moment_is_read_back_as_it_was_written(at, precision, zone):
+    read = read_moment("started", {"at": at.isoformat(), "precision": precision.value}, zone=zone)
+    again = read_moment("started", {"at": written(read, zone), "precision": precision.value}, zone=zone)
+    assert again == read
+
+
+@given(instants, precisions)
+def test_reading_keeps_no_more_than_the_precision_says(at, precision):
+    read = read_moment("started", {"at": at.isoformat(), "precision": precision.value})
+    assert read.at <= at < read.at + SPAN[precision]
+
+
+@given(instants, instants, precisions, precisions)
+def test_a_duration_is_never_negative_and_coarse_ends_are_told(a, b, pa, pb):
+    start, end = Moment(a, pa), Moment(b, pb)
+    found = between(start, end)
+    if found is None:
+        return
+    assert found.seconds >= 0
+    spans = sum((SPAN[p] for p in (pa, pb) if SPAN[p] > SPAN[MINUTE]), timedelta())
+    if spans.total_seconds() > found.seconds:
+        assert found.kind is DurationKind.ABOUT
+
+
+@given(st.integers(0, 10**9))
+def test_words_for_a_duration_have_at_most_two_units(seconds):
+    assert 2 <= len(in_words(seconds).split()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (45, "45 s"), (90, "1 min 30 s"), (1620, "27 min"), (3600, "1 h"), (9600, "2 h 40 min"), (1_219_000, "14 d 2 h")],
+)
+def test_durations_are_said_as_people_say_them(seconds, words):
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds", "kind"),
+    [
+        (moment("2019-07-02T13:42"), moment("2019-07-02T14:09"), 1620, DurationKind.MEASURED),
+        (moment("2019-07-02T13:00", HOUR), moment("2019-07-02T15:00", HOUR), 7200, DurationKind.ABOUT),
+        (moment("2022-04-05T00:00", DAY), moment("2022-04-08T00:00", DAY), 259200, DurationKind.ABOUT),
+        (moment("2022-04-05T00:00", DAY), moment("2022-05-18T00:00", DAY), 43 * 86400, DurationKind.MEASURED),
+    ],
+)
+def test_a_duration_is_about_when_precision_makes_it_uncertain(start, end, seconds, kind):
+    found = between(start, end)
+    assert (found.seconds, found.kind) == (seconds, kind)
+    assert found.counts_in_statistics == (kind is DurationKind.MEASURED)
+
+
+def test_the_same_day_tells_no_duration():
+    assert between(moment("2022-04-05T00:00", DAY), moment("2022-04-05T00:00", DAY)) is None
+
+
+def test_a_stated_duration_stands_in_for_one_that_cannot_be_measured():
+    day = moment("2008-08-11T00:00", DAY)
+    assert total(day, moment("2008-08-14T00:00", DAY), stated_seconds=250_000, stated_text="three days").kind is DurationKind.STATED
+    assert total(day, None, stated_seconds=60).seconds == 60
+    assert total(day, None) is None
+    exact = total(moment("2019-07-02T13:42"), moment("2019-07-02T14:09"), stated_seconds=1800)
+    assert (exact.seconds, exact.kind) == (1620, DurationKind.MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("text", "precision"),
+    [
+        ("2019", "year"), ("2019-07", "month"), ("2019-07-02", "day"), ("2019-07-02T13:42", "minute"),
+        ("2019-07-02 13:42", "minute"), ("2019-07-02T13:42:11Z", "second"), ("2019-07-02T13:42+02:00", "minute"),
+    ],
+)
+def test_a_time_is_as_precise_as_it_is_written(text, precision):
+    assert read_moment("started", text).precision == precision
+
+
+def test_a_time_without_an_offset_is_in_the_incidents_zone():
+    assert read_moment("started", "2019-07-02T13:42", zone="Europe/Madrid").at == datetime(2019, 7, 2, 11, 42, tzinfo=UTC)
+    assert read_moment("started", "2019-07-02T13:42Z", zone="Europe/Madrid").at == datetime(2019, 7, 2, 13, 42, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", "2019-13", "2019-02-30", "2019-07-02T25:00", "0000", 12, ["2019"], {"at": "2019", "precision": "day"},
+     {"at": "2019", "precision": "eon"}, {"at": "2019", "surprise": 1}, {"precision": "day"}, "2019-07-02T13", "２０１９"],
+)
+def test_what_is_no_time_is_refused_by_name(value):
+    with pytest.raises(Invalid) as refused:
+        read_moment("started", value)
+    assert all(name.startswith("started") for name in refused.value.fields)
+
+
+@given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.text())))
+def test_nothing_but_a_refusal_comes_of_nonsense(value):
+    try:
+        read_moment("started", value)
+    except Invalid:
+        pass
+
+
+def test_the_end_may_not_be_before_the_start():
+    with pytest.raises(Invalid) as refused:
+        check_order({"started": moment("2019-07-02T13:42"), "resolved": moment("2019-07-02T13:00")})
+    assert "resolved" in refused.value.fields
+
+
+def test_coarse_times_contradict_only_when_no_instant_fits():
+    assert check_order({"started": moment("2019-07-02T13:42"), "resolved": moment("2019-07-02T00:00", DAY)}) == []
+
+
+def test_detection_before_the_start_is_for_planned_changes_only():
+    times = {"started": moment("2019-07-02T13:42"), "detected": moment("2019-07-02T13:00")}
+    with pytest.raises(Invalid) as refused:
+        check_order(times)
+    assert "detected" in refused.value.fields
+    assert len(check_order(times, planned_change=True)) == 1

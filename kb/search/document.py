@@ -34,6 +34,8 @@ FIELD_WEIGHTS = {
     "customer_message": "D",
 }
 DEFAULT_WEIGHT = "C"
+# What an incident is like, as against what was said about it or who was there.
+TELLING = ("title", "summary", "causes", "trigger", "lessons", "detection", "mitigation", "surprises")
 
 HOUR = 3600
 DURATION_BUCKETS = (
@@ -148,6 +150,9 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
             "duration_kind": duration["kind"] if duration else None,
             "patterns": patterns,
             "suggested_patterns": suggested,
+            "families": families,
+            "mitigations": content["mitigations"],
+            "services": content["services"],
             "source_urls": [source["url"] for source in content["sources"]],
             "open_actions": len(open_actions),
             "due": sorted(a["due"] for a in open_actions if a["due"]),

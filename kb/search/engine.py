@@ -84,6 +84,12 @@ class Engine(Protocol):
 
     def search(self, ask: Ask) -> Answer: ...
 
+    def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
+        """What the viewer may find that reads like the document or shares a pattern with it, the likest first.
+
+        Never the document itself. Hits have no fragments.
+        """
+
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:
         """Write documents; returns {incident_id: reason} for those that the engine refuses. Raises Unavailable."""
 

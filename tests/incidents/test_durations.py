@@ -56,7 +56,15 @@ def test_words_for_a_duration_have_at_most_two_units(seconds):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (45, "45 s"), (90, "1 min 30 s"), (1620, "27 min"), (3600, "1 h"), (9600, "2 h 40 min"), (1_219_000, "14 d 2 h")],
+    [
+        (0, "0 s"),
+        (45, "45 s"),
+        (90, "1 min 30 s"),
+        (1620, "27 min"),
+        (3600, "1 h"),
+        (9600, "2 h 40 min"),
+        (1_219_000, "14 d 2 h"),
+    ],
 )
 def test_durations_are_said_as_people_say_them(seconds, words):
     assert in_words(seconds) == words
@@ -83,7 +91,10 @@ def test_the_same_day_tells_no_duration():
 
 def test_a_stated_duration_stands_in_for_one_that_cannot_be_measured():
     day = moment("2008-08-11T00:00", DAY)
-    assert total(day, moment("2008-08-14T00:00", DAY), stated_seconds=250_000, stated_text="three days").kind is DurationKind.STATED
+    assert (
+        total(day, moment("2008-08-14T00:00", DAY), stated_seconds=250_000, stated_text="three days").kind
+        is DurationKind.STATED
+    )
     assert total(day, None, stated_seconds=60).seconds == 60
     assert total(day, None) is None
     exact = total(moment("2019-07-02T13:42"), moment("2019-07-02T14:09"), stated_seconds=1800)
@@ -93,8 +104,13 @@ def test_a_stated_duration_stands_in_for_one_that_cannot_be_measured():
 @pytest.mark.parametrize(
     ("text", "precision"),
     [
-        ("2019", "year"), ("2019-07", "month"), ("2019-07-02", "day"), ("2019-07-02T13:42", "minute"),
-        ("2019-07-02 13:42", "minute"), ("2019-07-02T13:42:11Z", "second"), ("2019-07-02T13:42+02:00", "minute"),
+        ("2019", "year"),
+        ("2019-07", "month"),
+        ("2019-07-02", "day"),
+        ("2019-07-02T13:42", "minute"),
+        ("2019-07-02 13:42", "minute"),
+        ("2019-07-02T13:42:11Z", "second"),
+        ("2019-07-02T13:42+02:00", "minute"),
     ],
 )
 def test_a_time_is_as_precise_as_it_is_written(text, precision):
@@ -102,14 +118,31 @@ def test_a_time_is_as_precise_as_it_is_written(text, precision):
 
 
 def test_a_time_without_an_offset_is_in_the_incidents_zone():
-    assert read_moment("started", "2019-07-02T13:42", zone="Europe/Madrid").at == datetime(2019, 7, 2, 11, 42, tzinfo=UTC)
-    assert read_moment("started", "2019-07-02T13:42Z", zone="Europe/Madrid").at == datetime(2019, 7, 2, 13, 42, tzinfo=UTC)
+    assert read_moment("started", "2019-07-02T13:42", zone="Europe/Madrid").at == datetime(
+        2019, 7, 2, 11, 42, tzinfo=UTC
+    )
+    assert read_moment("started", "2019-07-02T13:42Z", zone="Europe/Madrid").at == datetime(
+        2019, 7, 2, 13, 42, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize(
     "value",
-    ["yesterday", "2019-13", "2019-02-30", "2019-07-02T25:00", "0000", 12, ["2019"], {"at": "2019", "precision": "day"},
-     {"at": "2019", "precision": "eon"}, {"at": "2019", "surprise": 1}, {"precision": "day"}, "2019-07-02T13", "２０１９"],
+    [
+        "yesterday",
+        "2019-13",
+        "2019-02-30",
+        "2019-07-02T25:00",
+        "0000",
+        12,
+        ["2019"],
+        {"at": "2019", "precision": "day"},
+        {"at": "2019", "precision": "eon"},
+        {"at": "2019", "surprise": 1},
+        {"precision": "day"},
+        "2019-07-02T13",
+        "２０１９",
+    ],
 )
 def test_what_is_no_time_is_refused_by_name(value):
     with pytest.raises(Invalid) as refused:

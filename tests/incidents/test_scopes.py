@@ -18,23 +18,40 @@ from tests.conftest import Cast
 def every_state(cast: Cast) -> list[Incident]:
     """An incident in every combination of status, visibility, owner, origin, published or not, deleted or not."""
     combinations = itertools.product(
-        Status, Visibility, (cast.checkout, None), (Origin.OWN, Origin.FAMOUS), (True, False), (True, False), (True, False)
+        Status,
+        Visibility,
+        (cast.checkout, None),
+        (Origin.OWN, Origin.FAMOUS),
+        (True, False),
+        (True, False),
+        (True, False),
     )
     template = PostmortemTemplate.objects.get(is_current=True)
     made, asked = [], []
     for status, visibility, team, origin, is_published, is_deleted, is_asked in combinations:
         incident = Incident(
-            title="One of many", organization=cast.home, template=template, created_by=cast.author, status=status,
-            visibility=visibility, team=team, origin=origin, deleted_at=timezone.now() if is_deleted else None,
+            title="One of many",
+            organization=cast.home,
+            template=template,
+            created_by=cast.author,
+            status=status,
+            visibility=visibility,
+            team=team,
+            origin=origin,
+            deleted_at=timezone.now() if is_deleted else None,
         )
         made.append((incident, is_published))
         if is_asked:
             asked.append(incident)
     Incident.objects.bulk_create(incident for incident, _ in made)
     published = [incident for incident, is_published in made if is_published]
-    for incident, revision in zip(published, Revision.objects.bulk_create(
-        Revision(incident=incident, number=1, document={}, published_by=cast.admin) for incident in published
-    ), strict=True):
+    for incident, revision in zip(
+        published,
+        Revision.objects.bulk_create(
+            Revision(incident=incident, number=1, document={}, published_by=cast.admin) for incident in published
+        ),
+        strict=True,
+    ):
         incident.published_revision = revision
     Incident.objects.bulk_update(published, ["published_revision"])
     ReviewRequest.objects.bulk_create(
@@ -80,7 +97,9 @@ def test_another_team_never_sees_drafts_or_team_incidents(cast, every_state):
 
 def test_a_reviewer_sees_what_they_were_asked_about_only_until_it_is_published(cast, every_state):
     viewer = cast.viewer("reviewer")
-    asked = Incident.objects.filter(pk__in=viewer.asked_to_review, deleted_at=None, visibility="team", team=cast.checkout)
+    asked = Incident.objects.filter(
+        pk__in=viewer.asked_to_review, deleted_at=None, visibility="team", team=cast.checkout
+    )
     seen = scopes.visible_incidents(viewer)
     assert set(asked.filter(status__in=["draft", "in_review"])) == set(seen & asked)
 

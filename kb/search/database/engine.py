@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,26 @@ from django.db.models.functions import Coalesce
 
 from incidents import scopes
 from incidents.models import Incident, OutboxEntry
+from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
 from kb.search.database.conditions import chosen, condition, dialect
-from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
+from kb.search.analysis import is_stop, stems
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, TELLING, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
 from kb.search.models import SearchDocument, SearchValue
-from kb.search.nodes import Node, Phrase, Term, Text, leaves
+from kb.search.nodes import (
+    ChoiceFilter,
+    Node,
+    NumberFilter,
+    Phrase,
+    Term,
+    Text,
+    conjunction,
+    disjunction,
+    leaves,
+    negation,
+)
 from kb.search.synonyms import expanded
 
 CONSUMER = "database_index"
@@ -49,6 +63,21 @@ class DatabaseEngine:
             facets.update(self._count(others, (facet,))[0])
         hits, has_more = self._page(ask, everything)
         return Answer(total, hits, has_more, facets, self._median(everything))
+
+    def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
+        patterns = document.facets["pattern"]
+        root = disjunction(
+            [
+                *(Term(stem) for stem in telling_words(document)),
+                ChoiceFilter("pattern", tuple(patterns)) if patterns else None,
+            ]
+        )
+        if root is None:
+            return []
+        ask = Ask(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]), size=size)
+        keys = self._by_relevance(ask, self._found(ask))[:size]
+        rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in keys])}
+        return [Hit(pk, score, score, rows[pk].shown, []) for pk, score in keys if pk in rows]
 
     def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
         """What the viewer may find, before any facet is chosen."""
@@ -189,6 +218,20 @@ class DatabaseEngine:
 
     def versions(self) -> dict[int, int]:
         return dict(SearchDocument.objects.values_list("pk", "index_version"))
+
+
+def telling_words(document: IndexDocument, most: int = 25) -> list[str]:
+    """The stems that tell a document from others: often in it, rare elsewhere, and somewhere else at all."""
+    counts = Counter(
+        stem
+        for section in TELLING
+        for stem in stems(document.texts.get(section, ""))
+        if len(stem) > 2 and not is_stop(stem) and not stem.isdigit()
+    )
+    frequent = [stem for stem, _ in counts.most_common(4 * most)]
+    rarity = dict(zip(frequent, dialect().rarities([Term(stem) for stem in frequent]), strict=True)) if frequent else {}
+    weights = {stem: counts[stem] * rarity[stem] for stem in frequent}
+    return sorted(frequent, key=lambda stem: -weights[stem])[:most]
 
 
 def scored_texts(root: Node | None) -> tuple[Text, ...]:

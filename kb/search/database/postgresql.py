@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from django.db import connection
 
@@ -50,10 +51,10 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
     """
     expressions = [expression(text) for text in scoring]
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
-    rarities = _rarities(expressions)
+    found = rarities(scoring)
     terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(expressions))
     parameters: list[object] = []
-    for rarity, expr in zip(rarities, expressions, strict=True):
+    for rarity, expr in zip(found, expressions, strict=True):
         parameters += [rarity, weights, expr]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "  # noqa: S608
@@ -62,8 +63,9 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
     )
 
 
-def _rarities(expressions: list[str]) -> list[float]:
-    """The inverse document frequency of each expression."""
+def rarities(texts: Sequence[Text]) -> list[float]:
+    """The inverse document frequency of each word or phrase."""
+    expressions = [expression(text) for text in texts]
     counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(expressions))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT (SELECT count(*) FROM search_searchdocument), {counts}", expressions)  # noqa: S608

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from django.db import connection
 
 from kb.search.analysis import stems
@@ -43,6 +46,18 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
         f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words WHERE search_words MATCH %s",  # noqa: S608
         [" OR ".join(expression(text) for text in scoring)],
     )
+
+
+def rarities(texts: Sequence[Text]) -> list[float]:
+    """The inverse document frequency of each word or phrase."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM search_words")
+        total = cursor.fetchone()[0]
+        counts = []
+        for text in texts:
+            cursor.execute("SELECT count(*) FROM search_words WHERE search_words MATCH %s", [expression(text)])
+            counts.append(cursor.fetchone()[0])
+    return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in counts]
 
 
 def write(documents: list[IndexDocument]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from elasticsearch import NotFoundError, helpers
 
 from incidents import outbox
+from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, query
 from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
@@ -28,18 +29,7 @@ class ElasticEngine:
 
     # --- Reading -----------------------------------------------------------------------------------
     def search(self, ask: Ask) -> Answer:
-        body = query.body(ask, hidden=outbox.narrowing_ids(CONSUMER))
-        try:
-            with reachable():
-                found = (
-                    client()
-                    .options(request_timeout=SEARCH_BUDGET)
-                    .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
-                )
-        except NotFoundError as error:
-            raise Unavailable("there is no generation to read yet") from error
-        if found["timed_out"] or found["_shards"]["failed"]:
-            raise Unavailable("the answer was not complete in time")
+        found = self._run(query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
         hits = [_hit(hit) for hit in found["hits"]["hits"]]
         median = found["aggregations"]["median"]["of"]["values"]["50.0"]
         return Answer(
@@ -52,6 +42,25 @@ class ElasticEngine:
             },
             median_duration_seconds=None if median is None else int(median),
         )
+
+    def _run(self, body: dict[str, Any]) -> Any:
+        """The answer to a search body, whole and in time. Raises Unavailable."""
+        try:
+            with reachable():
+                found = (
+                    client()
+                    .options(request_timeout=SEARCH_BUDGET)
+                    .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
+                )
+        except NotFoundError as error:
+            raise Unavailable("there is no generation to read yet") from error
+        if found["timed_out"] or found["_shards"]["failed"]:
+            raise Unavailable("the answer was not complete in time")
+        return found
+
+    def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
+        body = query.like(viewer, document, size, hidden=outbox.narrowing_ids(CONSUMER))
+        return [_hit(hit) for hit in self._run(body)["hits"]["hits"]]
 
     # --- Writing -----------------------------------------------------------------------------------
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:

@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Status, Visibility
+from kb.search.document import TELLING as _TELLING
+from kb.search.document import IndexDocument
 from kb.search.elastic.mapping import SECTIONS, field_of, weight_of
 from kb.search.engine import FACETS, Ask
 from kb.search.highlight import END, START
@@ -60,6 +62,44 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
     if ask.after:
         whole["search_after"] = list(ask.after)
     return whole
+
+
+def like(viewer: Viewer, document: IndexDocument, size: int, *, hidden: list[int]) -> Body:
+    """What reads like a document, or shares a pattern with it."""
+    texts = {section: text for section, text in document.texts.items() if section in _TELLING}
+    ways: list[Body] = [
+        {
+            "more_like_this": {
+                "fields": [field_of(section) for section in _TELLING],
+                "like": ["\n\n".join(texts.values())],
+                "min_term_freq": 1,
+                "min_doc_freq": 2,
+                "max_query_terms": 25,
+                "minimum_should_match": "15%",
+            }
+        }
+    ]
+    if patterns := document.facets["pattern"]:
+        ways.append({"constant_score": {"filter": {"terms": {"facets.pattern": patterns}}, "boost": 0.01}})
+    return {
+        "query": {
+            "bool": {
+                "filter": [{"term": {"deleted": False}}, visible(viewer)],
+                "must_not": [
+                    {"terms": {"incident_id": [document.incident_id, *hidden]}},
+                    {"term": {"facets.status": Status.ARCHIVED}},
+                ],
+                "should": ways,
+                "minimum_should_match": 1,
+            }
+        },
+        "size": size,
+        "sort": [{"_score": "desc"}, {"incident_id": "desc"}],
+        "track_scores": True,
+        "track_total_hits": False,
+        "_source": ["shown"],
+        "timeout": "1500ms",
+    }
 
 
 # --- Who may find it -------------------------------------------------------------------------------

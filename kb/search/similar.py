@@ -1,0 +1,84 @@
+"""Has this happened before? Incidents like one, by their words, patterns, causes and mitigation, each with its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from incidents.models import Incident
+from incidents.scopes import Viewer
+from incidents.vocabulary import Family, Mitigation
+from kb.patterns.models import Pattern
+from kb.search import engines
+from kb.search.document import IndexDocument, build_many
+from kb.search.engine import Hit
+from kb.search.results import Result, checked, result
+
+CANDIDATES = 60
+# What each kind of likeness adds to the score of the words, which is at most 1.
+_SHARED_PATTERN, _SHARED_FAMILY, _SHARED_MITIGATION, _SHARED_SERVICE = 0.5, 0.1, 0.1, 0.3
+# Below this, a likeness is a coincidence of words.
+LEAST = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """An incident like another; `reasons` are what a reader can check."""
+
+    result: Result
+    score: float
+    reasons: list[str]
+
+
+def similar(viewer: Viewer, incident: Incident, *, most: int = 5) -> list[Similar]:
+    """The incidents most like this one among those that the viewer may see; the incident must be visible to the viewer."""
+    built = build_many([incident.pk])
+    if incident.pk not in built:
+        return []
+    document = built[incident.pk]
+    _, _, hits = engines.answering(lambda engine: engine.like(viewer, document, CANDIDATES))
+    return ranked(document, checked(hits, viewer))[:most]
+
+
+def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:
+    """Hits with the likeness of their words, by everything that they share with the document."""
+    names = dict(Pattern.objects.values_list("slug", "name"))
+    highest = max((hit.score for hit in hits), default=0.0)
+    found = []
+    for hit in hits:
+        score, reasons = _likeness(document, hit, names)
+        words = hit.score / highest if highest else 0.0
+        if words + score >= LEAST:
+            reasons = reasons or ["similar words"]
+            found.append(Similar(result(hit), round(words + score, 4), reasons))
+    return sorted(found, key=lambda one: (-one.score, one.result.ref))
+
+
+def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple[float, list[str]]:
+    facets, shown = document.facets, hit.shown
+    patterns = [slug for slug in shown["patterns"] if slug in facets["pattern"]]
+    families = [name for name in shown["families"] if name in facets["family"]]
+    mitigations = [name for name in shown["mitigations"] if name in facets["mitigation"]]
+    services = [
+        name
+        for name in shown["services"]
+        if name.casefold() in document.values["service"] and shown["organization"] == document.shown["organization"]
+    ]
+    score = (
+        _SHARED_PATTERN * len(patterns)
+        + _SHARED_FAMILY * min(len(families), 2)
+        + _SHARED_MITIGATION * min(len(mitigations), 2)
+        + _SHARED_SERVICE * bool(services)
+    )
+    reasons = []
+    if services:
+        reasons.append(f"same service: {', '.join(services)}")
+    if patterns:
+        reasons.append(f"same pattern: {', '.join(names.get(slug, slug).lower() for slug in patterns)}")
+    elif families:
+        reasons.append(f"causes of the same kind: {', '.join(Family(name).label.lower() for name in families)}")
+    if mitigations and reasons:
+        reasons.append(f"mitigated alike: {', '.join(Mitigation(name).label.lower() for name in mitigations)}")
+    if shown["open_actions"]:
+        count = shown["open_actions"]
+        reasons.append(f"{count} action{'s' if count > 1 else ''} still open")
+    return score, reasons

@@ -1,0 +1,225 @@
+"""Search as pages and REST see it: syntax, corrections, relaxation, cursors, refusals, and standing in for Elasticsearch."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from incidents.actions.links import add_link
+from kb.search import engines, relay
+from kb.search.breaker import Breaker, State
+from kb.search.elastic import generations
+from kb.search.elastic.client import client
+from kb.search.service import BadCursor, BadRequest, SearchRequest, search
+from kb.search.similar import similar
+from tests.search.elastic import own_generations
+
+HOSTILE = [
+    "a" * 10_000,
+    "word " * 2_000,
+    '"unbalanced quotes',
+    "the of and to",
+    "retr* re?ry ~fuzzy^3",
+    " OR ".join(f"w{n}" for n in range(500)),
+    "-" * 500,
+    "(" * 500,
+    "NULL\x00byte \ue000mark\ue001",
+    "[error] 2026/03/03 14:03:11 [crit] 42#0: *7 connect() to 10.0.0.1:6379 failed (111: Connection refused) while connecting",
+    'Traceback (most recent call last):\n  File "/srv/app.py", line 12, in <module>\n    main()\nRedisError: OOM command',
+    "severity:nonsense started:yesterday org: :: a:b C:\\x https://example.org/?q=1&r=[2]",
+    "'; DROP TABLE incidents; --",
+    "MATCH NEAR(a b) {a b} : a AND NOT",
+]
+
+
+def refs(page):
+    return [result.ref for result in page.results]
+
+
+@pytest.mark.parametrize("q", HOSTILE)
+def test_any_text_at_all_searches(cast, published, q):
+    published("Connection refused", visibility="public")
+    relay.drain()
+    assert search(cast.viewer("anonymous"), SearchRequest(q=q)).total in (0, 1)
+
+
+def test_a_pasted_log_line_finds_the_incident_that_holds_it(cast, published):
+    incident = published(
+        "Cache away",
+        text="The log said connect() to 10.0.0.1:6379 failed (111: Connection refused).",
+        visibility="public",
+    )
+    published("Something else", text="The connection was slow and failed.", visibility="public")
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(q=HOSTILE[9]))
+    assert refs(page)[0] == incident.ref
+
+
+def test_what_no_incident_holds_whole_is_relaxed_and_said(cast, published):
+    incident = published("Retries overloaded redis", visibility="public")
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(q="retries zeppelin"))
+    assert refs(page) == [incident.ref]
+    assert any("No incident holds all" in notice for notice in page.notices)
+
+
+def test_an_unknown_field_near_a_known_one_is_offered_as_a_correction(cast):
+    page = search(cast.viewer("anonymous"), SearchRequest(q="redis sevrity:sev1"))
+    assert [c.suggestion for c in page.corrections] == ["severity:sev1"]
+
+
+def test_markup_in_a_text_is_escaped_in_titles_and_highlights(cast, published):
+    published(
+        "A <img src=x onerror=alert(1)> title",
+        text="Before <script>alert('wombat')</script> after.",
+        visibility="public",
+    )
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(q="wombat title"))
+    html = page.results[0].title_html + "".join(h.html for h in page.results[0].highlights)
+    assert "<mark>wombat</mark>" in html
+    assert "<script" not in html
+    assert "<img" not in html
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (SearchRequest(sort="loudest"), "sort"),
+        (SearchRequest(page_size=0), "page_size"),
+        (SearchRequest(page_size=101), "page_size"),
+        (SearchRequest(filters={"colour": ["red"]}), "colour"),
+        (SearchRequest(filters={"severity": ["loud"]}), "severity"),
+        (SearchRequest(filters={"organization": ["a\x00b"]}), "organization"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(cast, request_, field):
+    with pytest.raises(BadRequest) as refused:
+        search(cast.viewer("anonymous"), request_)
+    assert refused.value.field == field
+
+
+def test_a_cursor_belongs_to_its_query(cast, published):
+    for n in range(3):
+        published(f"Wombat {n}", visibility="public")
+    relay.drain()
+    viewer = cast.viewer("anonymous")
+    first = search(viewer, SearchRequest(q="wombat", page_size=2))
+    second = search(viewer, SearchRequest(q="wombat", page_size=2, cursor=first.next_cursor))
+    assert len({*refs(first), *refs(second)}) == 3
+    assert second.next_cursor is None
+    for other in ("x", first.next_cursor + "x"):
+        with pytest.raises(BadCursor):
+            search(viewer, SearchRequest(q="wombat", page_size=2, cursor=other))
+    with pytest.raises(BadCursor):
+        search(viewer, SearchRequest(q="badger", page_size=2, cursor=first.next_cursor))
+
+
+def test_a_page_takes_a_bounded_number_of_queries(cast, published, django_assert_max_num_queries):
+    for n in range(5):
+        published(f"Wombat {n}", visibility="public")
+    relay.drain()
+    viewer = cast.viewer("author")
+    with django_assert_max_num_queries(9):
+        search(viewer, SearchRequest(q="wombat", filters={"severity": ["unknown"]}))
+
+
+# --- Like another ------------------------------------------------------------------------------------
+def test_similar_incidents_come_with_their_reasons_and_only_what_the_viewer_may_see(cast, published):
+    one = published(
+        "Retries overloaded the redis cache",
+        text="Clients retried without backoff and redis stayed overloaded.",
+        visibility="public",
+        services=["Cache"],
+        mitigations=["throttle"],
+    )
+    like = published(
+        "A retry storm on redis",
+        text="Retries without backoff kept redis overloaded.",
+        visibility="public",
+        services=["Cache"],
+        mitigations=["throttle"],
+    )
+    hidden = published(
+        "Retries and redis again", text="Retries without backoff kept redis overloaded.", visibility="team"
+    )
+    published("The office door", text="Nobody could enter the building.", visibility="public")
+    relay.drain()
+    seen = {s.result.ref: s.reasons for s in similar(cast.viewer("anonymous"), one)}
+    assert like.ref in seen
+    assert hidden.ref not in seen
+    assert one.ref not in seen
+    assert "same service: Cache" in seen[like.ref]
+    assert hidden.ref in {s.result.ref for s in similar(cast.viewer("author"), one)}
+
+
+def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):
+    from incidents.document import read, with_everything
+    from incidents.scopes import visible_incidents
+
+    shown, hidden = published("Shown", visibility="public"), published("Hidden", visibility="team")
+    add_link(actor=cast.viewer("author"), incident_id=shown.pk, kind="related", to=hidden.ref)
+    viewer = cast.viewer("anonymous")
+    reading = read(with_everything(visible_incidents(viewer)).get(pk=shown.pk), viewer)
+    assert reading.document["links"] == []
+
+
+# --- Standing in for Elasticsearch -------------------------------------------------------------------
+def test_the_breaker_opens_probes_and_closes():
+    answers = [False, False, True]
+    breaker = Breaker(lambda: answers.pop(0) if answers else True, interval=0.01)
+    assert breaker.allows()
+    breaker.failed("away")
+    assert not breaker.allows()
+    deadline = time.monotonic() + 5
+    while breaker.state is not State.HALF_OPEN and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert breaker.allows()
+    assert not breaker.allows(), "only one search tries a half-open circuit"
+    breaker.succeeded()
+    assert breaker.allows()
+
+
+@pytest.mark.postgres_only
+def test_the_database_answers_while_elasticsearch_cannot_and_elasticsearch_again_as_soon_as_it_can(
+    cast, published, settings
+):
+    incident = published("Wombats", visibility="public")
+    with own_generations():
+        relay.drain()
+        client().indices.refresh(index=generations.read_alias())
+        viewer = cast.viewer("anonymous")
+        assert search(viewer, SearchRequest(q="wombats")).engine == "elasticsearch"
+        alias = generations.read_alias()
+        client().indices.close(index=alias)
+        for _ in range(3):
+            page = search(viewer, SearchRequest(q="wombats"))
+            assert (page.engine, page.degraded, refs(page)) == ("postgresql", True, [incident.ref])
+        client().indices.open(index=alias)
+        deadline = time.monotonic() + 10
+        while engines.breaker().state is not State.HALF_OPEN and time.monotonic() < deadline:
+            time.sleep(0.05)
+        page = search(viewer, SearchRequest(q="wombats"))
+        assert (page.engine, page.degraded) == ("elasticsearch", False)
+
+
+@pytest.mark.postgres_only
+def test_similar_on_elasticsearch_agrees_on_the_likest(cast, published):
+    one = published(
+        "Retries overloaded the redis cache",
+        text="Clients retried without backoff and redis stayed overloaded.",
+        visibility="public",
+    )
+    like = published(
+        "A retry storm on redis",
+        text="Clients retried without backoff and the redis cache stayed overloaded.",
+        visibility="public",
+    )
+    for n in range(4):
+        published(f"The office door {n}", text="Nobody could enter the building for an hour.", visibility="public")
+    with own_generations():
+        relay.audit()
+        relay.drain()
+        client().indices.refresh(index=generations.read_alias())
+        assert similar(cast.viewer("anonymous"), one)[0].result.ref == like.ref

@@ -187,6 +187,7 @@ def test_the_database_answers_while_elasticsearch_cannot_and_elasticsearch_again
 ):
     incident = published("Wombats", visibility="public")
     with own_generations():
+        relay.audit()
         relay.drain()
         client().indices.refresh(index=generations.read_alias())
         viewer = cast.viewer("anonymous")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from elasticsearch import NotFoundError, helpers
+import structlog
+from elasticsearch import ApiError, NotFoundError, helpers
 
 from incidents import outbox
 from incidents.scopes import Viewer
@@ -20,6 +21,14 @@ MOST_FRAGMENTS = 2
 # Of an incident whose row is gone for good no later version can come.
 GONE = 2**62
 _PAGE = 10_000
+DOCUMENT_ERRORS = (
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "strict_dynamic_mapping_exception",
+    "illegal_argument_exception",
+)
+
+log = structlog.get_logger(__name__)
 
 
 class ElasticEngine:
@@ -52,8 +61,10 @@ class ElasticEngine:
                     .options(request_timeout=SEARCH_BUDGET)
                     .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
                 )
-        except NotFoundError as error:
-            raise Unavailable("there is no generation to read yet") from error
+        except ApiError as error:
+            # No generation yet, a closed index, a query that only this engine refuses: the database answers meanwhile.
+            log.error("elasticsearch.refused", status=error.status_code, error=error.message)
+            raise Unavailable(f"{error.status_code}: {error.message}") from error
         if found["timed_out"] or found["_shards"]["failed"]:
             raise Unavailable("the answer was not complete in time")
         return found
@@ -139,8 +150,8 @@ def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[st
             reason = result.get("error", {})
             if result["status"] == 409:
                 continue
-            # A full disk blocks writes with 429 or 403: nothing is wrong with the document.
-            if result["status"] in (403, 429, 503):
+            # Only a document that cannot be parsed is to blame itself. A full disk, a closed index or missing shards are not.
+            if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             refused[int(result["_id"])] = f"{reason.get('type')}: {reason.get('reason')}"
     return refused

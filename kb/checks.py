@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 
@@ -40,13 +41,17 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"BASE_URL is no web address: {settings.BASE_URL}.",
             "Set BASE_URL to the address people open, such as https://precedent.example.",
         )
-    if not settings.SECRET_KEY:
+    try:
+        secret_key = settings.SECRET_KEY
+    except ImproperlyConfigured:
+        secret_key = ""
+    if not secret_key:
         refuse(
             2,
             "SECRET_KEY is not set.",
             "Set SECRET_KEY to at least 50 random characters; only the embedded mode makes its own.",
         )
-    elif len(settings.SECRET_KEY) < 32 or len(set(settings.SECRET_KEY)) < 8:
+    elif len(secret_key) < 32 or len(set(secret_key)) < 8:
         refuse(
             3,
             "SECRET_KEY is too short or too regular to be a secret.",

@@ -1,0 +1,78 @@
+"""Settings: documented, and refused when unsafe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kb.checks import production_is_safe
+
+ROOT = Path(__file__).resolve().parents[2]
+SAFE = {
+    "DEBUG": False,
+    "SECRET_KEY": "k3y-" + "abcdefghijklmnopqrstuvwxyz0123456789",
+    "ALLOWED_HOSTS": ["precedent.example"],
+    "BASE_URL": "https://precedent.example",
+    "LOG_FORMAT": "json",
+    "TRUSTED_PROXIES": ["10.0.0.0/8"],
+}
+
+
+def problems(settings, **changes):
+    for name, value in {**SAFE, **changes}.items():
+        setattr(settings, name, value)
+    return {problem.id for problem in production_is_safe(None)}
+
+
+def test_safe_settings_pass(settings):
+    assert problems(settings) == set()
+
+
+def test_the_embedded_mode_on_this_machine_passes(settings):
+    assert problems(settings, BASE_URL="http://127.0.0.1:8000", ALLOWED_HOSTS=["127.0.0.1", "localhost", "[::1]"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"BASE_URL": "precedent.example"}, "kb.E001"),
+        ({"SECRET_KEY": ""}, "kb.E002"),
+        ({"SECRET_KEY": "short"}, "kb.E003"),
+        ({"SECRET_KEY": "a" * 60}, "kb.E003"),
+        ({"ALLOWED_HOSTS": ["*"]}, "kb.E004"),
+        ({"DEBUG": True}, "kb.E005"),
+        ({"BASE_URL": "http://precedent.example"}, "kb.E006"),
+        ({"BASE_URL": "http://127.0.0.1:8000"}, "kb.E007"),
+        ({"ALLOWED_HOSTS": ["other.example"]}, "kb.E008"),
+        ({"LOG_FORMAT": "xml"}, "kb.E009"),
+        ({"TRUSTED_PROXIES": ["proxy"]}, "kb.E010"),
+    ],
+)
+def test_unsafe_settings_refuse_to_start(settings, changes, problem):
+    assert problem in problems(settings, **changes)
+
+
+def test_every_variable_that_is_read_is_documented_and_every_documented_one_is_read():
+    source = (ROOT / "kb/settings.py").read_text()
+    read = set(re.findall(r"""env\.\w+\(\s*["']([A-Z_]+)["']""", source))
+    elsewhere = {"HOST", "ORGANIZATION_NAME", "ADMIN_EMAIL"}
+    table = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
+    assert table == read | elsewhere
+
+
+def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf):
+    from kb.middleware import trusted_proxy
+
+    def address(peer, forwarded):
+        seen = {}
+        settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+        request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded, HTTP_X_FORWARDED_PROTO="https")
+        trusted_proxy(lambda r: seen.update(r.META))(request)
+        return seen["REMOTE_ADDR"], "HTTP_X_FORWARDED_PROTO" in seen
+
+    assert address("10.1.1.1", "203.0.113.9") == ("203.0.113.9", True)
+    assert address("10.1.1.1", "203.0.113.9, 10.2.2.2") == ("203.0.113.9", True)
+    assert address("10.1.1.1", "198.51.100.1, 203.0.113.9") == ("203.0.113.9", True)
+    assert address("203.0.113.9", "10.1.1.1") == ("203.0.113.9", False)

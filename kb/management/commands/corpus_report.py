@@ -1,0 +1,96 @@
+"""What the corpus of public outages covers, counted from its files."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from rich.console import Console
+from rich.table import Table
+
+from incidents.outages import files
+from incidents.vocabulary import Family
+from kb.patterns import vocabulary
+
+# Sectors whose failures are not those of web companies.
+BEYOND_WEB = frozenset(
+    {"telecom", "finance", "aviation", "space", "health", "energy", "government", "defence", "transport", "manufacturing"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Counts over the files: `by_pattern` and `by_family` count incidents, `by_sector` and `by_period` too."""
+
+    incidents: int
+    organizations: int
+    sources: int
+    primary_sources: int
+    archived_sources: int
+    timeline_events: int
+    beyond_web: int
+    by_period: dict[str, int]
+    by_sector: dict[str, int]
+    by_pattern: dict[str, int]
+    by_family: dict[str, int]
+
+
+def coverage(folder: Path) -> Coverage:
+    definitions = [definition for path in files.paths(folder) if (definition := files.read(path).definition)]
+    years = [int(definition["id"][:4]) for definition in definitions]
+    sources = [source for definition in definitions for source in definition["sources"]]
+    patterns = Counter(pattern["slug"] for definition in definitions for pattern in definition["patterns"])
+    families = Counter(family for d in definitions for family in {cause["family"] for cause in d["causes"]})
+    sectors = Counter(definition["organization"]["sector"] for definition in definitions)
+    return Coverage(
+        incidents=len(definitions),
+        organizations=len({definition["organization"]["name"] for definition in definitions}),
+        sources=len(sources),
+        primary_sources=sum(source["primary"] for source in sources),
+        archived_sources=sum(source["archive_url"] is not None for source in sources),
+        timeline_events=sum(len(definition["timeline"]) for definition in definitions),
+        beyond_web=sum(count for sector, count in sectors.items() if sector in BEYOND_WEB),
+        by_period={
+            "before 2012": sum(year < 2012 for year in years),
+            "2012 to 2022": sum(2012 <= year < 2023 for year in years),
+            "from 2023 on": sum(year >= 2023 for year in years),
+        },
+        by_sector=dict(sectors.most_common()),
+        by_pattern={slug: patterns[slug] for slug in sorted(vocabulary.slugs(), key=lambda slug: (-patterns[slug], slug))},
+        by_family={str(family): families[family] for family in Family},
+    )
+
+
+class Command(BaseCommand):
+    help = "Print what the corpus of public outages covers."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER)
+
+    def handle(self, *, path: Path, **options: Any) -> None:
+        found = coverage(path)
+        console = Console(file=self.stdout._out)
+        totals = {
+            "incidents": found.incidents,
+            "organizations": found.organizations,
+            "outside web companies": found.beyond_web,
+            **found.by_period,
+            "timeline events": found.timeline_events,
+            "sources": found.sources,
+            "primary sources": found.primary_sources,
+            "sources with an archived copy": found.archived_sources,
+        }
+        for title, counts in (
+            ("Corpus", totals),
+            ("Sector", found.by_sector),
+            ("Family of causes", found.by_family),
+            ("Pattern", found.by_pattern),
+        ):
+            table = Table(title, "n")
+            for name, count in counts.items():
+                table.add_row(name, f"{count:,}")
+            console.print(table)

@@ -1,0 +1,54 @@
+"""What the corpus of public outages promises to cover, and what the README says of it."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from incidents.outages import files
+from kb.management.commands.corpus_report import coverage
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def covered():
+    return coverage(files.FOLDER)
+
+
+def test_the_corpus_is_as_wide_as_promised(covered):
+    assert covered.incidents >= 150
+    assert covered.organizations >= 70
+    assert covered.beyond_web >= 20
+    assert covered.by_period["before 2012"] >= 25
+    assert covered.by_period["from 2023 on"] >= 25
+
+
+def test_every_pattern_of_the_vocabulary_has_at_least_three_incidents(covered):
+    assert len(covered.by_pattern) == 35
+    assert {slug: n for slug, n in covered.by_pattern.items() if n < 3} == {}
+
+
+def test_every_incident_has_a_source_that_was_looked_up(covered):
+    for path in files.paths(files.FOLDER):
+        sources = files.read(path).definition["sources"]
+        assert sources, path.stem
+        assert all(source["looked_up"] for source in sources), path.stem
+
+
+def test_the_readme_tells_the_totals_of_the_report(covered):
+    text = README.read_text()
+    told = re.search(r"(\d+) public outages of (\d+) organizations, with (\d+) sources", text)
+    assert told, "the README names the totals"
+    assert tuple(map(int, told.groups())) == (covered.incidents, covered.organizations, covered.sources)
+
+
+def test_the_report_prints_every_pattern():
+    out = StringIO()
+    call_command("corpus_report", stdout=out)
+    for slug in coverage(files.FOLDER).by_pattern:
+        assert slug in out.getvalue()

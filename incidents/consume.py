@@ -24,7 +24,8 @@ class Unreachable(Exception):
 
 
 def run_once(consumer: str, work: Work) -> int:
-    """Handle one batch of `consumer`'s entries; returns how many incidents it was about, 0 when there is nothing to do now."""
+    """Handle one batch of `consumer`'s entries; returns how many incidents it was about, 0 when there is nothing to
+    do now."""
     claim = outbox.claim(consumer, most=BATCH)
     if not claim:
         return 0

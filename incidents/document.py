@@ -1,7 +1,7 @@
 """The one document of an incident: what revisions store, the API and pages show, and the JSON export writes.
 
-`build` makes it from the rows. `read` gives a viewer the document that is theirs: the working copy for those who may see
-it, else the latest revision with what lives on after publishing laid over it, and without what they may not know.
+`build` makes it from the rows. `read` gives a viewer the document that is theirs: the working copy for those who may
+see it, else the latest revision with what lives on after publishing laid over it, and without what they may not know.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.db.models import Prefetch, QuerySet
 
 from incidents import records, scopes
 from incidents.durations import in_words, written
-from incidents.models import Incident, IncidentLink
+from incidents.models import ActionItem, Incident, IncidentLink
 from incidents.scopes import Viewer
 from incidents.template import plan
 
@@ -26,7 +26,7 @@ def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
         "services",
         "sections",
         *(
-            Prefetch(relation(kind.name), kind.model._default_manager.select_related("owner"))
+            Prefetch(relation(kind.name), ActionItem.objects.select_related("owner"))
             if kind.name == "actions"
             else relation(kind.name)
             for kind in records.KINDS.values()

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from incidents.errors import Invalid
@@ -94,7 +95,7 @@ def in_words(seconds: int) -> str:
     if seconds < 60:
         return f"{seconds} s"
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    for (name, size), (below, smaller) in zip(units, units[1:], strict=False):
+    for (name, size), (below, smaller) in pairwise(units):
         if seconds >= size:
             whole, rest = divmod(seconds, size)
             part = rest // smaller
@@ -181,8 +182,8 @@ def written(moment: Moment, zone: str = "UTC") -> str:
 def check_order(times: dict[str, Moment | None], *, planned_change: bool = False) -> list[str]:
     """Refuse times that contradict each other; returns warnings for those that are only unusual.
 
-    `times` has the keys started, detected, mitigated, resolved. Detection before the start is allowed for a planned change
-    (somebody was watching), with a warning. Raises Invalid.
+    `times` has the keys started, detected, mitigated, resolved. Detection before the start is allowed for a planned
+    change (somebody was watching), with a warning. Raises Invalid.
     """
     warnings: list[str] = []
     started, detected, mitigated, resolved = (times.get(k) for k in ("started", "detected", "mitigated", "resolved"))

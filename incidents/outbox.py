@@ -1,9 +1,9 @@
 """The outbox: what consumers still have to look at, committed with the change that made it necessary.
 
-An entry names a consumer and an incident and carries no content. A consumer claims entries by compare-and-set with a lease
-(so it works on SQLite too), reads the current state, does its work, and deletes exactly the entries it claimed. An entry
-written meanwhile stays for the next round. A consumer whose service cannot be reached releases its claim without counting a
-try; an object that its service rejects again and again is parked, visibly, and blocks nobody.
+An entry names a consumer and an incident and carries no content. A consumer claims entries by compare-and-set with a
+lease (so it works on SQLite too), reads the current state, does its work, and deletes exactly the entries it
+claimed. An entry written meanwhile stays for the next round. A consumer whose service cannot be reached releases its
+claim without counting a try; an object that its service rejects again and again is parked, visibly, and blocks nobody.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
     """Write one entry per consumer and incident. Call it inside the transaction of the change.
 
-    `narrows`: fewer people may see this, or less of it, than the index knows. Until the entries are gone, readers exclude
-    these incidents inside their queries.
+    `narrows`: fewer people may see this, or less of it, than the index knows. Until the entries are gone, readers
+    exclude these incidents inside their queries.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("outbox.enqueue belongs inside the transaction of the change")
@@ -51,7 +51,8 @@ def enqueue_again(incident_ids: Iterable[int]) -> None:
 
 
 def nudge() -> None:
-    """Tell a worker that there is work. Disposable: the beat schedule is the guarantee, so a broker that is down loses nothing."""
+    """Tell a worker that there is work. Disposable: the beat schedule is the guarantee, so a broker that is down
+    loses nothing."""
     try:
         current_app.send_task(settings.OUTBOX_NUDGE, retry=False, expires=60)
     except Exception as error:

@@ -176,7 +176,8 @@ class Kind:
     ordered_by_time: bool = False
 
     def read(self, path: str, values: dict[str, Any], *, zone: str, partial: bool) -> dict[str, Any]:
-        """Column values for what is in `values`. Unknown names, missing required ones and bad values raise Invalid together."""
+        """Column values for what is in `values`. Unknown names, missing required ones and bad values raise Invalid
+        together."""
         known = {field.name: field for field in self.fields}
         timed = {"at", "precision"} if self.ordered_by_time else set()
         problems: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
+from incidents.errors import NotAllowed
 from incidents.models import Incident, Membership, Team, User
 from incidents.vocabulary import Origin, Role, Status, Visibility
 
@@ -38,6 +39,13 @@ class Viewer:
     @property
     def is_signed_in(self) -> bool:
         return self.user_id is not None
+
+    @property
+    def person(self) -> int:
+        """The id of whoever acts. Raises NotAllowed for a stranger, who never does."""
+        if self.user_id is None:
+            raise NotAllowed("Sign in first.")
+        return self.user_id
 
     @classmethod
     def of(cls, user: User | AnonymousUser | None) -> Viewer:
@@ -67,7 +75,8 @@ ANONYMOUS = Viewer()
 def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
     """May the viewer see the draft state, as against the published revision?
 
-    The owning team, asked reviewers and admins do; once there is a revision, those of them who may not edit see it instead.
+    The owning team, asked reviewers and admins do; once there is a revision, those of them who may not edit see it
+    instead.
     """
     if incident.deleted_at is not None or not viewer.is_signed_in:
         return False

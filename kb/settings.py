@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -115,7 +116,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # --- Database, cache -------------------------------------------------------------------------------
 if EMBEDDED:
     _path = DATABASE_URL.removeprefix("sqlite:///") if DATABASE_URL else str(VAR_DIR / "precedent.sqlite3")
-    DATABASES = {
+    DATABASES: dict[str, dict[str, Any]] = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": _path,
@@ -265,7 +266,7 @@ REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_PREFIX": "precedent_",
 }
-KNOX_TOKEN_MODEL = "api.AccessToken"
+KNOX_TOKEN_MODEL = "api.AccessToken"  # noqa: S105  (the name of a model)
 # Its migrations make a table for the model that ours replaces, which nothing would ever write to or empty.
 MIGRATION_MODULES = {"knox": None}
 SPECTACULAR_SETTINGS = {
@@ -294,7 +295,7 @@ OUTBOX_TRIES = 5
 
 # --- Background work -------------------------------------------------------------------------------
 if CELERY_BROKER_URL:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 0.5, "socket_timeout": 5}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_connect_timeout": 0.5, "socket_timeout": 5}
 else:
     # Carries only nudges with ids, so that it may be emptied at every start.
     _broker = VAR_DIR / "broker"

@@ -43,7 +43,7 @@ def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None
         actor_id=actor.user_id,
         action=action,
         incident=incident,
-        object_type=thing._meta.model_name,
+        object_type=str(thing._meta.model_name),
         object_id=str(getattr(thing, "uuid", thing.pk)),
         change=change,
     )
@@ -60,8 +60,8 @@ def changing(
 ) -> Iterator[Change]:
     """Hold one incident to change it.
 
-    Raises Missing when the actor may not even see it, NotAllowed, Stale when `expected_version` is not the current one, and
-    WrongState outside `states`. Nothing is written when the block records no step.
+    Raises Missing when the actor may not even see it, NotAllowed, Stale when `expected_version` is not the current
+    one, and WrongState outside `states`. Nothing is written when the block records no step.
     """
     with transaction.atomic():
         incident = locked(actor, incident_id)
@@ -101,8 +101,8 @@ def _finish(change: Change) -> None:
     incident.save()
     for action, thing, what in change.entries:
         audit(change.actor, action, thing, incident=incident, **what)
-    # Any change of who may see it counts as narrowing: excluding a document for a moment longer than needed is harmless,
-    # showing it to the wrong people is not.
+    # Any change of who may see it counts as narrowing: excluding a document for a moment longer than needed is
+    # harmless, showing it to the wrong people is not.
     narrows = change.narrows or _audience(incident) != change.was_visible_to
     outbox.enqueue([incident.pk], narrows=narrows)
 
@@ -128,7 +128,7 @@ def check_size(incident: Incident) -> None:
 
 def _refusal(incident: Incident) -> str:
     if incident.origin == "famous":
-        return "Curated outages are kept by their files and cannot be changed here. Link to it, tag it, or quote it instead."
+        return "Curated outages are kept by their files and are not changed here. Link to it, tag it, or quote it."
     return "Only authors and leads of the owning team can change this."
 
 

@@ -49,8 +49,8 @@ def create_incident(
 ) -> Incident:
     """Begin a postmortem from the current version of a template.
 
-    `facts` has keys of FACTS: title is needed; team (a slug) too, unless an admin or the system creates it; organization is
-    the home organization unless named. Raises Invalid, NotAllowed.
+    `facts` has keys of FACTS: title is needed; team (a slug) too, unless an admin or the system creates it;
+    organization is the home organization unless named. Raises Invalid, NotAllowed.
     """
     with transaction.atomic():
         planned = PostmortemTemplate.objects.filter(key=template_key, is_current=True).first()
@@ -62,7 +62,7 @@ def create_incident(
             origin=origin,
             external_id=external_id,
             template=planned,
-            created_by_id=actor.user_id,
+            created_by_id=actor.person,
             uuid=uuid or uuids.uuid4(),
         )
         given = {"organization": None, "team": None, **facts}
@@ -89,8 +89,8 @@ def change_incident(
 ) -> tuple[Incident, list[str]]:
     """Change facts; returns the incident and warnings about unusual times.
 
-    Visibility and team may also be changed once it is published: narrowing who reads something must not wait for an edit.
-    Raises Missing, NotAllowed, Stale, WrongState, Invalid.
+    Visibility and team may also be changed once it is published: narrowing who reads something must not wait for an
+    edit. Raises Missing, NotAllowed, Stale, WrongState, Invalid.
     """
     everywhere = set(facts) <= {"visibility", "team"}
     states = tuple(Status) if everywhere else (Status.DRAFT, Status.IN_REVIEW)
@@ -105,11 +105,10 @@ def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
     later = _apply(change.actor, incident, facts)
     if later is not None:
         incident.services.set(later)
-        incident._prefetched_objects_cache = {}
     after = {name: _shown(incident, name) for name in before}
     differing = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
     if differing:
-        change.did("incident.changed", **differing)
+        change.did("incident.changed", None, **differing)
     return check_order(incident.times, planned_change=incident.planned_change)
 
 

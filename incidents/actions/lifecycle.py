@@ -49,7 +49,7 @@ def submit(
                 incident=change.incident,
                 reviewer=user,
                 defaults={
-                    "asked_by_id": actor.user_id,
+                    "asked_by_id": actor.person,
                     "state": ReviewState.ASKED,
                     "decided_at": None,
                     "comment": "",
@@ -107,8 +107,7 @@ def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version
             raise NotAllowed("Publishing needs an approval: send it to review, or ask a team lead to publish it.")
         if lacking := missing(change.incident):
             raise Incomplete(lacking)
-        revision = write_revision(change, note)
-    return revision
+        return write_revision(change, note)
 
 
 def write_revision(change: Change, note: str) -> Revision:
@@ -126,7 +125,7 @@ def write_revision(change: Change, note: str) -> Revision:
         number=last.number + 1 if last else 1,
         document=document,
         note=note,
-        published_by_id=change.actor.user_id,
+        published_by_id=change.actor.person,
     )
     incident.published_revision = revision
     ReviewRequest.objects.filter(incident=incident, state=ReviewState.ASKED).delete()

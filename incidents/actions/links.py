@@ -49,7 +49,7 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
             from_incident=change.incident,
             to_incident=target,
             kind=kind,
-            defaults={"note": note, "created_by_id": actor.user_id},
+            defaults={"note": note, "created_by_id": actor.person},
         )
         if is_new:
             change.counts_as_edit = False

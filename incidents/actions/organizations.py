@@ -253,9 +253,7 @@ def _known(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
         raise Invalid({name: f"Unknown here. Can be changed: {', '.join(names)}." for name in unknown})
 
 
-def _free_name(
-    model: type[Organization] | type[Team], name: Any, *, besides: int | None = None, most: int = 120
-) -> str:
+def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int = 0, most: int = 120) -> str:
     text = clean("name", name, max_characters=most, required=True, single_line=True)
     if model.objects.filter(name__iexact=text).exclude(pk=besides).exists():
         raise Invalid({"name": "This name is taken."})

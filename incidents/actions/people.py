@@ -86,7 +86,7 @@ def invite(
             role=role,
             as_admin=as_admin,
             digest=digest(secret),
-            invited_by_id=actor.user_id,
+            invited_by_id=actor.person,
             expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
         )
         audit(actor, "invitation.sent", invitation, role=role, team=team.slug if team else None)
@@ -153,7 +153,7 @@ def _may_see_invitation(actor: Viewer, invitation: Invitation) -> bool:
 def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
     """Somebody changes their own name or time zone."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=actor.user_id)
+        user = User.objects.select_for_update().get(pk=actor.person)
         if "name" in values:
             user.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
         if "time_zone" in values:

@@ -32,7 +32,8 @@ def change_section(
     none_reason: str | None = None,
     expected_version: int | None = None,
 ) -> PostmortemSection:
-    """Save one section's text, or the reason why a records section has no rows. Raises Stale when somebody saved it first."""
+    """Save one section's text, or the reason why a records section has no rows. Raises Stale when somebody saved it
+    first."""
     with changing(actor, incident_id) as change:
         section = apply_section(change, key, body=body, none_reason=none_reason, expected_version=expected_version)
         check_size(change.incident)
@@ -118,8 +119,8 @@ def change_row(
     values: Mapping[str, Any],
     expected_version: int | None = None,
 ) -> Row:
-    """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed after
-    publishing too. Raises Missing, Stale, Invalid."""
+    """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed
+    after publishing too. Raises Missing, Stale, Invalid."""
     live = {field.name for field in KINDS[kind].fields if field.live}
     states = (
         (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)

@@ -33,7 +33,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing]
     """Someone who signs in, or a service account that only holds tokens."""
 
     email = models.EmailField(unique=True)

@@ -1,1 +1,2 @@
-"""Finding incidents: the query language, the engines behind one contract, the relay that keeps them true, the results."""
+"""Finding incidents: the query language, the engines behind one contract, the relay that keeps them true, the
+results."""

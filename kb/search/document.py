@@ -1,7 +1,7 @@
 """The search document of an incident: what every engine indexes, built from the current state of the record.
 
-It holds what readers see: the latest revision, or, for an incident that was never published, the working copy. The row and
-its version are read first and the relations after, so a document is never older than the version it carries.
+It holds what readers see: the latest revision, or, for an incident that was never published, the working copy. The
+row and its version are read first and the relations after, so a document is never older than the version it carries.
 """
 
 from __future__ import annotations

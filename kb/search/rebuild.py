@@ -4,7 +4,8 @@
     2. fill it from the record, by keyset, in batches
     3. gate: the (id, version) sets of the record and of the generation must be equal
     4. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
-A writer that had read the list of generations just before the new one was made may miss it; the gate finds what it wrote.
+A writer that had read the list of generations just before the new one was made may miss it; the gate finds what it
+wrote.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def total() -> int:
 
 
 def rebuild(progress: Progress | None = None) -> Generation:
-    """A new generation, filled, compared, and promoted. Raises GateClosed, and Unavailable when Elasticsearch goes away."""
+    """A new generation, filled, compared, and promoted. Raises GateClosed, and Unavailable when Elasticsearch goes
+    away."""
     generation = generations.create()
     log.info("rebuild.began", generation=generation.name)
     fill(generation, progress)

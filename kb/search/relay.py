@@ -1,7 +1,7 @@
 """From the outbox to an engine: plan what each changed incident needs, then do it.
 
-A consumer is one engine reading its own outbox entries. The plan is a pure function that names the outcome per incident; the
-engine's own comparison of versions makes a repeated or late run harmless.
+A consumer is one engine reading its own outbox entries. The plan is a pure function that names the outcome per
+incident; the engine's own comparison of versions makes a repeated or late run harmless.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class Finding:
 def audit() -> Finding:
     """Compare every engine with the record, and repair by enqueueing: there is only one way of writing to an index.
 
-    An engine that is ahead of the record cannot be repaired so, because it keeps the later version; its caller makes a new
-    generation. An engine that cannot be reached is left for the next audit.
+    An engine that is ahead of the record cannot be repaired so, because it keeps the later version; its caller makes
+    a new generation. An engine that cannot be reached is left for the next audit.
     """
     found: dict[str, dict[int, Outcome]] = {}
     for consumer in consumers():
@@ -120,7 +120,7 @@ def audit() -> Finding:
 def differences(indexed: dict[int, int]) -> dict[int, Outcome]:
     """What in an index, given as {incident_id: index_version}, is not as the record has it."""
     known = states()
-    found = {}
+    found: dict[int, Outcome] = {}
     for pk in known.keys() | indexed.keys():
         outcome = plan(known.get(pk, State(None)), indexed.get(pk))
         if outcome is not Outcome.NOTHING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from incidents import vocabulary
 from incidents.scopes import Viewer
@@ -14,7 +14,7 @@ from kb.search import engines
 from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
-from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine
+from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine, Sort
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, checked, result
 
@@ -101,7 +101,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     ask = Ask(
         viewer=viewer,
         chosen={name: values for name, values in request.filters.items() if values},
-        sort=request.sort,  # type: ignore[arg-type]  (checked above)
+        sort=cast("Sort", request.sort),
         size=request.page_size,
         after=(place.key, place.incident_id) if place else None,
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),

@@ -1,4 +1,5 @@
-"""Has this happened before? Incidents like one, by their words, patterns, causes and mitigation, each with its reasons."""
+"""Has this happened before? Incidents like one, by their words, patterns, causes and mitigation, each with its
+reasons."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Similar:
 
 
 def similar(viewer: Viewer, incident: Incident, *, most: int = 5) -> list[Similar]:
-    """The incidents most like this one among those that the viewer may see; the incident must be visible to the viewer."""
+    """The incidents most like this one among those that the viewer may see; the incident must be visible to the
+    viewer."""
     built = build_many([incident.pk])
     if incident.pk not in built:
         return []

@@ -1,5 +1,5 @@
-"""Words that on-call people use for one another. Applied to queries only: documents keep their own words, and a change needs no
-rebuild on the database engines.
+"""Words that on-call people use for one another. Applied to queries only: documents keep their own words, and a
+change needs no rebuild on the database engines.
 
 Each line is a set of equals, in the form of Elasticsearch's synonym filter, lower case, before stemming.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,7 @@ def moment(text: str, precision: Precision = MINUTE) -> Moment:
     return Moment(datetime.fromisoformat(text).replace(tzinfo=UTC), precision)
 
 
-instants = st.datetimes(datetime(1960, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(datetime(1960, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))
 precisions = st.sampled_from(list(Precision))
 
 
@@ -141,7 +142,7 @@ def test_a_time_without_an_offset_is_in_the_incidents_zone():
         {"at": "2019", "surprise": 1},
         {"precision": "day"},
         "2019-07-02T13",
-        "２０１９",
+        "\uff12\uff10\uff11\uff19",
     ],
 )
 def test_what_is_no_time_is_refused_by_name(value):
@@ -152,10 +153,8 @@ def test_what_is_no_time_is_refused_by_name(value):
 
 @given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.text())))
 def test_nothing_but_a_refusal_comes_of_nonsense(value):
-    try:
+    with contextlib.suppress(Invalid):
         read_moment("started", value)
-    except Invalid:
-        pass
 
 
 def test_the_end_may_not_be_before_the_start():

@@ -1,5 +1,5 @@
-"""Two hundred incidents for the engine contract: twenty whose texts the suite reasons about, and a hundred and eighty of
-plausible noise, made from a fixed seed."""
+"""Two hundred incidents for the engine contract: twenty whose texts the suite reasons about, and a hundred and
+eighty of plausible noise, made from a fixed seed."""
 
 from __future__ import annotations
 

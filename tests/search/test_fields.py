@@ -199,6 +199,7 @@ def test_every_field_is_known_in_any_case_and_says_what_it_takes(field: Field[An
         ("organization", "org"),
         ("organisaton", "org"),
         ("orgs", "org"),
+        ("ogr", "org"),
         ("satrted", "started"),
         ("date", "started"),
         ("patterns", "pattern"),

@@ -1,4 +1,5 @@
-"""Search as pages and REST see it: syntax, corrections, relaxation, cursors, refusals, and standing in for Elasticsearch."""
+"""Search as pages and REST see it: syntax, corrections, relaxation, cursors, refusals, and standing in for
+Elasticsearch."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ HOSTILE = [
     "-" * 500,
     "(" * 500,
     "NULL\x00byte \ue000mark\ue001",
-    "[error] 2026/03/03 14:03:11 [crit] 42#0: *7 connect() to 10.0.0.1:6379 failed (111: Connection refused) while connecting",
-    'Traceback (most recent call last):\n  File "/srv/app.py", line 12, in <module>\n    main()\nRedisError: OOM command',
+    "[error] 2026/03/03 14:03:11 [crit] 42#0: *7 connect() to 10.0.0.1:6379 failed (111: Connection refused) while on",
+    'Traceback (most recent call last):\n  File "/srv/app.py", line 12, in <module>\n    main()\nOOM command',
     "severity:nonsense started:yesterday org: :: a:b C:\\x https://example.org/?q=1&r=[2]",
     "'; DROP TABLE incidents; --",
     "MATCH NEAR(a b) {a b} : a AND NOT",

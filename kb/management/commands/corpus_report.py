@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand
 from rich.console import Console
@@ -18,7 +18,18 @@ from kb.patterns import vocabulary
 
 # Sectors whose failures are not those of web companies.
 BEYOND_WEB = frozenset(
-    {"telecom", "finance", "aviation", "space", "health", "energy", "government", "defence", "transport", "manufacturing"}
+    {
+        "telecom",
+        "finance",
+        "aviation",
+        "space",
+        "health",
+        "energy",
+        "government",
+        "defence",
+        "transport",
+        "manufacturing",
+    }
 )
 
 
@@ -60,7 +71,9 @@ def coverage(folder: Path) -> Coverage:
             "from 2023 on": sum(year >= 2023 for year in years),
         },
         by_sector=dict(sectors.most_common()),
-        by_pattern={slug: patterns[slug] for slug in sorted(vocabulary.slugs(), key=lambda slug: (-patterns[slug], slug))},
+        by_pattern={
+            slug: patterns[slug] for slug in sorted(vocabulary.slugs(), key=lambda slug: (-patterns[slug], slug))
+        },
         by_family={str(family): families[family] for family in Family},
     )
 
@@ -73,7 +86,7 @@ class Command(BaseCommand):
 
     def handle(self, *, path: Path, **options: Any) -> None:
         found = coverage(path)
-        console = Console(file=self.stdout._out)
+        console = Console(file=cast("IO[str]", self.stdout))
         totals = {
             "incidents": found.incidents,
             "organizations": found.organizations,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--generation", help="for promote: its name; otherwise the newest")
 
     def handle(self, *args: Any, step: str, generation: str | None, **options: Any) -> None:
-        self.console = Console(file=self.stdout._out)
+        self.console = Console(file=cast("IO[str]", self.stdout))
         if step in ("rebuild", "promote", "rollback", "retire") and not settings.ELASTICSEARCH_URL:
             raise CommandError(
                 "ELASTICSEARCH_URL is not set. The database's own index needs none of this; audit repairs it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,8 @@ from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
-from kb.search.database.conditions import chosen, condition, dialect
 from kb.search.analysis import is_stop, stems
+from kb.search.database.conditions import chosen, condition, dialect
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, TELLING, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
 from kb.search.models import SearchDocument, SearchValue
@@ -44,9 +45,8 @@ _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 class DatabaseEngine:
     """SQLite FTS5 or PostgreSQL tsvector, whichever the installation runs on."""
 
-    @property
-    def name(self) -> str:
-        return connection.vendor
+    def __init__(self) -> None:
+        self.name = connection.vendor
 
     # --- Reading -----------------------------------------------------------------------------------
     def search(self, ask: Ask) -> Answer:
@@ -92,7 +92,7 @@ class DatabaseEngine:
         inner, params = found.order_by().values_list("pk", *_SINGLE).query.sql_with_params()
         columns = ", ".join(["id", *_SINGLE])
         parts = ["SELECT '', '', count(*) FROM found"]
-        parts += [f"SELECT '{name}', {name}, count(*) FROM found GROUP BY {name}" for name in facets if name in _SINGLE]  # noqa: S608
+        parts += [f"SELECT '{name}', {name}, count(*) FROM found GROUP BY {name}" for name in facets if name in _SINGLE]
         if multi := [name for name in facets if name in MULTIVALUED]:
             names = ", ".join(f"'{name}'" for name in multi)
             parts.append(
@@ -112,10 +112,10 @@ class DatabaseEngine:
         return out, total
 
     def _page(self, ask: Ask, found: QuerySet[SearchDocument]) -> tuple[list[Hit], bool]:
-        if ask.sort == "relevance" and scored_texts(ask.root):
-            keys = self._by_relevance(ask, found)
-        else:
-            keys = self._by_column(ask, found)
+        by_relevance = ask.sort == "relevance" and scored_texts(ask.root)
+        keys: Sequence[tuple[int, float | str]] = (
+            self._by_relevance(ask, found) if by_relevance else self._by_column(ask, found)
+        )
         page = keys[: ask.size]
         rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in page])}
         matcher = highlight.Matcher.of(expanded(ask.root))
@@ -136,7 +136,7 @@ class DatabaseEngine:
         scored, score_params = dialect().scores(scored_texts(ask.root))
         # What holds none of the words (found by filters in an OR) comes last, with no score.
         sql = (
-            f"WITH scored AS ({scored}), found(id) AS ({inner}), ranked AS ("  # noqa: S608
+            f"WITH scored AS ({scored}), found(id) AS ({inner}), ranked AS ("
             "SELECT found.id, COALESCE(scored.score, 0.0) AS score "
             "FROM found LEFT JOIN scored ON scored.id = found.id) SELECT id, score FROM ranked"
         )
@@ -168,15 +168,13 @@ class DatabaseEngine:
         return [(pk, key.isoformat() if isinstance(key, datetime) else key) for pk, key in rows]
 
     def _median(self, found: QuerySet[SearchDocument]) -> int | None:
-        known = found.filter(duration_counts=True)
+        known = found.filter(duration_counts=True, duration_seconds__isnull=False)
         count = known.count()
         if not count:
             return None
-        middle = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)[
-            (count - 1) // 2 : count // 2 + 1
-        ]
-        values = list(middle)
-        return int(sum(values) / len(values)) if values else None
+        ordered = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)
+        middle = [seconds for seconds in ordered[(count - 1) // 2 : count // 2 + 1] if seconds is not None]
+        return sum(middle) // len(middle) if middle else None
 
     # --- Writing -----------------------------------------------------------------------------------
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:

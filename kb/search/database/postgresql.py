@@ -46,8 +46,8 @@ def matching(expr: str) -> tuple[str, list[str]]:
 def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
     """A query that gives (id, score) of everything that holds any of the words; higher is better.
 
-    ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does, so that a
-    telling word of a pasted log line outweighs the common ones.
+    ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does,
+    so that a telling word of a pasted log line outweighs the common ones.
     """
     expressions = [expression(text) for text in scoring]
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
@@ -57,7 +57,7 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
     for rarity, expr in zip(found, expressions, strict=True):
         parameters += [rarity, weights, expr]
     return (
-        f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "  # noqa: S608
+        f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
         "WHERE words @@ %s::tsquery",
         [*parameters, " | ".join(expressions)],
     )
@@ -68,7 +68,7 @@ def rarities(texts: Sequence[Text]) -> list[float]:
     expressions = [expression(text) for text in texts]
     counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(expressions))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT (SELECT count(*) FROM search_searchdocument), {counts}", expressions)  # noqa: S608
+        cursor.execute(f"SELECT (SELECT count(*) FROM search_searchdocument), {counts}", expressions)
         total, *found = cursor.fetchone()
     return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
 

@@ -19,7 +19,8 @@ BOUNDARY = "\ue002"
 
 
 def expression(node: And | Or | Term | Phrase) -> str:
-    """The FTS5 query of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is safe."""
+    """The FTS5 query of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is
+    safe."""
     match node:
         case Term(stem=stem):
             return f'"{stem}"'
@@ -43,7 +44,7 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
     """A query that gives (id, score) of everything that holds any of the words; higher is better."""
     weights = ", ".join(str(WEIGHTS[letter]) for letter in "ABCD")
     return (
-        f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words WHERE search_words MATCH %s",  # noqa: S608
+        f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words WHERE search_words MATCH %s",
         [" OR ".join(expression(text) for text in scoring)],
     )
 
@@ -62,7 +63,7 @@ def rarities(texts: Sequence[Text]) -> list[float]:
 
 def write(documents: list[IndexDocument]) -> None:
     remove([document.incident_id for document in documents])
-    rows = []
+    rows: list[list[int | str]] = []
     for document in documents:
         columns: dict[str, list[str]] = {letter: [] for letter in WEIGHTS}
         for section, text in document.texts.items():

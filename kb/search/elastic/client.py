@@ -1,7 +1,7 @@
 """One client a process, and the translation of its failures into the two that matter to callers.
 
-Security comes from the environment: https, user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY; the authority
-that signed the node's certificate in ELASTICSEARCH_CA.
+Security comes from the environment: https, user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY; the
+authority that signed the node's certificate in ELASTICSEARCH_CA.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def client() -> Elasticsearch:
 
 
 def options() -> dict[str, Any]:
-    """The client's address and credentials from the settings. The password stays out of the address, and so out of logs."""
+    """The client's address and credentials from the settings. The password stays out of the address, and so out of
+    logs."""
     parts = urlsplit(settings.ELASTICSEARCH_URL)
     port = parts.port or (443 if parts.scheme == "https" else 9200)
     found: dict[str, Any] = {"hosts": [urlunsplit((parts.scheme, f"{parts.hostname}:{port}", parts.path, "", ""))]}

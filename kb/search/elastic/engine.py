@@ -150,7 +150,8 @@ def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[st
             reason = result.get("error", {})
             if result["status"] == 409:
                 continue
-            # Only a document that cannot be parsed is to blame itself. A full disk, a closed index or missing shards are not.
+            # Only a document that cannot be parsed is to blame itself. A full disk, a closed index or missing shards
+            # are not.
             if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             refused[int(result["_id"])] = f"{reason.get('type')}: {reason.get('reason')}"
@@ -169,7 +170,7 @@ def versions_in(index: str) -> dict[int, int]:
                     query={"term": {"deleted": False}},
                     size=_PAGE,
                     source=False,
-                    docvalue_fields=["incident_id", "index_version"],
+                    docvalue_fields=[{"field": "incident_id"}, {"field": "index_version"}],
                     sort=[{"incident_id": "asc"}],
                     track_total_hits=False,
                     search_after=after,

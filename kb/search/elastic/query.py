@@ -145,7 +145,8 @@ def compile_node(node: Node) -> Body:
 
 
 def _all(children: tuple[Node, ...]) -> Body:
-    """Words that are all needed go into one query, so that synonyms of several words are seen, and BM25F weighs them together."""
+    """Words that are all needed go into one query, so that synonyms of several words are seen, and BM25F weighs them
+    together."""
     words = " ".join(child.text or child.stem for child in children if isinstance(child, Term))
     must = [_words(words)] if words else []
     must += [compile_node(child) for child in children if not isinstance(child, Term)]
@@ -164,7 +165,8 @@ def _words(text: str) -> Body:
 
 
 def _phrase(node: Phrase) -> Body:
-    """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts more."""
+    """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts
+    more."""
     phrase = {
         "multi_match": {
             "query": node.text or " ".join(node.stems),

@@ -31,7 +31,9 @@ def test_safe_settings_pass(settings):
 
 
 def test_the_embedded_mode_on_this_machine_passes(settings):
-    assert problems(settings, BASE_URL="http://127.0.0.1:8000", ALLOWED_HOSTS=["127.0.0.1", "localhost", "[::1]"]) == set()
+    assert (
+        problems(settings, BASE_URL="http://127.0.0.1:8000", ALLOWED_HOSTS=["127.0.0.1", "localhost", "[::1]"]) == set()
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+# syntax=docker/dockerfile:1
+
+FROM python:3.12-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+# Without pip: the final image has no use for an installer.
+RUN python -m venv --without-pip /opt/venv
+# The packages first: their layer changes only when their list does.
+COPY pyproject.toml ./
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > /tmp/requirements.txt
+RUN pip --python /opt/venv/bin/python install -r /tmp/requirements.txt
+ENV PATH=/opt/venv/bin:$PATH
+COPY manage.py Procfile ./
+COPY scripts/entrypoint scripts/healthy ./scripts/
+COPY incidents ./incidents
+COPY kb ./kb
+COPY templates ./templates
+COPY fixtures ./fixtures
+RUN VAR_DIR=/tmp/var STATIC_ROOT=/app/static python manage.py collectstatic --noinput
+RUN python -m compileall -q /app/incidents /app/kb
+
+FROM python:3.12-slim
+# A fixed number, so that volumes and orchestrators can name it. No shell to log in with, no home.
+RUN groupadd --system --gid 10001 precedent \
+    && useradd --system --uid 10001 --gid precedent --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin precedent \
+    && install -d -o precedent -g precedent -m 0750 /var/lib/precedent
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+WORKDIR /app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    GUNICORN_CMD_ARGS="--worker-tmp-dir /dev/shm" \
+    HOST=0.0.0.0 \
+    PORT=8000 \
+    STATIC_ROOT=/app/static \
+    VAR_DIR=/var/lib/precedent \
+    LOG_FORMAT=json
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["scripts/entrypoint", "healthy", "web"]
+ENTRYPOINT ["scripts/entrypoint"]
+CMD ["web"]

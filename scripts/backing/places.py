@@ -1,0 +1,101 @@
+"""Where native services live and as whom they run: folders, ports and the account.
+
+Everything is shared by all checkouts of one user, outside any of them: a server is started once and a
+download is made once.
+"""
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .trouble import Trouble
+
+ACCOUNT = "precedent"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a service runs as. `uid` is None when that is simply the caller."""
+
+    name: str
+    uid: int | None = None
+    gid: int | None = None
+
+    def switch(self) -> dict[str, Any]:
+        """Arguments for `subprocess` that hand over to the account for good."""
+        return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, *paths: Path) -> None:
+        for path in paths:
+            if self.uid is not None and self.gid is not None:
+                os.chown(path, self.uid, self.gid)
+
+
+def cache() -> Path:
+    """The folder for everything that can be made again.
+
+    root does not use its home: the account that the servers run as could not reach into it.
+    """
+    if override := os.environ.get("PRECEDENT_CACHE"):
+        return Path(override).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/cache/precedent")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precedent"
+
+
+def home(service: str, account: Account) -> Path:
+    """The service's own folder (data, log, pid file), made if missing and private to the account."""
+    folder = cache() / "services" / service
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    account.own(folder)
+    _require_reachable(folder, account)
+    return folder
+
+
+def port(service: str, default: int) -> int:
+    """Far from the usual ports, so that a server that is already here is never mistaken for ours."""
+    variable = f"PRECEDENT_{service.upper()}_PORT"
+    text = os.environ.get(variable) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise Trouble(f"{variable} is {text!r}; it must be a port number.")
+    return int(text)
+
+
+def account() -> Account:
+    """PostgreSQL and Elasticsearch refuse to run as root, so root hands over to a system account."""
+    if os.geteuid() != 0:
+        return Account(pwd.getpwuid(os.geteuid()).pw_name)
+    try:
+        entry = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        command = [
+            "useradd",
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            ACCOUNT,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise Trouble(f"Could not make the system account {ACCOUNT!r}: {done.stderr.strip()}") from None
+        entry = pwd.getpwnam(ACCOUNT)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _require_reachable(folder: Path, account: Account) -> None:
+    if account.uid is None:
+        return
+    for parent in folder.parents:
+        status = parent.stat()
+        owned = status.st_uid == account.uid and status.st_mode & 0o100
+        if not owned and not status.st_mode & 0o001:
+            raise Trouble(
+                f"{parent} is closed to the account {account.name!r} that the services run as; "
+                "set PRECEDENT_CACHE to a folder that it can reach."
+            )

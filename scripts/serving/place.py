@@ -1,0 +1,78 @@
+"""Where Precedent runs: its folder and its address. What can be found wrong about them is found here.
+
+Standard library only: this is asked before anything is installed.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def fail(sentence: str) -> NoReturn:
+    sys.exit(f"run: {sentence}")
+
+
+@dataclass(frozen=True)
+class Place:
+    var: Path
+    host: str
+    port: int
+
+    @classmethod
+    def from_environment(cls) -> "Place":
+        port = os.environ.get("PORT") or "8000"
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            fail(f"PORT is {port!r}; it must be a number from 1 to 65535.")
+        var = ROOT / Path(os.environ.get("VAR_DIR") or "var").expanduser()
+        return cls(var=var, host=os.environ.get("HOST") or "127.0.0.1", port=int(port))
+
+    @property
+    def address(self) -> str:
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
+
+    def claim(self) -> TextIO:
+        """Ours until the returned file is closed, which the kernel does however this process dies."""
+        lock = self._open_lock()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            other = lock.read().strip() or "unknown"
+            fail(f"Precedent already runs in {self.var} (process {other}); stop it, or set VAR_DIR and PORT.")
+        self._check_port()
+        return lock
+
+    def sign(self, lock: TextIO) -> None:
+        """Leave our process id for the message that a second start prints."""
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+
+    def _open_lock(self) -> TextIO:
+        try:
+            self.var.mkdir(parents=True, exist_ok=True)
+            return (self.var / "run.lock").open("a+")
+        except FileExistsError:
+            fail(f"{self.var} is a file, and Precedent needs a folder there for its data; set VAR_DIR.")
+        except OSError as error:
+            fail(f"{self.var}, the folder for the data, cannot be written to ({error.strerror}); set VAR_DIR.")
+
+    def _check_port(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    fail(f"port {self.port} on {self.host} is in use; choose another: PORT=8001 make run")
+                fail(f"cannot listen on {self.host}:{self.port} ({error.strerror}); set HOST and PORT.")

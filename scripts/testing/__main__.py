@@ -1,0 +1,44 @@
+"""The whole check: lint, types, import directions, migrations, deployment, and all tests in both modes.
+
+Standard library only: the first thing it does is to install the rest.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import plan
+import schedule
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    start = time.monotonic()
+    answer = subprocess.run(["scripts/services", "env"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if answer.returncode:
+        return 1
+    arguments = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="precedent-test-") as scratch:
+        steps = plan.steps(ROOT, Path(scratch), os.environ, plan.parse_exports(answer.stdout), arguments)
+        try:
+            results = schedule.run(
+                steps, ROOT, heavy_at_once=max(2, (os.cpu_count() or 2) // 2), show_output=bool(arguments)
+            )
+        except KeyboardInterrupt:
+            print("test: interrupted", file=sys.stderr)
+            return 130
+    print("\nsummary")
+    for step in steps:
+        print(schedule.line(step, results[step.name]))
+    failed = [step.name for step in steps if not results[step.name].passed]
+    verdict = f"failed: {', '.join(failed)}" if failed else "everything passed"
+    print(f"{verdict} ({time.monotonic() - start:.0f} s)")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

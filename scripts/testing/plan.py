@@ -1,0 +1,140 @@
+"""The whole check as a list of steps: pure, so that what would run can be read without running it."""
+
+import hashlib
+import re
+import secrets
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from step import Step
+
+SERVICE_VARIABLES = ("DATABASE_URL", "ELASTICSEARCH_URL", "CELERY_BROKER_URL")
+# Whatever the person at the keyboard has set for a running installation must not reach the tests.
+SETTINGS = (
+    *("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "METRICS_TOKEN"),
+    *(
+        "LOG_LEVEL",
+        "LOG_FORMAT",
+        "TRUSTED_PROXIES",
+        "HOST",
+        "PORT",
+        "DJANGO_SETTINGS_MODULE",
+        "PYTEST_ADDOPTS",
+    ),
+)
+
+
+def steps(
+    root: Path,
+    scratch: Path,
+    environ: Mapping[str, str],
+    services: Mapping[str, str],
+    arguments: Sequence[str],
+) -> list[Step]:
+    """`services` holds the three variables of the full mode; `scratch` is an empty folder."""
+    venv = root / ".venv" / "bin"
+    python = str(venv / "python")
+    clean = {key: value for key, value in environ.items() if key not in (*SERVICE_VARIABLES, *SETTINGS)}
+    clean["PATH"] = f"{venv}:{environ.get('PATH', '')}"
+
+    def embedded(name: str, **more: str) -> dict[str, str]:
+        var = scratch / _slug(name)
+        var.mkdir()
+        return {**clean, "VAR_DIR": str(var), **more}
+
+    def tool(name: str, *command: str, **env: str) -> Step:
+        return Step(name, (str(venv / command[0]), *command[1:]), embedded(name, **env), ("environment",))
+
+    def tests(name: str, *selection: str, needs: tuple[str, ...], **env: str) -> Step:
+        report = scratch / f"{_slug(name)}.xml"
+        command = [python, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}"]
+        # Asked when the step runs, because an earlier step may have to install it.
+        browser = ["bash", "-c", 'CHROMIUM="$(scripts/browser)" exec "$@"', "bash"] if "browser" in needs else []
+        return Step(
+            name,
+            (*browser, *command, *selection, *arguments),
+            embedded(name, **env),
+            ("environment", *needs),
+            judge=_judge(report, may_be_empty=bool(arguments)),
+            describe=_last_line,
+        )
+
+    full = {**services, **own_corner(root, services, environ)}
+    # The browser's tests may run beside the others and must not share their database.
+    apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
+    production = {
+        "SECRET_KEY": secrets.token_urlsafe(60),
+        "ALLOWED_HOSTS": "precedent.example",
+        "BASE_URL": "https://precedent.example",
+        **full,
+    }
+    return [
+        Step("services", ("scripts/services", "up"), dict(environ), light=True),
+        Step("environment", ("scripts/environment", "test"), dict(environ), light=True),
+        Step("browser", ("scripts/browser",), dict(environ), light=True),
+        tool("ruff check", "ruff", "check", "."),
+        tool("ruff format", "ruff", "format", "--check", "."),
+        tool("import directions", "lint-imports"),
+        tool("mypy", "mypy"),
+        tool("migrations are complete", python, "manage.py", "makemigrations", "--check", "--dry-run"),
+        tool(
+            "safe to deploy",
+            python,
+            "manage.py",
+            "check",
+            "--deploy",
+            "--fail-level",
+            "WARNING",
+            **production,
+        ),
+        tests(
+            *("tests, full mode", "-m", "not e2e and not sqlite_only", "--ignore=tests/operate"),
+            needs=("services",),
+            **full,
+        ),
+        tests("tests, embedded mode", "-m", "not e2e and not postgres_only", "--ignore=tests/operate", needs=()),
+        tests("tests in the browser", "-m", "e2e", needs=("services", "browser"), **apart),
+        tests("tests of operation", "tests/operate", needs=()),
+    ]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "-", name)
+
+
+def own_corner(root: Path, services: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """A database and a Redis number for this checkout alone: another may be testing on the same servers."""
+    number = int(hashlib.sha256(str(root).encode()).hexdigest()[:8], 16)
+    paths = {"DATABASE_URL": f"/precedent_{number:08x}", "CELERY_BROKER_URL": f"/{number % 15 + 1}"}
+    return {
+        variable: urlunsplit(urlsplit(services[variable])._replace(path=path))
+        for variable, path in paths.items()
+        if not environ.get(variable)
+    }
+
+
+def parse_exports(text: str) -> dict[str, str]:
+    """What `scripts/services env` prints."""
+    words = [word for line in text.splitlines() for word in shlex.split(line) if "=" in word]
+    return dict(word.split("=", 1) for word in words)
+
+
+def _judge(report: Path, *, may_be_empty: bool) -> Callable[[int, str], str]:
+    """A skipped test is a failure here: the services are real, so there is no excuse."""
+
+    def judge(code: int, output: str) -> str:
+        if code == 5:
+            return "" if may_be_empty else "no tests were found"
+        if code:
+            return _last_line(output)
+        skipped = report.read_text().count('<skipped type="pytest.skip"')
+        return f"{skipped} skipped, which counts as a failure" if skipped else ""
+
+    return judge
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip("= ") for line in output.splitlines() if line.strip("= ")]
+    return lines[-1] if lines else ""

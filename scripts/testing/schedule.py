@@ -1,0 +1,74 @@
+"""Runs steps as their needs are met, a few at a time, in the order in which they are listed."""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from step import Outcome, Result, Step
+
+HEARTBEAT_SECONDS = 30.0
+
+
+def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output: bool) -> dict[str, Result]:
+    """Every step is run even when an earlier one has failed, unless it needs that one."""
+    results: dict[str, Result] = {}
+    running: dict[Future[Result], Step] = {}
+    waiting = list(steps)
+    with ThreadPoolExecutor(len(steps)) as pool:
+        try:
+            while waiting or running:
+                for step in _ready(waiting, running.values(), results, heavy_at_once):
+                    waiting.remove(step)
+                    missing = [need for need in step.needs if not results[need].passed]
+                    if missing:
+                        results[step.name] = Result(Outcome.NOT_RUN, note=f"needs {' and '.join(missing)}")
+                        _report(step, results[step.name], show_output)
+                        continue
+                    print(f"      .. {step.name}", flush=True)
+                    running[pool.submit(step.run, folder)] = step
+                for future in _some(running):
+                    step = running.pop(future)
+                    results[step.name] = future.result()
+                    _report(step, results[step.name], show_output)
+        except BaseException:
+            for step in steps:
+                step.kill()
+            raise
+    return results
+
+
+def _ready(
+    waiting: Sequence[Step], running: Iterable[Step], results: dict[str, Result], heavy_at_once: int
+) -> list[Step]:
+    free = heavy_at_once - sum(not step.light for step in running)
+    chosen = []
+    for step in waiting:
+        if all(need in results for need in step.needs) and (step.light or free > 0):
+            chosen.append(step)
+            free -= not step.light
+    return chosen
+
+
+def _some(running: dict[Future[Result], Step]) -> set[Future[Result]]:
+    """The futures that are done, after waiting for one; says what goes on when that takes long."""
+    if not running:
+        return set()
+    start = time.monotonic()
+    while True:
+        done, _ = wait(running, timeout=HEARTBEAT_SECONDS, return_when=FIRST_COMPLETED)
+        if done:
+            return done
+        names = ", ".join(step.name for step in running.values())
+        print(f"      .. still at {names} ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def _report(step: Step, result: Result, show_output: bool) -> None:
+    if result.output and (show_output or not result.passed):
+        print(f"\n----- {step.name}: {' '.join(step.command)}\n{result.output.rstrip()}\n-----\n")
+    print(line(step, result), flush=True)
+
+
+def line(step: Step, result: Result) -> str:
+    seconds = f"{result.seconds:6.1f} s" if result.outcome is not Outcome.NOT_RUN else " " * 8
+    return f"{result.outcome.value:>8} {seconds}  {step.name:<34} {result.note}".rstrip()

@@ -1,0 +1,76 @@
+"""One step of the whole check: a command, what it waits for, and how it went."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+LIMIT_SECONDS = 15 * 60
+
+
+class Outcome(Enum):
+    PASSED = "ok"
+    FAILED = "FAILED"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Result:
+    outcome: Outcome
+    seconds: float = 0.0
+    output: str = ""
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is Outcome.PASSED
+
+
+@dataclass(frozen=True)
+class Step:
+    """`judge` gets the exit code and the output, and returns "" or what is wrong, even with a zero."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+    judge: Callable[[int, str], str] = lambda code, output: f"exit code {code}" if code else ""
+    describe: Callable[[str], str] = lambda output: ""
+    # Waiting for the network or a server costs no core.
+    light: bool = False
+    processes: list["subprocess.Popen[str]"] = field(default_factory=list, compare=False)
+
+    def run(self, folder: Path) -> Result:
+        start = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                self.command,
+                cwd=folder,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Result(Outcome.FAILED, 0.0, str(error), f"{self.command[0]} could not be started")
+        self.processes.append(process)
+        try:
+            output, _ = process.communicate(timeout=LIMIT_SECONDS)
+            trouble = self.judge(process.returncode, output)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            output, trouble = process.communicate()[0], f"no end after {LIMIT_SECONDS // 60} minutes"
+        outcome = Outcome.FAILED if trouble else Outcome.PASSED
+        return Result(outcome, time.monotonic() - start, output, trouble or self.describe(output))
+
+    def kill(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""How Precedent is started, stopped, packaged and checked, by doing it."""

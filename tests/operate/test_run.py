@@ -1,0 +1,163 @@
+"""`make run`: what can go wrong is one clear line, and what goes right leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from .conftest import ROOT, Started, wait_until
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(plain: dict[str, str]) -> Refused:
+    """Start with these variables, and get the one line of the refusal."""
+
+    def start(**env: str) -> str:
+        done = subprocess.run(
+            ["scripts/run"], cwd=ROOT, env={**plain, **env}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode != 0
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    return start
+
+
+def test_a_port_in_use_is_said(refused: Refused, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused(PORT=str(port), VAR_DIR=str(tmp_path))
+    assert f"port {port} on 127.0.0.1 is in use" in line
+
+
+def test_a_port_that_is_no_number_is_said(refused: Refused, tmp_path: Path) -> None:
+    assert "PORT is '80a'" in refused(PORT="80a", VAR_DIR=str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_said(refused: Refused, tmp_path: Path, free_port: int) -> None:
+    # Permissions would not stop root, so a file stands in the way.
+    obstacle = tmp_path / "var"
+    obstacle.write_text("")
+    assert f"{obstacle} is a file" in refused(VAR_DIR=str(obstacle), PORT=str(free_port))
+    assert "cannot be written to" in refused(VAR_DIR=str(obstacle / "deeper"), PORT=str(free_port))
+
+
+def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "env", "dirname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    old = programs / "python3"
+    old.write_text(f"#!{shutil.which('bash')}\n[[ $2 == *exit* ]] && exit 1\necho 3.9.2\n")
+    old.chmod(0o755)
+    line = refused(PATH=str(programs), VAR_DIR=str(tmp_path))
+    assert "Python 3.11 or newer is needed" in line
+    assert "3.9.2" in line
+
+
+class Run:
+    """A running `make run` with its output."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path, port: int) -> None:
+        self.process, self.port = process, port
+        self._log = log
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.output
+        return f"Precedent is ready: http://127.0.0.1:{self.port}" in self.output
+
+    def end(self, seconds: float = 15.0) -> int:
+        return self.process.wait(timeout=seconds)
+
+
+@contextmanager
+def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> Iterator[Run]:
+    log = var.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["scripts/run"],
+            cwd=ROOT,
+            env={**plain, "VAR_DIR": str(var), "PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    run = Run(process, log, port)
+    try:
+        wait_until(run.ready, "the address", seconds)
+        yield run
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+@pytest.mark.slow
+def test_a_start_a_stop_and_a_second_start(
+    plain: dict[str, str], started: Started, refused: Refused, tmp_path: Path, free_port: int
+) -> None:
+    var = tmp_path / "var"
+    with running(plain, var, free_port, seconds=180) as run:
+        with urlopen(f"http://127.0.0.1:{free_port}/healthz", timeout=5) as answer:
+            assert answer.status == 200
+        assert started.one("gunicorn")
+        assert started.one("celery", "worker")
+        assert started.one("celery", "beat")
+        first = run.output
+        assert "password" in first.lower()
+
+        # The same folder, by somebody who has forgotten the other window.
+        assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))
+
+        # Ctrl-C reaches the whole foreground group; only the script itself is in it.
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.end() == 0
+        assert "run: stopped." in run.output
+        assert started.processes() == {}
+
+    # Seconds when the machine has nothing else to do; it may have.
+    with running(plain, var, free_port, seconds=45) as run:
+        assert "password" not in run.output.lower()
+
+        # A process that dies is named, and nothing goes on without it.
+        os.kill(started.one("celery", "worker"), signal.SIGKILL)
+        assert run.end() == 1
+        assert "run: worker was killed by SIGKILL, so everything was stopped." in run.output
+        assert started.processes() == {}
+
+
+@pytest.mark.slow
+def test_it_ends_when_asked_at_any_moment_of_the_start(
+    plain: dict[str, str], started: Started, tmp_path: Path, free_port: int
+) -> None:
+    for moment in (0.1, 0.4, 0.8, 1.2):
+        process = subprocess.Popen(
+            ["scripts/run"],
+            cwd=ROOT,
+            env={**plain, "VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=15)
+        wait_until(lambda: not started.processes(), "the end of everything", 5)

@@ -1,0 +1,138 @@
+"""scripts/services, on a Redis of its own beside the one that other tests use."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from .conftest import ROOT, SERVICES
+
+
+class Services:
+    """`scripts/services` as somebody would call it who has a cache and a port of their own."""
+
+    def __init__(self, cache: Path, port: int) -> None:
+        self.url = f"redis://127.0.0.1:{port}/0"
+        self.cache = cache
+        self.env = {key: value for key, value in os.environ.items() if key not in SERVICES}
+        self.env |= {
+            "PRECEDENT_SERVICES": "native",
+            "PRECEDENT_CACHE": str(cache),
+            "PRECEDENT_REDIS_PORT": str(port),
+        }
+
+    def __call__(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["scripts/services", *words], cwd=ROOT, env={**self.env, **env}, capture_output=True, text=True
+        )
+
+    def ping(self) -> bool:
+        return bool(redis.Redis.from_url(self.url).ping())
+
+    def pid_file(self) -> Path:
+        return self.cache / "services/redis/pid"
+
+
+@pytest.fixture
+def services(free_port: int) -> Iterator[Services]:
+    # Not tmp_path: its parents are closed to the account that root hands the services over to.
+    with tempfile.TemporaryDirectory(prefix="precedent-services-") as cache:
+        Path(cache).chmod(0o755)
+        services = Services(Path(cache), free_port)
+        yield services
+        services("down", "redis")
+
+
+def test_up_is_healthy_and_harmless_when_repeated(services: Services) -> None:
+    first = services("up", "redis")
+    remembered = services.pid_file().read_text()
+    again = services("up", "redis")
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert services.ping()
+    assert services.pid_file().read_text() == remembered
+    assert services("status", "redis").returncode == 0
+    assert "Ready to accept connections" in services("logs", "redis").stdout
+
+
+def test_a_killed_service_is_reported_and_comes_back(services: Services) -> None:
+    services("up", "redis")
+    killed = services("kill", "redis")
+    status = services("status", "redis")
+
+    assert killed.returncode == 0
+    assert status.returncode == 1
+    assert "not healthy" in status.stdout
+    with pytest.raises(redis.ConnectionError):
+        services.ping()
+
+    assert services("start", "redis").returncode == 0
+    assert services.ping()
+
+
+def test_down_ends_only_what_was_started_here(services: Services, free_port: int) -> None:
+    services("up", "redis")
+    somebody = subprocess.Popen(["sleep", "60"])
+    try:
+        # As after a reboot: the number is in use again, by a process that is not ours.
+        ours = services.pid_file().read_text()
+        pid = int(redis.Redis.from_url(services.url).info("server")["process_id"])
+        services.pid_file().write_text(ours.replace(str(pid), str(somebody.pid)))
+        assert "was not running" in services("down", "redis").stdout
+        assert somebody.poll() is None
+        assert services.ping()
+
+        services.pid_file().write_text(ours)
+        assert services("down", "redis").returncode == 0
+        with pytest.raises(redis.ConnectionError):
+            services.ping()
+    finally:
+        somebody.send_signal(signal.SIGKILL)
+        somebody.wait()
+
+
+def test_a_port_that_another_server_holds_is_named(services: Services) -> None:
+    services("up", "redis")
+    remembered = services.pid_file().read_text()
+    services.pid_file().unlink()
+    refused = services("up", "redis")
+    services.pid_file().write_text(remembered)
+
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "PRECEDENT_REDIS_PORT" in refused.stderr
+
+
+def test_a_variable_that_points_somewhere_decides(services: Services) -> None:
+    elsewhere = "redis://user:secret@127.0.0.1:1/0"
+    status = services("status", "redis", CELERY_BROKER_URL=elsewhere)
+    stopped = services("stop", "redis", CELERY_BROKER_URL=elsewhere)
+
+    assert status.returncode == 1
+    assert "given" in status.stdout
+    assert "secret" not in status.stdout
+    assert stopped.returncode == 1
+    assert "not ours to stop" in stopped.stderr
+
+
+def test_env_is_for_eval_and_survives_it(services: Services) -> None:
+    lines = services("env").stdout
+    variables = dict(word.split("=", 1) for word in shlex.split(lines) if "=" in word)
+
+    assert set(variables) == set(SERVICES)
+    assert services("env", **variables).stdout == lines
+    assert "native" in services("status", "redis", **variables).stdout
+
+
+def test_an_unknown_name_is_one_clear_line(services: Services) -> None:
+    refused = services("up", "mysql")
+    assert refused.returncode == 1
+    assert refused.stderr == "services: There is no service 'mysql'; there are postgresql, redis, elasticsearch.\n"

@@ -1,0 +1,90 @@
+"""`make test` itself: all of it runs, a skipped test is a failure, and two checkouts do not meet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from .conftest import ROOT
+
+URLS = {
+    "DATABASE_URL": "postgresql://precedent:precedent@127.0.0.1:54329/precedent",
+    "ELASTICSEARCH_URL": "http://127.0.0.1:19200",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:63799/0",
+}
+
+
+@pytest.fixture
+def testing(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The modules of scripts/testing."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/testing"))
+    import plan
+    import schedule
+    import step
+
+    modules: dict[str, ModuleType] = {"plan": plan, "schedule": schedule, "step": step}
+    return SimpleNamespace(**modules)
+
+
+def test_every_step_runs_even_when_an_early_one_fails(testing: SimpleNamespace, tmp_path: Path) -> None:
+    step = testing.step.Step
+    steps = [
+        step("lint", ("false",), {}),
+        step("tests", ("echo", "12 passed"), {}),
+        step("needs lint", ("true",), {}, needs=("lint",)),
+        step("missing", ("no-such-program",), {}),
+    ]
+    results = testing.schedule.run(steps, tmp_path, heavy_at_once=2, show_output=False)
+    outcomes = {name: result.outcome.value for name, result in results.items()}
+    assert outcomes == {"lint": "FAILED", "tests": "ok", "needs lint": "not run", "missing": "FAILED"}
+
+
+def test_a_skipped_test_is_a_failure_and_an_expected_one_is_not(testing: SimpleNamespace, tmp_path: Path) -> None:
+    suite = tmp_path / "test_it.py"
+    report = tmp_path / "report.xml"
+    judge = testing.plan._judge(report, may_be_empty=False)
+
+    def verdict(body: str) -> str:
+        suite.write_text(f"import pytest\n{body}\n")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, "-c", "/dev/null", "--rootdir", str(tmp_path), f"--junitxml={report}", str(suite)],
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+        )
+        found: str = judge(done.returncode, done.stdout)
+        return found
+
+    assert verdict("def test_a(): pass") == ""
+    assert verdict("@pytest.mark.xfail\ndef test_a(): assert 0") == ""
+    assert "1 skipped" in verdict("def test_a(): pytest.skip('no service')\ndef test_b(): pass")
+    assert "1 failed" in verdict("def test_a(): assert 0")
+    assert verdict("") == "no tests were found"
+
+
+def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleNamespace, tmp_path: Path) -> None:
+    environ = {"PATH": "/usr/bin", "SECRET_KEY": "the person's own", "DATABASE_URL": "sqlite:///mine"}
+    steps = {step.name: step for step in testing.plan.steps(ROOT, tmp_path, environ, URLS, ["-k", "search"])}
+
+    commands = " ; ".join(" ".join(step.command) for step in steps.values())
+    for part in ("ruff check", "ruff format --check", "lint-imports", "mypy", "makemigrations --check"):
+        assert part in commands
+    embedded, full = steps["tests, embedded mode"], steps["tests, full mode"]
+    assert not set(URLS) & set(embedded.env)
+    assert set(URLS) <= set(full.env)
+    assert "SECRET_KEY" not in embedded.env
+    assert embedded.command[-2:] == ("-k", "search")
+    assert full.env["VAR_DIR"] != embedded.env["VAR_DIR"]
+    assert steps["tests in the browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
+
+
+def test_two_checkouts_use_different_databases(testing: SimpleNamespace) -> None:
+    corner = testing.plan.own_corner
+    assert corner(Path("/a"), URLS, {})["DATABASE_URL"] != corner(Path("/b"), URLS, {})["DATABASE_URL"]
+    assert corner(Path("/a"), URLS, URLS) == {}, "what somebody has chosen stays"

@@ -1,0 +1,153 @@
+"""An incident and its content written at once: facts, sections and rows together, all or nothing.
+
+A body has keys of FACTS and of CONTENT; a key that is absent means unchanged. Sections are matched by key. Rows match by id:
+one without an id is new, one that is not there any more is removed. A `version` in a section or row is what the writer read;
+when it is no longer the current one, nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.db import transaction
+
+from incidents.actions.change import Change, changing, check_size
+from incidents.actions.incidents import FACTS, apply_facts, create_incident
+from incidents.actions.sections import apply_section, replace_rows
+from incidents.document import relation
+from incidents.durations import check_order
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import Incident
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+from incidents.vocabulary import Status
+
+CONTENT = ("sections", *KINDS)
+# Who reads something can be changed at any time; the text of what is published cannot.
+ACCESS = frozenset({"visibility", "team"})
+
+
+def create_with_content(
+    *, actor: Viewer, body: Mapping[str, Any], template_key: str = "standard"
+) -> tuple[Incident, list[str]]:
+    """Begin a postmortem with whatever is known already; returns it and warnings about unusual times.
+
+    Raises Invalid, naming every field at once where it can, and NotAllowed.
+    """
+    facts, content = _parted(body)
+    with transaction.atomic():
+        incident = create_incident(actor=actor, facts=facts, template_key=template_key)
+        if content:
+            with changing(actor, incident.pk) as change:
+                _raise_all(_content_steps(change, content))
+                check_size(change.incident)
+            incident = change.incident
+    return incident, check_order(incident.times, planned_change=incident.planned_change)
+
+
+def write_incident(
+    *, actor: Viewer, incident_id: int, body: Mapping[str, Any], expected_version: int | None = None
+) -> tuple[Incident, list[str]]:
+    """Change what the body names; returns the incident and warnings about unusual times.
+
+    Raises Missing, NotAllowed, Stale, WrongState, Invalid.
+    """
+    facts, content = _parted(body)
+    states = tuple(Status) if set(body) <= ACCESS else (Status.DRAFT, Status.IN_REVIEW)
+    warnings: list[str] = []
+    with changing(actor, incident_id, expected_version=expected_version, states=states) as change:
+
+        def apply() -> None:
+            warnings.extend(apply_facts(change, facts))
+
+        # The facts come first: rows are read in the incident's time zone.
+        _raise_all([apply, *_content_steps(change, content)])
+        if content:
+            check_size(change.incident)
+    return change.incident, warnings
+
+
+def _parted(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    if strange := [name for name in body if name not in FACTS and name not in CONTENT]:
+        raise Invalid({name: f"Unknown here. Known are {', '.join([*FACTS, *CONTENT])}." for name in strange})
+    facts = {name: value for name, value in body.items() if name in FACTS}
+    return facts, {name: body[name] for name in CONTENT if name in body}
+
+
+def _raise_all(steps: list[Callable[[], None]]) -> None:
+    """Take every step, and raise what was invalid in any of them as one. The transaction undoes the rest."""
+    problems: dict[str, list[str]] = {}
+    for step in steps:
+        try:
+            step()
+        except Invalid as error:
+            problems.update(error.fields)
+    if problems:
+        raise Invalid(problems)
+
+
+def _content_steps(change: Change, content: Mapping[str, Any]) -> list[Callable[[], None]]:
+    steps: list[Callable[[], None]] = []
+    for name, value in content.items():
+        if name == "sections":
+            steps += [_section_step(change, key, values) for key, values in _sections(value)]
+        else:
+            steps.append(_rows_step(change, name, value))
+    return steps
+
+
+def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(key, what to write) of `{key: {...}}` or of `[{"key": key, ...}]`."""
+    if isinstance(value, Mapping):
+        entries = [(key, values) for key, values in value.items()]
+    elif isinstance(value, list):
+        entries = []
+        for place, item in enumerate(value):
+            if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
+                raise Invalid({f"sections.{place}.key": "Name the section by its key."})
+            entries.append((item["key"], {name: inner for name, inner in item.items() if name != "key"}))
+    else:
+        raise Invalid({"sections": "This takes sections by key."})
+    seen: set[str] = set()
+    for key, values in entries:
+        if key in seen:
+            raise Invalid({f"sections.{key}": "This section stands here twice."})
+        if not isinstance(values, Mapping):
+            raise Invalid({f"sections.{key}": "This takes an object with body, none_reason, or both."})
+        if strange := set(values) - {"body", "none_reason", "version"}:
+            raise Invalid({f"sections.{key}.{name}": "Unknown here." for name in sorted(strange)})
+        seen.add(key)
+        yield key, values
+
+
+def _section_step(change: Change, key: str, values: Mapping[str, Any]) -> Callable[[], None]:
+    def step() -> None:
+        texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
+        try:
+            apply_section(change, key, expected_version=values.get("version"), **texts)
+        except Missing as error:
+            raise Invalid({f"sections.{key}": "The template has no section of this key."}) from error
+
+    return step
+
+
+def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
+    kind = KINDS[name]
+
+    def step() -> None:
+        if not isinstance(wanted, list):
+            raise Invalid({name: "This takes a list."})
+        current = dict(getattr(change.incident, relation(name)).values_list("uuid", "version"))
+        versions = {str(row_id): version for row_id, version in current.items()}
+        rows = []
+        for item in wanted:
+            if isinstance(item, Mapping) and "version" in item:
+                stands = versions.get(str(item.get("id")))
+                if stands is not None and stands != item["version"]:
+                    raise Stale(stands)
+                item = {key: value for key, value in item.items() if key != "version"}
+            rows.append(item)
+        replace_rows(change, kind, rows)
+
+    return step

@@ -1,0 +1,76 @@
+"""What people do with several rows at once, or with the place of one: add many, move, put back what was removed."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from incidents.actions.change import changing, check_size
+from incidents.actions.sections import apply_new_row
+from incidents.document import relation
+from incidents.errors import Invalid, Missing
+from incidents.models import Row
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+
+LAST_POSITION = 1_000_000
+
+
+def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Add all rows or none. Raises Invalid with every problem, each field named by the place of its row: timeline.2.text."""
+    added: list[Row] = []
+    problems: dict[str, list[str]] = {}
+    with changing(actor, incident_id) as change:
+        for place, values in enumerate(rows):
+            try:
+                added.append(apply_new_row(change, KINDS[kind], values, path=f"{kind}.{place}."))
+            except Invalid as error:
+                problems.update(error.fields)
+        if problems:
+            raise Invalid(problems)
+        check_size(change.incident)
+    return added
+
+
+def move_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, by: int) -> None:
+    """Move a row up (`by` -1) or down (+1) among its kind; at the end it stays. Its version does not change: its text did not.
+
+    Raises Missing, and Invalid for rows that stand in the order of their times.
+    """
+    if KINDS[kind].ordered_by_time:
+        raise Invalid({kind: "These stand in the order of their times."})
+    with changing(actor, incident_id) as change:
+        rows = list(getattr(change.incident, relation(kind)).all())
+        here = next((place for place, row in enumerate(rows) if row.uuid == row_id), None)
+        if here is None:
+            raise Missing
+        there = min(max(here + by, 0), len(rows) - 1)
+        if there == here:
+            return
+        rows.insert(there, rows.pop(here))
+        for place, row in enumerate(rows):
+            row.position = place
+        KINDS[kind].model._default_manager.bulk_update(rows, ["position"])
+        change.did(f"{kind}.moved", rows[there], place=there)
+
+
+def put_back_row(
+    *,
+    actor: Viewer,
+    incident_id: int,
+    kind: str,
+    row_id: uuids.UUID,
+    position: int,
+    values: Mapping[str, Any],
+) -> Row:
+    """Undo a removal: the row as it was, under its old id, so that what points to it finds it again.
+
+    Raises Invalid when it is there already or its values cannot be read.
+    """
+    with changing(actor, incident_id) as change:
+        if KINDS[kind].model._default_manager.filter(uuid=row_id).exists():
+            raise Invalid({kind: "This is there already."})
+        row = apply_new_row(change, KINDS[kind], values, uuid=row_id, position=min(max(position, 0), LAST_POSITION))
+        check_size(change.incident)
+    return row

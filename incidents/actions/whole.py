@@ -1,0 +1,246 @@
+"""Writing a whole postmortem at once and publishing it: what importers and the loader of public outages do.
+
+The incident becomes exactly the given content, in one transaction, and a mark in the audit remembers a digest
+of that content. The next run compares digests instead of texts, and finds what people changed after the mark.
+Not for people's own writing: nothing here asks what somebody else may have saved meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid as uuids
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from incidents import scopes
+from incidents.actions.change import Change, changing
+from incidents.actions.incidents import apply_facts, create_incident
+from incidents.actions.lifecycle import missing, write_revision
+from incidents.actions.organizations import change_organization, create_organization
+from incidents.actions.sections import ROWS_PER_KIND
+from incidents.document import relation
+from incidents.errors import Incomplete, Invalid
+from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row
+from incidents.records import KINDS, Kind
+from incidents.scopes import Viewer
+from incidents.template import plan
+from incidents.text import INCIDENT_BYTES, SECTION_BYTES, clean
+from incidents.vocabulary import SectionKind, Status
+
+
+@dataclass(frozen=True, slots=True)
+class SectionText:
+    """Prose, or the reason why a records section has no rows."""
+
+    body: str = ""
+    none_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowText:
+    """One record, with the id that it has or gets."""
+
+    uuid: uuids.UUID
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A whole postmortem. `facts` has keys of FACTS; sections and kinds of rows not named become empty."""
+
+    facts: Mapping[str, Any]
+    sections: Mapping[str, SectionText] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[RowText]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last time that an importer or loader wrote an incident, and a digest of what it wrote."""
+
+    entry: int
+    digest: str
+
+
+def digest_of(content: Any) -> str:
+    """The same for the same content, whatever the order of its keys."""
+    text = json.dumps(content, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
+
+
+def write_whole(
+    *,
+    actor: Viewer,
+    content: Content,
+    mark: str,
+    digest: str,
+    incident_id: int | None = None,
+    origin: str = "",
+    external_id: str | None = None,
+    uuid: uuids.UUID | None = None,
+    template: PostmortemTemplate,
+    note: str = "",
+) -> Incident:
+    """Make a new incident, or an existing one, exactly this content, and publish it.
+
+    `template` is the current version of its key. Raises what creating, changing and publishing raise.
+    """
+    with transaction.atomic():
+        is_new = incident_id is None
+        if incident_id is None:
+            incident_id = create_incident(
+                actor=actor,
+                facts=content.facts,
+                origin=origin,
+                external_id=external_id,
+                uuid=uuid,
+                template_key=template.key,
+            ).pk
+        with changing(actor, incident_id, permission=scopes.may_lead, states=tuple(Status)) as change:
+            if not is_new:
+                apply_facts(change, content.facts)
+                _follow(change, template)
+            _check_size(content)
+            sections = _write_sections(change, content.sections)
+            rows = {
+                kind.name: _write_rows(change, kind, content.rows.get(kind.name, ()), none_yet=is_new)
+                for kind in KINDS.values()
+            }
+            if sections or any(rows.values()):
+                change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
+            if lacking := missing(change.incident):
+                raise Incomplete(lacking)
+            write_revision(change, note)
+            change.did(mark, digest=digest)
+    return change.incident
+
+
+def settle_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
+    """See that an organization of this name is here, with its website and sector where nobody gave any yet."""
+    name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
+    described = {key: description.get(key) or "" for key in ("website", "sector")}
+    found = Organization.objects.filter(name__iexact=name).first()
+    if found is None:
+        create_organization(actor=actor, name=name, **described)
+    elif lacking := {key: value for key, value in described.items() if value and not getattr(found, key)}:
+        change_organization(actor=actor, organization_id=found.pk, values=lacking)
+
+
+def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
+    """The last mark of each of these incidents that has one."""
+    entries = AuditEntry.objects.filter(action=mark, incident__in=list(incident_ids)).order_by("pk")
+    return {
+        incident_id: Mark(pk, change.get("digest", ""))
+        for pk, incident_id, change in entries.values_list("pk", "incident_id", "change")
+    }
+
+
+def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
+    """Which of these incidents somebody other than the system did anything to after their mark."""
+    entries = AuditEntry.objects.filter(incident__in=list(marks)).exclude(actor__is_system=True)
+    return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
+
+
+def _follow(change: Change, template: PostmortemTemplate) -> None:
+    """Content made for another template brings it along; sections that it does not plan go."""
+    incident = change.incident
+    if incident.template_id == template.pk:
+        return
+    incident.template = template
+    planned = {section.key for section in plan(template)}
+    incident.sections.exclude(key__in=planned).delete()
+    here = set(incident.sections.values_list("key", flat=True))
+    PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - here)
+    change.did("incident.template_changed", key=template.key, number=template.number)
+
+
+def _check_size(content: Content) -> None:
+    texts = [text.body for text in content.sections.values()]
+    texts += [str(row.values.get("text", "")) for rows in content.rows.values() for row in rows]
+    if (size := sum(len(text.encode(errors="replace")) for text in texts)) > INCIDENT_BYTES:
+        most = INCIDENT_BYTES // 1024
+        raise Invalid({"incident": f"At most {most:,} KiB of text in all; this has {size // 1024 + 1:,} KiB."})
+
+
+def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[str]:
+    """Returns the keys of those that changed."""
+    here = {section.key: section for section in change.incident.sections.all()}
+    if unknown := set(wanted) - set(here):
+        raise Invalid({f"sections.{min(unknown)}": "The template has no such section."})
+    kinds = {planned.key: planned.kind for planned in plan(change.incident.template)}
+    changed = []
+    for key, section in here.items():
+        text = _clean(key, kinds[key], wanted.get(key, SectionText()))
+        if (text.body, text.none_reason) != (section.body, section.none_reason):
+            section.body, section.none_reason = text.body, text.none_reason
+            section.version += 1
+            section.updated_by_id = change.actor.user_id
+            section.save()
+            changed.append(key)
+    return changed
+
+
+def _clean(key: str, kind: SectionKind, text: SectionText) -> SectionText:
+    """The text as it may be stored; a section has prose or a reason, by its kind."""
+    body = clean(f"sections.{key}.body", text.body, max_bytes=SECTION_BYTES)
+    reason = clean(f"sections.{key}.none_reason", text.none_reason, max_characters=500, single_line=True)
+    if body and kind is SectionKind.RECORDS:
+        raise Invalid({f"sections.{key}.body": "This section is made of records."})
+    if reason and kind is SectionKind.PROSE:
+        raise Invalid({f"sections.{key}.none_reason": "Only sections of records can be left empty with a reason."})
+    return SectionText(body, reason)
+
+
+def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_yet: bool) -> dict[str, int]:
+    """Rows match by id: one that is there is changed where it differs, others are added, the rest goes."""
+    if len(wanted) > ROWS_PER_KIND:
+        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows; this has {len(wanted):,}."})
+    rows: Iterable[Row] = () if none_yet else getattr(change.incident, relation(kind.name)).all()
+    here = {row.uuid: row for row in rows}
+    problems: dict[str, list[str]] = {}
+    added: list[Row] = []
+    changed: list[Row] = []
+    for place, item in enumerate(wanted):
+        try:
+            columns = {**_empty(kind), **_read(change.incident, kind, place, item), "position": place}
+        except Invalid as error:
+            problems.update(error.fields)
+            continue
+        row = here.pop(item.uuid, None)
+        if row is None:
+            added.append(kind.model(incident=change.incident, uuid=item.uuid, **columns))
+        elif differing := {name: value for name, value in columns.items() if getattr(row, name) != value}:
+            for name, value in differing.items():
+                setattr(row, name, value)
+            row.version += 1
+            changed.append(row)
+    if problems:
+        raise Invalid(problems)
+    manager = kind.model._default_manager
+    if here:
+        manager.filter(pk__in=[row.pk for row in here.values()]).delete()
+    manager.bulk_create(added)
+    for row in changed:
+        row.save()
+    counts = {"added": len(added), "changed": len(changed), "removed": len(here)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _read(incident: Incident, kind: Kind, place: int, item: RowText) -> dict[str, Any]:
+    return kind.read(f"{kind.name}.{place}.", dict(item.values), zone=incident.time_zone, partial=False)
+
+
+def _empty(kind: Kind) -> dict[str, Any]:
+    """What a field holds that is not given, so that rewriting a row forgets what it held."""
+    return {
+        field.stored_in: kind.model._meta.get_field(field.stored_in).get_default()  # type: ignore[union-attr]
+        for field in kind.fields
+        if not field.required
+    }

@@ -1,0 +1,214 @@
+"""Carrying out what was planned, as the system user. Every incident is one transaction: a file that turns out to be
+refused leaves nothing behind, and the others are imported."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import DataError, IntegrityError, transaction
+
+from incidents import template as templates
+from incidents.actions import lifecycle
+from incidents.actions.links import add_link
+from incidents.actions.organizations import create_team, save_template
+from incidents.actions.whole import (
+    Content,
+    RowText,
+    SectionText,
+    changed_by_people,
+    last_marks,
+    settle_organization,
+    write_whole,
+)
+from incidents.addresses import page_key
+from incidents.errors import ActionError
+from incidents.importing.candidates import NOT_SAID, Candidate
+from incidents.importing.planning import Here, Known, Outcome, Planned
+from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+from incidents.text import clean
+from incidents.vocabulary import LinkKind, Origin, SectionKind
+
+MARK = "incident.imported"
+NAMESPACE = uuids.UUID("0b6c4f52-6c0e-4e55-8f6e-3a7b1de2a6f4")
+WRITTEN = (Outcome.CREATE, Outcome.DUPLICATE, Outcome.UPDATE)
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of a candidate. `incident_id` is None when it was rejected, or only rehearsed."""
+
+    planned: Planned
+    outcome: Outcome
+    incident_id: int | None = None
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def look() -> Here:
+    """What is here before an import."""
+    rows = Incident.objects.values_list("pk", "uuid", "origin", "external_id", "visibility", "deleted_at")
+    incidents = {
+        pk: Known(pk, uuid, origin, external_id, visibility, deleted_at is not None)
+        for pk, uuid, origin, external_id, visibility, deleted_at in rows
+    }
+    imported = [pk for pk, known in incidents.items() if known.is_imported]
+    marks = last_marks(MARK, imported)
+    changed = changed_by_people(marks)
+    for pk in imported:
+        incidents[pk] = replace(incidents[pk], mark=marks.get(pk), is_changed=pk in changed)
+    by_page: dict[str, list[Known]] = {}
+    for incident_id, *urls in Source.objects.values_list("incident_id", "url", "archive_url"):
+        for key in {page_key(url) for url in urls if url}:
+            by_page.setdefault(key, []).append(incidents[incident_id])
+    people = User.objects.filter(is_active=True, is_system=False).values_list("email", flat=True)
+    return Here(
+        by_identity={known.external_id: known for pk in imported if (known := incidents[pk]).external_id},
+        by_uuid={known.uuid: known for known in incidents.values()},
+        by_page=by_page,
+        people=frozenset(address.casefold() for address in people),
+    )
+
+
+def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = False) -> Done:
+    """Do it, or with `rehearse` find out whether it could be done and leave everything as it was."""
+    known_id = planned.known.incident_id if planned.known else None
+    done = Done(planned, planned.outcome, known_id, planned.reason)
+    if planned.outcome not in WRITTEN or planned.candidate is None:
+        return done
+    done.notes += planned.candidate.notes
+    try:
+        with transaction.atomic():
+            done.incident_id = _write(actor, planned, planned.candidate, here, done.notes)
+            transaction.set_rollback(rehearse)
+    except ActionError as error:
+        return Done(planned, Outcome.REJECTED, reason=error.message)
+    except (DataError, IntegrityError) as error:
+        return Done(planned, Outcome.REJECTED, reason=f"The database refused it: {' '.join(str(error).split())[:200]}")
+    return replace(done, incident_id=known_id) if rehearse else done
+
+
+def link(actor: Viewer, all_done: Sequence[Done], here: Here) -> Iterator[tuple[Done, str]]:
+    """Add the links that the documents tell of; yields what had to be left out. Call it when all are there."""
+    imported = {
+        done.planned.candidate.uuid: done.incident_id
+        for done in all_done
+        if done.planned.candidate and done.planned.candidate.uuid and done.incident_id
+    }
+    own = [done for done in all_done if done.incident_id and done.outcome in (*WRITTEN, Outcome.UNCHANGED)]
+    present = set(IncidentLink.objects.values_list("from_incident", "to_incident", "kind"))
+    for done in own:
+        for wanted in done.planned.candidate.links if done.planned.candidate else ():
+            known = here.by_identity.get(f"precedent:{wanted.other}") or here.by_uuid.get(wanted.other)
+            other = imported.get(wanted.other) or (known.incident_id if known and not known.is_deleted else None)
+            if other is None or other == done.incident_id:
+                if wanted.outward:
+                    yield done, f"Its link to {wanted.shown_as} is left out: that incident is not here."
+                continue
+            # One of another origin is never touched, not even by a link from it.
+            if not wanted.outward and other not in imported.values() and not (known and known.is_imported):
+                continue
+            subject, target = (done.incident_id, other) if wanted.outward else (other, done.incident_id)
+            if subject and target and (subject, target, wanted.kind) not in present:
+                present.add((subject, target, wanted.kind))
+                uuid = Incident.objects.values_list("uuid", flat=True).get(pk=target)
+                add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
+
+
+def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:
+    settle_organization(actor, candidate.organization)
+    template = _template(actor, candidate.template)
+    facts = {**candidate.facts, "visibility": planned.visibility}
+    if candidate.team is not None:
+        facts["team"] = _team(actor, candidate.team, notes).slug
+    incident = write_whole(
+        actor=actor,
+        content=Content(facts, _sections(candidate, template), _rows(candidate, here, notes)),
+        mark=MARK,
+        digest=candidate.digest,
+        incident_id=planned.known.incident_id if planned.known else None,
+        origin=Origin.IMPORTED,
+        external_id=candidate.identity,
+        template=template,
+        note=f"Imported from {candidate.name}"[:500],
+    )
+    if candidate.is_archived:
+        lifecycle.archive(actor=actor, incident_id=incident.pk)
+    for other in planned.same_event:
+        add_link(actor=actor, incident_id=incident.pk, kind=LinkKind.SAME_EVENT, to=str(other.uuid))
+    return incident.pk
+
+
+def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
+    """A current template with exactly the wanted sections; one with the wanted key first. A new one when there is none."""
+    current = PostmortemTemplate.objects.filter(is_current=True)
+    shape = _shape(wanted)
+    same = [found for found in current if _shape(found.definition) == shape]
+    if same:
+        return next((found for found in same if found.key == wanted["key"]), same[0])
+    templates.check(dict(wanted), field="template")
+    key = wanted["key"]
+    if any(found.key == key for found in current):
+        # That name means something else here, and must go on meaning it.
+        key = f"imported-{uuids.uuid5(NAMESPACE, str(shape)).hex[:8]}"
+    return save_template(actor=actor, definition={**wanted, "key": key})
+
+
+def _shape(definition: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(section["key"], section["title"], section["kind"]) for section in definition["sections"]]
+
+
+def _team(actor: Viewer, described: Mapping[str, Any], notes: list[str]) -> Team:
+    slug = clean("team.slug", described.get("slug"), max_characters=80, single_line=True)
+    name = clean("team.name", described.get("name"), max_characters=80, required=True, single_line=True)
+    found = Team.objects.filter(slug=slug).first() or Team.objects.filter(name__iexact=name).first()
+    if found is None:
+        found = create_team(actor=actor, name=name)
+        notes.append(f"The team {name} is new here and has no members yet.")
+    return found
+
+
+def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, SectionText]:
+    """With an honest word where publishing needs one and the source has none."""
+    texts = dict(candidate.sections)
+    for planned in templates.plan(template):
+        text = texts.get(planned.key, SectionText())
+        if not planned.required:
+            continue
+        if planned.kind is SectionKind.PROSE and not text.body.strip():
+            texts[planned.key] = SectionText(body=NOT_SAID)
+        elif planned.kind is SectionKind.RECORDS and not candidate.rows.get(planned.key) and not text.none_reason:
+            texts[planned.key] = SectionText(none_reason=NOT_SAID)
+    return texts
+
+
+def _rows(candidate: Candidate, here: Here, notes: list[str]) -> dict[str, list[RowText]]:
+    """The rows with ids of their own here, made from the ones they had, and sources that speak of these ids."""
+    ids = {
+        (kind, place): uuids.uuid5(NAMESPACE, f"{candidate.identity}/{kind}/{row.get('id') or place}")
+        for kind in KINDS
+        for place, row in enumerate(candidate.rows.get(kind, ()))
+    }
+    new_id = {
+        row["id"]: str(ids[kind, place])
+        for kind in KINDS
+        for place, row in enumerate(candidate.rows.get(kind, ()))
+        if isinstance(row.get("id"), str)
+    }
+    rows: dict[str, list[RowText]] = {}
+    for (kind, place), uuid in ids.items():
+        values = {name: value for name, value in candidate.rows[kind][place].items() if name != "id"}
+        owner = values.get("owner")
+        if kind == "actions" and owner and str(owner).casefold() not in here.people:
+            values["owner"] = None
+            notes.append(f"Nobody here has the address {str(owner)[:100]}; the action {place + 1} has no owner now.")
+        if kind == "sources" and isinstance(values.get("supports"), list):
+            values["supports"] = [
+                new_id.get(name, name) if isinstance(name, str) else name for name in values["supports"]
+            ]
+        rows.setdefault(kind, []).append(RowText(uuid, values))
+    return rows

@@ -1,0 +1,186 @@
+"""The JSON export, read back: one document, or a list of them. What a document says is kept; what only this installation
+can give (its number, its dates of creation) is not."""
+
+from __future__ import annotations
+
+import json
+import uuid as uuids
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from incidents.actions.whole import SectionText, digest_of
+from incidents.document import FORMAT
+from incidents.errors import Invalid
+from incidents.importing.candidates import Candidate, Link, Rejected, page_keys
+from incidents.models.incident import TIMES
+from incidents.records import KINDS
+from incidents.template import REQUIRED_TO_PUBLISH
+from incidents.text import clean, clean_choice
+from incidents.vocabulary import LinkKind, Origin, SectionKind, Status, Visibility
+
+IDENTITY = "precedent"
+FACTS = ("title", "severity", "detected_by", "mitigations", "planned_change", "time_zone", *TIMES, "stated_duration")
+# What a document holds that is not the postmortem's own.
+_HERE_ONLY = {
+    "format",
+    "id",
+    "ref",
+    "external_id",
+    "origin",
+    "visibility",
+    "organization",
+    "team",
+    "services",
+    "created_at",
+    "status",
+    "duration",
+    "template",
+    "sections",
+    "revision",
+    "published_at",
+    "links",
+}
+
+
+def read_all(name: str, text: str) -> Iterator[Candidate | Rejected]:
+    """Every document of a file; of one that cannot be taken, the reason."""
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        yield Rejected(name, "It is nested too deeply.")
+        return
+    except ValueError as error:
+        yield Rejected(name, f"It is not JSON: {str(error)[:200]}.")
+        return
+    documents = content if isinstance(content, list) else [content]
+    if not documents:
+        yield Rejected(name, "It holds no document.")
+    for place, document in enumerate(documents):
+        own_name = name if content is document else f"{name}[{place}]"
+        try:
+            yield read(own_name, document)
+        except Invalid as error:
+            yield Rejected(own_name, error.message)
+
+
+def read(name: str, document: Any) -> Candidate:
+    """Raises Invalid, naming what is wrong."""
+    if not isinstance(document, dict) or not isinstance(document.get("format"), str):
+        raise Invalid({"format": f"This is no document that Precedent exported; those say {FORMAT}."})
+    if document["format"] != FORMAT:
+        raise Invalid({"format": f"This reads {FORMAT}, not {document['format'][:40]}."})
+    uuid = _uuid("id", document.get("id"))
+    sections = _sections(document)
+    rows = {kind: _rows(kind, document) for kind in KINDS}
+    organization = _mapping("organization", document.get("organization")) or {}
+    name_of_organization = clean("organization.name", organization.get("name"), required=True, single_line=True)
+    status = clean_choice("status", document.get("status"), Status.values)
+    visibility = clean_choice("visibility", document.get("visibility"), Visibility.values)
+    notes = []
+    if status in (Status.DRAFT, Status.IN_REVIEW):
+        # Being imported publishes it; that must not show it to more people than its draft was shown to.
+        visibility = Visibility.TEAM.value
+        notes.append("It was not published where it comes from; it is visible to its team only.")
+    if unknown := sorted(set(document) - _HERE_ONLY - set(FACTS) - set(KINDS)):
+        notes.append(f"Not taken over: {', '.join(unknown)[:200]}.")
+    return Candidate(
+        name=name,
+        identity=_identity(document, uuid),
+        uuid=uuid,
+        # Only accounts of the event itself; other sources may be shared by many incidents.
+        pages=page_keys(*(str(row.get("url") or "") for row in rows["sources"] if row.get("primary") is True)),
+        facts={
+            **{key: document[key] for key in FACTS if key in document},
+            "organization": name_of_organization,
+            "services": document.get("services"),
+        },
+        organization={**organization, "name": name_of_organization},
+        team=_mapping("team", document.get("team")),
+        sections={key: text for key, (_, _, text) in sections.items()},
+        rows=rows,
+        template=_template(document, sections),
+        visibility=visibility,
+        is_archived=status == Status.ARCHIVED,
+        links=tuple(_links(document)),
+        notes=tuple(notes),
+    )
+
+
+def _identity(document: Mapping[str, Any], uuid: uuids.UUID) -> str:
+    """What was imported before keeps the identity under which it first came in."""
+    external_id = document.get("external_id")
+    if document.get("origin") == Origin.IMPORTED and external_id:
+        return clean("external_id", external_id, max_characters=200, single_line=True)
+    return f"{IDENTITY}:{uuid}"
+
+
+def _uuid(field: str, value: Any) -> uuids.UUID:
+    try:
+        return uuids.UUID(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Invalid({field: "This takes a UUID."}) from error
+
+
+def _mapping(field: str, value: Any) -> Mapping[str, Any] | None:
+    if value is not None and not isinstance(value, dict):
+        raise Invalid({field: "This takes an object."})
+    return value
+
+
+def _objects(field: str, value: Any) -> list[dict[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise Invalid({field: "This takes a list of objects."})
+    return value
+
+
+def _sections(document: Mapping[str, Any]) -> dict[str, tuple[str, str, SectionText]]:
+    """Title, kind and text by key, in the template's order."""
+    found: dict[str, tuple[str, str, SectionText]] = {}
+    for place, section in enumerate(_objects("sections", document.get("sections"))):
+        path = f"sections.{place}"
+        key = clean(f"{path}.key", section.get("key"), required=True, single_line=True)
+        if key in found:
+            raise Invalid({path: f"The section {key} stands here twice."})
+        kind = clean_choice(f"{path}.kind", section.get("kind"), SectionKind.values) or ""
+        text = SectionText(
+            body=clean(f"sections.{key}.body", section.get("body")),
+            none_reason=clean(f"sections.{key}.none_reason", section.get("none_reason")),
+        )
+        found[key] = (clean(f"{path}.title", section.get("title"), required=True, single_line=True), kind, text)
+    if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in found]:
+        raise Invalid({"sections": f"These are needed: {', '.join(lacking)}."})
+    return found
+
+
+def _rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = _objects(kind, document.get(kind))
+    ids = [row["id"] for row in rows if isinstance(row.get("id"), str)]
+    if len(set(ids)) != len(ids):
+        raise Invalid({kind: "Two rows have the same id."})
+    return rows
+
+
+def _template(document: Mapping[str, Any], sections: Mapping[str, tuple[str, str, SectionText]]) -> dict[str, Any]:
+    """A definition with these sections. Its key is what they are called where they come from."""
+    made_from = _mapping("template", document.get("template")) or {}
+    shape = [
+        {"key": key, "title": title, "kind": kind, **({"records": key} if kind == SectionKind.RECORDS else {})}
+        for key, (title, kind, _) in sections.items()
+    ]
+    key = clean("template.key", made_from.get("key"), max_characters=60, single_line=True)
+    return {"key": key or f"imported-{digest_of(shape)[:8]}", "name": f"Imported {key}".strip(), "sections": shape}
+
+
+def _links(document: Mapping[str, Any]) -> Iterator[Link]:
+    for place, entry in enumerate(_objects("links", document.get("links"))):
+        path = f"links.{place}"
+        other = _mapping(f"{path}.incident", entry.get("incident")) or {}
+        yield Link(
+            kind=clean_choice(f"{path}.kind", entry.get("kind"), LinkKind.values) or "",
+            outward=clean_choice(f"{path}.direction", entry.get("direction"), ["out", "in"]) == "out",
+            other=_uuid(f"{path}.incident.id", other.get("id")),
+            note=clean(f"{path}.note", entry.get("note"), max_characters=500, single_line=True),
+            shown_as=clean(f"{path}.incident.ref", other.get("ref"), single_line=True)[:40] or "an incident",
+        )

@@ -1,0 +1,215 @@
+"""Markdown files with YAML front matter, as postmortems.app keeps them.
+
+Front matter: uuid, url, archive_url, title, start_time, end_time, categories, keywords, company, product, summary; any may
+be missing, others are passed over. The body is the account of what happened.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid as uuids
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from incidents import plain_yaml
+from incidents.actions.whole import SectionText
+from incidents.durations import read_moment
+from incidents.errors import Invalid
+from incidents.importing.candidates import NOT_SAID, Candidate, page_keys
+from incidents.markdown import plain
+from incidents.text import TITLE_CHARACTERS, clean, clean_url
+from incidents.vocabulary import Precision
+
+IDENTITY = "postmortems.app"
+UNKNOWN_ORGANIZATION = "Unknown"
+TOLD_IN_ACCOUNT = "The source does not tell this apart from its account."
+HEADER_BYTES = 64 * 1024
+DERIVED_TITLE_CHARACTERS = 120
+
+# Where such an account goes: it is one text, and taking it apart would be guessing.
+TEMPLATE = {
+    "key": "imported-account",
+    "name": "Imported account",
+    "sections": [
+        {"key": "summary", "title": "Summary", "kind": "prose"},
+        {"key": "account", "title": "What happened", "kind": "prose"},
+        {"key": "impact", "title": "Impact", "kind": "prose"},
+        {"key": "timeline", "title": "Timeline", "kind": "records", "records": "timeline"},
+        {"key": "causes", "title": "Causes and contributing factors", "kind": "records", "records": "causes"},
+        {"key": "lessons", "title": "Lessons", "kind": "records", "records": "lessons"},
+        {"key": "actions", "title": "Action items", "kind": "records", "records": "actions"},
+        {"key": "sources", "title": "Sources", "kind": "records", "records": "sources"},
+    ],
+}
+
+_HEADER = re.compile(r"\A---[ \t]*\n(?P<header>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[Tt ]+(?P<clock>\d\d:\d\d(?::\d\d)?)(?:\.\d*)?[ \t]*(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?"
+)
+# Nobody knows an incident's begin to the second at midnight: this is how a day is written where a time is asked for.
+_WHOLE_DAY = ("00:00", "00:00:00", "23:59:59")
+_COMMA = re.compile(r",\s+(?![^(]*\))")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
+
+
+def read(name: str, text: str) -> Candidate:
+    """Raises Invalid, naming what is wrong."""
+    header, body = _split(text)
+    uuid = _uuid(header)
+    url, archive_url = (clean_url(key, header.get(key)) for key in ("url", "archive_url"))
+    if not (uuid or url or archive_url):
+        raise Invalid({"uuid": "There is neither a uuid nor a url, so that it could not be known again."})
+    pages = page_keys(url, archive_url)
+    identity = str(uuid) if uuid else f"url-{uuids.uuid5(uuids.NAMESPACE_URL, (pages or (url or archive_url,))[0])}"
+    company, product = _line(header, "company"), _names(header, "product")
+    summary, account = _summary_and_account(header, body)
+    title = _line(header, "title") or _derived_title(summary, company, product)
+    started, resolved = _moment("start_time", header), _moment("end_time", header)
+    told = TOLD_IN_ACCOUNT if account or body.strip() else NOT_SAID
+    return Candidate(
+        name=name,
+        identity=f"{IDENTITY}:{identity}",
+        by_page=uuid is None,
+        pages=pages,
+        facts={
+            "title": title,
+            "organization": company or UNKNOWN_ORGANIZATION,
+            "services": product,
+            "time_zone": "UTC",
+            "started": started,
+            "resolved": resolved,
+        },
+        organization={"name": company or UNKNOWN_ORGANIZATION},
+        sections={
+            "summary": SectionText(body=summary or NOT_SAID),
+            "account": SectionText(body=account),
+            "impact": SectionText(body=told),
+            **{key: SectionText(none_reason=told) for key in ("timeline", "causes", "lessons", "actions")},
+        },
+        rows={"sources": [_source(header, url or archive_url, archive_url if url else "", title, company)]}
+        if url or archive_url
+        else {},
+        template=TEMPLATE,
+    )
+
+
+def _split(text: str) -> tuple[dict[str, Any], str]:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    match = _HEADER.match(text)
+    if match is None:
+        raise Invalid({"front matter": "There is none between two lines of ---."})
+    if len(match["header"]) > HEADER_BYTES:
+        raise Invalid({"front matter": f"It is longer than {HEADER_BYTES // 1024} KiB."})
+    try:
+        # The empty line stands for the first ---, so that lines are counted as in the file.
+        header = plain_yaml.read("\n" + match["header"])
+    except plain_yaml.Unreadable as error:
+        raise Invalid({"front matter": f"It is not YAML: {error}."}) from error
+    if header is None:
+        header = {}
+    if not isinstance(header, dict):
+        raise Invalid({"front matter": "It takes a mapping of names to values."})
+    return header, text[match.end() :].strip()
+
+
+def _line(header: Mapping[str, Any], key: str) -> str:
+    """A single line of text; a bare number is one too."""
+    value = header.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    return clean(key, value, single_line=True)
+
+
+def _names(header: Mapping[str, Any], key: str) -> list[str]:
+    """A list, or a line with commas; commas within parentheses part nothing."""
+    value = header.get(key)
+    if isinstance(value, list):
+        names = [_line({f"{key}.{place}": name}, f"{key}.{place}") for place, name in enumerate(value)]
+    else:
+        names = _COMMA.split(_line(header, key))
+    return list(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def _uuid(header: Mapping[str, Any]) -> uuids.UUID | None:
+    value = _line(header, "uuid")
+    try:
+        return uuids.UUID(value) if value else None
+    except ValueError as error:
+        raise Invalid({"uuid": f"{value[:80]} is no UUID."}) from error
+
+
+def _moment(key: str, header: Mapping[str, Any]) -> dict[str, str] | None:
+    """As read_moment takes it. A time without a zone is UTC."""
+    value = header.get(key)
+    if value in (None, ""):
+        return None
+    if isinstance(value, date | datetime):
+        value = value.isoformat()
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    at, precision = value, None
+    if isinstance(value, str) and (match := _TIME.fullmatch(value.strip())):
+        day, clock, offset = match["day"], match["clock"], match["offset"] or ""
+        if clock in _WHOLE_DAY:
+            at = day
+        else:
+            at = f"{day}T{clock}{offset if len(offset) != len('+05') else offset + ':00'}"
+            precision = (Precision.SECOND if len(clock) == 8 and clock[-2:] != "00" else Precision.MINUTE).value
+    moment = {"at": at, **({"precision": precision} if precision else {})}
+    read_moment(key, moment)
+    return moment
+
+
+def _summary_and_account(header: Mapping[str, Any], body: str) -> tuple[str, str]:
+    """The summary, and the whole account unless the summary is all of it."""
+    summary = clean("summary", header.get("summary"))
+    if not summary.strip():
+        summary = body.partition("\n\n")[0].strip()
+    account = "" if body == summary else body
+    filed = [
+        f"{label} at the source: {', '.join(map(plain, names))}."
+        for label, names in (("Categories", _names(header, "categories")), ("Keywords", _names(header, "keywords")))
+        if names
+    ]
+    return summary, "\n\n".join(filter(None, [account, *filed]))
+
+
+def _derived_title(summary: str, company: str, product: list[str]) -> str:
+    """For a file without one: its first sentence, shortened, else whose incident it was."""
+    words = " ".join(_LINK.sub(r"\1", summary).split())
+    sentence = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
+    if not sentence:
+        return f"Incident at {company or UNKNOWN_ORGANIZATION}" + (f": {product[0]}" if product else "")
+    if len(sentence) > DERIVED_TITLE_CHARACTERS:
+        sentence = sentence[:DERIVED_TITLE_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+    return sentence
+
+
+def _source(header: Mapping[str, Any], url: str, archive_url: str, title: str, company: str) -> dict[str, Any]:
+    supports = {
+        "company": "organization",
+        "product": "services",
+        "start_time": "started",
+        "end_time": "resolved",
+        "summary": "summary",
+    }
+    return {
+        "url": url,
+        "archive_url": archive_url,
+        "publisher": company[:120],
+        "title": title[:TITLE_CHARACTERS],
+        "published": _day(header, "source_published_at"),
+        "looked_up": _day(header, "source_fetched_at"),
+        "primary": False,
+        "supports": [fact for key, fact in supports.items() if header.get(key)] + ["account"],
+    }
+
+
+def _day(header: Mapping[str, Any], key: str) -> str | None:
+    """The day of a date that is only good to have."""
+    try:
+        return date.fromisoformat(str(header.get(key))[:10]).isoformat()
+    except ValueError:
+        return None

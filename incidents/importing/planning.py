@@ -1,0 +1,157 @@
+"""What is to be done with every candidate: a pure function over what the files say and what is here."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from incidents.actions.whole import Mark
+from incidents.importing.candidates import Candidate, Rejected
+from incidents.vocabulary import Origin, Visibility
+
+
+class Outcome(StrEnum):
+    CREATE = "created"
+    # A new one is made although another origin has the same event; the two are linked.
+    DUPLICATE = "created beside one of another origin"
+    UPDATE = "updated"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An incident that is here. `mark` is the import's last write, `is_changed` whether a person came after it."""
+
+    incident_id: int
+    uuid: uuids.UUID
+    origin: str
+    external_id: str | None = None
+    visibility: str = Visibility.INTERNAL.value
+    is_deleted: bool = False
+    mark: Mark | None = None
+    is_changed: bool = False
+
+    @property
+    def is_imported(self) -> bool:
+        return self.origin == Origin.IMPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What is here before the import. `pages` are the page keys of incidents' sources; `people` are e-mail addresses."""
+
+    by_identity: Mapping[str, Known] = field(default_factory=dict)
+    by_uuid: Mapping[uuids.UUID, Known] = field(default_factory=dict)
+    by_page: Mapping[str, Sequence[Known]] = field(default_factory=dict)
+    people: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`known` is the incident that is updated or kept. `same_event` are those of other origins to link a new one to."""
+
+    outcome: Outcome
+    name: str
+    candidate: Candidate | None = None
+    known: Known | None = None
+    visibility: str = Visibility.INTERNAL.value
+    same_event: tuple[Known, ...] = ()
+    reason: str = ""
+
+
+def plan(
+    candidates: Sequence[Candidate | Rejected], here: Here, *, visibility: str | None = None, overwrite: bool = False
+) -> list[Planned]:
+    """One outcome per candidate, in their order. `visibility` is what was asked for, for all of them."""
+    pages_with_uuid: dict[str, str] = {}
+    for candidate in candidates:
+        if isinstance(candidate, Candidate) and not candidate.by_page:
+            for page in candidate.pages:
+                pages_with_uuid.setdefault(page, candidate.name)
+    names: dict[str, str] = {}
+    planned = []
+    for candidate in candidates:
+        if isinstance(candidate, Rejected):
+            planned.append(Planned(Outcome.REJECTED, candidate.name, reason=candidate.reason))
+            continue
+        reason = _twice(candidate, names, pages_with_uuid)
+        names.setdefault(candidate.identity, candidate.name)
+        planned.append(
+            Planned(Outcome.REJECTED, candidate.name, reason=reason)
+            if reason
+            else _one(candidate, here, visibility, overwrite)
+        )
+    return planned
+
+
+def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapping[str, str]) -> str:
+    """Why this cannot stand beside another of the same import; empty if it can."""
+    if candidate.identity in names:
+        return f"It is the same as {names[candidate.identity]}."
+    if candidate.by_page and (other := next(filter(None, map(pages_with_uuid.get, candidate.pages)), None)):
+        return f"It has no uuid, and its url is that of {other}."
+    return ""
+
+
+def _one(candidate: Candidate, here: Here, asked: str | None, overwrite: bool) -> Planned:
+    matches = _matches(candidate, here)
+    if len(matches) > 1:
+        reason = "It has no uuid, and its url belongs to several imported incidents."
+        return Planned(Outcome.REJECTED, candidate.name, reason=reason)
+    if not matches:
+        others = _others(candidate, here)
+        return Planned(
+            Outcome.DUPLICATE if others else Outcome.CREATE,
+            candidate.name,
+            candidate,
+            visibility=asked or candidate.visibility or Visibility.INTERNAL,
+            same_event=others,
+        )
+    known = matches[0]
+    is_same = known.mark is not None and known.mark.digest == candidate.digest
+    visibility = asked or (known.visibility if is_same else candidate.visibility or known.visibility)
+
+    def with_outcome(outcome: Outcome, reason: str = "") -> Planned:
+        return Planned(outcome, candidate.name, candidate, known, visibility=visibility, reason=reason)
+
+    if known.is_deleted:
+        return with_outcome(Outcome.KEPT, "It was deleted here.")
+    if (known.is_changed or known.mark is None) and not overwrite:
+        return with_outcome(Outcome.KEPT, "Somebody changed it here since; --overwrite would replace that.")
+    if is_same and visibility == known.visibility and not known.is_changed:
+        return with_outcome(Outcome.UNCHANGED)
+    return with_outcome(Outcome.UPDATE)
+
+
+def _matches(candidate: Candidate, here: Here) -> list[Known]:
+    """The imported incident that this is: by its identity, else, without a uuid, by its url."""
+    if known := here.by_identity.get(candidate.identity):
+        return [known]
+    if candidate.uuid and (known := here.by_uuid.get(candidate.uuid)) and known.is_imported:
+        return [known]
+    if not candidate.by_page:
+        return []
+    source = candidate.identity.partition(":")[0]
+    found = {
+        known.incident_id: known
+        for page in candidate.pages
+        for known in here.by_page.get(page, ())
+        if known.is_imported and not known.is_deleted and (known.external_id or "").startswith(f"{source}:")
+    }
+    return list(found.values())
+
+
+def _others(candidate: Candidate, here: Here) -> tuple[Known, ...]:
+    """The same event under another origin: the same uuid, or the same page among its sources."""
+    same_uuid = here.by_uuid.get(candidate.uuid) if candidate.uuid else None
+    same_page = (known for page in candidate.pages for known in here.by_page.get(page, ()))
+    found = {
+        known.incident_id: known
+        for known in ([same_uuid] if same_uuid else []) + list(same_page)
+        if not known.is_imported and not known.is_deleted
+    }
+    return tuple(found.values())

@@ -1,0 +1,49 @@
+"""Exports every incident of the installation, a file each."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from incidents import export, scopes
+from incidents.management.progress import bar
+from incidents.scopes import Viewer
+
+ENDINGS = {"json": "json", "markdown": "md"}
+
+
+class Command(BaseCommand):
+    help = (
+        "Export every incident, drafts and internal ones too, a file each, named after its number. "
+        "What is JSON can be imported again without loss."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", type=Path, help="the folder to write to; made if it is not there")
+        parser.add_argument("--format", choices=[*ENDINGS], default="json")
+
+    def handle(self, *, path: Path, format: str, verbosity: int, **options: Any) -> None:
+        viewer = Viewer.system()
+        count = 0
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with bar("Exporting", scopes.visible_incidents(viewer).count()) as moving:
+                for reading in export.readings(viewer):
+                    file = path / f"{reading.incident.ref}.{ENDINGS[format]}"
+                    file.write_text(_text(reading, format), encoding="utf-8")
+                    count += 1
+                    moving.advance()
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written to: {error.strerror}.", returncode=2) from error
+        if verbosity:
+            self.stdout.write(f"{count} incidents exported to {path}.")
+
+
+def _text(reading: export.Reading, format: str) -> str:
+    if format == "markdown":
+        return export.markdown(reading)
+    return json.dumps(export.json_document(reading), ensure_ascii=False, indent=2) + "\n"

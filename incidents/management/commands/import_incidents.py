@@ -1,0 +1,99 @@
+"""Imports postmortems from files."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from incidents.errors import Invalid
+from incidents.importing import documents, files, frontmatter
+from incidents.importing.candidates import Candidate, Rejected
+from incidents.importing.carrying import Done, carry_out, link, look
+from incidents.importing.planning import Outcome, plan
+from incidents.management.progress import each, without_chatter
+from incidents.scopes import Viewer
+from incidents.vocabulary import Visibility
+
+
+class Command(BaseCommand):
+    help = (
+        "Import postmortems: Markdown with front matter as postmortems.app keeps it, or Precedent's own JSON export. "
+        "They are published at once, with origin imported. Safe to run twice. "
+        "Exit code 1 when a file was rejected; the others are imported."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", type=Path, help="a folder, or one file")
+        parser.add_argument(
+            "--format", choices=[*files.Format], type=str, help="take only files of this format; else by their endings"
+        )
+        parser.add_argument(
+            "--visibility",
+            choices=[Visibility.PUBLIC.value, Visibility.INTERNAL.value],
+            help="who may read them; else as a JSON document says, and internal for Markdown",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument("--overwrite", action="store_true", help="also replace what people changed here since")
+
+    def handle(
+        self,
+        *,
+        path: Path,
+        format: str | None,
+        visibility: str | None,
+        dry_run: bool,
+        overwrite: bool,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        if not path.exists():
+            raise CommandError(f"There is no {path}.", returncode=2)
+        found = files.find(path, files.Format(format) if format else None)
+        if not found:
+            endings = " or ".join(e for e, of in files.ENDINGS.items() if format in (None, of))
+            raise CommandError(f"There is no file that ends in {endings} in {path}.", returncode=2)
+        folder = path if path.is_dir() else path.resolve().parent
+        candidates = [candidate for file in each("Reading", found) for candidate in _read(file, folder)]
+        here = look()
+        actor = Viewer.system()
+        planned = plan(candidates, here, visibility=visibility, overwrite=overwrite)
+        done: list[Done] = []
+        with without_chatter():
+            for one in each("Rehearsing" if dry_run else "Importing", planned):
+                done.append(carry_out(actor, one, here, rehearse=dry_run))
+                self._tell(done[-1])
+            if not dry_run:
+                for one_done, note in link(actor, done, here):
+                    self.stdout.write(f"{one_done.planned.name}: {note}")
+        counts = Counter(one.outcome for one in done)
+        if verbosity:
+            words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+            self.stdout.write(f"{'Nothing was changed. It would be: ' if dry_run else ''}{words}.")
+        if rejected := counts[Outcome.REJECTED]:
+            raise CommandError(f"{rejected} of {len(done)} rejected.", returncode=1)
+
+    def _tell(self, done: Done) -> None:
+        """A line per rejected or kept file, and per thing that did not come along."""
+        name = done.planned.name
+        if done.outcome is Outcome.REJECTED:
+            self.stderr.write(f"{name}: rejected. {done.reason}")
+        elif done.outcome is Outcome.KEPT:
+            self.stdout.write(f"{name}: kept as it is here. {done.reason}")
+        for note in done.notes:
+            self.stdout.write(f"{name}: {note}")
+
+
+def _read(file: files.Found, folder: Path) -> list[Candidate | Rejected]:
+    text = files.read(file, folder)
+    if isinstance(text, Rejected):
+        return [text]
+    if file.format is files.Format.JSON:
+        return list(documents.read_all(file.name, text))
+    try:
+        return [frontmatter.read(file.name, text)]
+    except Invalid as error:
+        return [Rejected(file.name, error.message)]

@@ -1,0 +1,34 @@
+"""Removes deleted incidents from the database for good."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from incidents.actions.purge import purge
+from incidents.models import Incident
+from incidents.scopes import Viewer
+
+
+class Command(BaseCommand):
+    help = "Remove incidents that were deleted some time ago, with everything in them. Their audit entries stay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--older-than-days", type=int, default=30, metavar="DAYS")
+        parser.add_argument("--dry-run", action="store_true", help="say which they are, and change nothing")
+
+    def handle(self, *, older_than_days: int, dry_run: bool, verbosity: int, **options: Any) -> None:
+        if not 0 <= older_than_days <= 36_500:
+            raise CommandError("--older-than-days takes a number of days from 0 to 36500.", returncode=2)
+        before = timezone.now() - timedelta(days=older_than_days)
+        if dry_run:
+            for incident in Incident.objects.filter(deleted_at__lt=before).order_by("pk"):
+                self.stdout.write(f"{incident.ref} {incident.title}, deleted {incident.deleted_at:%Y-%m-%d}")
+            return
+        count = purge(actor=Viewer.system(), deleted_before=before)
+        if verbosity:
+            self.stdout.write(f"{count} incidents removed.")

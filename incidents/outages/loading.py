@@ -1,0 +1,140 @@
+"""Files onto incidents of origin famous, by the system user, published at once. Only what changed is written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+
+from incidents import template
+from incidents.actions import lifecycle
+from incidents.actions.links import add_link, remove_link
+from incidents.actions.whole import Mark, digest_of, last_marks, settle_organization, write_whole
+from incidents.document import relation
+from incidents.models import AuditEntry, Incident, IncidentLink
+from incidents.outages.content import RECORDS, Known, content, incident_uuid, recognised_by
+from incidents.scopes import Viewer
+from incidents.vocabulary import Origin, Status
+
+MARK = "outage.loaded"
+FOLDER_MARK = "outages.loaded"
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    CHANGED = "changed"
+    RESTORED = "restored"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An outage that is here already."""
+
+    incident_id: int
+    status: str
+    mark: Mark | None
+
+
+def loaded() -> dict[str, Loaded]:
+    """What is here, by the files' ids."""
+    rows = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True)
+    here = {external_id: (pk, status) for external_id, pk, status in rows.values_list("external_id", "pk", "status")}
+    marks = last_marks(MARK, [pk for pk, _ in here.values()])
+    return {key: Loaded(pk, status, marks.get(pk)) for key, (pk, status) in here.items() if key}
+
+
+def plan(digest: str, here: Loaded | None) -> Outcome:
+    """What is to be done about a file whose content has this digest."""
+    if here is None:
+        return Outcome.CREATED
+    if here.mark is None or here.mark.digest != digest:
+        return Outcome.CHANGED
+    return Outcome.RESTORED if here.status == Status.ARCHIVED else Outcome.UNCHANGED
+
+
+def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> Outcome:
+    """Make the incident of a valid file what the file says. Raises what the actions raise."""
+    # Without the rows that are here, so that the digest depends on nothing but the file.
+    digest = digest_of(content(definition))
+    outcome = plan(digest, here)
+    if outcome is Outcome.RESTORED and here:
+        lifecycle.restore(actor=actor, incident_id=here.incident_id)
+    elif outcome is not Outcome.UNCHANGED:
+        with transaction.atomic():
+            settle_organization(actor, definition["organization"])
+            write_whole(
+                actor=actor,
+                content=content(definition, _rows(here.incident_id) if here else None),
+                mark=MARK,
+                digest=digest,
+                incident_id=here.incident_id if here else None,
+                origin=Origin.FAMOUS,
+                external_id=definition["id"],
+                uuid=incident_uuid(definition["id"]),
+                template=template.current(),
+            )
+    return outcome
+
+
+def connect(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
+    """Make the links of these files what the files say; returns how many were made or removed.
+
+    Call it when all are loaded. A link to what is not here is left out.
+    """
+    famous = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True)
+    by_id = {external_id: (pk, uuid) for external_id, pk, uuid in famous.values_list("external_id", "pk", "uuid")}
+    present: dict[int, dict[tuple[str, int], IncidentLink]] = {}
+    for link in IncidentLink.objects.filter(from_incident__in=famous, to_incident__in=famous):
+        present.setdefault(link.from_incident_id, {})[link.kind, link.to_incident_id] = link
+    count = 0
+    for definition in definitions:
+        if definition["id"] not in by_id:
+            continue
+        own, _ = by_id[definition["id"]]
+        links = present.get(own, {})
+        wanted = {
+            (link["kind"], by_id[link["to"]][0]): link["to"] for link in definition["links"] if link["to"] in by_id
+        }
+        for (kind, pk), other_id in wanted.items():
+            if (kind, pk) not in links:
+                add_link(actor=actor, incident_id=own, kind=kind, to=str(by_id[other_id][1]))
+                count += 1
+        for key, link in links.items():
+            if key not in wanted:
+                remove_link(actor=actor, incident_id=own, link_id=link.uuid)
+                count += 1
+    return count
+
+
+def archive_missing(actor: Viewer, here: Mapping[str, Loaded], present: Collection[str]) -> list[str]:
+    """Archive the incidents whose file is gone; returns their ids. `present` are the ids of all files, valid or not."""
+    gone = [key for key, row in here.items() if key not in present and row.status == Status.PUBLISHED]
+    for key in gone:
+        lifecycle.archive(actor=actor, incident_id=here[key].incident_id)
+    return gone
+
+
+def is_loaded(fingerprint: str) -> bool:
+    """Was the folder loaded as a whole, last, when it had this fingerprint?"""
+    last = AuditEntry.objects.filter(action=FOLDER_MARK).first()
+    return last is not None and last.object_id == fingerprint
+
+
+def remember(actor: Viewer, fingerprint: str) -> None:
+    """The folder was loaded as a whole. Kept in the database, so that a restored or another one is loaded again."""
+    if not is_loaded(fingerprint):
+        AuditEntry.objects.create(
+            actor_id=actor.user_id, action=FOLDER_MARK, object_type="outages", object_id=fingerprint
+        )
+
+
+def _rows(incident_id: int) -> dict[str, list[Known]]:
+    incident = Incident.objects.prefetch_related(*map(relation, RECORDS)).get(pk=incident_id)
+    return {
+        kind: [Known(row.uuid, recognised_by(kind, vars(row))) for row in getattr(incident, relation(kind)).all()]
+        for kind in RECORDS
+    }

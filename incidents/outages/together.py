@@ -1,0 +1,85 @@
+"""What must hold between files: no sentence twice, no incident twice, no link into the void."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from incidents.addresses import page_key
+from incidents.outages.files import OutageFile
+from incidents.outages.rules import one_line, texts
+
+SHARED_WORDS = 12
+DAY = len("2019-07-02")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What tells one incident from another. `started` is the day, or as much of it as is known."""
+
+    id: str
+    name: str
+    started: str
+    page: str
+
+    def is_same_but_spelled(self, other: _Seen) -> bool:
+        return self.name != other.name and self.name.casefold() == other.name.casefold()
+
+    def may_start_with(self, other: _Seen) -> bool:
+        return self.started.startswith(other.started) or other.started.startswith(self.started)
+
+
+def check(files: Sequence[OutageFile]) -> None:
+    """Add to the files' problems; what two files share is said at the later one. Wants files that passed the rules."""
+    valid = [(file, file.definition) for file in files if file.is_valid and file.definition]
+    seen_runs: dict[tuple[str, ...], str] = {}
+    seen_incidents: list[_Seen] = []
+    ids = {file.id for file in files}
+    found: list[tuple[OutageFile, list[str]]] = []
+    for file, definition in valid:
+        problems = [
+            *_shared_words(file.id, definition, seen_runs),
+            *_same_incident(file.id, definition, seen_incidents),
+            *_links(file.id, definition, ids),
+        ]
+        found.append((file, problems))
+    for file, problems in found:
+        file.problems += problems
+
+
+def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str, ...], str]) -> Iterator[str]:
+    """One problem a text is enough: the runs that follow a shared one are shared too."""
+    for text in texts(definition):
+        words = re.findall(r"\w+(?:['’.-]\w+)*", one_line(text).lower())
+        for start in range(len(words) - SHARED_WORDS):
+            run = tuple(words[start : start + SHARED_WORDS + 1])
+            other = seen.setdefault(run, own_id)
+            if other != own_id:
+                yield f"text: {len(run)} words in a row stand in {other} too: {' '.join(run)}"
+                break
+
+
+def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Seen]) -> Iterator[str]:
+    started = definition["started"]["at"][:DAY] if definition["started"] else ""
+    # The account itself comes first; later primary sources are background that incidents may share.
+    primary = [page_key(source["url"]) for source in definition["sources"] if source["primary"]]
+    this = _Seen(own_id, definition["organization"]["name"], started, primary[0] if primary else "")
+    if spelled := next((other.name for other in seen if other.is_same_but_spelled(this)), None):
+        yield f"organization.name: Another file spells it {spelled}."
+    for other in seen:
+        if this.name == other.name and len(started) == DAY and started == other.started:
+            yield f"started: {other.id} is about this organization on the same day; is it the same incident?"
+        # One account may tell of two incidents; then they began on different days.
+        elif this.page and this.page == other.page and this.may_start_with(other):
+            yield f"sources: {other.id} has the same primary source; is it the same incident?"
+    seen.append(this)
+
+
+def _links(own_id: str, definition: dict[str, Any], ids: set[str]) -> Iterator[str]:
+    for place, link in enumerate(definition["links"]):
+        if link["to"] == own_id:
+            yield f"links.{place}: This links to itself."
+        elif link["to"] not in ids:
+            yield f"links.{place}: There is no file {link['to']}."

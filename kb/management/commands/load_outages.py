@@ -1,0 +1,81 @@
+"""Brings the vocabulary of patterns and the public outages of the fixtures into the database."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from incidents import template
+from incidents.actions.organizations import save_template
+from incidents.errors import ActionError
+from incidents.management.progress import each, without_chatter
+from incidents.outages import files, loading, rules
+from incidents.scopes import Viewer
+from kb.patterns import vocabulary
+from kb.patterns.curation import tag_outages
+
+
+class Command(BaseCommand):
+    help = (
+        "Load the public outages: new and changed files are published, a file that is gone archives its incident. "
+        "Running it again writes nothing. Exit code 1 when a file could not be loaded; the others are."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "path",
+            nargs="?",
+            type=Path,
+            default=files.FOLDER,
+            help="the folder with all files, or one file, which leaves the others as they are",
+        )
+        parser.add_argument("--only", metavar="ID", help="load only the file of this id")
+
+    def handle(self, *, path: Path, only: str | None, verbosity: int, **options: Any) -> None:
+        named = files.paths(path)
+        wanted = [file for file in named if only in (None, file.stem)]
+        if not wanted:
+            raise CommandError(
+                f"There is no file {only}.yaml in {path}." if only else f"There is no outage file in {path}.",
+                returncode=2,
+            )
+        with without_chatter():
+            self._load(path, named, wanted, is_whole=only is None and path.is_dir(), verbosity=verbosity)
+
+    def _load(self, path: Path, named: list[Path], wanted: list[Path], *, is_whole: bool, verbosity: int) -> None:
+        fingerprint = files.fingerprint(path)
+        actor = Viewer.system()
+        for definition in template.files():
+            save_template(actor=actor, definition=definition)
+        vocabulary.load(actor=actor)
+        slugs = vocabulary.slugs()
+        here = loading.loaded()
+        counts: Counter[str] = Counter()
+        definitions: list[dict[str, Any]] = []
+        failed = 0
+        for file in each("Public outages", [files.read(file) for file in wanted]):
+            rules.check(file, patterns=slugs)
+            if file.is_valid and file.definition:
+                try:
+                    counts[loading.load(actor, file.definition, here.get(file.id))] += 1
+                    definitions.append(file.definition)
+                except ActionError as error:
+                    file.problems.append(error.message)
+            if file.problems:
+                failed += 1
+                self.stderr.write(f"{file.id}: not loaded. {' '.join(file.problems)}")
+        archived = loading.archive_missing(actor, here, {file.stem for file in named}) if is_whole else []
+        loading.connect(actor, definitions)
+        tag_outages(actor, definitions)
+        if is_whole and not failed:
+            loading.remember(actor, fingerprint)
+        if verbosity:
+            words = [f"{count} {outcome}" for outcome in loading.Outcome if (count := counts[outcome])]
+            words += [f"{len(archived)} archived"] if archived else []
+            self.stdout.write(f"Public outages: {', '.join(words) or 'none loaded'}.")
+        if failed:
+            raise CommandError(f"{failed} of {len(wanted)} files could not be loaded.", returncode=1)

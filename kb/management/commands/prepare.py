@@ -1,0 +1,125 @@
+"""Makes an installation ready to serve: what runs before the web and worker processes start."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError, connection
+
+from incidents import template
+from incidents.actions.organizations import save_template
+from incidents.actions.people import first_start
+from incidents.errors import ActionError
+from incidents.management.progress import bar, without_chatter
+from incidents.models import OutboxEntry, User
+from incidents.outages import files, loading
+from incidents.scopes import Viewer
+from kb.patterns import vocabulary
+from kb.search import relay
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the installation ready to serve: migrate the database, load templates, patterns and public outages, "
+        "index what is new, and on the very first start make the admin, whose password is shown once. "
+        "Running it again changes nothing."
+    )
+
+    def handle(self, *, verbosity: int, **options: Any) -> None:
+        self._check_var()
+        self._check_database()
+        self._empty_broker()
+        try:
+            with without_chatter():
+                call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+                self._load(verbosity)
+                self._index()
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(f"The database gave up: {_one_line(error)}") from error
+        except ActionError as error:
+            raise CommandError(error.message) from error
+        # Everything is indexed; the nudges of this very preparation would only wake the worker for nothing.
+        self._empty_broker()
+
+    def _check_var(self) -> None:
+        try:
+            settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=settings.VAR_DIR):
+                pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise CommandError(f"{settings.VAR_DIR} cannot be written to ({reason}); set VAR_DIR.") from error
+
+    def _check_database(self) -> None:
+        database: Any = connection
+        try:
+            if connection.vendor == "postgresql":
+                # Past the pool, which would wait and not say why.
+                parameters = {"connect_timeout": 10, **database.get_connection_params()}
+                database.Database.connect(**parameters).close()
+            connection.ensure_connection()
+        except (DatabaseError, InterfaceError, database.Database.Error) as error:
+            where = settings.DATABASES["default"]
+            place = f"{where['HOST']}:{where.get('PORT') or 5432}" if where.get("HOST") else where["NAME"]
+            raise CommandError(f"The database at {place} cannot be used: {_one_line(error)}") from error
+
+    def _empty_broker(self) -> None:
+        """The filesystem broker carries only nudges, and those of the last run are stale."""
+        if not settings.CELERY_BROKER_URL.startswith("filesystem"):
+            return
+        options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+        for folder in {
+            Path(options["data_folder_in"]),
+            Path(options["data_folder_out"]),
+            Path(options["control_folder"]),
+        }:
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in folder.iterdir():
+                if file.is_file():
+                    file.unlink(missing_ok=True)
+
+    def _load(self, verbosity: int) -> None:
+        actor = Viewer.system()
+        for definition in template.files():
+            save_template(actor=actor, definition=definition)
+        self._first_start()
+        has_new_patterns = vocabulary.load(actor=actor) > 0
+        if has_new_patterns or not loading.is_loaded(files.fingerprint(files.FOLDER)):
+            try:
+                call_command(
+                    "load_outages", verbosity=verbosity, skip_checks=True, stdout=self.stdout, stderr=self.stderr
+                )
+            except CommandError as error:
+                # The lines above say which; what can be served is served.
+                self.stderr.write(str(error))
+
+    def _first_start(self) -> None:
+        if User.objects.filter(is_system=False).exists():
+            return
+        env = environ.Env()
+        email = env.str("ADMIN_EMAIL", default="") or "admin@localhost.localdomain"
+        organization = env.str("ORGANIZATION_NAME", default="") or "My organization"
+        password = secrets.token_urlsafe(15)
+        admin = first_start(organization=organization, team="Engineering", email=email, password=password)
+        if admin is not None:
+            self.stdout.write(
+                f"\n  Sign in as  {admin.email}\n  Password    {password}\n  It is shown only this once.\n"
+            )
+            self.stdout.flush()
+
+    def _index(self) -> None:
+        waiting = OutboxEntry.objects.values("consumer", "incident_id").distinct().count()
+        if waiting:
+            with bar("Indexing", waiting) as moving:
+                relay.drain(progress=moving.advance)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,80 @@
+"""Anchors: where in an incident's text something stands, found again when the text around it changes.
+
+Offsets count code points of the stored text (Markdown source), not bytes and not UTF-16 units. An anchor is never drawn
+at its old place in a text that has changed: it is found again by its quote, or it is not drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# The kinds of records whose texts anchors may point into.
+ANCHORED_KINDS = ("timeline", "causes", "lessons", "actions")
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """`field` is a path: title, sections.summary, causes/<row id>. `hash` is the SHA-256 of the field's whole text."""
+
+    field: str
+    hash: str
+    start: int
+    end: int
+    quote: str
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Anchor:
+        """From the form in which tags keep it."""
+        return cls(stored["field"], stored["hash"], stored["start"], stored["end"], stored["quote"])
+
+    def stored(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make(field: str, text: str, quote: str) -> Anchor:
+    """Anchor a quote in a field's text; line breaks and the amount of space may differ. The first place counts.
+
+    Raises ValueError when the quote is not there.
+    """
+    found = _places(text, quote)
+    if not found:
+        raise ValueError(f"{field} does not hold: {quote}")
+    start, end = found[0]
+    return Anchor(field, hash_of(text), start, end, text[start:end])
+
+
+def find(anchor: Anchor, text: str) -> tuple[int, int] | None:
+    """Where the anchor is in the field's present text: at its place if the text is the same, else where its quote now
+    stands, if that is one place; else None."""
+    if hash_of(text) == anchor.hash:
+        return anchor.start, anchor.end
+    found = _places(text, anchor.quote)
+    return found[0] if len(found) == 1 else None
+
+
+def texts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields of an incident's document that anchors may point into, with their texts, in reading order."""
+    yield "title", document["title"]
+    for section in document["sections"]:
+        if section["kind"] == "prose":
+            if section["body"]:
+                yield f"sections.{section['key']}", section["body"]
+        elif section["key"] in ANCHORED_KINDS:
+            for row in document[section["key"]]:
+                yield f"{section['key']}/{row['id']}", row["text"]
+
+
+def _places(text: str, quote: str) -> list[tuple[int, int]]:
+    words = quote.split()
+    if not words:
+        return []
+    pattern = r"\s+".join(map(re.escape, words))
+    return [match.span() for match in re.finditer(pattern, text)]

@@ -1,0 +1,45 @@
+"""The patterns that curated outages name, as tags with the sentences that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from incidents.document import build, with_everything
+from incidents.models import Incident
+from incidents.scopes import Viewer
+from incidents.vocabulary import Origin
+from kb.patterns import actions
+from kb.patterns.anchors import Anchor, make, texts
+from kb.patterns.models import Tag, TagSource
+
+
+def tag_outages(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
+    """Bring the curated tags of these outages in line with their files; returns how many tags changed.
+
+    The outages are loaded already; one that is not here is passed over.
+    """
+    by_id = {definition["id"]: definition for definition in definitions}
+    famous = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, external_id__in=list(by_id))
+    tagged = set(Tag.objects.filter(source=TagSource.CURATOR).values_list("incident_id", flat=True))
+    changed = 0
+    for incident in with_everything(famous):
+        wanted = by_id[incident.external_id or ""]["patterns"]
+        if wanted or incident.pk in tagged:
+            changed += actions.curate(actor=actor, incident=incident, evidence=evidence(build(incident), wanted))
+    return changed
+
+
+def evidence(document: Mapping[str, Any], wanted: Iterable[Mapping[str, str]]) -> dict[str, list[Anchor]]:
+    """For each named pattern the anchor of its sentence, in the first field that holds it."""
+    fields = list(texts(document))
+    found: dict[str, list[Anchor]] = {}
+    for entry in wanted:
+        anchors = found.setdefault(entry["slug"], [])
+        for field, text in fields:
+            try:
+                anchors.append(make(field, text, entry["sentence"]))
+            except ValueError:
+                continue
+            break
+    return found

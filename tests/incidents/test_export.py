@@ -1,0 +1,244 @@
+"""What leaves the installation: documents that hold what the viewer may know, and Markdown that reads as it should."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from incidents import scopes
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
+from incidents.actions.links import add_link
+from incidents.actions.sections import add_row, change_section
+from incidents.document import read, with_everything
+from incidents.export import export_all, json_document, markdown
+from incidents.markdown import link, plain, prose, under
+from incidents.scopes import ANONYMOUS
+
+PARSER = MarkdownIt("commonmark")
+
+
+def reading(incident, viewer):
+    return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
+
+
+def headings(text):
+    tokens = PARSER.parse(text)
+    return [(t.tag, tokens[i + 1].content) for i, t in enumerate(tokens) if t.type == "heading_open" and t.level == 0]
+
+
+def words(text):
+    """What a reader sees of a line of Markdown."""
+    (inline,) = [token for token in PARSER.parse(text) if token.type == "inline"]
+    return "".join(child.content for child in inline.children)
+
+
+# --- JSON ------------------------------------------------------------------------------------------
+def test_a_document_is_plain_json(cast, published):
+    document = json_document(reading(published(), cast.viewer("author")))
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_strangers_get_no_owner_no_tracker_and_no_link_to_what_they_may_not_see(cast, published):
+    public, hidden = published(visibility="public"), published("A private matter", visibility="team")
+    add_link(actor=cast.viewer("author"), incident_id=public.pk, kind="related", to=hidden.ref)
+    seen = json.dumps(json_document(reading(public, ANONYMOUS)))
+    for secret in ("author@acme.example", "tracker.acme.example", "A private matter", hidden.ref + '"'):
+        assert secret not in seen
+        assert secret in json.dumps(json_document(reading(public, cast.viewer("author"))))
+
+
+def test_export_all_gives_each_viewer_what_they_see(cast, published, draft):
+    public, internal = published("Public", visibility="public"), published("Internal")
+    mine = draft("Draft")
+    assert [d["ref"] for d in export_all(ANONYMOUS)] == [public.ref]
+    assert [d["ref"] for d in export_all(cast.viewer("outsider"))] == [public.ref, internal.ref]
+    assert [d["ref"] for d in export_all(cast.viewer("reader"))] == [public.ref, internal.ref, mine.ref]
+
+
+def test_a_reader_exports_the_published_revision_of_a_reopened_postmortem(cast, published):
+    incident = published(text="As published.")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Not yet.")
+    assert "Not yet." not in json.dumps(list(export_all(cast.viewer("reader"))))
+
+
+# --- Markdown --------------------------------------------------------------------------------------
+def test_a_postmortem_reads_in_the_templates_order(cast, published):
+    incident = published()
+    text = markdown(reading(incident, cast.viewer("author")))
+    assert headings(text.split("---\n", 2)[2]) == [
+        ("h1", "Checkout returned errors"), ("h2", "Summary"), ("h2", "Impact"), ("h2", "Timeline"),
+        ("h2", "Causes and contributing factors"), ("h2", "Lessons"), ("h2", "Action items"),
+    ]  # fmt: skip
+    assert "- **Trigger** (A change we made): A resize flushed every key\n" in text
+    assert "- **2026-03-03 14:03 +00:00** (impact) Resize begins\n" in text
+    assert "- **Prevent**, open, author@acme.example, [tracker](<https://tracker.acme.example/1>): Add backoff" in text
+
+
+def test_the_front_matter_is_yaml_with_the_facts(cast, published):
+    incident = published(
+        'Quotes: "all" of them # and a hash', started="2026-03-03T14:03Z", resolved="2026-03-03T14:30Z", severity="sev2"
+    )
+    text = markdown(reading(incident, cast.viewer("author")))
+    header = yaml.safe_load(text.split("---\n")[1])
+    assert header["ref"] == incident.ref
+    assert header["title"] == 'Quotes: "all" of them # and a hash'
+    assert (header["organization"], header["severity"], header["duration_seconds"]) == ("Acme", "sev2", 1620)
+
+
+def test_everything_that_is_there_is_shown(cast, published):
+    incident, other = published(), published("An older one")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    actor = cast.viewer("author")
+    change_incident(actor=actor, incident_id=incident.pk, facts={
+        "stated_duration": {"seconds": 5400, "text": "an hour and a half"}, "mitigations": ["rollback", "fix_forward"],
+        "detected_by": "customer", "services": ["Cart", "Pay"], "planned_change": True, "started": "2026-03",
+    })  # fmt: skip
+    row = add_row(actor=actor, incident_id=incident.pk, kind="impact_figures",
+                  values={"label": "Lost orders", "qualifier": "at_least", "value": 1234.5, "unit": "orders",
+                  "source": "a_b"})  # fmt: skip
+    add_row(actor=actor, incident_id=incident.pk, kind="sources",
+            values={"url": "https://x.example/a_(b)", "title": "A [page]", "supports": ["started", str(row.uuid)],
+            "primary": True})  # fmt: skip
+    add_row(
+        actor=actor,
+        incident_id=incident.pk,
+        kind="disagreements",
+        values={"about": "started", "text": "One says April."},
+    )
+    add_link(actor=actor, incident_id=incident.pk, kind="recurrence_of", to=other.ref, note="the same key")
+    text = markdown(reading(incident, actor))
+    for line in (
+        "- **Duration:** an hour and a half, as a source states",
+        "- **Mitigated by:** rollback, fix forward",
+        "- **Services:** Cart, Pay",
+        "- **Started:** 2026-03",
+        "- Lost orders: at least 1,234.5 orders (from a\\_b)",
+        "1. [A \\[page\\]](<https://x.example/a_(b)>), primary source. Supports started, impact figures 1.",
+        "- **started:** One says April.",
+        f"- Recurrence of: {other.ref} An older one (Acme). the same key",
+    ):
+        assert line in text.splitlines(), line
+    assert f"- Recurred as: {incident.ref}" in markdown(reading(other, actor))
+
+
+def test_a_section_without_entries_gives_its_reason(cast, draft):
+    incident = draft()
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="actions", none_reason="Nothing *to* do")
+    text = markdown(reading(incident, cast.viewer("author")))
+    assert "## Action items\n\nNone: Nothing \\*to\\* do\n" in text
+
+
+def test_headings_inside_prose_stand_below_their_section(cast, draft):
+    incident = draft()
+    body = "# One\n\nTwo\n===\n\nThree\n---\n\n```\n# no heading\n```\n\n###### Six"
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=body)
+    text = markdown(reading(incident, cast.viewer("author")))
+    inside = [heading for heading in headings(text.split("---\n", 2)[2]) if heading[0] not in ("h1", "h2")]
+    assert inside == [("h3", "One"), ("h3", "Two"), ("h4", "Three"), ("h6", "Six")]
+    assert "# no heading" in text
+
+
+@pytest.mark.parametrize(
+    "left_open",
+    [
+        "```\nlog",
+        "~~~~ sh\nlog",
+        "<!-- note",
+        "<script>\nx",
+        "<pre>",
+        "<?php",
+        "<![CDATA[",
+        "<!DOCTYPE",
+        "- a\n  ```\n  b",
+    ],
+)
+def test_what_prose_leaves_open_swallows_nothing_after_it(cast, draft, left_open):
+    incident = draft()
+    for key in ("summary", "impact"):
+        change_section(actor=cast.viewer("author"), incident_id=incident.pk, key=key, body=left_open)
+    text = markdown(reading(incident, cast.viewer("author")))
+    assert [title for _, title in headings(text.split("---\n", 2)[2])] == [
+        "Checkout returned errors",
+        "Summary",
+        "Impact",
+    ]
+    assert left_open.split("\n")[0] in text
+
+
+prose_texts = st.text(st.sampled_from("ab #=-*>`~<![]()\n\t1.&_"), max_size=60)
+
+
+@given(prose_texts)
+def test_whatever_the_prose_the_next_heading_is_one_and_no_heading_is_larger(body):
+    text = f"## Before\n\n{prose(body, below=2)}\n\n## After\n"
+    found = headings(text)
+    assert found[0] == ("h2", "Before")
+    assert found[-1] == ("h2", "After")
+    assert all(tag in ("h3", "h4", "h5", "h6") for tag, _ in found[1:-1])
+
+
+@given(prose_texts)
+def test_prose_with_neither_headings_nor_open_ends_is_left_to_the_letter(body):
+    kinds = {token.type for token in PARSER.parse(body)}
+    if kinds <= {"paragraph_open", "inline", "paragraph_close"}:
+        assert prose(body, below=2) == body.strip("\n")
+
+
+@given(st.lists(prose_texts, min_size=2, max_size=4))
+def test_entries_of_a_list_stay_entries_of_one_list(bodies):
+    text = "\n".join(under(f"**Lead {n}**", body, below=3) for n, body in enumerate(bodies))
+    items = [token for token in PARSER.parse(text) if token.type == "list_item_open" and token.level == 1]
+    leads = [
+        token.content for token in PARSER.parse(text) if token.type == "inline" and token.content.startswith("**Lead")
+    ]
+    assert len(leads) == len(bodies)
+    assert len(items) >= 1
+
+
+lines = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc", "Cs", "Zs")), min_size=1)
+
+
+@given(lines)
+def test_a_plain_line_is_read_as_it_was_written(text):
+    assert words(f"**x** {plain(text)}") == f"x {text}"
+
+
+@given(
+    lines,
+    st.sampled_from(["https://x.example/", "https://x.example/a(b", "https://x.example/<b>", "https://x.example/a\\b"]),
+)
+def test_a_link_has_its_text_and_address_whatever_they_hold(text, url):
+    (inline,) = [token for token in PARSER.parse(link(text, url)) if token.type == "inline"]
+    assert inline.children[0].type == "link_open"
+    assert inline.children[0].attrGet("href").startswith("https://x.example/")
+    assert "".join(child.content for child in inline.children) == text
+
+
+# --- The command -----------------------------------------------------------------------------------
+def test_the_command_writes_a_file_per_incident(cast, published, draft, tmp_path):
+    incidents = [published(), draft("A draft")]
+    out = StringIO()
+    call_command("export_incidents", tmp_path / "new" / "folder", stdout=out)
+    folder = tmp_path / "new" / "folder"
+    assert sorted(file.name for file in folder.iterdir()) == sorted(f"{i.ref}.json" for i in incidents)
+    assert json.loads((folder / f"{incidents[1].ref}.json").read_text())["title"] == "A draft"
+    assert out.getvalue() == f"2 incidents exported to {folder}.\n"
+    call_command("export_incidents", folder, format="markdown", stdout=out)
+    assert (folder / f"{incidents[0].ref}.md").read_text().startswith("---\nref: ")
+
+
+def test_a_place_that_cannot_be_written_to_is_bad_usage(cast, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError) as stopped:
+        call_command("export_incidents", tmp_path / "file")
+    assert stopped.value.returncode == 2

@@ -1,0 +1,283 @@
+"""The import command: what it makes, what it leaves alone, and what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+from io import StringIO
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from incidents import scopes
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident, delete_incident
+from incidents.actions.links import add_link
+from incidents.actions.sections import add_row, change_section
+from incidents.document import build, read, with_everything
+from incidents.export import json_document
+from incidents.models import AuditEntry, Incident, IncidentLink, OutboxEntry
+from incidents.scopes import ANONYMOUS, Viewer
+
+UUID = "5d9f0b56-52e6-4d51-8c7e-6e2a0e1f7a{:02d}"
+
+
+def markdown(n=1, **changes):
+    values = {
+        "uuid": UUID.format(n), "url": f"https://kettle.example/{n}", "title": f"Cold tea {n}",
+        "start_time": "2019-11-05T08:15:00Z", "end_time": "2019-11-05T09:45:00Z", "company": "Kettle",
+        "product": "Boiler", "summary": "A thermostat counted in another scale.", **changes,
+    }  # fmt: skip
+    header = "".join(f"{key}: {value}\n" for key, value in values.items() if value is not None)
+    return f"---\n{header}---\n\nA new thermostat was put in.\n\nThe tea stayed cold.\n"
+
+
+def run(path, code=0, **options):
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("import_incidents", path, stdout=out, stderr=err, **options)
+        returned = 0
+    except CommandError as error:
+        returned = error.returncode
+    assert returned == code, err.getvalue()
+    return out.getvalue(), err.getvalue()
+
+
+def imported(n=1):
+    return with_everything(Incident.objects).get(external_id=f"postmortems.app:{UUID.format(n)}")
+
+
+def row_counts():
+    return {model._meta.label: model._default_manager.count() for model in apps.get_models()}
+
+
+@pytest.fixture
+def folder(tmp_path, cast):
+    path = tmp_path / "data"
+    path.mkdir()
+    (path / "one.md").write_text(markdown(1))
+    (path / "two.md").write_text(markdown(2))
+    return path
+
+
+def body(incident, key):
+    return next(section["body"] for section in build(incident)["sections"] if section["key"] == key)
+
+
+# --- What it makes ---------------------------------------------------------------------------------
+def test_files_become_published_incidents_of_origin_imported_by_the_system_user(folder, cast):
+    assert run(folder)[0] == "2 created.\n"
+    incident = imported()
+    assert (incident.status, incident.origin, incident.visibility) == ("published", "imported", "internal")
+    assert incident.created_by.is_system
+    assert incident.published_revision.number == 1
+    assert incident.organization.name == "Kettle"
+    assert incident.duration.seconds == 5400
+    assert body(incident, "account").startswith("A new thermostat was put in.")
+    assert incident.sources.get().url == "https://kettle.example/1"
+    assert scopes.visible_incidents(cast.viewer("outsider")).filter(pk=incident.pk).exists()
+    assert not scopes.visible_incidents(ANONYMOUS).filter(pk=incident.pk).exists()
+
+
+def test_visibility_is_as_asked(folder):
+    run(folder, visibility="public")
+    assert read(imported(), ANONYMOUS).document["title"] == "Cold tea 1"
+
+
+def test_an_unknown_organization_is_not_taken_for_ours(folder, cast):
+    (folder / "one.md").write_text(markdown(1, company=None))
+    run(folder)
+    assert imported().organization.name == "Unknown"
+
+
+# --- Twice -----------------------------------------------------------------------------------------
+def test_importing_again_changes_nothing(folder):
+    run(folder)
+    before = row_counts()
+    assert run(folder)[0] == "2 unchanged.\n"
+    assert row_counts() == before
+
+
+def test_a_changed_file_updates_its_incident_with_a_new_revision(folder):
+    run(folder)
+    first = imported().pk
+    (folder / "one.md").write_text(markdown(1, title="Lukewarm tea", end_time=None))
+    assert run(folder)[0] == "1 updated, 1 unchanged.\n"
+    incident = imported()
+    assert (incident.pk, incident.title, incident.resolved_at) == (first, "Lukewarm tea", None)
+    assert incident.revisions.count() == 2
+
+
+def test_a_renamed_or_moved_file_is_the_same_incident(folder):
+    run(folder)
+    (folder / "sub").mkdir()
+    (folder / "one.md").rename(folder / "sub" / "other.markdown")
+    assert run(folder)[0] == "2 unchanged.\n"
+
+
+def test_a_file_without_a_uuid_is_known_by_its_url(folder):
+    (folder / "one.md").write_text(markdown(1, uuid=None))
+    run(folder)
+    (folder / "one.md").write_text(markdown(1, uuid=None, url="http://www.kettle.example/1/", title="Again"))
+    assert run(folder)[0] == "1 updated, 1 unchanged.\n"
+    assert Incident.objects.filter(origin="imported").count() == 2
+
+
+# --- What people did -------------------------------------------------------------------------------
+def edit(cast, incident):
+    admin = cast.viewer("admin")
+    lifecycle.reopen(actor=admin, incident_id=incident.pk)
+    change_section(actor=admin, incident_id=incident.pk, key="summary", body="As we see it.")
+    lifecycle.publish(actor=admin, incident_id=incident.pk)
+
+
+def test_what_a_person_changed_is_kept_and_reported(folder, cast):
+    run(folder)
+    edit(cast, imported())
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    out, _ = run(folder)
+    assert out.startswith("one.md: kept as it is here. Somebody changed it here since")
+    assert out.endswith("1 unchanged, 1 kept.\n")
+    assert body(imported(), "summary") == "As we see it."
+
+
+def test_overwrite_replaces_what_a_person_changed_and_then_it_is_unchanged(folder, cast):
+    run(folder)
+    edit(cast, imported())
+    assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
+    assert body(imported(), "summary") == "A thermostat counted in another scale."
+    assert run(folder)[0] == "2 unchanged.\n"
+
+
+def test_a_narrowed_visibility_is_not_widened_again(folder, cast):
+    run(folder, visibility="public")
+    change_incident(actor=cast.viewer("admin"), incident_id=imported().pk, facts={"visibility": "internal"})
+    run(folder, visibility="public")
+    assert imported().visibility == "internal"
+
+
+def test_what_the_system_did_besides_does_not_count_as_a_persons_change(folder):
+    run(folder)
+    change_incident(actor=Viewer.system(), incident_id=imported().pk, facts={"visibility": "internal", "team": "checkout"})
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    assert run(folder)[0] == "1 updated, 1 unchanged.\n"
+
+
+def test_a_deleted_incident_does_not_come_back(folder, cast):
+    run(folder)
+    delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk)
+    assert "one.md: kept as it is here. It was deleted here." in run(folder, overwrite=True)[0]
+    assert not scopes.visible_incidents(Viewer.system()).filter(external_id__endswith="01").exists()
+
+
+# --- The same event under another origin -----------------------------------------------------------
+def test_the_same_event_of_another_origin_is_left_alone_and_linked(folder, cast, published):
+    own = published()
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=own.pk)
+    add_row(actor=cast.viewer("author"), incident_id=own.pk, kind="sources", values={"url": "http://www.kettle.example/1/", "title": "Post"})
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=own.pk)
+    own.refresh_from_db()
+    assert run(folder)[0] == "1 created, 1 created beside one of another origin.\n"
+    link = IncidentLink.objects.get()
+    assert (link.from_incident, link.to_incident, link.kind) == (imported(), own, "same_event")
+    before = (own.version, own.index_version, own.updated_at)
+    own.refresh_from_db()
+    assert (own.version, own.index_version, own.updated_at) == before
+    assert run(folder, overwrite=True)[0] == "2 unchanged.\n"
+
+
+# --- Rehearsal -------------------------------------------------------------------------------------
+def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
+    run(folder)
+    (folder / "one.md").write_text(markdown(1, title="Changed"))
+    (folder / "three.md").write_text(markdown(3, company="Teapot"))
+    (folder / "four.md").write_text(markdown(4, end_time="2018-01-01"))
+    (folder / "five.md").write_text("no front matter")
+    (folder / "six.json").write_text(json.dumps(json_document(read(with_everything(Incident.objects).get(pk=published().pk), Viewer.system()))))
+    before, versions = row_counts(), list(Incident.objects.order_by("pk").values())
+    rehearsed, rehearsed_errors = run(folder, dry_run=True, code=1)
+    assert row_counts() == before
+    assert list(Incident.objects.order_by("pk").values()) == versions
+    done, errors = run(folder, code=1)
+    assert rehearsed.replace("Nothing was changed. It would be: ", "") == done
+    assert rehearsed_errors == errors
+    assert row_counts() != before
+
+
+# --- What it is given ------------------------------------------------------------------------------
+def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folder, tmp_path):
+    outside = tmp_path / "outside.md"
+    outside.write_text(markdown(50))
+    (folder / "a-link.md").symlink_to(outside)
+    (folder / "a-loop.md").symlink_to(folder / "a-loop.md")
+    (folder / "b-latin.md").write_bytes(markdown(3, title="Caf\xe9").encode("latin-1"))
+    (folder / "c-nul.md").write_text(markdown(4) + "\x00")
+    (folder / "d-order.md").write_text(markdown(5, end_time="2019-11-05T07:00:00Z"))
+    (folder / "e-title.md").write_text(markdown(6, title="t" * 10_000))
+    (folder / "f-section.md").write_text(markdown(7) + "x" * (256 * 1024))
+    (folder / "g-huge.md").write_text(markdown(8) + "x" * (4 * 1024 * 1024))
+    (folder / "z-twice.md").write_text(markdown(1))
+    os.mkfifo(folder / "i-pipe.md")
+    out, err = run(folder, code=1)
+    assert out == "2 created, 10 rejected.\n"
+    reasons = dict(line.split(": rejected. ", 1) for line in err.splitlines())
+    for name, says in {
+        "a-link.md": "out of the folder", "a-loop.md": "cannot be read", "b-latin.md": "not UTF-8", "c-nul.md": "NUL",
+        "d-order.md": "end is before the start", "e-title.md": "At most 200 characters", "f-section.md": "At most 256 KiB",
+        "g-huge.md": "larger than 4 MiB", "i-pipe.md": "no regular file", "z-twice.md": "is the same as one.md",
+    }.items():  # fmt: skip
+        assert says in reasons.pop(name, ""), name
+    assert reasons == {}
+    assert set(Incident.objects.values_list("title", flat=True)) == {"Cold tea 1", "Cold tea 2"}
+
+
+def test_a_rejected_file_leaves_nothing_behind(folder):
+    (folder / "one.md").unlink()
+    (folder / "two.md").write_text(markdown(2, end_time="2019-11-05T07:00:00Z", company="Nobody Else"))
+    before = row_counts()
+    run(folder, code=1)
+    after = row_counts()
+    # The system user may have been made by looking for it.
+    assert {name: n for name, n in after.items() if n != before[name]} == {}
+
+
+def test_hidden_files_and_other_endings_are_passed_over(folder):
+    (folder / ".git").mkdir()
+    (folder / ".git" / "three.md").write_text(markdown(3))
+    (folder / ".four.md").write_text(markdown(4))
+    (folder / "notes.txt").write_text("nothing")
+    assert run(folder)[0] == "2 created.\n"
+
+
+def test_a_format_narrows_the_files_and_a_named_file_is_taken_whatever_its_ending(folder):
+    (folder / "list.json").write_text("[]")
+    assert run(folder, format="frontmatter")[0] == "2 created.\n"
+    (folder / "three").write_text(markdown(3))
+    assert run(folder / "three", format="frontmatter")[0] == "1 created.\n"
+
+
+def test_bad_usage_is_told_apart_from_bad_files(tmp_path, cast):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    run(tmp_path / "empty", code=2)
+    run(tmp_path / "not-there", code=2)
+    run(tmp_path / "notes.txt", code=2)
+    with pytest.raises(CommandError, match="invalid choice"):
+        call_command("import_incidents", str(tmp_path), "--visibility=team")
+
+
+def test_an_import_is_audited_and_reaches_the_outbox(folder):
+    run(folder)
+    assert AuditEntry.objects.filter(incident=imported(), action="incident.imported", actor__is_system=True).count() == 1
+    assert OutboxEntry.objects.filter(incident_id=imported().pk).exists()
+
+
+def test_links_that_people_made_survive_an_update(folder, cast, published):
+    run(folder)
+    own = published()
+    add_link(actor=cast.viewer("author"), incident_id=own.pk, kind="related", to=imported().ref)
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    run(folder)
+    assert IncidentLink.objects.filter(from_incident=own, to_incident=imported()).exists()

@@ -1,0 +1,187 @@
+"""Markdown with front matter: what is read from it, what is derived, and what is refused with which words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incidents.errors import Invalid
+from incidents.importing.frontmatter import read
+
+UUID = "0a6f9c1e-7d51-4c52-9a3e-0f6f6f3d2b11"
+FULL = f"""---
+uuid: {UUID}
+url: https://status.kettle.example/incidents/7
+archive_url: https://web.archive.org/web/2020/https://status.kettle.example/incidents/7
+title: "Kettle: tea was served cold"
+start_time: 2019-11-05T08:15:00Z
+end_time: 2019-11-05T09:45:30Z
+categories:
+- cloud
+- config-change
+keywords: [tea, thermostat]
+company: Kettle
+product: Boiler, Tap (hot, cold)
+source_published_at: 2019-11-08T10:00:00Z
+summary: A thermostat was set to the wrong scale.
+---
+
+A new thermostat counted in another scale.
+
+Nobody noticed until the tea was served.
+"""
+
+
+def made(header, body="It broke.\n"):
+    return read("a.md", f"---\nuuid: {UUID}\n{header}\n---\n\n{body}")
+
+
+def refused(text):
+    with pytest.raises(Invalid) as error:
+        read("a.md", text)
+    return error.value.fields
+
+
+def test_a_whole_file_is_read():
+    found = read("kettle.md", FULL)
+    assert found.identity == f"postmortems.app:{UUID}"
+    assert found.facts == {
+        "title": "Kettle: tea was served cold",
+        "organization": "Kettle",
+        "services": ["Boiler", "Tap (hot, cold)"],
+        "time_zone": "UTC",
+        "started": {"at": "2019-11-05T08:15:00Z", "precision": "minute"},
+        "resolved": {"at": "2019-11-05T09:45:30Z", "precision": "second"},
+    }
+    assert found.sections["summary"].body == "A thermostat was set to the wrong scale."
+    assert found.sections["account"].body == (
+        "A new thermostat counted in another scale.\n\nNobody noticed until the tea was served.\n\n"
+        "Categories at the source: cloud, config-change.\n\nKeywords at the source: tea, thermostat."
+    )
+    (source,) = found.rows["sources"]
+    assert source["url"] == "https://status.kettle.example/incidents/7"
+    assert source["archive_url"].startswith("https://web.archive.org/")
+    assert (source["publisher"], source["published"]) == ("Kettle", "2019-11-08")
+    assert found.pages == ("status.kettle.example/incidents/7",)
+
+
+def test_everything_but_an_identity_may_be_missing():
+    found = read("a.md", f"---\nuuid: {UUID}\n---\n")
+    assert found.facts["title"] == "Incident at Unknown"
+    assert found.facts["organization"] == "Unknown"
+    assert found.facts["started"] is found.facts["resolved"] is None
+    assert found.sections["summary"].body == found.sections["impact"].body == "The source does not say."
+    assert found.sections["lessons"].none_reason == "The source does not say."
+    assert found.rows == {}
+
+
+def test_what_an_account_tells_in_one_piece_is_not_called_untold():
+    found = made("company: Kettle")
+    assert found.sections["impact"].body == "The source does not tell this apart from its account."
+
+
+def test_without_a_uuid_the_url_is_the_identity_however_it_is_written():
+    one = read("a.md", "---\nurl: https://www.kettle.example/post/\n---\nx")
+    two = read("b.md", "---\nurl: http://kettle.example/post\narchive_url: https://archive.example/1\n---\nx")
+    other = read("c.md", "---\nurl: https://kettle.example/post?id=2\n---\nx")
+    assert one.by_page
+    assert one.identity == two.identity != other.identity
+
+
+def test_an_archived_copy_stands_in_for_a_lost_page():
+    found = read("a.md", "---\narchive_url: https://web.archive.org/web/2001id_/http://kettle.example/post\n---\nx")
+    assert found.pages == ("kettle.example/post",)
+    assert found.rows["sources"][0]["url"].startswith("https://web.archive.org/")
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "precision"),
+    [
+        ("2019-11-05T08:15:00Z", "2019-11-05T08:15:00Z", "minute"),
+        ("2019-11-05T08:15:20Z", "2019-11-05T08:15:20Z", "second"),
+        ("2019-11-05 08:15:20.5 +05", "2019-11-05T08:15:20+05:00", "second"),
+        ("2019-11-05T08:15:00", "2019-11-05T08:15:00", "minute"),
+        ("'2019-11-05T08:15'", "2019-11-05T08:15", "minute"),
+        ("!!timestamp 2019-11-05T08:15:00Z", "2019-11-05T08:15:00+00:00", "minute"),
+        ("2019-11-05T00:00:00Z", "2019-11-05", None),
+        ("2019-11-05T23:59:59Z", "2019-11-05", None),
+        ("2019-11-05", "2019-11-05", None),
+        ("!!timestamp 2019-11-05", "2019-11-05", None),
+        ("2019-11", "2019-11", None),
+        ("2019", "2019", None),
+    ],
+)
+def test_times_are_as_precise_as_they_are_written(written, at, precision):
+    started = made(f"start_time: {written}").facts["started"]
+    assert (started["at"], started.get("precision")) == (at, precision)
+
+
+@pytest.mark.parametrize("written", ["''", "", "null", "~"])
+def test_an_empty_time_is_an_unknown_one(written):
+    assert made(f"start_time: {written}").facts["started"] is None
+
+
+def test_a_title_is_made_from_the_first_sentence_when_there_is_none():
+    found = made("company: Kettle", "The [boiler](https://x.example) of\nthe office broke. It was replaced.")
+    assert found.facts["title"] == "The boiler of the office broke"
+    long = made("", "word " * 100).facts["title"]
+    assert len(long) <= 121
+    assert long.endswith("word…")
+
+
+def test_a_body_of_one_paragraph_is_the_summary_and_not_told_twice():
+    found = made("", "It broke at noon.")
+    assert found.sections["summary"].body == "It broke at noon."
+    assert found.sections["account"].body == ""
+
+
+@pytest.mark.parametrize("text", [FULL.replace("\n", "\r\n"), FULL.replace("\n---\n\nA new", "\n...\nA new"), FULL.replace("---", "---  ", 1)])
+def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
+    assert read("a.md", text).digest == read("a.md", FULL).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "says"),
+    [
+        ("", "front matter", "none between"),
+        ("# A title\n\nText.", "front matter", "none between"),
+        ("---\nuuid: 1\n", "front matter", "none between"),
+        ("text\n---\nuuid: 1\n---\n", "front matter", "none between"),
+        ("---\n---\n", "uuid", "neither a uuid nor a url"),
+        ("---\ntitle: Only a title\n---\n", "uuid", "neither a uuid nor a url"),
+        ("---\n- a\n- b\n---\n", "front matter", "mapping"),
+        ("---\njust text\n---\n", "front matter", "mapping"),
+        ("---\nuuid: [\n---\n", "front matter", "not YAML"),
+        ("---\ntitle: a: b\n---\n", "front matter", "line 2"),
+        ("---\na: &a [1]\nb: *a\n---\n", "front matter", "aliases"),
+        ("---\na: !!python/object:os.system x\n---\n", "front matter", "not YAML"),
+        ("---\na: " + "[" * 5000 + "]" * 5000 + "\n---\n", "front matter", "too deeply"),
+        ("---\na: '" + "x" * 70_000 + "'\n---\n", "front matter", "longer than"),
+        ("---\nuuid: 12345\n---\n", "uuid", "no UUID"),
+        ("---\nuuid: {a: b}\n---\n", "uuid", "takes text"),
+        (f"---\nuuid: {UUID}\nurl: javascript:alert(1)\n---\n", "url", "full address"),
+        (f"---\nuuid: {UUID}\ntitle: [a]\n---\n", "title", "takes text"),
+        (f"---\nuuid: {UUID}\ncompany: yes\n---\n", "company", "takes text"),
+        (f"---\nuuid: {UUID}\nkeywords: [a, {{b: c}}]\n---\n", "keywords.1", "takes text"),
+        (f"---\nuuid: {UUID}\nsummary: 5\n---\n", "summary", "takes text"),
+        (f"---\nuuid: {UUID}\nstart_time: yesterday\n---\n", "start_time", "Write a time"),
+        (f"---\nuuid: {UUID}\nstart_time: 2019-02-30\n---\n", "start_time", "no time on the calendar"),
+        (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),
+        (f"---\nuuid: {UUID}\nend_time: true\n---\n", "end_time", "Write a time"),
+        (f"---\nuuid: {UUID}\ntitle: \"a\\0b\"\n---\n", "title", "NUL"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_its_place(text, field, says):
+    found = refused(text)
+    assert list(found) == [field]
+    assert says in found[field][0]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_but_never_an_error(text):
+    for whole in (text, f"---\n{text}\n---\n{text}", f"---\nuuid: {UUID}\nstart_time: {text}\nsummary: |\n  {text}\n---\n{text}"):
+        try:
+            assert read("a.md", whole).identity
+        except Invalid as error:
+            assert error.fields

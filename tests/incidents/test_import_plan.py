@@ -1,0 +1,121 @@
+"""What is planned for a candidate, from every state in which the incident can be here."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from dataclasses import replace
+
+import pytest
+
+from incidents.actions.whole import Mark
+from incidents.importing.candidates import Candidate, Rejected
+from incidents.importing.planning import Here, Known, Outcome, plan
+
+UUID, OTHER = uuids.UUID(int=1), uuids.UUID(int=2)
+PAGE = "kettle.example/post"
+CANDIDATE = Candidate(
+    name="a.md", identity=f"postmortems.app:{UUID}", facts={"title": "Cold tea"}, organization={"name": "Kettle"},
+    sections={}, rows={}, template={}, pages=(PAGE,),
+)  # fmt: skip
+BY_PAGE = replace(CANDIDATE, name="b.md", identity="postmortems.app:url-1", by_page=True)
+IMPORTED = Known(7, OTHER, "imported", CANDIDATE.identity, "internal", mark=Mark(1, CANDIDATE.digest))
+OLDER = replace(IMPORTED, mark=Mark(1, "another"))
+FAMOUS = Known(9, uuids.UUID(int=3), "famous", "2020-kettle-tea", "public")
+OWN = Known(8, UUID, "own")
+
+
+def here(*known, page=()):
+    return Here(
+        by_identity={k.external_id: k for k in known if k.is_imported},
+        by_uuid={k.uuid: k for k in known},
+        by_page={PAGE: list(page)},
+    )
+
+
+def one(candidate, state, **options):
+    (planned,) = plan([candidate], state, **options)
+    return planned
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "outcome"),
+    [
+        (here(), {}, Outcome.CREATE),
+        (here(IMPORTED), {}, Outcome.UNCHANGED),
+        (here(IMPORTED), {"visibility": "internal"}, Outcome.UNCHANGED),
+        (here(IMPORTED), {"visibility": "public"}, Outcome.UPDATE),
+        (here(IMPORTED), {"overwrite": True}, Outcome.UNCHANGED),
+        (here(OLDER), {}, Outcome.UPDATE),
+        (here(replace(OLDER, is_changed=True)), {}, Outcome.KEPT),
+        (here(replace(OLDER, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
+        (here(replace(IMPORTED, is_changed=True)), {}, Outcome.KEPT),
+        (here(replace(IMPORTED, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
+        (here(replace(IMPORTED, is_changed=True)), {"visibility": "public"}, Outcome.KEPT),
+        (here(replace(IMPORTED, mark=None)), {}, Outcome.KEPT),
+        (here(replace(OLDER, is_deleted=True)), {"overwrite": True}, Outcome.KEPT),
+        (here(page=[FAMOUS]), {}, Outcome.DUPLICATE),
+        (here(page=[OWN]), {"overwrite": True}, Outcome.DUPLICATE),
+        (here(page=[replace(FAMOUS, is_deleted=True)]), {}, Outcome.CREATE),
+        (here(page=[replace(OLDER, external_id="postmortems.app:x")]), {}, Outcome.CREATE),
+        (here(IMPORTED, page=[FAMOUS]), {}, Outcome.UNCHANGED),
+    ],
+)
+def test_the_outcome_follows_from_what_is_here(state, options, outcome):
+    assert one(CANDIDATE, state, **options).outcome == outcome
+
+
+def test_an_incident_of_another_origin_is_never_the_one_that_is_changed():
+    for other in (OWN, FAMOUS):
+        planned = one(replace(CANDIDATE, uuid=other.uuid), here(other, page=[other]), overwrite=True)
+        assert (planned.outcome, planned.known, planned.same_event) == (Outcome.DUPLICATE, None, (other,))
+
+
+def test_what_was_imported_and_exported_here_is_known_again_by_its_uuid():
+    planned = one(replace(CANDIDATE, uuid=OTHER, identity=f"precedent:{OTHER}"), here(OLDER))
+    assert (planned.outcome, planned.known) == (Outcome.UPDATE, OLDER)
+
+
+def test_without_a_uuid_the_url_finds_the_one_imported_before():
+    assert one(BY_PAGE, here(page=[OLDER])).known == OLDER
+    assert one(BY_PAGE, here(page=[replace(OLDER, external_id=f"precedent:{OTHER}")])).outcome == Outcome.CREATE
+    several = here(page=[OLDER, replace(OLDER, incident_id=70)])
+    assert one(BY_PAGE, several).outcome == Outcome.REJECTED
+
+
+def test_the_same_incident_twice_in_one_import_is_taken_once():
+    outcomes = [p.outcome for p in plan([CANDIDATE, replace(CANDIDATE, name="c.md"), BY_PAGE], here())]
+    assert outcomes == [Outcome.CREATE, Outcome.REJECTED, Outcome.REJECTED]
+
+
+def test_which_of_two_stands_first_makes_no_difference_to_the_one_with_a_uuid():
+    first, second = plan([BY_PAGE, CANDIDATE], here())
+    assert (first.outcome, second.outcome) == (Outcome.REJECTED, Outcome.CREATE)
+    assert "a.md" in first.reason
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "says", "becomes"),
+    [
+        (here(), None, None, "internal"),
+        (here(), None, "public", "public"),
+        (here(), "internal", "public", "internal"),
+        (here(replace(OLDER, visibility="public")), None, None, "public"),
+        (here(replace(OLDER, visibility="public")), None, "team", "team"),
+        (here(replace(OLDER, visibility="public")), "internal", None, "internal"),
+    ],
+)
+def test_visibility_is_what_was_asked_else_what_the_file_says_else_what_it_was(state, asked, says, becomes):
+    assert one(replace(CANDIDATE, visibility=says), state, visibility=asked).visibility == becomes
+
+
+def test_running_again_without_asking_keeps_the_visibility_that_was_asked_before():
+    candidate = replace(CANDIDATE, visibility="internal")
+    known = replace(IMPORTED, visibility="public", mark=Mark(1, candidate.digest))
+    planned = one(candidate, here(known))
+    assert (planned.outcome, planned.visibility) == (Outcome.UNCHANGED, "public")
+
+
+def test_what_was_rejected_stays_rejected_and_in_its_place():
+    first, second = plan([Rejected("x.md", "It is broken."), CANDIDATE], here())
+    assert (first.outcome, first.reason) == (Outcome.REJECTED, "It is broken.")
+    assert second.outcome == Outcome.CREATE

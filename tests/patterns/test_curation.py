@@ -1,0 +1,112 @@
+"""Patterns that curated files name become tags with evidence, and never overrule a person."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from incidents.document import build, with_everything
+from incidents.errors import NotAllowed
+from incidents.models import AuditEntry, Incident, OutboxEntry
+from incidents.outages import files
+from kb.patterns import actions
+from kb.patterns.anchors import Anchor, find, texts
+from kb.patterns.models import Pattern, Tag
+from tests.incidents.curated import OUTAGE, outage, write
+
+SENTENCE = "Kiosks and the web shop showed an error page, and staff sold paper tickets at the piers."
+
+
+def load(folder, *definitions):
+    call_command("load_outages", write(folder, *definitions), stdout=StringIO())
+    return with_everything(Incident.objects).get(origin="famous")
+
+
+def states():
+    return {tag.pattern.slug: (tag.source, tag.state) for tag in Tag.objects.select_related("pattern")}
+
+
+@pytest.fixture
+def folder(tmp_path, cast):
+    return tmp_path / "outages"
+
+
+def test_a_named_pattern_is_a_confirmed_tag_whose_evidence_is_in_the_text(folder):
+    incident = load(folder, outage(patterns=[*OUTAGE["patterns"], {"slug": "monitoring-gap", "sentence": SENTENCE}]))
+    assert states() == {"limit-reached": ("curator", "confirmed"), "monitoring-gap": ("curator", "confirmed")}
+    fields = dict(texts(build(incident)))
+    shown = {}
+    for tag in Tag.objects.select_related("pattern"):
+        (anchor,) = map(Anchor.read, tag.evidence)
+        start, end = find(anchor, fields[anchor.field])
+        shown[tag.pattern.slug] = (anchor.field.split("/")[0], fields[anchor.field][start:end])
+    assert shown == {
+        "limit-reached": ("causes", "The queue refused messages above its limit."),
+        "monitoring-gap": ("sections.summary", SENTENCE),
+    }
+
+
+def test_tagging_raises_the_index_version_and_is_audited(folder):
+    incident = load(folder, outage(patterns=[]))
+    version = incident.index_version
+    OutboxEntry.objects.all().delete()
+    load(folder, outage())
+    incident.refresh_from_db()
+    assert incident.index_version > version
+    assert OutboxEntry.objects.filter(incident_id=incident.pk).exists()
+    assert AuditEntry.objects.get(incident=incident, action="tag.curated").change["pattern"] == "limit-reached"
+
+
+def test_a_changed_choice_of_patterns_publishes_no_new_revision(folder):
+    load(folder, outage())
+    incident = load(folder, outage(patterns=[{"slug": "monitoring-gap", "sentence": SENTENCE}]))
+    assert states() == {"limit-reached": ("curator", "withdrawn"), "monitoring-gap": ("curator", "confirmed")}
+    assert incident.revisions.count() == 1
+
+
+@pytest.mark.parametrize("decision", ["confirmed", "rejected"])
+def test_a_persons_decision_stays(folder, cast, decision):
+    load(folder, outage(patterns=[]))
+    pattern = Pattern.objects.get(slug="limit-reached")
+    Tag.objects.create(incident=Incident.objects.get(origin="famous"), pattern=pattern, source="person", state=decision,
+                       decided_by=cast.admin, decided_at=timezone.now())  # fmt: skip
+    load(folder, outage())
+    assert states() == {"limit-reached": ("person", decision)}
+    load(folder, outage(patterns=[]))
+    assert states() == {"limit-reached": ("person", decision)}
+
+
+def test_what_a_rule_found_becomes_the_curators_and_what_it_found_besides_stays(folder):
+    incident = load(folder, outage(patterns=[]))
+    for slug in ("limit-reached", "attack"):
+        Tag.objects.create(incident=incident, pattern=Pattern.objects.get(slug=slug), source="rule", state="automatic",
+                           rule_version=1, score=0.9)  # fmt: skip
+    load(folder, outage())
+    assert states() == {"limit-reached": ("curator", "confirmed"), "attack": ("rule", "automatic")}
+    assert Tag.objects.get(pattern__slug="limit-reached").score is None
+
+
+def test_only_the_loader_curates(folder, cast):
+    incident = load(folder, outage())
+    with pytest.raises(NotAllowed):
+        actions.curate(actor=cast.viewer("admin"), incident=incident, evidence={})
+
+
+def test_a_tag_follows_its_sentence_into_the_changed_text(folder):
+    load(folder, outage())
+    changed = "The queue refused all messages that were above its limit."
+    causes = [OUTAGE["causes"][0], {**OUTAGE["causes"][1], "text": changed}]
+    incident = load(folder, outage(causes=causes, patterns=[{"slug": "limit-reached", "sentence": changed}]))
+    (anchor,) = Tag.objects.get().evidence
+    assert anchor["field"] == f"causes/{incident.causes.all()[1].uuid}"
+    assert anchor["quote"] == changed
+
+
+def test_curated_files_name_only_patterns_of_the_vocabulary_and_every_one_becomes_a_tag(folder):
+    path = files.paths(files.FOLDER)[0]
+    definition = files.read(path).definition
+    load(folder, definition)
+    assert set(states()) == {pattern["slug"] for pattern in definition["patterns"]} != set()

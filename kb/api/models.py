@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 from knox.models import AbstractAuthToken
@@ -15,6 +17,7 @@ class Scope(models.TextChoices):
 class AccessToken(AbstractAuthToken):
     """A token of a person or a service account. Only its digest is kept; the token itself is shown once."""
 
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=80)
     scope = models.CharField(max_length=5, choices=Scope.choices, default=Scope.READ)
     last_used = models.DateTimeField(null=True, blank=True)
@@ -22,11 +25,15 @@ class AccessToken(AbstractAuthToken):
     class Meta:
         ordering = ["-created"]
 
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user_id}"
+
 
 class StoredAnswer(models.Model):
     """The answer to a POST that carried an Idempotency-Key, so that sending it again does nothing twice.
 
-    The claim (no status yet) commits first, with a lease; the answer commits with the write itself.
+    The claim (no status yet) commits first, with a lease; the answer commits with the write itself. `lease` names the
+    request that holds the claim: when it runs out another may take over, and the first can no longer finish.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
@@ -34,7 +41,8 @@ class StoredAnswer(models.Model):
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=500)
     body_digest = models.CharField(max_length=64)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    lease = models.UUIDField()
     leased_until = models.DateTimeField()
     status = models.PositiveSmallIntegerField(null=True)
     headers = models.JSONField(default=dict)

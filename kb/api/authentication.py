@@ -1,0 +1,60 @@
+"""Who is calling: a token in `Authorization: Bearer`, or the session of somebody signed in on the pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from knox.crypto import hash_token
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from incidents.models import User
+from kb.api.models import AccessToken
+from kb.api.problems import CODES, Refusal
+
+LAST_USED_STEP = timedelta(minutes=1)
+
+
+class TokenAuthentication(KnoxTokenAuthentication):
+    """Looks a token up by its digest. An expired one is refused as such and kept, so that its owner sees why."""
+
+    def authenticate_credentials(self, token: bytes) -> tuple[User, AccessToken]:
+        try:
+            digest = hash_token(token.decode("ascii"))
+        except UnicodeDecodeError as error:
+            raise _refused("invalid_token") from error
+        found = AccessToken.objects.select_related("user").filter(digest=digest).first()
+        if found is None:
+            raise _refused("invalid_token")
+        now = timezone.now()
+        if found.expiry is not None and found.expiry <= now:
+            raise _refused("token_expired")
+        if not found.user.is_active:
+            raise _refused("inactive_account")
+        self._touch(found, now)
+        return found.user, found
+
+    def _touch(self, token: AccessToken, now: Any) -> None:
+        """Note the use, at most once a minute: reading must not turn into a write every time."""
+        before = now - LAST_USED_STEP
+        if token.last_used is None or token.last_used < before:
+            not_yet = Q(last_used__isnull=True) | Q(last_used__lt=before)
+            AccessToken.objects.filter(not_yet, pk=token.pk).update(last_used=now)
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as error:
+            raise Refusal(
+                "csrf_failed", "Send the token of the csrftoken cookie as X-CSRFToken, or use an access token."
+            ) from error
+
+
+def _refused(code: str) -> exceptions.AuthenticationFailed:
+    return exceptions.AuthenticationFailed(CODES[code][1] + ".", code=code)

@@ -1,0 +1,118 @@
+"""Request bodies against their shapes: unknown fields, missing ones, wrong types; in words, each with its path.
+
+What a value means - that a time is on the calendar, that an owner is somebody here - is for the actions to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from rest_framework.request import Request
+
+from incidents.errors import Invalid
+from kb.api.problems import Unknown, unknown
+from kb.api.shapes import COMPONENTS
+
+MOST_PROBLEMS = 50
+_TYPES = {
+    "string": "text",
+    "object": "an object",
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+}
+
+
+@cache
+def _validator(shape: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{shape}", "components": {"schemas": COMPONENTS}})
+
+
+def read(request: Request, shape: str | None) -> dict[str, Any]:
+    """The body, checked; {} for an operation that takes none. Raises Invalid, Unknown, Refusal."""
+    body = request.data
+    check(body, shape or "Nothing")
+    return body
+
+
+def check(body: Any, shape: str) -> None:
+    if not isinstance(body, dict):
+        raise Invalid({"body": "This takes an object."})
+    strange: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
+    for number, error in enumerate(_errors(_validator(shape).iter_errors(body))):
+        if number >= MOST_PROBLEMS:
+            break
+        path = ".".join(map(str, error.absolute_path))
+        if error.validator == "additionalProperties":
+            known = error.schema["properties"]
+            names = [name for name in error.instance if name not in known]
+            strange.update(unknown("field", names, known, path=f"{path}." if path else "").fields)
+        elif error.validator == "required":
+            for name in error.validator_value:
+                if name not in error.instance:
+                    wrong[f"{path}.{name}" if path else name] = ["This is needed."]
+        else:
+            wrong.setdefault(path or "body", []).append(_words(error))
+    if strange:
+        raise Unknown("unknown_field", {name: texts[0] for name, texts in strange.items()})
+    if wrong:
+        raise Invalid(wrong)
+
+
+def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
+    """Errors of a choice of shapes are those of the shape that was meant: the one whose type is right."""
+    for error in found:
+        if error.validator != "anyOf":
+            yield error
+            continue
+        branches: dict[int, list[ValidationError]] = {}
+        for inner in error.context or []:
+            branches.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
+        meant = next(
+            (
+                errors
+                for errors in branches.values()
+                if not any(inner.validator == "type" and not inner.relative_path for inner in errors)
+            ),
+            None,
+        )
+        if meant is None:
+            yield error
+        else:
+            yield from _errors(iter(meant))
+
+
+def _words(error: ValidationError) -> str:
+    expected: Any = error.validator_value
+    match error.validator:
+        case "type":
+            return f"This takes {_names(expected)}."
+        case "enum":
+            return f"Choose one of {', '.join(str(value) for value in expected if value is not None)}."
+        case "maxLength":
+            return f"At most {expected:,} characters; this has {len(error.instance):,}."
+        case "maxItems":
+            return f"At most {expected:,} of them; these are {len(error.instance):,}."
+        case "minimum":
+            return f"This takes a number from {expected:,}."
+        case "maximum":
+            return f"This takes a number up to {expected:,}."
+        case "anyOf":
+            return f"This takes {_names([t for inner in expected for t in _type_of(inner)])}."
+    return error.message[:300]
+
+
+def _type_of(schema: dict[str, Any]) -> list[str]:
+    found = schema.get("type", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _names(types: str | list[str]) -> str:
+    names = [_TYPES[name] for name in ([types] if isinstance(types, str) else types) if name in _TYPES]
+    return " or ".join(dict.fromkeys(names)) or "another type"

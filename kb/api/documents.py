@@ -1,0 +1,146 @@
+"""Incidents as the API shows them: the document that is the viewer's, with addresses, patterns and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Q
+
+from incidents import scopes
+from incidents.document import Reading, facts, read, relation, with_everything
+from incidents.errors import Missing
+from incidents.models import Incident, IncidentLink
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+from incidents.vocabulary import Status
+from kb.api import etags
+from kb.api.base import ApiView
+from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
+
+
+def read_as(viewer: Viewer, incident_id: int) -> Reading:
+    """What the viewer reads of an incident now. Raises Missing."""
+    incident = with_everything(scopes.visible_incidents(viewer)).filter(pk=incident_id).first()
+    if incident is None:
+        raise Missing
+    return read(incident, viewer)
+
+
+def tags_of(incident_ids: Iterable[int]) -> dict[int, tuple[list[str], list[str]]]:
+    """(patterns, suggested patterns) by incident id: slugs, in order."""
+    out: dict[int, tuple[list[str], list[str]]] = {pk: ([], []) for pk in incident_ids}
+    tags = Tag.objects.filter(
+        incident_id__in=list(out), state__in=[*SHOWN, TagState.SUGGESTED], pattern__status=PatternStatus.ACTIVE
+    ).order_by("pattern__slug")
+    for incident_id, slug, state in tags.values_list("incident_id", "pattern__slug", "state"):
+        out[incident_id][state == TagState.SUGGESTED].append(slug)
+    return out
+
+
+def document(view: ApiView, reading: Reading) -> dict[str, Any]:
+    """The whole incident. Sections, rows and links carry their versions for those who see the working copy."""
+    incident, shown = reading.incident, reading.document
+    patterns, suggested = tags_of([incident.pk])[incident.pk]
+    revision = incident.published_revision
+    versions = _Versions.of(reading)
+    return {
+        **shown,
+        "sections": versions.sections(shown["sections"]),
+        **{name: versions.rows(name, shown[name]) for name in KINDS},
+        "links": versions.links(shown["links"]),
+        "url": view.address("incident", ref=incident.ref),
+        "patterns": patterns,
+        "suggested_patterns": suggested,
+        "revision": revision.number if revision else None,
+        "published_at": revision.published_at.isoformat() if revision else None,
+        "version": incident.version if reading.is_working_copy else None,
+    }
+
+
+def etag(reading: Reading, body: Any) -> str:
+    """The tag of an answer about the whole incident."""
+    return etags.of_version(reading.incident.version) if reading.is_working_copy else etags.of_content(body)
+
+
+def part_etag(body: dict[str, Any]) -> str:
+    """The tag of a section, row or link: its version for those who see the working copy."""
+    return etags.of_version(body["version"]) if "version" in body else etags.of_content(body)
+
+
+def section_list(reading: Reading) -> list[dict[str, Any]]:
+    return _Versions.of(reading).sections(reading.document["sections"])
+
+
+def row_list(reading: Reading, kind: str) -> list[dict[str, Any]]:
+    return _Versions.of(reading).rows(kind, reading.document[kind])
+
+
+def link_list(reading: Reading) -> list[dict[str, Any]]:
+    return _Versions.of(reading).links(reading.document["links"])
+
+
+class _Versions:
+    """Adds the current version to each part of a document that is shown as working copy."""
+
+    def __init__(self, incident: Incident | None) -> None:
+        self.incident = incident
+
+    @classmethod
+    def of(cls, reading: Reading) -> _Versions:
+        return cls(reading.incident if reading.is_working_copy else None)
+
+    def sections(self, shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.incident is None:
+            return shown
+        versions = {section.key: section.version for section in self.incident.sections.all()}
+        return [{**section, "version": versions[section["key"]]} for section in shown]
+
+    def rows(self, kind: str, shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.incident is None:
+            return shown
+        versions = {str(row.uuid): row.version for row in getattr(self.incident, relation(kind)).all()}
+        return [{**row, "version": versions[row["id"]]} for row in shown]
+
+    def links(self, shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.incident is None or not shown:
+            return shown
+        own = IncidentLink.objects.filter(Q(from_incident=self.incident) | Q(to_incident=self.incident))
+        versions = {str(link_id): version for link_id, version in own.values_list("uuid", "version")}
+        return [{**link, "version": versions[link["id"]]} for link in shown if link["id"] in versions]
+
+
+def summary(
+    view: ApiView,
+    incident: Incident,
+    *,
+    published: dict[str, Any] | None,
+    tags: tuple[list[str], list[str]],
+    shows_working_copy: bool,
+) -> dict[str, Any]:
+    """One line of a list. `published` are the facts of the revision, where the viewer sees that one instead."""
+    shown = published or facts(incident)
+    revision = incident.published_revision
+    return {
+        "id": str(incident.uuid),
+        "ref": incident.ref,
+        "url": view.address("incident", ref=incident.ref),
+        "external_id": incident.external_id,
+        "origin": incident.origin,
+        "visibility": incident.visibility,
+        "title": shown["title"],
+        "status": Status.PUBLISHED.value if published else incident.status,
+        "severity": shown["severity"],
+        "organization": {"name": incident.organization.name, "slug": incident.organization.slug},
+        "team": {"name": incident.team.name, "slug": incident.team.slug} if incident.team else None,
+        "services": [service.name for service in incident.services.all()],
+        "started": shown["started"],
+        "duration": shown["duration"],
+        "detected_by": shown["detected_by"],
+        "revision": revision.number if revision else None,
+        "published_at": revision.published_at.isoformat() if revision else None,
+        "created_at": incident.created_at.isoformat(),
+        "patterns": tags[0],
+        "suggested_patterns": tags[1],
+        "version": incident.version if shows_working_copy else None,
+    }

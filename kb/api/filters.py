@@ -1,0 +1,169 @@
+"""The filters of lists, by django-filter; each is also a query parameter of the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
+
+from incidents.durations import Moment, read_moment
+from incidents.errors import Invalid
+from incidents.models import Incident, Service
+from incidents.vocabulary import Origin, Severity, Status, Visibility
+from kb.api.as_seen import AsSeen, started
+from kb.api.pagination import Order, by_instant
+from kb.api.parameters import Parameter
+from kb.api.shapes.parts import choice, text
+
+UNKNOWN = "unknown"
+_LONG_AGO, _FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+SORTS = ("-created", "created", "-started", "started")
+
+
+class _Words(forms.MultipleChoiceField):
+    """Any words, given once or more."""
+
+    widget = forms.MultipleHiddenInput
+
+    def validate(self, value: Any) -> None:
+        return None
+
+
+class Words(django_filters.Filter):
+    field_class = _Words
+
+
+class Choices(django_filters.MultipleChoiceFilter):
+    def __init__(self, values: list[str], **kwargs: Any) -> None:
+        super().__init__(choices=[(value, value) for value in values], distinct=False, **kwargs)
+        self.extra["error_messages"] = {"invalid_choice": f"Choose one of {', '.join(values)}."}
+
+
+class _MomentField(forms.CharField):
+    def clean(self, value: Any) -> Moment | None:
+        try:
+            return read_moment("moment", value)
+        except Invalid as error:
+            raise forms.ValidationError(error.fields["moment"]) from error
+
+
+class MomentFilter(django_filters.Filter):
+    field_class = _MomentField
+
+
+def parameters(filters: type[django_filters.FilterSet]) -> tuple[Parameter, ...]:
+    """The query parameters that a set of filters takes."""
+    out = []
+    for name, one in filters.base_filters.items():
+        match one:
+            case Choices():
+                out.append(Parameter(name, one.label, choice(value for value, _ in one.extra["choices"]), many=True))
+            case Words():
+                out.append(Parameter(name, one.label, text(), many=True))
+            case django_filters.ChoiceFilter():
+                out.append(Parameter(name, one.label, choice(value for value, _ in one.extra["choices"])))
+            case _:
+                out.append(Parameter(name, one.label))
+    return tuple(out)
+
+
+def checked(filters: django_filters.FilterSet) -> QuerySet[Any]:
+    """What the filters leave. Raises Invalid, naming the parameters that cannot be read."""
+    if not filters.is_valid():
+        raise Invalid({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
+    return filters.qs
+
+
+class IncidentFilter(django_filters.FilterSet):
+    """Archived incidents are there only when asked for."""
+
+    origin = Choices(Origin.values, label="Whose: ours, famous, imported.")
+    status = Choices(Status.values, label="Without it, all but archived ones.", method="by_status")
+    severity = Choices([*Severity.values, UNKNOWN], label="By severity.", method="by_severity")
+    organization = Words(label="By slug or name of the organization.", method="by_organization")
+    team = Words(label="By slug of the owning team.", method="by_team")
+    service = Words(label="By slug or name of the service.", method="by_service")
+    visibility = Choices(Visibility.values, label="By who may read it.")
+    started_after = MomentFilter(label="Started at or after: 2026-03-31T14:05Z, 2026-03, 2026.", method="by_start")
+    started_before = MomentFilter(label="Started before.", method="by_start")
+    sort = django_filters.ChoiceFilter(
+        choices=[(value, value) for value in SORTS],
+        label="-created (newest first) unless named. Incidents whose start nobody knows come last.",
+        method="ignored",
+        error_messages={"invalid_choice": f"Choose one of {', '.join(SORTS)}."},
+    )
+
+    class Meta:
+        model = Incident
+        fields: list[str] = []
+
+    def __init__(self, data: QueryDict, seen: AsSeen) -> None:
+        if not data.getlist("status"):
+            data = data.copy()
+            data.setlist("status", [value for value in Status.values if value != Status.ARCHIVED])
+        super().__init__(data, seen.incidents)
+        self.seen = seen
+
+    def by_status(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
+        return rows.filter(self.seen.status_is_any(wanted))
+
+    def by_severity(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
+        condition = Q(severity__in=wanted)
+        if UNKNOWN in wanted:
+            condition |= Q(severity__isnull=True)
+        return rows.filter(self.seen.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
+
+    def by_organization(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
+        return rows.filter(Q(organization__slug__in=wanted) | Q(organization__name__in=wanted))
+
+    def by_team(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
+        return rows.filter(team__slug__in=wanted)
+
+    def by_service(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
+        # In a subquery, so that an incident of two such services is still one row.
+        services = Service.objects.filter(Q(slug__in=wanted) | Q(name__in=wanted))
+        return rows.filter(pk__in=Incident.services.through.objects.filter(service__in=services).values("incident_id"))
+
+    def by_start(self, rows: QuerySet[Incident], name: str, wanted: Moment) -> QuerySet[Incident]:
+        if name == "started_after":
+            condition = self.seen.where(Q(started_at__gte=wanted.at), lambda facts: _is(started(facts), "from", wanted))
+        else:
+            condition = self.seen.where(
+                Q(started_at__lt=wanted.at), lambda facts: _is(started(facts), "before", wanted)
+            )
+        return rows.filter(condition)
+
+    def ignored(self, rows: QuerySet[Incident], name: str, wanted: str) -> QuerySet[Incident]:
+        """The order is the page's: see `ordered`."""
+        return rows
+
+    def ordered(self) -> tuple[QuerySet[Incident], Order]:
+        """What the filters leave, and the order that was asked for."""
+        rows = checked(self)
+        sort = self.form.cleaned_data["sort"] or SORTS[0]
+        descending = sort.startswith("-")
+        if sort.removeprefix("-") == "created":
+            return rows, Order(descending=descending)
+        unknown = _LONG_AGO if descending else _FAR_AHEAD
+        return rows.annotate(seen_started=self.seen.started_or(unknown)), by_instant(
+            "seen_started", descending=descending
+        )
+
+
+def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
+    if at is None:
+        return False
+    return at >= wanted.at if relation == "from" else at < wanted.at
+
+
+class ServiceFilter(django_filters.FilterSet):
+    organization = Words(field_name="organization__slug", lookup_expr="in", label="By slug of the organization.")
+    team = Words(field_name="team__slug", lookup_expr="in", label="By slug of the team.")
+
+    class Meta:
+        model: type[Model] = Service
+        fields: list[str] = []

@@ -1,0 +1,146 @@
+"""POSTs that may be sent again (draft-ietf-httpapi-idempotency-key-header): the same key does the work once.
+
+A request first claims its key, and that commits, with a lease; then the work and its answer commit together. So a crash
+leaves either nothing but a claim that runs out, or everything. What was refused did nothing: its claim is given back, and
+the key may come again with a corrected body. Keys belong to one user, method and path, and are kept IDEMPOTENCY_HOURS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents import scopes
+from incidents.errors import Invalid, Missing
+from incidents.scopes import Viewer
+from kb.api.models import StoredAnswer
+from kb.api.problems import Refusal
+
+HEADER = "Idempotency-Key"
+LEASE = timedelta(seconds=60)
+KEPT_HEADERS = ("ETag", "Location")
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do the work of one key, until the lease runs out."""
+
+    pk: int
+    lease: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the work answers, and the incident that the answer tells about, if any."""
+
+    response: Response
+    incident_id: int | None
+
+
+def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response:
+    """Do the work in one transaction; with an Idempotency-Key, once for all requests that carry it.
+
+    Raises whatever the work raises, and Refusal: idempotency_key_reused, idempotency_in_progress.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        with transaction.atomic():
+            return work().response
+    if not _KEY.fullmatch(key):
+        raise Invalid({HEADER: "This takes 1 to 255 printable characters of ASCII, such as a UUID."})
+    claimed = _claim(request, viewer, key)
+    if isinstance(claimed, StoredAnswer):
+        return _replay(claimed, viewer)
+    try:
+        with transaction.atomic():
+            done = work()
+            _keep(claimed, done)
+    except BaseException:
+        StoredAnswer.objects.filter(pk=claimed.pk, lease=claimed.lease, status__isnull=True).delete()
+        raise
+    return done.response
+
+
+def forget_old() -> int:
+    """Delete what was kept long enough; returns how many."""
+    return StoredAnswer.objects.filter(created_at__lt=_horizon()).delete()[0]
+
+
+def _horizon() -> Any:
+    return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
+
+
+def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
+    """The claim, or the answer that is there already. A lost race is decided by looking again."""
+    identity = {"user_id": viewer.user_id, "key": key, "method": request.method, "path": request.path}
+    digest = hashlib.sha256(json.dumps(request.data, sort_keys=True).encode()).hexdigest()
+    for _ in range(3):
+        lease, now = uuid.uuid4(), timezone.now()
+        try:
+            with transaction.atomic():
+                new = StoredAnswer.objects.create(**identity, body_digest=digest, lease=lease, leased_until=now + LEASE)
+            return Claim(new.pk, lease)
+        except IntegrityError:
+            found = StoredAnswer.objects.filter(**identity).first()
+        if found is None:
+            continue
+        if found.created_at < _horizon():
+            StoredAnswer.objects.filter(pk=found.pk, lease=found.lease).delete()
+            continue
+        if found.body_digest != digest:
+            raise Refusal("idempotency_key_reused", "Its body was another one. Use a new key for a new request.")
+        if found.status is not None:
+            return found
+        if found.leased_until > now:
+            raise _in_progress((found.leased_until - now).total_seconds())
+        # Whoever held it is gone, or too slow: the compare-and-set decides who goes on.
+        if StoredAnswer.objects.filter(pk=found.pk, lease=found.lease, status__isnull=True).update(
+            lease=lease, leased_until=now + LEASE
+        ):
+            return Claim(found.pk, lease)
+    raise _in_progress(1)
+
+
+def _keep(claim: Claim, done: Work) -> None:
+    """Store the answer with the work. If somebody else took the claim over meanwhile, the work is undone."""
+    kept = StoredAnswer.objects.filter(pk=claim.pk, lease=claim.lease, status__isnull=True).update(
+        status=done.response.status_code,
+        headers={name: done.response[name] for name in KEPT_HEADERS if name in done.response},
+        body=json.loads(JSONRenderer().render(done.response.data) or "null"),
+        incident_id=done.incident_id,
+    )
+    if not kept:
+        raise _in_progress(1)
+
+
+def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
+    """The answer once more, unless what it tells about is no longer the viewer's to see."""
+    if (
+        answer.incident_id is not None
+        and not scopes.incidents_with_visible_working_copy(viewer).filter(pk=answer.incident_id).exists()
+    ):
+        raise Missing
+    return Response(answer.body, status=answer.status, headers={**answer.headers, "Idempotency-Replayed": "true"})
+
+
+def _in_progress(seconds: float) -> Refusal:
+    return Refusal(
+        "idempotency_in_progress",
+        "Send it again after Retry-After to get its answer.",
+        {"Retry-After": str(max(1, math.ceil(min(seconds, 5))))},
+    )

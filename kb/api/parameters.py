@@ -1,0 +1,83 @@
+"""Query parameters: each view names those it takes, and anything else is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import QueryDict
+
+from incidents.errors import Invalid
+from kb.api.problems import unknown
+from kb.api.shapes.parts import Schema, array, choice, text, whole
+
+PAGE_SIZE, LARGEST_PAGE = 20, 100
+LONGEST_VALUE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter; `many` ones may be given more than once."""
+
+    name: str
+    description: str
+    schema: Schema = field(default_factory=text)
+    many: bool = False
+
+    def openapi(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "in": "query",
+            "description": self.description,
+            "schema": array(self.schema) if self.many else self.schema,
+            **({"style": "form", "explode": True} if self.many else {}),
+        }
+
+
+PAGING = (
+    Parameter(
+        "page_size",
+        f"How many at once; {PAGE_SIZE} unless named.",
+        {**whole(least=1, most=LARGEST_PAGE), "default": PAGE_SIZE},
+    ),
+    Parameter("cursor", "From the `next` of the page before. It belongs to that query."),
+)
+
+
+def one_of(name: str, values: Iterable[str], description: str) -> Parameter:
+    return Parameter(name, description, choice(values))
+
+
+def check(given: QueryDict, known: Iterable[Parameter]) -> None:
+    """Refuse unknown parameters, ones given twice, and texts that no database would take. Raises Unknown, Invalid."""
+    by_name = {parameter.name: parameter for parameter in known}
+    if strange := [name for name in given if name not in by_name]:
+        raise unknown("parameter", [name.encode("unicode_escape").decode()[:100] for name in strange], by_name)
+    problems: dict[str, str] = {}
+    for name, values in given.lists():
+        if len(values) > 1 and not by_name[name].many:
+            problems[name] = "This can be given once."
+        elif any("\x00" in value for value in values):
+            problems[name] = "The value holds a NUL character (U+0000). Remove it and try again."
+        elif any(len(value) > LONGEST_VALUE for value in values):
+            problems[name] = f"At most {LONGEST_VALUE:,} characters."
+    if problems:
+        raise Invalid(problems)
+
+
+def page_size(given: QueryDict) -> int:
+    """Raises Invalid, naming page_size, outside 1 to LARGEST_PAGE."""
+    value = given.get("page_size", str(PAGE_SIZE))
+    if not (value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= LARGEST_PAGE):
+        raise Invalid({"page_size": f"This takes a whole number from 1 to {LARGEST_PAGE}."})
+    return int(value)
+
+
+def chosen(given: QueryDict, parameter: Parameter) -> str | None:
+    """The value of a parameter with an enumeration, if it was given. Raises Invalid for any other value."""
+    value = given.get(parameter.name)
+    values = parameter.schema["enum"]
+    if value is not None and value not in values:
+        raise Invalid({parameter.name: f"Choose one of {', '.join(values)}."})
+    return value

@@ -1,0 +1,186 @@
+"""Every refusal and failure as application/problem+json (RFC 9457), with a stable `code`. Never HTML.
+
+CODES is the whole list: the exception handler, the OpenAPI document and docs/api.md follow it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllowed, Stale, WrongState
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# code: (status, title). Codes are added to, never renamed.
+CODES: dict[str, tuple[int, str]] = {
+    "invalid": (400, "Some of this cannot be taken as it is"),
+    "unknown_field": (400, "There is a field that is not known here"),
+    "unknown_parameter": (400, "There is a parameter that is not known here"),
+    "malformed_json": (400, "The body is not well-formed JSON"),
+    "not_authenticated": (401, "Sign in first"),
+    "invalid_token": (401, "This token is not known"),
+    "token_expired": (401, "This token has expired"),
+    "inactive_account": (401, "This account is not active"),
+    "not_allowed": (403, "This is not yours to change"),
+    "insufficient_scope": (403, "This token may only read"),
+    "csrf_failed": (403, "The request could not be told from a forged one"),
+    "not_found": (404, "Not here"),
+    "method_not_allowed": (405, "Not possible at this address"),
+    "not_acceptable": (406, "None of the accepted media types can be given"),
+    "wrong_state": (409, "Not possible in its present state"),
+    "incomplete": (409, "Not ready to be published"),
+    "idempotency_key_reused": (409, "This Idempotency-Key was used for another request"),
+    "idempotency_in_progress": (409, "The first request with this Idempotency-Key is still at work"),
+    "stale": (412, "Somebody else saved first"),
+    "too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "This media type is not read here"),
+    "precondition_required": (428, "If-Match is needed"),
+    "throttled": (429, "Too many requests"),
+    "internal": (500, "Something went wrong on this side"),
+    "unavailable": (503, "Not available at the moment"),
+}
+_STATUS_CODES = {
+    401: "not_authenticated",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "throttled",
+}
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """What REST itself refuses, before or beside the actions. `code` is a key of CODES."""
+
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        return CODES[self.code][0]
+
+
+class Unknown(Invalid):
+    """Fields or query parameters that do not exist here."""
+
+    def __init__(self, code: str, fields: Mapping[str, str]) -> None:
+        super().__init__(fields)
+        self.code = code
+
+
+def unknown(kind: str, names: Iterable[str], known: Iterable[str], *, path: str = "") -> Unknown:
+    """Refuse unknown names ("field" or "parameter"), each with the nearest one that exists."""
+    known = sorted(known)
+    texts = {}
+    for name in names:
+        near = difflib.get_close_matches(name, known, n=1)
+        rest = f" Known are {', '.join(known)}." if known else ""
+        texts[f"{path}{name}"] = f"Unknown {kind}." + (f" Did you mean {near[0]}?" if near else rest)
+    return Unknown(f"unknown_{kind}", texts)
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
+    """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing of its inside."""
+    if isinstance(exc, ActionError):
+        return _refused_by_action(exc)
+    if isinstance(exc, Refusal):
+        return problem(exc.code, exc.detail, headers=exc.headers)
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()
+    elif isinstance(exc, PermissionDenied):
+        exc = exceptions.PermissionDenied()
+    if isinstance(exc, exceptions.APIException):
+        return _refused_by_framework(exc)
+    if isinstance(exc, RequestDataTooBig):
+        return problem("too_large", "At most 4 MiB can be sent at once.")
+    if isinstance(exc, SuspiciousOperation):
+        return problem("invalid", "The request cannot be read.")
+    if isinstance(exc, OperationalError):
+        log.exception("api.database_unavailable")
+        return problem("unavailable", "The database does not answer. Try again soon.", headers={"Retry-After": "5"})
+    request = context.get("request")
+    log.exception("api.failed", method=getattr(request, "method", None), path=getattr(request, "path", None))
+    return problem("internal", "This was logged. Try again, and tell an admin if it stays.")
+
+
+def problem(
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    fields: Mapping[str, list[str]] | None = None,
+    **more: Any,
+) -> Response:
+    status, title = CODES[code]
+    body: dict[str, Any] = {
+        "type": f"urn:precedent:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if fields:
+        body["errors"] = [
+            {"field": name, "code": code, "message": text} for name, texts in fields.items() for text in texts
+        ]
+    return Response({**body, **more}, status=status, headers=dict(headers or {}), content_type=MEDIA_TYPE)
+
+
+def _refused_by_action(exc: ActionError) -> Response:
+    match exc:
+        case Invalid():
+            return problem(exc.code, exc.message, fields=exc.fields)
+        case Stale():
+            return problem("stale", exc.message, current_version=exc.current_version)
+        case Incomplete():
+            return problem("incomplete", exc.message, missing=exc.missing)
+        case Missing() | NotAllowed() | WrongState():
+            return problem(exc.code, exc.message)
+    raise TypeError(f"{type(exc).__name__} has no place among the problems")
+
+
+def _refused_by_framework(exc: exceptions.APIException) -> Response:
+    code = exc.get_codes()
+    if isinstance(code, str) and code == exceptions.AuthenticationFailed.default_code:
+        code = "invalid_token"
+    elif not isinstance(code, str) or code not in CODES:
+        code = _STATUS_CODES.get(exc.status_code, "invalid")
+    headers = {}
+    if challenge := getattr(exc, "auth_header", None):
+        error = f' error="invalid_token", error_description="{CODES[code][1]}"' if code != "not_authenticated" else ""
+        headers["WWW-Authenticate"] = f'{challenge} realm="Precedent"' + (f",{error}" if error else "")
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(max(1, round(wait)))
+    return problem(code, _words(code, exc), headers=headers)
+
+
+def _words(code: str, exc: exceptions.APIException) -> str:
+    match code:
+        case "not_found":
+            return Missing().message
+        case "not_authenticated":
+            return "Send a token as Authorization: Bearer <token>, or sign in."
+        case "throttled":
+            return "Wait as long as Retry-After says, then go on."
+        case "unsupported_media_type":
+            return "Send JSON in UTF-8, with Content-Type: application/json."
+        case "method_not_allowed":
+            return "The Allow header lists what is possible here."
+    return str(exc.detail) if isinstance(exc.detail, str) else HTTPStatus(exc.status_code).phrase

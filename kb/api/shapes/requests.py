@@ -1,0 +1,139 @@
+"""What is written of an incident. Absent keys mean unchanged."""
+
+from __future__ import annotations
+
+from incidents.actions.incidents import FACTS
+from incidents.actions.sections import ROWS_PER_KIND
+from incidents.models.incident import TIMES
+from incidents.records import KINDS, TEXT_CHARACTERS, Kind
+from incidents.text import TITLE_CHARACTERS
+from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, Severity, Visibility
+from kb.api.shapes.incidents import VERSION, field_shape, row_name
+from kb.api.shapes.parts import Schema, array, choice, flag, nullable, obj, ref, text, uuid, whole
+
+MOST_REVIEWERS = 50
+_PRECISION = nullable(choice(Precision.values, "As precise as it is written, unless named."))
+_WRITTEN_TIME = "2026-03-31T14:05Z, or as far as it is known: 2026-03-31, 2026-03, 2026."
+
+
+def _row_fields(kind: Kind) -> dict[str, Schema]:
+    timed: dict[str, Schema] = (
+        {"at": nullable(text(_WRITTEN_TIME)), "precision": _PRECISION} if kind.ordered_by_time else {}
+    )
+    fields = {}
+    for field in kind.fields:
+        shape = field_shape(field)
+        if field.shape == "number":
+            # Decimals may be sent as text, so that no digit is lost on the way.
+            shape = {"type": ["number", "string"]}
+        fields[field.name] = shape if field.required else nullable(shape)
+    return {**timed, **fields}
+
+
+def _required(kind: Kind) -> list[str]:
+    return [*(["at"] if kind.ordered_by_time else []), *(field.name for field in kind.fields if field.required)]
+
+
+def _new_row(kind: Kind) -> Schema:
+    fields = _row_fields(kind)
+    return obj(fields, optional=set(fields) - set(_required(kind)))
+
+
+def _nested_row(kind: Kind) -> Schema:
+    fields = {
+        "id": uuid("Of the row that this is; without it the row is new."),
+        "version": VERSION,
+        **_row_fields(kind),
+    }
+    return obj(fields, optional=fields)
+
+
+def _all_optional(fields: dict[str, Schema], description: str = "") -> Schema:
+    return obj(fields, optional=fields, description=description)
+
+
+_SECTION: dict[str, Schema] = {
+    "body": nullable(text("Markdown, at most 256 KiB.")),
+    "none_reason": nullable(text("Why a section of records has no rows.", most=500)),
+}
+_FACTS: dict[str, Schema] = {
+    "title": text(most=TITLE_CHARACTERS),
+    "severity": nullable(choice(Severity.values)),
+    "visibility": choice(Visibility.values),
+    "organization": nullable(
+        {"anyOf": [text("A name or slug."), {"type": "object", "properties": {"name": text()}, "required": ["name"]}]}
+    ),
+    "team": nullable(
+        {"anyOf": [text("A slug."), {"type": "object", "properties": {"slug": text()}, "required": ["slug"]}]}
+    ),
+    "services": nullable(array(text(), "Names.", most=100)),
+    "detected_by": nullable(choice(DetectedBy.values)),
+    "mitigations": nullable(array(choice(Mitigation.values))),
+    "planned_change": flag(),
+    "time_zone": text("An IANA name, such as Europe/Madrid."),
+    **{name: ref("MomentWritten") for name in TIMES},
+    "stated_duration": nullable(
+        obj({"seconds": whole(least=1, most=10**10 - 1), "text": nullable(text(most=80))}, optional=["text"])
+    ),
+}
+if set(_FACTS) != set(FACTS):
+    raise AssertionError("the shape of an incident's facts must name each of them")
+
+_NESTED: dict[str, Schema] = {
+    "sections": {
+        "anyOf": [
+            {
+                "type": "object",
+                "additionalProperties": _all_optional({**_SECTION, "version": VERSION}),
+                "description": "By key. Sections that are not named stay as they are.",
+            },
+            array(obj({"key": text(), **_SECTION, "version": VERSION}, optional=[*_SECTION, "version"])),
+        ]
+    },
+    **{
+        kind.name: array(
+            ref(f"{row_name(kind)}Nested"),
+            "The whole list: rows match by id, one without is new, one that is not there is removed.",
+            most=ROWS_PER_KIND,
+        )
+        for kind in KINDS.values()
+    },
+}
+
+SHAPES: dict[str, Schema] = {
+    "MomentWritten": {
+        "anyOf": [
+            text(_WRITTEN_TIME),
+            obj({"at": nullable(text(_WRITTEN_TIME)), "precision": _PRECISION}, optional=["at", "precision"]),
+            {"type": "null"},
+        ]
+    },
+    **{f"{row_name(kind)}Create": _new_row(kind) for kind in KINDS.values()},
+    **{f"{row_name(kind)}Change": _all_optional(_row_fields(kind)) for kind in KINDS.values()},
+    **{f"{row_name(kind)}Nested": _nested_row(kind) for kind in KINDS.values()},
+    "IncidentCreate": obj(
+        {**_FACTS, "template": text("A template's key; standard unless named."), **_NESTED},
+        optional=[*(set(_FACTS) - {"title"}), "template", *_NESTED],
+    ),
+    "IncidentChange": _all_optional({**_FACTS, **_NESTED}),
+    "SectionChange": _all_optional(_SECTION),
+    "LinkCreate": obj(
+        {
+            "kind": choice(LinkKind.values),
+            "to": text("INC-12, 12 or a UUID: this incident is <kind> of that one."),
+            "note": nullable(text(most=500)),
+        },
+        optional=["note"],
+    ),
+    "LinkChange": obj({"note": text(most=500)}),
+    "Submit": obj({"reviewers": array(text("An e-mail address."), most=MOST_REVIEWERS)}),
+    "Review": obj(
+        {
+            "approve": flag("false asks for changes, and needs a comment."),
+            "comment": nullable(text(most=TEXT_CHARACTERS)),
+        },
+        optional=["comment"],
+    ),
+    "Publish": _all_optional({"note": nullable(text("What is new in this revision.", most=500))}),
+    "Nothing": _all_optional({}, "An empty object, or no body at all."),
+}

@@ -1,0 +1,25 @@
+// Shows the OpenAPI document with Swagger UI. Writes sent from here carry the CSRF token of the session.
+"use strict";
+
+const operations = document.getElementById("operations");
+
+function csrfToken() {
+  const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));
+  return cookie ? decodeURIComponent(cookie.slice("csrftoken=".length)) : "";
+}
+
+SwaggerUIBundle({
+  url: operations.dataset.schema,
+  domNode: operations,
+  deepLinking: true,
+  docExpansion: "none",
+  defaultModelsExpandDepth: 0,
+  validatorUrl: null,
+  requestInterceptor(request) {
+    const isOurs = new URL(request.url, location.href).origin === location.origin;
+    if (isOurs && request.method && request.method !== "GET") {
+      request.headers["X-CSRFToken"] = csrfToken();
+    }
+    return request;
+  },
+});

@@ -1,0 +1,123 @@
+"""How many requests a person or an address may send in a minute (or second, hour, day).
+
+Counted in fixed windows in the shared cache. When the cache is away each process counts for itself, in bounded memory, and
+asks the cache again after a short rest: limits stay, and no request waits for a cache that does not answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+if TYPE_CHECKING:
+    # Only a name here: the framework imports this module while it makes its views.
+    from rest_framework.views import APIView
+
+PERIODS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+REST_SECONDS = 5
+MOST_LOCAL_COUNTS = 10_000
+
+
+def parse(rate: str) -> tuple[int, int]:
+    """(requests, seconds) of "300/min". Raises ValueError."""
+    number, _, period = rate.partition("/")
+    if not number.isdigit() or int(number) < 1 or period[:1] not in PERIODS:
+        raise ValueError(f"{rate!r} is no rate such as 300/min")
+    return int(number), PERIODS[period[:1]]
+
+
+class Counts:
+    """Counters by key that forget themselves after their window."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._local: dict[str, int] = {}
+        self._shared_again_at = 0.0
+
+    def add(self, key: str, seconds: int) -> int:
+        """Count one more under `key`; returns how many there are now."""
+        if time.monotonic() >= self._shared_again_at:
+            count = self._add_shared(key, seconds)
+            if count is not None:
+                return count
+            self._shared_again_at = time.monotonic() + REST_SECONDS
+        return self._add_local(key)
+
+    def _add_shared(self, key: str, seconds: int) -> int | None:
+        """None when the cache did not answer."""
+        added: Any = cache.add(key, 1, timeout=seconds + 1)
+        if added is None:
+            return None
+        if added:
+            return 1
+        try:
+            count: Any = cache.incr(key)
+        except ValueError:
+            # Its window ended between the two calls.
+            return 1
+        return count
+
+    def _add_local(self, key: str) -> int:
+        with self._lock:
+            if len(self._local) >= MOST_LOCAL_COUNTS and key not in self._local:
+                self._local.clear()
+            self._local[key] = self._local.get(key, 0) + 1
+            return self._local[key]
+
+
+counts = Counts()
+
+
+class Window(BaseThrottle):
+    """At most so many requests in each window of time, by what `subject` names; None is not counted."""
+
+    scope: str
+    left: float = 0
+
+    def subject(self, request: Request) -> str | None:
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        subject = self.subject(request)
+        return subject is None or self.count(subject)
+
+    def count(self, subject: str) -> bool:
+        most, seconds = parse(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"][self.scope])
+        window, past = divmod(time.time(), seconds)
+        self.left = seconds - past
+        return counts.add(f"rate:{self.scope}:{subject}:{int(window)}", seconds) <= most
+
+    def wait(self) -> float:
+        return max(1.0, self.left)
+
+
+class PerUser(Window):
+    scope = "user"
+
+    def subject(self, request: Request) -> str | None:
+        return str(request.user.pk) if request.user.is_authenticated else None
+
+
+class PerAddress(Window):
+    """Strangers by their address; kb.middleware.trusted_proxy has settled which one that is."""
+
+    scope = "address"
+
+    def subject(self, request: Request) -> str | None:
+        return None if request.user.is_authenticated else address(request)
+
+
+def address(request: Request) -> str:
+    return request.META.get("REMOTE_ADDR", "")
+
+
+def count_refused(request: Request) -> float | None:
+    """Somebody came with a token that is not valid: counted as a stranger at that address. The seconds to wait, if any."""
+    throttle = PerAddress()
+    return None if throttle.count(address(request)) else throttle.wait()

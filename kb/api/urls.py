@@ -1,0 +1,86 @@
+"""The addresses of the API, without a slash at the end. Each is a row in the permission matrix of tests/api."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path, register_converter
+
+from incidents.records import KINDS
+from kb.api.views import history, incidents, knowledge, meta, parts, people, surroundings
+
+
+class Reference:
+    """INC-12, 12, or a UUID."""
+
+    regex = "(?:[Ii][Nn][Cc]-)?[0-9]{1,17}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class Name(Reference):
+    """A slug or key."""
+
+    regex = "[-a-zA-Z0-9_]{1,120}"
+
+
+class Number:
+    """A whole number that fits every database's integers."""
+
+    regex = "[0-9]{1,9}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
+register_converter(Reference, "ref")
+register_converter(Name, "name")
+register_converter(Number, "number")
+
+app_name = "api"
+urlpatterns = [
+    path("incidents", incidents.Incidents.as_view(), name="incidents"),
+    path("incidents/<ref:ref>", incidents.OneIncident.as_view(), name="incident"),
+    *(
+        path(f"incidents/<ref:ref>/{step.step}", step.as_view(), name=f"incident-{step.step}")
+        for step in incidents.STEPS
+    ),
+    path("incidents/<ref:ref>/sections", parts.Sections.as_view(), name="incident-sections"),
+    path("incidents/<ref:ref>/sections/<name:key>", parts.Section.as_view(), name="incident-section"),
+    *(path(f"incidents/<ref:ref>/{kind}", parts.Rows.as_view(kind=kind), name=f"incident-{kind}") for kind in KINDS),
+    *(
+        path(f"incidents/<ref:ref>/{kind}/<uuid:row_id>", parts.Row.as_view(kind=kind), name=f"incident-{kind}-row")
+        for kind in KINDS
+    ),
+    path("incidents/<ref:ref>/links", parts.Links.as_view(), name="incident-links"),
+    path("incidents/<ref:ref>/links/<uuid:link_id>", parts.Link.as_view(), name="incident-link"),
+    path("incidents/<ref:ref>/revisions", history.Revisions.as_view(), name="incident-revisions"),
+    path("incidents/<ref:ref>/revisions/<number:number>", history.OneRevision.as_view(), name="incident-revision"),
+    path("incidents/<ref:ref>/audit", history.Audit.as_view(), name="incident-audit"),
+    path("incidents/<ref:ref>/export", history.Export.as_view(), name="incident-export"),
+    path("organizations", surroundings.Organizations.as_view(), name="organizations"),
+    path("organizations/<name:slug>", surroundings.OneOrganization.as_view(), name="organization"),
+    path("services", surroundings.Services.as_view(), name="services"),
+    path("services/<uuid:service_id>", surroundings.OneService.as_view(), name="service"),
+    path("teams", surroundings.Teams.as_view(), name="teams"),
+    path("teams/<name:slug>", surroundings.OneTeam.as_view(), name="team"),
+    path("teams/<name:slug>/members", surroundings.Members.as_view(), name="members"),
+    path("teams/<name:slug>/members/<number:user_id>", surroundings.Member.as_view(), name="member"),
+    path("templates", knowledge.Templates.as_view(), name="templates"),
+    path("templates/<name:key>", knowledge.Template.as_view(), name="template"),
+    path("templates/<name:key>/<number:number>", knowledge.TemplateVersion.as_view(), name="template-version"),
+    path("patterns", knowledge.Patterns.as_view(), name="patterns"),
+    path("patterns/<name:slug>", knowledge.OnePattern.as_view(), name="pattern"),
+    path("search", knowledge.Search.as_view(), name="search"),
+    path("tokens", people.Tokens.as_view(), name="tokens"),
+    path("tokens/<uuid:token_id>", people.Token.as_view(), name="token"),
+    path("me", people.Me.as_view(), name="me"),
+    path("schema", meta.Schema.as_view(), name="schema"),
+    path("docs", meta.Docs.as_view(), name="docs"),
+    re_path("^", meta.Nowhere.as_view(), name="nowhere"),
+]

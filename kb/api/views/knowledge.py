@@ -1,0 +1,224 @@
+"""Postmortem templates, the patterns of failure, and search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents import scopes
+from incidents.actions import organizations as actions
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import PostmortemTemplate, Team
+from incidents.vocabulary import Family, Status
+from kb.api import etags, parameters
+from kb.api.base import ApiView, answer, page
+from kb.api.operations import reads, writes
+from kb.api.pagination import Order, next_address, paginate
+from kb.api.parameters import PAGING, Parameter
+from kb.api.shapes.parts import choice, text
+from kb.patterns.models import SHOWN, Pattern, PatternStatus
+from kb.search.engine import FACETS, SORTS
+from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
+
+
+# --- Templates -------------------------------------------------------------------------------------
+class TemplateView(ApiView):
+    def visible(self) -> QuerySet[PostmortemTemplate]:
+        """Shared ones for everybody; a team's own for colleagues."""
+        templates = PostmortemTemplate.objects.select_related("team")
+        return templates if self.viewer.is_signed_in else templates.filter(team__isnull=True)
+
+    def find(self, key: str, **which: Any) -> PostmortemTemplate:
+        found = self.visible().filter(key=key, **which).first()
+        if found is None:
+            raise Missing
+        return found
+
+    def line(self, template: PostmortemTemplate) -> dict[str, Any]:
+        team = template.team
+        return {
+            "url": self.address("template-version", key=template.key, number=template.number),
+            "key": template.key,
+            "number": template.number,
+            "name": template.name,
+            "team": {"name": team.name, "slug": team.slug} if team else None,
+            "is_current": template.is_current,
+            "created_at": template.created_at.isoformat(),
+            "severities": template.definition.get("severities", {}),
+            "sections": template.definition["sections"],
+        }
+
+    def shown(self, template: PostmortemTemplate, status: int = 200) -> Response:
+        body = self.line(template)
+        location = body["url"] if status == 201 else None
+        return answer(body, etag=etags.of_version(template.number), status=status, location=location)
+
+    def save(self, key: str, team: Team | None) -> PostmortemTemplate:
+        definition = {name: value for name, value in self.body.items() if name != "team"}
+        try:
+            return actions.save_template(actor=self.viewer, definition={**definition, "key": key}, team=team)
+        except Invalid as error:
+            # At this address the definition is the whole body.
+            fields = {
+                name.removeprefix("definition").lstrip(".") or "body": texts for name, texts in error.fields.items()
+            }
+            raise Invalid(fields) from error
+
+
+class Templates(TemplateView):
+    @reads("List the current templates", answer="TemplateList", query=PAGING)
+    def get(self, request: Request) -> Response:
+        found, next_address = paginate(request, self.visible().filter(is_current=True), Order("key"))
+        return page([self.line(template) for template in found], next_address)
+
+    @writes("Add a template", body="TemplateCreate", answer="Template", status=201)
+    def post(self, request: Request) -> Response:
+        if PostmortemTemplate.objects.filter(key=self.body["key"]).exists():
+            raise Invalid({"key": "There is a template of this key. Replace that one, or choose another key."})
+        team = actions.team_named(self.viewer, self.body.get("team"))
+        return self.shown(self.save(self.body["key"], team), 201)
+
+
+class Template(TemplateView):
+    @reads("Read a template's current version", answer="Template", etag=True)
+    def get(self, request: Request, key: str) -> Response:
+        return self.shown(self.find(key, is_current=True))
+
+    @writes("Give a template its next version", body="TemplateReplace", answer="Template", precondition="required")
+    def put(self, request: Request, key: str) -> Response:
+        current = self.find(key, is_current=True)
+        # Under lock, so that the version that was read is still the current one when the next is made.
+        held = PostmortemTemplate.objects.select_for_update().get(pk=current.pk)
+        expected = self.condition().expected(held.number)
+        if expected is not None and (expected != held.number or not held.is_current):
+            raise Stale(held.number)
+        return self.shown(self.save(key, current.team))
+
+
+class TemplateVersion(TemplateView):
+    @reads("Read one version of a template; it never changes", answer="Template", etag=True)
+    def get(self, request: Request, key: str, number: int) -> Response:
+        return self.shown(self.find(key, number=number))
+
+
+# --- Patterns --------------------------------------------------------------------------------------
+FAMILY = Parameter("family", "By family.", choice(Family.values), many=True)
+
+
+class PatternView(ApiView):
+    def patterns(self) -> QuerySet[Pattern]:
+        """With how many of the incidents that the viewer can see show each."""
+        shown = Q(tags__state__in=SHOWN) & ~Q(tags__incident__status=Status.ARCHIVED)
+        visible = scopes.visible_condition(self.viewer, "tags__incident__")
+        return Pattern.objects.select_related("merged_into").annotate(incidents=Count("tags", filter=shown & visible))
+
+    def line(self, pattern: Pattern) -> dict[str, Any]:
+        return {
+            "url": self.address("pattern", slug=pattern.slug),
+            "slug": pattern.slug,
+            "name": pattern.name,
+            "family": pattern.family,
+            "counts": pattern.counts,
+            "does_not_count": pattern.does_not_count,
+            "advice": pattern.advice,
+            "status": PatternStatus(pattern.status).value,
+            "merged_into": pattern.merged_into.slug if pattern.merged_into else None,
+            "incidents": pattern.incidents,  # type: ignore[attr-defined]
+        }
+
+
+class Patterns(PatternView):
+    @reads("List the patterns of failure", answer="PatternList", query=(FAMILY, *PAGING))
+    def get(self, request: Request) -> Response:
+        rows = self.patterns()
+        if families := request.query_params.getlist("family"):
+            if strange := [family for family in families if family not in Family.values]:
+                raise Invalid(
+                    {"family": f"There is no family {strange[0][:50]}. Choose one of {', '.join(Family.values)}."}
+                )
+            rows = rows.filter(family__in=families)
+        found, next_address = paginate(request, rows, Order("slug"))
+        return page([self.line(pattern) for pattern in found], next_address)
+
+
+class OnePattern(PatternView):
+    @reads("Read a pattern", answer="Pattern", etag=True)
+    def get(self, request: Request, slug: str) -> Response:
+        pattern = self.patterns().filter(slug=slug).first()
+        if pattern is None:
+            raise Missing
+        body = self.line(pattern)
+        return answer(body, etag=etags.of_content(body))
+
+
+# --- Search ----------------------------------------------------------------------------------------
+SEARCH = (
+    Parameter("q", "Words, quotes, fields such as severity:sev1; or a whole log line. Empty finds everything."),
+    parameters.one_of("sort", SORTS, "relevance unless named."),
+    *(Parameter(facet, "Any of these values.", text(), many=True) for facet in FACETS),
+    *PAGING,
+)
+
+
+class Search(ApiView):
+    @reads("Search incidents", answer="SearchAnswer", query=SEARCH)
+    def get(self, request: Request) -> Response:
+        given = request.query_params
+        wanted = SearchRequest(
+            q=given.get("q", ""),
+            filters={facet: given.getlist(facet) for facet in FACETS if facet in given},
+            sort=given.get("sort", SORTS[0]),
+            page_size=parameters.page_size(given),
+            cursor=given.get("cursor", ""),
+        )
+        try:
+            found = search(self.viewer, wanted)
+        except BadRequest as error:
+            raise Invalid({error.field: error.message}) from error
+        except BadCursor as error:
+            raise Invalid({"cursor": str(error)}) from error
+        return Response(self._shown(request, found))
+
+    def _shown(self, request: Request, found: Page) -> dict[str, Any]:
+        return {
+            "query": found.query,
+            "engine": found.engine,
+            "degraded": found.degraded,
+            "took_ms": found.took_ms,
+            "total": found.total,
+            "results": [
+                {
+                    "ref": result.ref,
+                    "id": result.id,
+                    "external_id": result.external_id,
+                    "title": result.title,
+                    "url": self.address("incident", ref=result.ref),
+                    "organization": result.organization,
+                    "origin": result.origin,
+                    "severity": result.severity,
+                    "status": result.status,
+                    "visibility": result.visibility,
+                    "started_at": result.started_at.isoformat() if result.started_at else None,
+                    "duration_seconds": result.duration_seconds,
+                    "score": result.score,
+                    "highlights": [{"section": part.section, "html": str(part.html)} for part in result.highlights],
+                    "why": list(result.why),
+                    "patterns": list(result.patterns),
+                    "suggested_patterns": list(result.suggested_patterns),
+                    "source_urls": list(result.source_urls),
+                }
+                for result in found.results
+            ],
+            "facets": {
+                facet: [{"value": value.value, "count": value.count} for value in values]
+                for facet, values in found.facets.items()
+            },
+            "next": next_address(request, found.next_cursor) if found.next_cursor else None,
+            "corrections": [
+                {"found": fix.found, "suggestion": fix.suggestion, "query": fix.query} for fix in found.corrections
+            ],
+            "notices": list(found.notices),
+        }

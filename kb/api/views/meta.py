@@ -1,0 +1,61 @@
+"""The API about itself: its OpenAPI document, the pages that show it, and addresses that lead nowhere."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import ensure_csrf_cookie
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents.errors import Missing
+from kb.api.base import ApiView
+from kb.api.operations import reads
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document: the same for everybody, and for as long as the process runs."""
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+class Schema(ApiView):
+    @reads("Read this OpenAPI document", answer="Anything")
+    def get(self, request: Request) -> Response:
+        return Response(openapi())
+
+
+class HtmlRenderer(JSONRenderer):
+    media_type = "text/html"
+    format = "html"
+
+
+class Docs(ApiView):
+    """The OpenAPI document to read and to try, served whole from this machine."""
+
+    schema = None
+    renderer_classes = [HtmlRenderer, JSONRenderer]
+
+    @method_decorator(ensure_csrf_cookie)
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return render(request, "api/docs.html")
+
+
+class Nowhere(ApiView):
+    """Every other address under /api/v1/: a problem document, not a page, whoever asks."""
+
+    schema = None
+    authentication_classes: ClassVar[list[type[BaseAuthentication]]] = []
+    permission_classes: ClassVar[list[type[BasePermission]]] = []
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise Missing("There is nothing at this address. Addresses have no slash at the end; /api/v1/docs lists them.")

@@ -1,0 +1,169 @@
+"""What an incident is made of, each with its own address and version: sections, rows of records, links."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Q
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents import scopes
+from incidents.actions import links, sections
+from incidents.errors import Invalid, Missing
+from incidents.models import IncidentLink
+from incidents.records import KINDS
+from kb.api import documents
+from kb.api.base import answer, nothing, page
+from kb.api.operations import reads, writes
+from kb.api.shapes.incidents import row_name
+from kb.api.views.incidents import IncidentView
+
+
+def _one(parts: list[dict[str, Any]], name: str, value: str) -> dict[str, Any]:
+    found = next((part for part in parts if part[name] == value), None)
+    if found is None:
+        raise Missing
+    return found
+
+
+class Sections(IncidentView):
+    @reads("List an incident's sections", answer="SectionList")
+    def get(self, request: Request, ref: str) -> Response:
+        return page(documents.section_list(self.find(ref)))
+
+
+class Section(IncidentView):
+    def section(self, ref: str, key: str) -> dict[str, Any]:
+        return _one(documents.section_list(self.find(ref)), "key", key)
+
+    @reads("Read a section", answer="Section", etag=True)
+    def get(self, request: Request, ref: str, key: str) -> Response:
+        section = self.section(ref, key)
+        return answer(section, etag=documents.part_etag(section))
+
+    @writes("Write a section", body="SectionChange", answer="Section", precondition="required")
+    def patch(self, request: Request, ref: str, key: str) -> Response:
+        incident = self.locate(ref)
+        expected = self.expected(incident, incident.sections.filter(key=key), lambda: self.section(ref, key))
+        try:
+            sections.change_section(
+                actor=self.viewer,
+                incident_id=incident.pk,
+                key=key,
+                expected_version=expected,
+                **{name: value or "" for name, value in self.body.items()},
+            )
+        except Invalid as error:
+            # At this address the section is the whole body.
+            raise Invalid(
+                {name.removeprefix(f"sections.{key}."): texts for name, texts in error.fields.items()}
+            ) from error
+        section = self.section(ref, key)
+        return answer(section, etag=documents.part_etag(section))
+
+
+class RowsView(IncidentView):
+    """Of one kind of records (a key of KINDS), named where the address is made."""
+
+    kind: str = ""
+
+    @property
+    def row_shape(self) -> str:
+        return row_name(KINDS[self.kind])
+
+    def row(self, ref: str, row_id: uuid.UUID | str) -> dict[str, Any]:
+        return _one(documents.row_list(self.find(ref), self.kind), "id", str(row_id))
+
+
+class Rows(RowsView):
+    @reads("List an incident's rows of this kind", answer="{row}List")
+    def get(self, request: Request, ref: str) -> Response:
+        return page(documents.row_list(self.find(ref), self.kind))
+
+    @writes("Add a row", body="{row}Create", answer="{row}", status=201)
+    def post(self, request: Request, ref: str) -> Response:
+        incident = self.locate(ref)
+        added = sections.add_row(actor=self.viewer, incident_id=incident.pk, kind=self.kind, values=self.body)
+        row = self.row(ref, added.uuid)
+        location = self.address(f"incident-{self.kind}-row", ref=incident.ref, row_id=added.uuid)
+        return answer(row, etag=documents.part_etag(row), status=201, location=location)
+
+
+class Row(RowsView):
+    @reads("Read a row", answer="{row}", etag=True)
+    def get(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
+        row = self.row(ref, row_id)
+        return answer(row, etag=documents.part_etag(row))
+
+    @writes("Change a row", body="{row}Change", answer="{row}", precondition="required")
+    def patch(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
+        sections.change_row(
+            actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id, values=self.body
+        )
+        row = self.row(ref, row_id)
+        return answer(row, etag=documents.part_etag(row))
+
+    @writes("Remove a row", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
+        sections.remove_row(actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id)
+        return nothing()
+
+    def _held(self, ref: str, row_id: uuid.UUID) -> dict[str, Any]:
+        """Which incident, and which version of the row the caller expects."""
+        incident = self.locate(ref)
+        stored = KINDS[self.kind].model._default_manager.filter(incident=incident, uuid=row_id)
+        expected = self.expected(incident, stored, lambda: self.row(ref, row_id))
+        return {"incident_id": incident.pk, "expected_version": expected}
+
+
+class Links(IncidentView):
+    @reads("List an incident's links, both ways", answer="LinkList")
+    def get(self, request: Request, ref: str) -> Response:
+        return page(documents.link_list(self.find(ref)))
+
+    @writes("Link it to another incident", body="LinkCreate", answer="Link", status=201)
+    def post(self, request: Request, ref: str) -> Response:
+        incident = self.locate(ref)
+        added = links.add_link(
+            actor=self.viewer,
+            incident_id=incident.pk,
+            kind=self.body["kind"],
+            to=self.body["to"],
+            note=self.body.get("note") or "",
+        )
+        link = _one(documents.link_list(self.find(ref)), "id", str(added.uuid))
+        location = self.address("incident-link", ref=incident.ref, link_id=added.uuid)
+        return answer(link, etag=documents.part_etag(link), status=201, location=location)
+
+
+class Link(IncidentView):
+    def link(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
+        return _one(documents.link_list(self.find(ref)), "id", str(link_id))
+
+    @reads("Read a link", answer="Link", etag=True)
+    def get(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
+        link = self.link(ref, link_id)
+        return answer(link, etag=documents.part_etag(link))
+
+    @writes("Change a link's note", body="LinkChange", answer="Link", precondition="required")
+    def patch(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
+        links.change_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id, note=self.body["note"])
+        link = self.link(ref, link_id)
+        return answer(link, etag=documents.part_etag(link))
+
+    @writes("Remove a link", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
+        links.remove_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id)
+        return nothing()
+
+    def _held(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
+        incident = self.locate(ref)
+        visible = scopes.visible_incidents(self.viewer)
+        stored = IncidentLink.objects.filter(
+            Q(from_incident=incident, to_incident__in=visible) | Q(to_incident=incident, from_incident__in=visible),
+            uuid=link_id,
+        )
+        expected = self.expected(incident, stored, lambda: self.link(ref, link_id))
+        return {"incident_id": incident.pk, "expected_version": expected}

@@ -1,0 +1,325 @@
+"""Organizations, services, teams and their members: what incidents stand in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents import scopes
+from incidents.actions import organizations as actions
+from incidents.errors import Invalid, Missing
+from incidents.models import Membership, Organization, Service, Team, User
+from incidents.scopes import Viewer
+from kb.api import etags, filters
+from kb.api.base import ApiView, answer, nothing, page
+from kb.api.filters import ServiceFilter
+from kb.api.operations import reads, writes
+from kb.api.pagination import Order, paginate
+from kb.api.parameters import PAGING
+from kb.api.problems import Refusal
+
+BY_NAME = Order("name")
+
+
+def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
+    """Home, and those of incidents that the viewer can see: a name alone may tell of a hidden one. Admins see all."""
+    condition = scopes.visible_condition(viewer, "incidents__")
+    counted = Organization.objects.annotate(visible=Count("incidents", filter=condition, distinct=True))
+    return counted if viewer.is_admin else counted.filter(Q(is_home=True) | Q(visible__gt=0))
+
+
+def visible_services(viewer: Viewer) -> QuerySet[Service]:
+    """Those of incidents that the viewer can see; to colleagues also those that a team keeps. Admins see all."""
+    services = Service.objects.select_related("organization", "team")
+    if viewer.is_admin:
+        return services
+    through = Service.incidents.through.objects.filter(scopes.visible_condition(viewer, "incident__"))
+    condition = Q(pk__in=through.values("service_id"))
+    if viewer.is_signed_in:
+        condition |= Q(team__isnull=False)
+    return services.filter(condition)
+
+
+def _name_and_slug(thing: Organization | Team | None) -> dict[str, str] | None:
+    return {"name": thing.name, "slug": thing.slug} if thing else None
+
+
+# --- Organizations ---------------------------------------------------------------------------------
+class OrganizationView(ApiView):
+    def find(self, slug: str) -> Organization:
+        found = visible_organizations(self.viewer).filter(slug=slug).first()
+        if found is None:
+            raise Missing
+        return found
+
+    def line(self, organization: Organization) -> dict[str, Any]:
+        return {
+            "id": str(organization.uuid),
+            "url": self.address("organization", slug=organization.slug),
+            "name": organization.name,
+            "slug": organization.slug,
+            "website": organization.website or None,
+            "sector": organization.sector or None,
+            "is_home": organization.is_home,
+            "incidents": organization.visible,  # type: ignore[attr-defined]
+            "version": organization.version,
+        }
+
+    def shown(self, slug: str, status: int = 200) -> Response:
+        body = self.line(self.find(slug))
+        location = body["url"] if status == 201 else None
+        return answer(body, etag=etags.of_version(body["version"]), status=status, location=location)
+
+
+class Organizations(OrganizationView):
+    @reads("List organizations that incidents are about", answer="OrganizationList", query=PAGING)
+    def get(self, request: Request) -> Response:
+        found, next_address = paginate(request, visible_organizations(self.viewer), BY_NAME)
+        return page([self.line(organization) for organization in found], next_address)
+
+    @writes("Add an organization", body="OrganizationCreate", answer="Organization", status=201)
+    def post(self, request: Request) -> Response:
+        values = {name: value or "" for name, value in self.body.items()}
+        return self.shown(actions.create_organization(actor=self.viewer, **values).slug, 201)
+
+
+class OneOrganization(OrganizationView):
+    @reads("Read an organization", answer="Organization", etag=True)
+    def get(self, request: Request, slug: str) -> Response:
+        return self.shown(slug)
+
+    @writes("Change an organization", body="OrganizationChange", answer="Organization", precondition="required")
+    def patch(self, request: Request, slug: str) -> Response:
+        organization = self.find(slug)
+        actions.change_organization(
+            actor=self.viewer,
+            organization_id=organization.pk,
+            values=self.body,
+            expected_version=self.condition().expected(organization.version),
+        )
+        return self.shown(slug)
+
+    @writes("Delete an organization without incidents", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, slug: str) -> Response:
+        organization = self.find(slug)
+        expected = self.condition().expected(organization.version)
+        actions.delete_organization(actor=self.viewer, organization_id=organization.pk, expected_version=expected)
+        return nothing()
+
+
+# --- Services --------------------------------------------------------------------------------------
+class ServiceView(ApiView):
+    def find(self, service_id: uuid.UUID) -> Service:
+        found = visible_services(self.viewer).filter(uuid=service_id).first()
+        if found is None:
+            raise Missing
+        return found
+
+    def line(self, service: Service) -> dict[str, Any]:
+        return {
+            "id": str(service.uuid),
+            "url": self.address("service", service_id=service.uuid),
+            "name": service.name,
+            "slug": service.slug,
+            "organization": _name_and_slug(service.organization),
+            "team": _name_and_slug(service.team) if self.viewer.is_signed_in else None,
+            "version": service.version,
+        }
+
+    def shown(self, service: Service, status: int = 200) -> Response:
+        body = self.line(service)
+        location = body["url"] if status == 201 else None
+        return answer(body, etag=etags.of_version(service.version), status=status, location=location)
+
+
+class Services(ServiceView):
+    @reads("List services", answer="ServiceList", query=(*filters.parameters(ServiceFilter), *PAGING))
+    def get(self, request: Request) -> Response:
+        rows = filters.checked(ServiceFilter(request.query_params, visible_services(self.viewer)))
+        found, next_address = paginate(request, rows, BY_NAME)
+        return page([self.line(service) for service in found], next_address)
+
+    @writes("Add a service", body="ServiceCreate", answer="Service", status=201)
+    def post(self, request: Request) -> Response:
+        service = actions.create_service(
+            actor=self.viewer,
+            name=self.body["name"],
+            organization=self._organization(self.body.get("organization")),
+            team=actions.team_named(self.viewer, self.body.get("team")),
+        )
+        return self.shown(service, 201)
+
+    def _organization(self, slug: str | None) -> Organization:
+        visible = visible_organizations(self.viewer)
+        found = visible.filter(slug=slug).first() if slug else visible.filter(is_home=True).first()
+        if found is None:
+            raise Invalid({"organization": "There is no such organization here."})
+        return found
+
+
+class OneService(ServiceView):
+    @reads("Read a service", answer="Service", etag=True)
+    def get(self, request: Request, service_id: uuid.UUID) -> Response:
+        return self.shown(self.find(service_id))
+
+    @writes("Change a service", body="ServiceChange", answer="Service", precondition="required")
+    def patch(self, request: Request, service_id: uuid.UUID) -> Response:
+        service = self.find(service_id)
+        changed = actions.change_service(
+            actor=self.viewer,
+            service_id=service.pk,
+            values=self.body,
+            expected_version=self.condition().expected(service.version),
+        )
+        return self.shown(changed)
+
+    @writes("Delete a service without incidents", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, service_id: uuid.UUID) -> Response:
+        service = self.find(service_id)
+        expected = self.condition().expected(service.version)
+        actions.delete_service(actor=self.viewer, service_id=service.pk, expected_version=expected)
+        return nothing()
+
+
+# --- Teams -----------------------------------------------------------------------------------------
+class TeamView(ApiView):
+    def find(self, slug: str) -> Team:
+        found = scopes.visible_teams(self.viewer).filter(slug=slug).first()
+        if found is None:
+            raise Missing
+        return found
+
+    def line(self, team: Team, role: str | None) -> dict[str, Any]:
+        return {
+            "id": str(team.uuid),
+            "url": self.address("team", slug=team.slug),
+            "name": team.name,
+            "slug": team.slug,
+            "description": team.description,
+            "your_role": role,
+            "version": team.version,
+        }
+
+    def roles(self) -> dict[int, str]:
+        return dict(Membership.objects.filter(user_id=self.viewer.user_id).values_list("team_id", "role"))
+
+    def shown(self, slug: str, status: int = 200) -> Response:
+        team = self.find(slug)
+        body = self.line(team, self.roles().get(team.pk))
+        location = body["url"] if status == 201 else None
+        return answer(body, etag=etags.of_version(team.version), status=status, location=location)
+
+
+class Teams(TeamView):
+    @reads("List teams, for those who are signed in", answer="TeamList", query=PAGING)
+    def get(self, request: Request) -> Response:
+        found, next_address = paginate(request, scopes.visible_teams(self.viewer), BY_NAME)
+        roles = self.roles()
+        return page([self.line(team, roles.get(team.pk)) for team in found], next_address)
+
+    @writes("Make a team", body="TeamCreate", answer="Team", status=201)
+    def post(self, request: Request) -> Response:
+        values = {name: value or "" for name, value in self.body.items()}
+        return self.shown(actions.create_team(actor=self.viewer, **values).slug, 201)
+
+
+class OneTeam(TeamView):
+    @reads("Read a team", answer="Team", etag=True)
+    def get(self, request: Request, slug: str) -> Response:
+        return self.shown(slug)
+
+    @writes("Change a team", body="TeamChange", answer="Team", precondition="required")
+    def patch(self, request: Request, slug: str) -> Response:
+        team = self.find(slug)
+        actions.change_team(
+            actor=self.viewer,
+            team_id=team.pk,
+            values=self.body,
+            expected_version=self.condition().expected(team.version),
+        )
+        return self.shown(slug)
+
+    @writes("Delete a team that owns nothing", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, slug: str) -> Response:
+        team = self.find(slug)
+        expected = self.condition().expected(team.version)
+        actions.delete_team(actor=self.viewer, team_id=team.pk, expected_version=expected)
+        return nothing()
+
+
+class MemberView(TeamView):
+    """A membership's tag is its role: that is all that can change in it."""
+
+    def member(self, team: Team, user_id: int) -> Membership:
+        found = team.memberships.select_related("user").filter(user_id=user_id).first()
+        if found is None:
+            raise Missing
+        return found
+
+    def member_line(self, team: Team, membership: Membership) -> dict[str, Any]:
+        return {
+            "id": membership.user_id,
+            "url": self.address("member", slug=team.slug, user_id=membership.user_id),
+            "name": membership.user.name,
+            "email": membership.user.email,
+            "role": membership.role,
+            "since": membership.since.isoformat(),
+        }
+
+    def member_shown(self, team: Team, user_id: int, status: int = 200) -> Response:
+        membership = self.member(team, user_id)
+        body = self.member_line(team, membership)
+        location = body["url"] if status == 201 else None
+        return answer(body, etag=f'"{membership.role}"', status=status, location=location)
+
+    def held(self, slug: str, user_id: int) -> tuple[Team, Membership]:
+        """The membership to change, with its team locked, as it is what the precondition says."""
+        team = self.find(slug)
+        scopes.visible_teams(self.viewer).select_for_update().get(pk=team.pk)
+        membership = self.member(team, user_id)
+        condition = self.condition()
+        if not condition.any and membership.role not in condition.tags and scopes.may_manage_team(self.viewer, team):
+            raise Refusal("stale", f"The role is {membership.role} by now.")
+        return team, membership
+
+
+class Members(MemberView):
+    @reads("List a team's members", answer="MemberList", query=PAGING)
+    def get(self, request: Request, slug: str) -> Response:
+        team = self.find(slug)
+        found, next_address = paginate(request, team.memberships.select_related("user"), Order())
+        return page([self.member_line(team, membership) for membership in found], next_address)
+
+    @writes("Take somebody into a team", body="MemberCreate", answer="Member", status=201)
+    def post(self, request: Request, slug: str) -> Response:
+        team = self.find(slug)
+        people = scopes.visible_people(self.viewer).filter(is_active=True)
+        user: User | None = people.filter(email__iexact=self.body["email"].strip()).first()
+        if user is None:
+            raise Invalid({"email": "Nobody here has this address. Invite them first."})
+        if team.memberships.filter(user=user).exists():
+            raise Refusal("wrong_state", "They are a member already; change their role instead.")
+        actions.set_membership(actor=self.viewer, team_id=team.pk, user=user, role=self.body["role"])
+        return self.member_shown(team, user.pk, 201)
+
+
+class Member(MemberView):
+    @reads("Read a membership", answer="Member", etag=True)
+    def get(self, request: Request, slug: str, user_id: int) -> Response:
+        return self.member_shown(self.find(slug), user_id)
+
+    @writes("Change a member's role", body="MemberChange", answer="Member", precondition="required")
+    def patch(self, request: Request, slug: str, user_id: int) -> Response:
+        team, membership = self.held(slug, user_id)
+        actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=self.body["role"])
+        return self.member_shown(team, user_id)
+
+    @writes("Take somebody out of a team", answer=None, status=204, precondition="required")
+    def delete(self, request: Request, slug: str, user_id: int) -> Response:
+        team, membership = self.held(slug, user_id)
+        actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=None)
+        return nothing()

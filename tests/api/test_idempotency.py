@@ -1,0 +1,266 @@
+"""POSTs with an Idempotency-Key: sent once or ten times, at once or after a crash, the work is done once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from incidents.actions import compose
+from incidents.actions.organizations import set_membership
+from incidents.models import Incident, Lesson
+from kb.api import idempotency
+from kb.api.models import AccessToken, StoredAnswer
+from kb.api.views import incidents as views
+from tests.api.conftest import Caller, caller, codes, fields
+
+BODY = {"title": "Checkout returned errors", "team": "checkout"}
+
+
+def test_the_same_request_again_gets_the_same_answer_and_does_nothing(api):
+    author = api("author")
+    first = author.post("incidents", BODY, key="a")
+    again = author.post("incidents", BODY, key="a")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert (again["ETag"], again["Location"]) == (first["ETag"], first["Location"])
+    assert ("Idempotency-Replayed" in first, again["Idempotency-Replayed"]) == (False, "true")
+    assert Incident.objects.count() == 1
+
+
+def test_how_the_body_is_written_does_not_matter(api):
+    author = api("author")
+    author.post("incidents", b'{"title": "x", "team": "checkout"}', key="a")
+    assert (
+        author.post("incidents", b'{ "team":"checkout","title":"\\u0078" }', key="a")["Idempotency-Replayed"] == "true"
+    )
+
+
+def test_the_same_key_with_another_body_is_a_conflict(api):
+    author = api("author")
+    author.post("incidents", BODY, key="a")
+    refused = author.post("incidents", {**BODY, "title": "Another"}, key="a")
+    assert codes(refused) == (409, "idempotency_key_reused")
+    assert Incident.objects.count() == 1
+
+
+def test_a_key_belongs_to_its_user_and_its_address(api, draft):
+    author, lead = api("author"), api("lead")
+    author.post("incidents", BODY, key="a")
+    assert "Idempotency-Replayed" not in lead.post("incidents", BODY, key="a")
+    one, two = draft(), draft()
+    for incident in (one, two):
+        assert "Idempotency-Replayed" not in author.post(f"incidents/{incident.pk}/lessons", {"text": "x"}, key="a")
+    assert author.post(f"incidents/{one.pk}/lessons", {"text": "x"}, key="a")["Idempotency-Replayed"] == "true"
+    assert Lesson.objects.count() == 2
+
+
+def test_a_second_request_while_the_first_is_at_work_is_told_to_wait(api, monkeypatch):
+    """The second comes in the middle of the first one's work."""
+    author, seen = api("author"), []
+
+    def create(**values: Any) -> Any:
+        seen.append(author.post("incidents", BODY, key="a"))
+        return compose.create_with_content(**values)
+
+    monkeypatch.setattr(views, "create_with_content", create)
+    assert author.post("incidents", BODY, key="a").status_code == 201
+    (second,) = seen
+    assert codes(second) == (409, "idempotency_in_progress")
+    assert 1 <= int(second["Retry-After"]) <= 60
+    assert Incident.objects.count() == 1
+    assert author.post("incidents", BODY, key="a")["Idempotency-Replayed"] == "true"
+
+
+def test_a_holder_that_is_gone_keeps_the_key_only_until_its_lease_runs_out(api, cast):
+    """What a crash leaves: a claim that committed, and nothing else."""
+    author = api("author")
+    author.post("incidents", BODY, key="a")
+    Incident.objects.all().delete()
+    now = timezone.now()
+    StoredAnswer.objects.update(status=None, body=None, incident_id=None, leased_until=now + timedelta(seconds=30))
+    assert codes(author.post("incidents", BODY, key="a")) == (409, "idempotency_in_progress")
+    StoredAnswer.objects.update(leased_until=now - timedelta(seconds=1))
+    taken = author.post("incidents", BODY, key="a")
+    assert taken.status_code == 201
+    assert "Idempotency-Replayed" not in taken
+    assert Incident.objects.count() == 1
+
+
+def test_a_holder_that_was_too_slow_cannot_finish_after_somebody_took_over(api, monkeypatch):
+    author = api("author")
+
+    def create(**values: Any) -> Any:
+        # Meanwhile the lease ran out and another request took the claim.
+        StoredAnswer.objects.update(lease=uuid.uuid4())
+        return compose.create_with_content(**values)
+
+    monkeypatch.setattr(views, "create_with_content", create)
+    assert codes(author.post("incidents", BODY, key="a")) == (409, "idempotency_in_progress")
+    assert not Incident.objects.exists()
+
+
+def test_what_was_refused_did_nothing_and_its_key_may_come_again_corrected(api):
+    author = api("author")
+    assert fields(author.post("incidents", {**BODY, "severity": "huge"}, key="a")) == {"severity"}
+    assert author.post("incidents", {**BODY, "severity": "sev9"}, key="a").status_code == 400
+    assert author.post("incidents", {**BODY, "started": "never"}, key="a").status_code == 400
+    assert author.post("incidents", {**BODY, "severity": "sev1"}, key="a").status_code == 201
+    assert Incident.objects.count() == 1
+
+
+def test_a_failure_inside_gives_the_key_back(api, monkeypatch):
+    author = api("author")
+
+    def fail(**values: Any) -> Any:
+        compose.create_with_content(**values)
+        raise RuntimeError("after the write, before the answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(views, "create_with_content", fail)
+        headers = {"Authorization": f"Bearer {author.secret}", "Idempotency-Key": "a"}
+        response = author.client.post("/api/v1/incidents", BODY, content_type="application/json", headers=headers)
+        assert codes(response) == (500, "internal")
+    assert not Incident.objects.exists()
+    assert not StoredAnswer.objects.exists()
+    assert author.post("incidents", BODY, key="a").status_code == 201
+
+
+def test_an_answer_is_not_given_again_once_its_incident_is_hidden(api, cast):
+    author = api("author")
+    address = author.post("incidents", BODY, key="a").json()["url"]
+    author.post(f"{address}/lessons", {"text": "secret"}, key="b")
+    # A team keeps a lead, so the author leaves and becomes a stranger to its drafts.
+    set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role=None)
+    for path, body, key in (("incidents", BODY, "a"), (f"{address}/lessons", {"text": "secret"}, "b")):
+        assert codes(author.post(path, body, key=key)) == (404, "not_found")
+
+
+def test_an_answer_is_not_given_again_once_its_incident_is_deleted(api):
+    author = api("author")
+    address = author.post("incidents", BODY, key="a").json()["url"]
+    assert api("lead").delete(address).status_code == 204
+    assert codes(author.post("incidents", BODY, key="a")) == (404, "not_found")
+
+
+def test_what_a_writer_was_told_is_not_repeated_to_somebody_who_only_reads(api, cast, published):
+    """Whoever lost the right to the working copy does not get it from a stored answer, though a revision is visible."""
+    incident = published(visibility="public")
+    assert api("author").post(f"incidents/{incident.pk}/reopen", key="a").status_code == 200
+    set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role="reader")
+    assert codes(api("author").post(f"incidents/{incident.pk}/reopen", key="a")) == (404, "not_found")
+    assert api("author").get(f"incidents/{incident.pk}").json()["status"] == "published"
+
+
+def test_tokens_are_never_stored(api):
+    author = api("author")
+    first = author.post("tokens", {"name": "Pager"}, key="a")
+    second = author.post("tokens", {"name": "Pager"}, key="a")
+    assert first.json()["token"] != second.json()["token"]
+    assert not StoredAnswer.objects.exists()
+    assert AccessToken.objects.filter(name="Pager").count() == 2
+
+
+def test_strangers_leave_nothing_behind(api):
+    assert codes(api("anonymous").post("incidents", BODY, key="a")) == (401, "not_authenticated")
+    assert not StoredAnswer.objects.exists()
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\tb", "schlüssel"])
+def test_a_key_that_cannot_be_kept_is_refused(api, key):
+    refused = api("author").post("incidents", BODY, key=key)
+    assert fields(refused) == {"Idempotency-Key"}
+    assert not Incident.objects.exists()
+
+
+def test_answers_are_forgotten_after_a_day(api, settings):
+    author = api("author")
+    author.post("incidents", BODY, key="old")
+    StoredAnswer.objects.update(created_at=timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS, seconds=1))
+    author.post("incidents", BODY, key="new")
+    assert "Idempotency-Replayed" not in author.post("incidents", {**BODY, "title": "Other"}, key="old")
+    StoredAnswer.objects.filter(key="old").update(created_at=timezone.now() - timedelta(days=2))
+    assert idempotency.forget_old() == 1
+    assert [answer.key for answer in StoredAnswer.objects.all()] == ["new"]
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_many_at_once_do_the_work_once(cast):
+    secret = caller(cast, "author").secret
+    together = threading.Barrier(6)
+
+    def send(number: int) -> Any:
+        try:
+            together.wait()
+            return Caller(Client(), secret).post("incidents", BODY, key="a")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(send, range(6)))
+    assert Incident.objects.count() == 1
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(201) >= 1
+    assert set(statuses) <= {201, 409}
+    assert all(codes(answer) == (409, "idempotency_in_progress") for answer in answers if answer.status_code == 409)
+    done = [answer.json() for answer in answers if answer.status_code == 201]
+    assert all(body == done[0] for body in done)
+    assert Caller(Client(), secret).post("incidents", BODY, key="a").json() == done[0]
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_the_claim_is_committed_before_the_work_and_the_answer_with_it(cast, monkeypatch):
+    """Seen from another connection: while the work is going on there is a claim, and neither answer nor incident."""
+    author, seen = caller(cast, "author"), []
+
+    def look() -> None:
+        try:
+            seen.append((list(StoredAnswer.objects.values_list("status", flat=True)), Incident.objects.count()))
+        finally:
+            connections.close_all()
+
+    def create(**values: Any) -> Any:
+        done = compose.create_with_content(**values)
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        return done
+
+    monkeypatch.setattr(views, "create_with_content", create)
+    assert author.post("incidents", BODY, key="a").status_code == 201
+    assert seen == [([None], 0)]
+    look()
+    assert seen[-1] == ([201], 1)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_whoever_took_a_claim_over_keeps_it_when_the_slow_one_gives_up(cast, monkeypatch):
+    author, taken = caller(cast, "author"), uuid.uuid4()
+
+    def take_over() -> None:
+        try:
+            StoredAnswer.objects.update(lease=taken)
+        finally:
+            connections.close_all()
+
+    def create(**values: Any) -> Any:
+        done = compose.create_with_content(**values)
+        other = threading.Thread(target=take_over)
+        other.start()
+        other.join()
+        return done
+
+    monkeypatch.setattr(views, "create_with_content", create)
+    assert codes(author.post("incidents", BODY, key="a")) == (409, "idempotency_in_progress")
+    assert not Incident.objects.exists()
+    assert StoredAnswer.objects.get().lease == taken

@@ -1,0 +1,253 @@
+"""Writing and reading incidents: from an empty postmortem to a published one, by REST alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
+from incidents.actions.sections import change_section
+from incidents.models import AuditEntry, Incident
+from tests.api.conftest import codes, fields
+
+CONTENT = {
+    "title": "Checkout returned errors",
+    "team": "checkout",
+    "severity": "sev2",
+    "started": "2026-03-03T14:03Z",
+    "detected": {"at": "2026-03-03T14:09Z", "precision": "minute"},
+    "resolved": "2026-03-03T15:15Z",
+    "detected_by": "alert",
+    "mitigations": ["throttle"],
+    "services": ["Checkout API"],
+    "sections": {"summary": {"body": "The cache was emptied."}, "impact": {"body": "18% of checkouts failed."}},
+    "timeline": [{"at": "2026-03-03T14:03Z", "kind": "impact", "text": "Resize begins"}],
+    "causes": [{"kind": "trigger", "family": "change", "text": "A resize flushed every key"}],
+    "lessons": [{"text": "A resize is a flush"}],
+    "actions": [{"kind": "prevent", "text": "Add backoff", "owner": "author@acme.example", "due": "2026-04-01"}],
+    "impact_figures": [{"label": "Failed checkouts", "value": 18, "unit": "%"}],
+    "sources": [{"url": "https://status.acme.example/1", "title": "Status page", "primary": True}],
+}
+
+
+def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api):
+    author, reviewer = api("author"), api("reviewer")
+    made = author.post("incidents", CONTENT)
+    assert made.status_code == 201
+    document = made.json()
+    assert made["Location"] == document["url"] == f"http://testserver/api/v1/incidents/{document['ref']}"
+    assert document["duration"] == {"seconds": 4320, "kind": "measured", "text": "1 h 12 min"}
+    address = document["url"]
+
+    causes = author.post(f"{address}/causes", {"kind": "contributing", "text": "Clients retried at once"})
+    assert causes.status_code == 201
+    assert author.get(causes["Location"]).json() == causes.json()
+    assert author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]}).json()["status"] == "in_review"
+    assert reviewer.get(address).json()["status"] == "in_review"
+    assert reviewer.post(f"{address}/review", {"approve": True}).status_code == 200
+    published = author.post(f"{address}/publish", {"note": "First"})
+    assert (published.json()["status"], published.json()["revision"]) == ("published", 1)
+    assert api("outsider").get(address).json()["title"] == CONTENT["title"]
+
+
+def test_an_incident_is_found_by_its_number_its_ref_and_its_id(api, draft):
+    incident = draft()
+    for reference in (f"INC-{incident.pk}", f"inc-{incident.pk}", str(incident.pk), str(incident.uuid)):
+        assert api("author").get(f"incidents/{reference}").json()["ref"] == incident.ref
+
+
+def test_a_change_names_only_what_changes(api):
+    author = api("author")
+    before = author.post("incidents", CONTENT).json()
+    after = author.patch(f"incidents/{before['ref']}", {"severity": "sev1"}).json()
+    assert after["severity"] == "sev1"
+    same = ("title", "started", "sections", "timeline", "causes", "lessons", "actions", "sources")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_nested_rows_match_by_id_and_the_rest_is_new_or_removed(api):
+    author = api("author")
+    before = author.post(
+        "incidents", {**CONTENT, "lessons": [{"text": "One"}, {"text": "Two"}, {"text": "Three"}]}
+    ).json()
+    one, two, three = before["lessons"]
+    wanted = [{**three, "text": "Three, better"}, {"text": "Four"}, one]
+    after = author.patch(f"incidents/{before['ref']}", {"lessons": wanted}).json()["lessons"]
+    assert [row["text"] for row in after] == ["Three, better", "Four", "One"]
+    assert [after[0]["id"], after[2]["id"]] == [three["id"], one["id"]]
+    assert [after[0]["version"], after[2]["version"]] == [three["version"] + 1, one["version"]]
+    assert codes(author.get(f"incidents/{before['ref']}/lessons/{two['id']}")) == (404, "not_found")
+
+
+def test_a_nested_row_that_somebody_changed_meanwhile_is_stale(api):
+    author = api("author")
+    before = author.post("incidents", CONTENT).json()
+    cause = before["causes"][0]
+    author.patch(f"incidents/{before['ref']}/causes/{cause['id']}", {"text": "Somebody else's words"})
+    refused = author.patch(f"incidents/{before['ref']}", {"causes": [{**cause, "text": "My words"}]})
+    assert codes(refused) == (412, "stale")
+    assert refused.json()["current_version"] == cause["version"] + 1
+    assert author.get(f"incidents/{before['ref']}").json()["causes"][0]["text"] == "Somebody else's words"
+
+
+def test_sections_may_be_sent_by_key_or_as_the_list_that_was_read(api):
+    author = api("author")
+    ref = author.post("incidents", CONTENT).json()["ref"]
+    author.patch(f"incidents/{ref}", {"sections": [{"key": "summary", "body": "As a list"}]})
+    author.patch(f"incidents/{ref}", {"sections": {"detection": {"body": "By key"}}})
+    bodies = {s["key"]: s["body"] for s in author.get(f"incidents/{ref}/sections").json()["results"]}
+    assert (bodies["summary"], bodies["detection"], bodies["impact"]) == (
+        "As a list",
+        "By key",
+        "18% of checkouts failed.",
+    )
+
+
+def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(api):
+    author = api("author")
+    entries = AuditEntry.objects.count()
+    wrong = {
+        **CONTENT,
+        "causes": [{"kind": "trigger", "text": "fine"}, {"kind": "trigger", "text": "  "}],
+        "actions": [{"kind": "prevent", "text": "x", "owner": "nobody@acme.example"}],
+        "sections": {"nowhere": {"body": "x"}},
+    }
+    refused = author.post("incidents", wrong)
+    assert codes(refused) == (400, "invalid")
+    assert fields(refused) == {"causes.1.text", "actions.0.owner", "sections.nowhere"}
+    assert fields(author.post("incidents", {**wrong, "started": "2026-02-31", "time_zone": "Mars"})) == {
+        "started",
+        "time_zone",
+    }
+    assert not Incident.objects.exists()
+    assert AuditEntry.objects.count() == entries
+
+
+def test_unusual_times_are_taken_with_a_warning(api):
+    times = {"started": "2026-03-03T14:00Z", "detected": "2026-03-03T13:00Z", "planned_change": True}
+    made = api("author").post("incidents", {"title": "A planned change", **times})
+    assert made.status_code == 201
+    assert made.json()["warnings"] == ["Detected before the impact began, as can be in a planned change."]
+    refused = api("author").post("incidents", {"title": "No plan", **times, "planned_change": False})
+    assert fields(refused) == {"detected"}
+
+
+def test_publishing_what_is_not_complete_says_what_is_missing(api, draft):
+    incident = draft()
+    refused = api("lead").post(f"incidents/{incident.pk}/publish")
+    assert codes(refused) == (409, "incomplete")
+    assert set(refused.json()["missing"]) == {"summary", "impact", "timeline", "causes", "lessons", "actions"}
+
+
+def test_a_step_that_is_out_of_turn_is_a_conflict(api, published):
+    incident = published()
+    assert codes(api("lead").post(f"incidents/{incident.pk}/restore")) == (409, "wrong_state")
+    assert codes(api("author").patch(f"incidents/{incident.pk}/sections/summary", {"body": "x"})) == (
+        409,
+        "wrong_state",
+    )
+    assert api("author").post(f"incidents/{incident.pk}/reopen").json()["status"] == "draft"
+    assert api("lead").post(f"incidents/{incident.pk}/publish").json()["revision"] == 2
+    assert api("lead").post(f"incidents/{incident.pk}/archive").json()["status"] == "archived"
+    assert api("lead").post(f"incidents/{incident.pk}/restore").json()["status"] == "published"
+
+
+def test_an_actions_progress_is_kept_up_after_publishing(api, published):
+    incident = published()
+    action = api("author").get(f"incidents/{incident.pk}/actions").json()["results"][0]
+    address = f"incidents/{incident.pk}/actions/{action['id']}"
+    assert api("author").patch(address, {"state": "done"}).json()["state"] == "done"
+    assert codes(api("author").patch(address, {"text": "Quietly different"})) == (409, "wrong_state")
+    assert api("outsider").get(address).json()["state"] == "done"
+
+
+def test_readers_of_a_reopened_postmortem_keep_its_published_text_everywhere(api, cast, published):
+    incident = published("First title", text="The first text.", severity="sev3", started="2026-01-01T10:00Z")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_incident(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        facts={"title": "Second title", "severity": "sev1", "started": "2026-02-02T10:00Z"},
+    )
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="The second text.")
+
+    for name in ("reader", "outsider", "reviewer"):
+        caller = api(name)
+        shown = caller.get(f"incidents/{incident.pk}").json()
+        assert (shown["title"], shown["severity"], shown["status"]) == ("First title", "sev3", "published")
+        assert shown["version"] is None
+        assert "version" not in shown["sections"][0]
+        assert caller.get(f"incidents/{incident.pk}/sections/summary").json()["body"] == "The first text."
+        assert "second" not in caller.get(f"incidents/{incident.pk}/export?format=markdown").content.decode().lower()
+        line = caller.get("incidents").json()["results"][0]
+        assert (line["title"], line["severity"], line["status"]) == ("First title", "sev3", "published")
+        assert line["started"]["at"] == "2026-01-01T10:00+00:00"
+        for query, count in (
+            ("severity=sev3", 1),
+            ("severity=sev1", 0),
+            ("status=published", 1),
+            ("status=draft", 0),
+            ("started_after=2026-02", 0),
+            ("started_before=2026-01-02", 1),
+            ("sort=-started", 1),
+        ):
+            assert len(caller.get(f"incidents?{query}").json()["results"]) == count, query
+    mine = api("author").get("incidents?severity=sev1&status=draft&started_after=2026-02").json()["results"]
+    assert [line["title"] for line in mine] == ["Second title"]
+
+
+def test_strangers_get_no_names_addresses_or_tracker_links(api, published):
+    incident = published(visibility="public")
+    for path in ("", "/actions", "/export?format=json", "/export?format=markdown", "/revisions/1", "/revisions"):
+        text = api("anonymous").get(f"incidents/{incident.pk}{path}").content.decode()
+        assert "acme.example" not in text, path
+        assert "Author" not in text, path
+    assert "author@acme.example" in api("outsider").get(f"incidents/{incident.pk}").content.decode()
+
+
+def test_older_revisions_are_for_those_who_write_it(api, cast, published):
+    incident = published(visibility="public", text="A secret slipped in.")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Without it.")
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    for name in ("anonymous", "outsider", "reader"):
+        assert [r["number"] for r in api(name).get(f"incidents/{incident.pk}/revisions").json()["results"]] == [2]
+        assert codes(api(name).get(f"incidents/{incident.pk}/revisions/1")) == (404, "not_found")
+    assert [r["number"] for r in api("author").get(f"incidents/{incident.pk}/revisions").json()["results"]] == [2, 1]
+    assert "slipped" in str(api("author").get(f"incidents/{incident.pk}/revisions/1").json()["document"])
+
+
+def test_the_list_leaves_archived_incidents_out_unless_asked(api, cast, published):
+    kept, archived = published("Kept"), published("Archived")
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
+    assert [line["ref"] for line in api("outsider").get("incidents").json()["results"]] == [kept.ref]
+    assert [line["ref"] for line in api("outsider").get("incidents?status=archived").json()["results"]] == [
+        archived.ref
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("severity=sev1", ["B"]),
+        ("severity=sev1&severity=unknown", ["C", "B"]),
+        ("origin=famous", []),
+        ("organization=globex", ["C"]),
+        ("organization=Globex&organization=acme", ["C", "B", "A"]),
+        ("team=checkout", ["C", "B", "A"]),
+        ("team=payments", []),
+        ("service=ledger", ["B"]),
+        ("visibility=team", ["B"]),
+        ("started_after=2026", ["B", "A"]),
+        ("started_after=2026-02-01T00:00Z", ["B"]),
+        ("started_before=2026-02", ["A"]),
+        ("sort=created", ["A", "B", "C"]),
+        ("sort=started", ["A", "B", "C"]),
+        ("sort=-started", ["B", "A", "C"]),
+    ],
+)
+def test_the_list_is_filtered_and_sorted(api, draft, query, expected):
+    draft("A", severity="sev2", started="2026-01-05")
+    draft("B", severity="sev1", started="2026-02-05", visibility="team", services=["Ledger", "API"])
+    draft("C", organization="Globex")
+    assert [line["title"] for line in api("author").get(f"incidents?{query}").json()["results"]] == expected

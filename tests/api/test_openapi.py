@@ -1,0 +1,152 @@
+"""The OpenAPI document: complete, valid, and true - generated requests get only what it promises."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.management import call_command
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from incidents.actions.lifecycle import submit
+from incidents.actions.links import add_link
+from incidents.actions.sections import add_row
+from incidents.records import KINDS
+from kb.api import problems
+from kb.api.shapes import COMPONENTS
+from kb.api.views.meta import openapi
+from kb.wsgi import application
+from tests.api.conftest import caller
+from tests.api.test_permissions import ROWS
+from tests.conftest import fill
+
+
+def test_the_document_is_valid_and_made_without_a_warning():
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null", stderr=StringIO())
+
+
+def test_the_document_is_served_as_openapi_3_1(api):
+    document = api("anonymous").get("schema").json()
+    assert document["openapi"].startswith("3.1")
+    assert document == json.loads(json.dumps(openapi()))
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_reference_leads_somewhere_and_every_shape_is_used():
+    document = openapi()
+    used = set(references(document))
+    for reference in used:
+        where: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            where = where[part]
+    assert {f"#/components/schemas/{name}" for name in COMPONENTS} == {r for r in used if "/schemas/" in r}
+
+
+def test_every_operation_says_how_it_can_be_refused_sent_again_and_made_conditional():
+    for path, methods in openapi()["paths"].items():
+        for method, operation in methods.items():
+            headers = {p["$ref"].rsplit("/", 1)[1] for p in operation.get("parameters", []) if "$ref" in p}
+            assert {"400", "401", "429"} <= set(operation["responses"]), path
+            assert ("IfMatch" in headers) == (method in ("patch", "put", "delete")), path
+            assert ("IdempotencyKey" in headers) == (method == "post" and path != "/api/v1/tokens"), path
+            if "IfMatch" in headers:
+                assert {"412", "428"} <= set(operation["responses"]), path
+
+
+def test_every_kind_of_record_has_its_rows_in_the_document():
+    for kind in KINDS:
+        methods = openapi()["paths"][f"/api/v1/incidents/{{ref}}/{kind}/{{row_id}}"]
+        assert set(methods) == {"get", "patch", "delete"}
+
+
+def test_every_problem_has_a_code_that_the_document_lists():
+    assert COMPONENTS["Problem"]["properties"]["code"]["enum"] == list(problems.CODES)
+    for code, (status, _) in problems.CODES.items():
+        assert f"`{code}`" in openapi()["components"]["responses"][str(status)]["description"]
+
+
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+    openapi_checks.unsupported_method,
+]
+EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
+
+
+@pytest.mark.slow
+def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, draft):
+    """A few hundred requests from the document, good and bad, as an author who may write; the same ones every time."""
+    incident = draft()
+    fill(cast, incident)
+    author = cast.viewer("author")
+    for kind in ("impact_figures", "sources", "disagreements"):
+        add_row(actor=author, incident_id=incident.pk, kind=kind, values=ROWS[kind])
+    link = add_link(actor=author, incident_id=incident.pk, kind="related", to=draft().ref)
+    submit(actor=author, incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    token = caller(cast, "author").secret
+    statuses: Counter[int] = Counter()
+    schema = schemathesis.openapi.from_wsgi("/api/v1/schema", application)
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        there = {"ref": incident.ref, "key": "summary", "link_id": str(link.uuid), "user_id": str(cast.reader.pk), "number": "1"}
+        there["slug"] = "checkout" if "/teams" in operation.path else "acme"
+        there["key"] = "standard" if "/templates" in operation.path else "summary"
+        if "{row_id}" in operation.path:
+            kind = KINDS[operation.path.split("/")[5]]
+            there["row_id"] = str(kind.model._default_manager.filter(incident=incident).latest("pk").uuid)
+        for mode, examples in EXAMPLES.items():
+            _try(operation, mode, examples, there, token, statuses)
+    # Most of them got somewhere, so that the checks had something to look at.
+    assert sum(statuses.values()) > 400
+    assert statuses[200] + statuses[201] + statuses[204] > 100
+    assert statuses[400] > 100
+    assert {403, 404, 409, 412} <= set(statuses)
+
+
+def _try(
+    operation: Any, mode: GenerationMode, examples: int, there: dict[str, str], token: str, statuses: Counter[int]
+) -> None:
+    """Some requests to one operation, most of them to things that are `there`."""
+
+    @seed(20260303)
+    @hypothesis_settings(
+        max_examples=examples, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), pick=st.integers(0, 4))
+    def send(case: Any, pick: int) -> None:
+        if pick and mode is GenerationMode.POSITIVE:
+            case.path_parameters.update({name: value for name, value in there.items() if name in case.path_parameters})
+            if "If-Match" in case.headers:
+                case.headers["If-Match"] = "*"
+        headers = {"Authorization": f"Bearer {token}"}
+        response = case.call(headers=headers)
+        statuses[response.status_code] += 1
+        case.validate_response(response, checks=CHECKS, headers=headers)
+
+    with contextlib.suppress(Unsatisfiable):
+        # Some operations take nothing that could be wrong.
+        send()

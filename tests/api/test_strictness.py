@@ -1,0 +1,250 @@
+"""What the API does not take, and that it says so by name: never by ignoring it, never with HTML, never with a 500."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import OperationalError
+
+from incidents.models import Incident
+from kb.api.problems import MEDIA_TYPE
+from tests.api.conftest import codes, fields
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "hint"),
+    [
+        ("incidents?severty=sev1", "severty", "Did you mean severity?"),
+        ("incidents?page=2", "page", "page_size"),
+        ("incidents?format=json", "format", "Unknown parameter."),
+        ("search?organisation=Acme", "organisation", "Did you mean organization?"),
+        ("search?offset=20", "offset", "Unknown parameter."),
+        ("organizations?q=x", "q", "Known are cursor, page_size."),
+        ("me?x=1", "x", "Unknown parameter."),
+        ("schema?version=2", "version", "Unknown parameter."),
+    ],
+)
+def test_an_unknown_parameter_is_named(api, path, name, hint):
+    refused = api("author").get(path)
+    assert codes(refused) == (400, "unknown_parameter")
+    assert refused["Content-Type"] == MEDIA_TYPE
+    (error,) = refused.json()["errors"]
+    assert error["field"] == name
+    assert hint in error["message"]
+
+
+def test_an_unknown_parameter_on_one_incident_is_named_too(api, draft):
+    incident = draft()
+    for path in ("", "/sections", "/causes", "/links", "/audit", "/revisions", "/export"):
+        assert codes(api("author").get(f"incidents/{incident.pk}{path}?fields=title")) == (400, "unknown_parameter")
+    refused = api("author").post(f"incidents/{incident.pk}/causes?notify=1", {"kind": "root", "text": "x"})
+    assert codes(refused) == (400, "unknown_parameter")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"titel": "x"}, {"titel": "Did you mean title?"}),
+        ({"title": "x", "status": "published"}, {"status": "Unknown field."}),
+        ({"title": "x", "causes": [{"kind": "root", "txt": "x"}]}, {"causes.0.txt": "Did you mean text?"}),
+        (
+            {"title": "x", "started": {"at": "2026", "precison": "year"}},
+            {"started.precison": "Did you mean precision?"},
+        ),
+        ({"title": "x", "sections": {"summary": {"text": "x"}}}, {"sections.summary.text": "Unknown field."}),
+        ({"title": "x", "sections": [{"key": "summary", "bdy": "x"}]}, {"sections.0.bdy": "Did you mean body?"}),
+    ],
+)
+def test_an_unknown_field_is_named_with_its_path(api, body, expected):
+    refused = api("author").post("incidents", body)
+    assert codes(refused) == (400, "unknown_field")
+    told = {error["field"]: error["message"] for error in refused.json()["errors"]}
+    assert set(told) == set(expected)
+    assert all(hint in told[name] for name, hint in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, {"title"}),
+        ({"title": None}, {"title"}),
+        ({"title": 5}, {"title"}),
+        ({"title": "x" * 10_000}, {"title"}),
+        ({"title": "x", "severity": "SEV1"}, {"severity"}),
+        ({"title": "x", "services": "api"}, {"services"}),
+        ({"title": "x", "mitigations": ["prayer"]}, {"mitigations.0"}),
+        ({"title": "x", "planned_change": "yes"}, {"planned_change"}),
+        ({"title": "x", "stated_duration": {"seconds": -1}}, {"stated_duration.seconds"}),
+        ({"title": "x", "stated_duration": {"seconds": True}}, {"stated_duration.seconds"}),
+        ({"title": "x", "causes": {"0": {}}}, {"causes"}),
+        ({"title": "x", "causes": ["text"]}, {"causes.0"}),
+        ({"title": "x", "sections": "text"}, {"sections"}),
+        ({"title": "x", "organization": 5}, {"organization"}),
+        ({"title": "x", "organization": {"slug": "acme"}}, {"organization.name"}),
+        ({"title": "x", "team": "nowhere"}, {"team"}),
+        ({"title": "x", "template": "nowhere"}, {"template"}),
+        ({"title": "x", "started": "2026-03-03T14:00Z", "resolved": "2026-03-03T13:00Z"}, {"resolved"}),
+        ({"title": "x", "started": "0001-01-01T00:00+14:00"}, {"started"}),
+        ({"title": "x", "sections": {"summary": {"body": "x" * (256 * 1024 + 1)}}}, {"sections.summary.body"}),
+        ({"title": "x", "impact_figures": [{"label": "a", "value": "1e999", "unit": "b"}]}, {"impact_figures.0.value"}),
+        ({"title": "x", "sources": [{"url": "javascript:alert(1)", "title": "b"}]}, {"sources.0.url"}),
+        ([], {"body"}),
+        ("text", {"body"}),
+    ],
+)
+def test_a_value_that_cannot_be_taken_is_named(api, body, named):
+    refused = api("author").post("incidents", body)
+    assert codes(refused) == (400, "invalid")
+    assert fields(refused) == named
+    assert not Incident.objects.exists()
+
+
+def test_an_incident_that_grows_too_large_is_refused(api, draft):
+    incident = draft()
+    sections = {
+        key: {"body": "x" * (250 * 1024)} for key in ("summary", "impact", "detection", "trigger", "mitigation")
+    }
+    refused = api("author").patch(f"incidents/{incident.pk}", {"sections": sections})
+    assert fields(refused) == {"incident"}
+    assert api("author").get(f"incidents/{incident.pk}/sections/summary").json()["body"] == ""
+
+
+NUL_PLACES = [
+    ({"title": "a\x00b"}, "title"),
+    ({"title": "x", "sections": {"summary": {"body": "\x00"}}}, "sections.summary.body"),
+    ({"title": "x", "causes": [{"kind": "ro\x00ot", "text": "x"}]}, "causes.0.kind"),
+    ({"title": "x", "services": ["ok", "\x00"]}, "services.1"),
+    ({"title": "x", "ti\x00tle": "x"}, "ti\\x00tle"),
+    ({"title": "x", "organization": {"name": "\ud800"}}, "organization.name"),
+]
+
+
+@pytest.mark.parametrize(("body", "named"), NUL_PLACES, ids=[named for _, named in NUL_PLACES])
+def test_a_nul_or_half_a_character_anywhere_is_refused(api, body, named):
+    refused = api("author").post("incidents", json.dumps(body).encode())
+    assert codes(refused) == (400, "invalid")
+    assert fields(refused) == {named}
+
+
+@pytest.mark.parametrize(
+    "path", ["incidents?organization=%00", "search?q=a%00b", "search?pattern=%00", "services?team=%00"]
+)
+def test_a_nul_in_a_parameter_is_refused(api, path):
+    assert codes(api("author").get(path)) == (400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("raw", "detail"),
+    [
+        (b"{", "line 1"),
+        (b'{"title": "x",}', "line 1"),
+        (b'{"title": "a", "title": "b"}', "stands twice"),
+        (b'{"title": "x", "causes": [{"kind": "root", "kind": "root"}]}', "stands twice"),
+        (b'{"title": NaN}', "NaN"),
+        (b'{"title": -Infinity}', "-Infinity"),
+        (b'{"title": 1e999}', "too large"),
+        (b'{"title": ' + b"9" * 5_000 + b"}", "too long"),
+        (b'{"title": "\xff"}', "UTF-8"),
+        (b'{"a": ' * 40 + b"1" + b"}" * 40, "nested"),
+        (b"[" * 100_000, "nested"),
+        (b'{"a":' * 100_000, "nested"),
+        (b"'", "line 1"),
+    ],
+)
+def test_json_that_is_not_well_formed_says_where(api, raw, detail):
+    refused = api("author").post("incidents", raw)
+    assert codes(refused) == (400, "malformed_json")
+    assert detail in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=utf-16",
+    ],
+)
+def test_only_json_in_utf8_is_read(api, content_type):
+    refused = api("author").post("incidents", b'{"title": "x"}', Content_Type=content_type)
+    assert codes(refused) == (415, "unsupported_media_type")
+
+
+def test_a_body_over_four_mebibytes_is_refused(api):
+    refused = api("author").post("incidents", b'{"title": "' + b"x" * (4 * 1024 * 1024) + b'"}')
+    assert codes(refused) == (413, "too_large")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png"])
+def test_what_cannot_be_given_is_not_acceptable_and_says_so_in_json(api, accept):
+    refused = api("author").get("incidents", Accept=accept)
+    assert codes(refused) == (406, "not_acceptable")
+    assert refused["Content-Type"] == MEDIA_TYPE
+
+
+def test_the_export_comes_as_asked_by_parameter_or_by_accept(api, draft):
+    address = f"incidents/{draft().pk}/export"
+    kinds = {
+        api("author").get(path, Accept=accept)["Content-Type"].split(";")[0]: (path, accept)
+        for path, accept in ((address, "*/*"), (f"{address}?format=markdown", "*/*"))
+    }
+    assert set(kinds) == {"application/json", "text/markdown"}
+    assert api("author").get(address, Accept="text/markdown")["Content-Type"] == "text/markdown; charset=utf-8"
+    assert fields(api("author").get(f"{address}?format=pdf")) == {"format"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "incidents/",
+        "nowhere",
+        "",
+        "incidents/INC-",
+        "incidents/abc",
+        "incidents/1/causes/1",
+        "incidents/%00",
+        "teams/a%00b",
+        "incidents/99999999999999999999",
+        "patterns/" + "x" * 500,
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_an_address_that_leads_nowhere_is_a_problem_not_a_page(api, path, method):
+    refused = api("anonymous")(method, f"/api/v1/{path}")
+    assert codes(refused) == (404, "not_found")
+    assert refused["Content-Type"] == MEDIA_TYPE
+
+
+def test_a_method_that_is_not_possible_names_those_that_are(api, draft):
+    refused = api("author")("PUT", f"incidents/{draft().pk}")
+    assert codes(refused) == (405, "method_not_allowed")
+    assert {"GET", "PATCH", "DELETE"} <= set(refused["Allow"].split(", "))
+    options = api("author")("OPTIONS", "incidents")
+    assert (options.status_code, options.content) == (204, b"")
+
+
+def test_a_failure_inside_is_a_problem_without_a_word_about_the_inside(api, draft, monkeypatch):
+    incident = draft()
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("the secret of the cellar")
+
+    monkeypatch.setattr("kb.api.documents.tags_of", fail)
+    response = api("author").client.get(
+        f"/api/v1/incidents/{incident.pk}", headers={"Authorization": f"Bearer {api('author').secret}"}
+    )
+    assert codes(response) == (500, "internal")
+    assert b"cellar" not in response.content
+
+
+def test_a_database_that_is_away_is_told_with_a_time_to_come_back(api, monkeypatch):
+    def fail(*args: object) -> None:
+        raise OperationalError("no route to host db1.internal")
+
+    monkeypatch.setattr("kb.api.views.incidents.AsSeen.by", fail)
+    response = api("author").get("incidents")
+    assert codes(response) == (503, "unavailable")
+    assert response["Retry-After"] == "5"
+    assert b"db1" not in response.content

@@ -1,0 +1,202 @@
+"""Organizations, services, teams, templates, patterns, links and search, as tools use them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+
+from incidents.actions.incidents import change_incident
+from incidents.actions.lifecycle import archive
+from incidents.models import Membership
+from kb.patterns.models import Pattern, Tag, TagState
+from kb.search import relay
+from tests.api.conftest import codes, fields
+
+
+@pytest.fixture
+def retry_storm(db) -> Pattern:
+    return Pattern.objects.get_or_create(
+        slug="retry-storm", defaults={"name": "Retry storm", "family": "load", "counts": "Retries."}
+    )[0]
+
+
+def tag(incident, pattern, state=TagState.CONFIRMED) -> None:
+    Tag.objects.create(incident=incident, pattern=pattern, source="curator", state=state)
+
+
+def test_an_organization_is_kept_by_admins_and_named_once(api, published):
+    admin = api("admin")
+    made = admin.post("organizations", {"name": "Globex", "website": "https://globex.example"})
+    assert made.json()["slug"] == "globex"
+    assert fields(admin.post("organizations", {"name": "GLOBEX"})) == {"name"}
+    assert codes(api("author").get("organizations/globex")) == (404, "not_found")
+    published(organization="Globex", visibility="public")
+    assert api("anonymous").get("organizations/globex").json()["incidents"] == 1
+    assert fields(admin.delete(made["Location"])) == {"organization"}
+
+
+def test_how_many_incidents_an_organization_has_counts_only_what_the_caller_sees(api, cast, draft, published):
+    published(visibility="public")
+    published(visibility="internal")
+    draft()
+    counts = {
+        name: api(name).get("organizations/acme").json()["incidents"]
+        for name in ("anonymous", "outsider", "reader", "admin")
+    }
+    assert counts == {"anonymous": 1, "outsider": 2, "reader": 3, "admin": 3}
+
+
+def test_services_are_filtered_by_organization_and_team(api, draft):
+    lead = api("lead")
+    made = lead.post("services", {"name": "Cart", "team": "checkout"})
+    assert fields(lead.post("services", {"name": "cart", "team": "checkout"})) == {"name"}
+    draft(services=["Ledger"])
+    names = lambda query: [s["name"] for s in lead.get(f"services{query}").json()["results"]]  # noqa: E731
+    assert names("") == ["Cart", "Ledger"]
+    assert names("?team=checkout") == ["Cart"]
+    assert names("?organization=acme&organization=globex") == ["Cart", "Ledger"]
+    assert names("?organization=globex") == []
+    assert codes(api("outsider").get(lead.get("services").json()["results"][1]["url"])) == (404, "not_found")
+    assert lead.patch(made["Location"], {"name": "Basket"}).json()["name"] == "Basket"
+    assert lead.delete(made["Location"]).status_code == 204
+
+
+def test_a_team_keeps_a_lead(api, cast):
+    lead = api("lead")
+    me = f"teams/checkout/members/{cast.lead.pk}"
+    assert fields(lead.patch(me, {"role": "author"})) == {"role"}
+    assert fields(lead.delete(me)) == {"role"}
+    assert codes(lead.post("teams/checkout/members", {"email": "author@acme.example", "role": "lead"})) == (409, "wrong_state")
+    assert fields(lead.post("teams/checkout/members", {"email": "x@y.example", "role": "lead"})) == {"email"}
+    taken = lead.post("teams/checkout/members", {"email": "Outsider@acme.example", "role": "lead"})
+    assert taken["ETag"] == '"lead"'
+    assert lead.patch(me, {"role": "author"}).json()["role"] == "author"
+    assert Membership.objects.get(user=cast.lead).role == "author"
+
+
+def test_a_template_that_lacks_what_every_postmortem_needs_is_refused(api):
+    sections = [{"key": "summary", "title": "Summary", "kind": "prose"}]
+    refused = api("lead").post("templates", {"key": "short", "name": "Short", "team": "checkout", "sections": sections})
+    assert fields(refused) == {"sections"}
+    assert "impact, timeline" in refused.json()["detail"]
+    assert fields(api("lead").post("templates", {"key": "standard", "name": "Mine", "sections": sections})) == {"key"}
+
+
+def test_a_postmortem_begins_from_the_template_that_is_named(api):
+    lead = api("lead")
+    sections = [s for s in lead.get("templates/standard").json()["sections"] if s.get("required")]
+    lead.post("templates", {"key": "short", "name": "Short", "team": "checkout", "sections": sections})
+    made = lead.post("incidents", {"title": "Brief", "template": "short"}).json()
+    assert made["template"] == {"key": "short", "number": 1}
+    assert [section["key"] for section in made["sections"]] == [section["key"] for section in sections]
+
+
+def test_an_incident_carries_its_patterns_and_those_suggested(api, draft, retry_storm):
+    other = Pattern.objects.create(slug="zz-retired", name="Old", family="load", counts="x", status="retired")
+    rejected = Pattern.objects.create(slug="zz-rejected", name="No", family="load", counts="x")
+    suggested = Pattern.objects.create(slug="zz-suggested", name="Maybe", family="load", counts="x")
+    incident = draft()
+    tag(incident, retry_storm), tag(incident, other), tag(incident, rejected, TagState.REJECTED)
+    tag(incident, suggested, TagState.SUGGESTED)
+    for shown in (
+        api("author").get(f"incidents/{incident.pk}").json(), api("author").get("incidents").json()["results"][0],
+    ):
+        assert (shown["patterns"], shown["suggested_patterns"]) == (["retry-storm"], ["zz-suggested"])
+
+
+def test_a_pattern_counts_only_what_the_caller_sees(api, cast, draft, published, retry_storm):
+    archived = published(visibility="public")
+    for incident in (draft(), published(visibility="public"), published(visibility="team"), archived):
+        tag(incident, retry_storm)
+    tag(published(visibility="public"), retry_storm, TagState.SUGGESTED)
+    archive(actor=cast.viewer("lead"), incident_id=archived.pk)
+    counts = {
+        name: api(name).get("patterns/retry-storm").json()["incidents"]
+        for name in ("anonymous", "outsider", "reader", "admin")
+    }
+    assert counts == {"anonymous": 1, "outsider": 1, "reader": 3, "admin": 3}
+    slugs = [p["slug"] for p in api("anonymous").get("patterns?family=load").json()["results"]]
+    assert "retry-storm" in slugs
+    assert fields(api("anonymous").get("patterns?family=weather")) == {"family"}
+
+
+def test_a_link_is_seen_from_both_ends_and_changed_from_either(api, draft):
+    one, two = draft("One"), draft("Two")
+    author = api("author")
+    made = author.post(f"incidents/{one.pk}/links", {"kind": "caused_by", "to": two.ref, "note": "The same cache"})
+    assert (made.json()["direction"], made.json()["incident"]["ref"]) == ("out", two.ref)
+    (there,) = author.get(f"incidents/{two.pk}/links").json()["results"]
+    assert (there["direction"], there["incident"]["ref"], there["id"]) == ("in", one.ref, made.json()["id"])
+    address = f"incidents/{two.pk}/links/{there['id']}"
+    changed = author.patch(address, {"note": "Another cache"}, if_match=made["ETag"])
+    assert changed.json()["note"] == "Another cache"
+    assert codes(author.delete(made["Location"], if_match=made["ETag"])) == (412, "stale")
+    assert author.delete(made["Location"], if_match=changed["ETag"]).status_code == 204
+    assert author.get(f"incidents/{one.pk}").json()["links"] == []
+
+
+def test_a_link_to_what_the_caller_cannot_see_is_refused_as_if_it_were_not_there(api, cast, draft):
+    own = api("outsider").post("incidents", {"title": "Theirs", "team": "payments"}).json()
+    hidden = draft()
+    told = {
+        to: api("outsider").post(f"{own['url']}/links", {"kind": "related", "to": to}).content
+        for to in (hidden.ref, "INC-999999", str(hidden.uuid))
+    }
+    assert len(set(told.values())) == 1
+
+
+# --- Search ----------------------------------------------------------------------------------------
+RESULT = {
+    "ref", "id", "external_id", "title", "url", "organization", "origin", "severity", "status", "visibility", "started_at",
+    "duration_seconds", "score", "highlights", "why", "patterns", "suggested_patterns", "source_urls",
+}
+
+
+def test_search_answers_in_the_documented_shape(api, published):
+    incident = published(severity="sev2", started="2026-03-03T14:03Z", resolved="2026-03-03T15:15Z")
+    relay.drain()
+    found = api("outsider").get("search?q=resize+cache&severity=sev2").json()
+    assert set(found) == {
+        "query", "engine", "degraded", "took_ms", "total", "results", "facets", "next", "corrections", "notices",
+    }
+    assert (found["query"], found["total"], found["next"], found["degraded"]) == ("resize cache", 1, None, False)
+    (result,) = found["results"]
+    assert set(result) == RESULT
+    assert (result["ref"], result["duration_seconds"]) == (incident.ref, 4320)
+    assert api("outsider").get(result["url"]).json()["id"] == result["id"]
+    assert any("<mark>" in part["html"] for part in result["highlights"])
+    assert found["facets"]["organization"] == [{"value": "Acme", "count": 1}]
+
+
+def test_search_pages_with_its_own_cursor_and_an_absolute_address(api, published):
+    for number in range(3):
+        published(f"Cache {number}")
+    relay.drain()
+    first = api("author").get("search?q=cache&page_size=2&sort=newest").json()
+    second = api("author").get(first["next"]).json()
+    assert first["next"].startswith("http://testserver/api/v1/search?")
+    assert len({r["ref"] for r in first["results"] + second["results"]}) == first["total"] == 3
+    assert fields(api("author").get(first["next"].replace("q=cache", "q=resize"))) == {"cursor"}
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [("sort=best", "sort"), ("severity=sev9", "severity"), ("cursor=x", "cursor"), ("page_size=101", "page_size")],
+)
+def test_search_names_the_parameter_that_it_cannot_use(api, query, named):
+    assert fields(api("author").get(f"search?{query}")) == {named}
+
+
+@pytest.mark.parametrize("query", ['"unbalanced', "the of and", "*", "a " * 500, "(((", "x" * 10_000, "severty:1", "\\' OR 1=1 --"])
+def test_search_takes_any_text(api, query):
+    assert api("author").get(f"search?{urlencode({'q': query})}").status_code == 200
+
+
+def test_what_was_narrowed_is_gone_from_search_at_once(api, cast, published):
+    incident = published(visibility="public")
+    relay.drain()
+    assert api("anonymous").get("search?q=cache").json()["total"] == 1
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    hidden = api("anonymous").get("search?q=cache").json()
+    assert (hidden["total"], hidden["results"], hidden["facets"]["organization"]) == (0, [], [])

@@ -1,0 +1,105 @@
+"""How often somebody may ask; and that the limits stay when the cache that counts is away."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+
+from kb.api import throttling
+from tests.api.conftest import Caller, codes
+
+
+@pytest.fixture
+def rates(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"user": "3/hour", "address": "2/hour"},
+    }
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A cache that swallows errors, as the one of the full mode does when Redis cannot be reached."""
+    asked: list[str] = []
+
+    class Away:
+        def add(self, key: str, value: int, timeout: int) -> None:
+            asked.append(key)
+
+    monkeypatch.setattr(throttling, "cache", Away())
+    return asked
+
+
+def test_a_person_is_stopped_after_their_share_and_told_when_to_come_back(api, rates):
+    author, lead = api("author"), api("lead")
+    assert [author.get("me").status_code for _ in range(3)] == [200, 200, 200]
+    refused = author.get("me")
+    assert codes(refused) == (429, "throttled")
+    assert 1 <= int(refused["Retry-After"]) <= 3600
+    assert lead.get("me").status_code == 200
+
+
+def test_strangers_share_what_their_address_may_ask(api, rates):
+    stranger = api("anonymous")
+    assert [stranger.get("incidents").status_code for _ in range(3)] == [200, 200, 429]
+    assert stranger.client.get("/api/v1/incidents", REMOTE_ADDR="192.0.2.7").status_code == 200
+    assert api("author").get("me").status_code == 200
+
+
+def test_guessing_tokens_is_counted(db, rates):
+    statuses = [Caller(Client(), f"precedent_{number}").get("me").status_code for number in range(4)]
+    assert statuses == [401, 401, 429, 429]
+
+
+def test_the_limits_stay_when_the_cache_is_away_and_it_is_not_asked_every_time(api, rates, no_cache):
+    author = api("author")
+    assert [author.get("me").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert len(no_cache) == 1
+
+
+def test_the_cache_is_asked_again_after_a_rest(no_cache, monkeypatch):
+    counts = throttling.Counts()
+    counts.add("a", 60)
+    now = time.monotonic()
+    monkeypatch.setattr(throttling.time, "monotonic", lambda: now + throttling.REST_SECONDS + 1)
+    counts.add("a", 60)
+    assert len(no_cache) == 2
+
+
+def test_counting_without_the_cache_takes_bounded_memory(no_cache, monkeypatch):
+    monkeypatch.setattr(throttling, "MOST_LOCAL_COUNTS", 100)
+    counts = throttling.Counts()
+    for number in range(1_000):
+        counts.add(f"address {number}", 60)
+    assert len(counts._local) <= 100
+    assert [counts.add("one", 60) for _ in range(3)] == [1, 2, 3]
+
+
+def test_counts_are_shared_through_the_cache():
+    one, two = throttling.Counts(), throttling.Counts()
+    assert [one.add("a", 60), two.add("a", 60), one.add("a", 60)] == [1, 2, 3]
+
+
+@pytest.mark.postgres_only
+def test_a_redis_that_cannot_be_reached_costs_neither_the_request_nor_the_limit(api, rates, monkeypatch, settings):
+    """A real client of a port where nobody listens."""
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    monkeypatch.setattr(throttling, "cache", caches.create_connection("default"))
+    began = time.monotonic()
+    assert [api("author").get("me").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("rate", ["", "fast", "0/min", "10", "10/week", "-1/min"])
+def test_a_rate_that_is_none_is_refused(rate):
+    with pytest.raises(ValueError, match="no rate"):
+        throttling.parse(rate)
+
+
+def test_rates_are_read():
+    assert [throttling.parse(rate) for rate in ("300/min", "5/s", "7/hour", "9/day")] == [
+        (300, 60), (5, 1), (7, 3_600), (9, 86_400),
+    ]

@@ -1,0 +1,162 @@
+"""Access tokens and sessions: who is calling, and what they may do with it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from incidents.actions.people import create_service_account, set_standing
+from incidents.models import AuditEntry
+from kb.api import tokens
+from kb.api.models import AccessToken
+from tests.api.conftest import Caller, codes, fields
+
+
+def test_a_token_is_shown_once_and_kept_only_as_a_digest(api):
+    made = api("author").post("tokens", {"name": "Pager", "scope": "write", "days": 30})
+    secret = made.json()["token"]
+    assert made["Cache-Control"] == "no-store"
+    kept = AccessToken.objects.get(uuid=made.json()["id"])
+    assert secret not in {kept.digest, kept.token_key}
+    assert secret not in str(list(AuditEntry.objects.values_list("change", flat=True)))
+    assert "token" not in api("author").get(made["Location"]).json()
+    assert secret not in api("author").get("tokens").content.decode()
+    assert Caller(Client(), secret).get("me").json()["email"] == "author@acme.example"
+    days = (kept.expiry - timezone.now()) / timedelta(days=1)
+    assert 29.9 < days <= 30
+
+
+def test_a_read_token_reads_what_its_owner_reads_and_writes_nothing(api, draft):
+    incident = draft()
+    reads = api("author", "read")
+    assert reads.get("me").json()["scope"] == "read"
+    assert reads.get(f"incidents/{incident.pk}").status_code == 200
+    refused = reads.patch(f"incidents/{incident.pk}", {"severity": "sev1"})
+    assert codes(refused) == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in refused["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("Bearer", "invalid_token"),
+        ("Bearer nonsense", "invalid_token"),
+        ("Bearer two words", "invalid_token"),
+        ("Bearer schlüssel", "invalid_token"),
+        ("bearer precedent_0000", "invalid_token"),
+    ],
+)
+def test_a_token_that_is_not_known_is_refused_even_for_public_things(api, header, code):
+    refused = api("anonymous").get("incidents", Authorization=header)
+    assert codes(refused) == (401, code)
+    assert refused["WWW-Authenticate"].startswith('Bearer realm="Precedent"')
+    assert 'error="invalid_token"' in refused["WWW-Authenticate"]
+
+
+def test_an_expired_token_is_told_apart_and_stays_in_its_owners_list(api, cast):
+    token, secret = tokens.create_token(actor=cast.viewer("author"), name="Old")
+    AccessToken.objects.filter(pk=token.pk).update(expiry=timezone.now() - timedelta(seconds=1))
+    assert codes(Caller(Client(), secret).get("incidents")) == (401, "token_expired")
+    listed = {line["name"]: line for line in api("author").get("tokens").json()["results"]}
+    assert datetime.fromisoformat(listed["Old"]["expires_at"]) < timezone.now()
+
+
+def test_a_revoked_token_stops_working_at_once(api):
+    made = api("author").post("tokens", {"name": "Pager"}).json()
+    pager = Caller(Client(), made["token"])
+    assert pager.get("me").status_code == 200
+    assert api("author").delete(made["url"]).status_code == 204
+    assert codes(pager.get("me")) == (401, "invalid_token")
+
+
+def test_an_account_that_is_let_go_takes_its_tokens_along(api, cast):
+    author = api("author")
+    set_standing(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
+    assert codes(author.get("incidents")) == (401, "inactive_account")
+
+
+def test_the_last_use_is_noted_at_most_once_a_minute(api, cast):
+    author = api("author")
+    token = AccessToken.objects.get(user=cast.author)
+    assert token.last_used is None
+    author.get("me")
+    token.refresh_from_db()
+    first = token.last_used
+    assert timezone.now() - first < timedelta(minutes=1)
+    author.get("me")
+    token.refresh_from_db()
+    assert token.last_used == first
+    AccessToken.objects.update(last_used=first - timedelta(seconds=61))
+    author.get("me")
+    token.refresh_from_db()
+    assert token.last_used >= first
+
+
+def test_nobody_sees_or_revokes_anothers_token(api):
+    made = api("author").post("tokens", {"name": "Pager"}).json()
+    for name in ("outsider", "lead", "admin"):
+        assert codes(api(name).get(made["url"])) == (404, "not_found")
+        assert codes(api(name).delete(made["url"])) == (404, "not_found")
+        assert made["id"] not in api(name).get("tokens").content.decode()
+
+
+def test_admins_keep_the_tokens_of_service_accounts(api, cast):
+    create_service_account(actor=cast.viewer("admin"), name="Pager", email="pager@acme.example")
+    made = api("admin").post("tokens", {"name": "Pager", "owner": "pager@acme.example", "scope": "write"}).json()
+    pager = Caller(Client(), made["token"])
+    me = pager.get("me").json()
+    assert (me["is_service_account"], me["email"], me["scope"]) == (True, "pager@acme.example", "write")
+    assert api("admin").get(made["url"]).json()["owner"] == "pager@acme.example"
+    assert codes(api("author").post("tokens", {"name": "x", "owner": "pager@acme.example"})) == (403, "not_allowed")
+    assert fields(api("admin").post("tokens", {"name": "x", "owner": "author@acme.example"})) == {"owner"}
+    assert api("admin").delete(made["url"]).status_code == 204
+    assert codes(pager.get("me")) == (401, "invalid_token")
+
+
+def test_a_token_does_not_make_one_that_outlives_it(cast):
+    _, secret = tokens.create_token(actor=cast.viewer("author"), name="Short", scope="write", days=2)
+    made = Caller(Client(), secret).post("tokens", {"name": "Longer", "days": 300}).json()
+    assert datetime.fromisoformat(made["expires_at"]) - timezone.now() <= timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, {"name"}), ({"name": " "}, {"name"}), ({"name": "x", "scope": "admin"}, {"scope"}),
+        ({"name": "x", "days": 0}, {"days"}), ({"name": "x", "days": 400}, {"days"}), ({"name": "x", "days": True}, {"days"}),
+    ],
+)
+def test_a_token_needs_a_name_and_has_bounds(api, body, named):
+    assert fields(api("author").post("tokens", body)) == named
+
+
+def test_one_person_holds_a_bounded_number_of_tokens(api, monkeypatch):
+    monkeypatch.setattr(tokens, "TOKENS_PER_PERSON", 2)
+    author = api("author")
+    assert author.post("tokens", {"name": "Second"}).status_code == 201
+    assert fields(author.post("tokens", {"name": "Third"})) == {"name"}
+
+
+def test_a_session_reads_and_writes_with_the_csrf_token(cast, draft):
+    incident = draft()
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    assert browser.get(f"/api/v1/incidents/{incident.pk}").status_code == 200
+    change = {"path": f"/api/v1/incidents/{incident.pk}", "data": {"severity": "sev1"}, "content_type": "application/json"}
+    refused = browser.patch(**change, headers={"If-Match": "*"})
+    assert codes(refused) == (403, "csrf_failed")
+    browser.get("/api/v1/docs")
+    sent = {"If-Match": "*", "X-CSRFToken": browser.cookies["csrftoken"].value}
+    assert browser.patch(**change, headers=sent).json()["severity"] == "sev1"
+    assert browser.get("/api/v1/me").json()["scope"] == "write"
+
+
+def test_writing_without_anybody_signed_in_asks_for_a_token(api, published):
+    incident = published(visibility="public")
+    refused = api("anonymous").patch(f"incidents/{incident.pk}", {"severity": "sev1"})
+    assert codes(refused) == (401, "not_authenticated")
+    assert refused["WWW-Authenticate"] == 'Bearer realm="Precedent"'
+    assert codes(api("anonymous").get("me")) == (401, "not_authenticated")

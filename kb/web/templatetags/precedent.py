@@ -1,3 +1,83 @@
+"""Tags and filters that every template has without loading them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from incidents import vocabulary
+from incidents.durations import Duration, Moment, in_words
+from kb.web import times
+from kb.web.markdown import to_html
 
 register = template.Library()
+
+
+@register.filter
+def markdown(text: str | None, first_heading: int = 3) -> SafeString:
+    """Markdown as safe HTML; the argument is the level of its largest heading."""
+    return to_html(text or "", first_heading=first_heading)
+
+
+@register.simple_tag
+def moment(at: Moment | datetime | times.Told | None, zone: str = "UTC", part: str = "whole") -> str | SafeString:
+    """A <time> in the reader's zone that says UTC when it is pointed at. `part`: whole, day or clock."""
+    if at is None:
+        return ""
+    told = (
+        at
+        if isinstance(at, times.Told)
+        else times.tell_instant(at)
+        if isinstance(at, datetime)
+        else times.tell(at, zone=zone)
+    )
+    words = getattr(told, part) or told.day
+    if told.utc:
+        return format_html('<time datetime="{}" title="{}">{}</time>', told.machine, told.utc, words)
+    return format_html('<time datetime="{}">{}</time>', told.machine, words)
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """31 March 2026, of a date or of the date of a datetime in the reader's zone."""
+    return f"{value.day} {value:%B} {value.year}" if value else ""
+
+
+@register.filter
+def duration(value: Duration | int | None) -> str:
+    """2 h 40 min; about 2 h when it is uncertain."""
+    if value is None:
+        return ""
+    return times.duration_words(value) if isinstance(value, Duration) else in_words(value)
+
+
+@register.simple_tag
+def severity(value: str | None) -> str | SafeString:
+    """The pill of a severity; nothing while it is unknown."""
+    if not value or value not in vocabulary.Severity.values:
+        return ""
+    return format_html('<span class="pill {}">{}</span>', value, vocabulary.Severity(value).label)
+
+
+@register.filter
+def label(value: Any, words: str) -> str:
+    """The label of a value in one of the record's word lists: {{ incident.status|label:"Status" }}."""
+    choices = getattr(vocabulary, words)
+    return choices(value).label if value in choices.values else ""
+
+
+@register.filter
+def address(url: str | None) -> str:
+    """An address for a link. What is stored was checked; whatever is not http(s) all the same leads nowhere."""
+    return url if url and url.lower().startswith(("https://", "http://")) else "#"
+
+
+@register.filter
+def counted(number: int, noun: str) -> str:
+    """17 incidents, 1 incident, no incidents; the plural may be given: "family,families"."""
+    one, _, many = noun.partition(",")
+    return f"{number or 'no'} {one}" if number == 1 else f"{f'{number:,}' if number else 'no'} {many or one + 's'}"

@@ -1,0 +1,26 @@
+// The filters of the search page: they apply when changed, so the buttons that apply them are not needed; folded on a
+// narrow screen, open on a wide one; and the new count is said aloud.
+const wide = window.matchMedia("(min-width: 52.01rem)");
+let foldWasOpen = false;
+let opened = [];
+
+function settle() {
+  const fold = document.getElementById("fold");
+  if (!fold) return;
+  fold.open = wide.matches || foldWasOpen;
+  for (const button of document.querySelectorAll("button.apply")) button.hidden = true;
+  document.querySelectorAll("#filters details.more").forEach((more, index) => {
+    if (opened.includes(index)) more.open = true;
+  });
+}
+
+document.addEventListener("htmx:beforeSwap", () => {
+  foldWasOpen = document.getElementById("fold")?.open ?? false;
+  opened = [...document.querySelectorAll("#filters details.more")].flatMap((more, index) => (more.open ? [index] : []));
+});
+document.addEventListener("htmx:afterSwap", () => {
+  settle();
+  document.getElementById("announced").textContent = document.getElementById("count")?.textContent ?? "";
+});
+wide.addEventListener("change", settle);
+settle();

@@ -1,0 +1,93 @@
+"""Ways in without words: famous outages, organizations, patterns. Lists are searches, so they page like them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from incidents.models import Organization
+from incidents.vocabulary import Family, Origin
+from kb.patterns.models import Pattern, PatternStatus
+from kb.search.service import BadCursor, FacetValue, Page, SearchRequest, search
+from kb.web import counts
+from kb.web.request import Request
+from kb.web.search.hits import hits
+from kb.web.search.views import next_url
+
+VALUES_AT_ONCE = 12
+# The ways into the famous outages, and what each is called there.
+OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pattern", "family": "Family"}
+
+
+@require_safe
+def outages(request: Request) -> HttpResponse:
+    try:
+        page, context = _found(request, {"origin": [str(Origin.FAMOUS)]})
+    except BadCursor:
+        return redirect(request.path)
+    context["ways"] = [(name, title, *_split(page.facets[name])) for name, title in OUTAGE_FACETS.items()]
+    return render(request, "web/browse/outages.html", context)
+
+
+@require_safe
+def organizations(request: Request) -> HttpResponse:
+    return render(request, "web/browse/organizations.html", {"counted": counts.by_organization(request.viewer)})
+
+
+@require_safe
+def organization(request: Request, slug: str) -> HttpResponse:
+    """What happened there. An organization that only hidden incidents are about is not there."""
+    found = Organization.objects.filter(slug=slug).first()
+    if found is None or not (found.is_home or counts.listed(request.viewer).filter(organization=found).exists()):
+        raise Http404
+    try:
+        _, context = _found(request, {"organization": [found.name]})
+    except BadCursor:
+        return redirect(request.path)
+    return render(request, "web/browse/organization.html", context | {"organization": found})
+
+
+@require_safe
+def patterns(request: Request) -> HttpResponse:
+    """By family, in the order of the vocabulary."""
+    counted = counts.by_pattern(request.viewer)
+    members = {family: [one for one in counted if one.pattern.family == family] for family in Family}
+    families = [(family.label, those) for family, those in members.items() if those]
+    return render(request, "web/browse/patterns.html", {"families": families, "count": len(counted)})
+
+
+@require_safe
+def pattern(request: Request, slug: str) -> HttpResponse:
+    """A pattern that was merged into another leads there, so that old links keep their meaning."""
+    found = Pattern.objects.select_related("merged_into").filter(slug=slug).first()
+    if found is None:
+        raise Http404
+    if found.status == PatternStatus.MERGED and found.merged_into:
+        return redirect("web:pattern", found.merged_into.slug)
+    try:
+        _, context = _found(request, {"pattern": [found.slug]})
+    except BadCursor:
+        return redirect(request.path)
+    return render(request, "web/browse/pattern.html", context | {"pattern": found})
+
+
+def _found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
+    """A page of the incidents that `filters` choose, newest first, and what such a list shows. Raises BadCursor."""
+    asked = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
+    page = search(request.viewer, asked)
+    return page, {
+        "page": page,
+        "hits": hits(page.results),
+        "asked": asked,
+        "first_url": request.path,
+        "next_url": next_url(page, request.GET, request.path),
+    }
+
+
+def _split(values: list[FacetValue]) -> tuple[list[FacetValue], list[FacetValue]]:
+    """Those shown at once, and those behind "more"."""
+    counted = [value for value in values if value.count]
+    return counted[:VALUES_AT_ONCE], counted[VALUES_AT_ONCE:]

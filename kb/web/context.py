@@ -1,0 +1,68 @@
+"""What every page's frame needs: whose installation this is, who is looking, and the way around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from incidents.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the main navigation; `names` are the pages that belong to it."""
+
+    title: str
+    url: str
+    is_current: bool
+
+
+NAVIGATION = (
+    ("Incidents", "web:incidents", ("incidents", "incident", "search")),
+    ("Famous outages", "web:outages", ("outages",)),
+    ("Patterns", "web:patterns", ("patterns", "pattern")),
+    ("Insights", "web:insights", ("insights",)),
+)
+ACCOUNT = (
+    ("Your account", "web:account", ("account",)),
+    ("Tokens", "web:tokens", ("tokens",)),
+    ("Teams", "web:teams", ("teams", "team")),
+)
+ADMINISTRATION = (("People", "web:people", ("people",)),)
+
+
+def _home_organization() -> str:
+    return Organization.objects.filter(is_home=True).values_list("name", flat=True).first() or ""
+
+
+def places(request: HttpRequest, entries: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Place]:
+    """Those of the entries that exist, in order."""
+    match = request.resolver_match
+    here = match.url_name if match and match.namespaces == ["web"] else None
+    places = []
+    for title, name, pages in entries:
+        try:
+            places.append(Place(title, reverse(name), here in pages))
+        except NoReverseMatch:
+            continue
+    return places
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    viewer = getattr(request, "viewer", None)
+    return {
+        # Both cost a query, so that only a page that shows them asks.
+        "home_organization": SimpleLazyObject(_home_organization),
+        "viewer": viewer,
+        "may_write": SimpleLazyObject(lambda: bool(viewer and (viewer.is_admin or viewer.writes_for))),
+        "places": places(request, NAVIGATION),
+        "account_menu": places(request, (*ACCOUNT, *ADMINISTRATION) if viewer and viewer.is_admin else ACCOUNT),
+        "zone_name": str(timezone.get_current_timezone()),
+        "searched": request.GET.get("q", ""),
+    }

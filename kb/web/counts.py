@@ -1,0 +1,67 @@
+"""How many incidents there are of what, of those that the viewer may see. Archived ones stay out, as in lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, QuerySet
+
+from incidents import scopes
+from incidents.models import Incident, Organization
+from incidents.scopes import Viewer
+from incidents.vocabulary import Status
+from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    incidents: int
+    organizations: int
+    patterns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationCount:
+    organization: Organization
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True)
+class PatternCount:
+    pattern: Pattern
+    incidents: int
+
+
+def listed(viewer: Viewer) -> QuerySet[Incident]:
+    """The incidents that lists and counts are about."""
+    return scopes.visible_incidents(viewer).exclude(status=Status.ARCHIVED)
+
+
+def counts(viewer: Viewer) -> Counts:
+    found = listed(viewer).aggregate(incidents=Count("pk"), organizations=Count("organization", distinct=True))
+    return Counts(
+        incidents=found["incidents"],
+        organizations=found["organizations"],
+        patterns=Pattern.objects.filter(status=PatternStatus.ACTIVE).count(),
+    )
+
+
+def by_organization(viewer: Viewer) -> list[OrganizationCount]:
+    """Organizations with at least one incident, by name; an organization of hidden incidents only is hidden too."""
+    numbers = {
+        row["organization"]: row["n"]
+        for row in listed(viewer).order_by().values("organization").annotate(n=Count("pk"))
+    }
+    found = Organization.objects.filter(pk__in=numbers).order_by("name")
+    return [OrganizationCount(organization, numbers[organization.pk]) for organization in found]
+
+
+def by_pattern(viewer: Viewer) -> list[PatternCount]:
+    """Every active pattern, by family and name; those that nothing shows yet count 0."""
+    tagged = Tag.objects.filter(scopes.visible_condition(viewer, "incident__"), state__in=SHOWN)
+    numbers = {
+        row["pattern"]: row["n"]
+        for row in tagged.exclude(incident__status=Status.ARCHIVED).order_by().values("pattern").annotate(n=Count("pk"))
+    }
+    found = Pattern.objects.filter(status=PatternStatus.ACTIVE)
+    return [PatternCount(pattern, numbers.get(pattern.pk, 0)) for pattern in found]

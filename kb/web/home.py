@@ -1,0 +1,77 @@
+"""The start page: what this is for strangers, what waits for somebody who is signed in, and what happened lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from incidents import scopes
+from incidents.models import Incident, ReviewRequest
+from incidents.scopes import UNPUBLISHED, Viewer
+from incidents.vocabulary import Origin, ReviewState, Status
+from kb.search.service import SearchRequest, search
+from kb.web.counts import counts
+from kb.web.request import Request
+from kb.web.search.hits import Hit, hits
+
+AT_ONCE = 5
+WAITING_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What somebody can get on with: reviews they were asked for, and drafts they may write."""
+
+    reviews: list[ReviewRequest]
+    drafts: list[Incident]
+
+    def __bool__(self) -> bool:
+        return bool(self.reviews or self.drafts)
+
+
+@require_safe
+def home(request: Request) -> HttpResponse:
+    viewer = request.viewer
+    here = _lately(viewer, Origin.OWN, Origin.IMPORTED)
+    context: dict[str, Any] = {
+        "here": here,
+        "famous": _lately(viewer, Origin.FAMOUS),
+        "counts": counts(viewer),
+        "waiting": waiting(viewer),
+        # Until somebody here has published something, the page explains how to begin.
+        "is_first_start": not here,
+    }
+    return render(request, "web/home.html", context)
+
+
+def _lately(viewer: Viewer, *origins: Origin) -> list[Hit]:
+    asked = SearchRequest(
+        filters={"origin": [str(origin) for origin in origins], "status": [str(Status.PUBLISHED)]},
+        sort="newest",
+        page_size=AT_ONCE,
+    )
+    return hits(search(viewer, asked).results)
+
+
+def waiting(viewer: Viewer) -> Waiting:
+    if not viewer.is_signed_in:
+        return Waiting([], [])
+    reviews = ReviewRequest.objects.filter(
+        scopes.visible_condition(viewer, "incident__"),
+        reviewer_id=viewer.user_id,
+        state=ReviewState.ASKED,
+        incident__status=Status.IN_REVIEW,
+    ).select_related("incident__organization", "asked_by")
+    return Waiting(list(reviews[:WAITING_AT_ONCE]), list(_drafts(viewer)[:WAITING_AT_ONCE]))
+
+
+def _drafts(viewer: Viewer) -> QuerySet[Incident]:
+    """What the viewer's teams are writing, and for admins what they began themselves; the latest change first."""
+    writable = scopes.incidents_with_visible_working_copy(viewer).filter(status__in=UNPUBLISHED)
+    own = writable.filter(team__in=viewer.writes_for) | writable.filter(created_by_id=viewer.user_id)
+    return own.select_related("organization", "team").order_by("-updated_at", "-pk")

@@ -1,0 +1,88 @@
+"""What a reader learns before any prose: how long, how it was found, what stopped it, and the figures of the impact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from incidents.durations import Duration, DurationKind, Moment
+from incidents.vocabulary import DetectedBy, Mitigation, Qualifier
+from kb.web.times import apart, duration_words
+
+_TOLD_AS = {
+    DurationKind.MEASURED: "measured from start to end",
+    DurationKind.ABOUT: "the times are not known exactly",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`is_length` facts are numbers to compare; the others are words."""
+
+    term: str
+    words: str
+    note: str = ""
+    is_length: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of the impact. `source_url` is set when the source is an address, `source` when it is a name."""
+
+    label: str
+    words: str
+    source: str
+    source_url: str
+
+
+def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> list[Fact]:
+    """Only what is known; an unknown fact is no row that says so."""
+    found = [
+        _length("Time to detect", apart(times["started"], times["detected"])),
+        _length("Time to mitigate", apart(times["started"], times["mitigated"])),
+        _duration(document),
+    ]
+    if document["detected_by"]:
+        found.append(Fact("Found by", DetectedBy(document["detected_by"]).label))
+    if document["mitigations"]:
+        found.append(Fact("Mitigated by", ", ".join(Mitigation(one).label for one in document["mitigations"])))
+    if document["services"]:
+        found.append(Fact("Services", ", ".join(document["services"])))
+    return [fact for fact in found if fact]
+
+
+def _length(term: str, duration: Duration | None) -> Fact | None:
+    return Fact(term, duration_words(duration), is_length=True) if duration else None
+
+
+def _duration(document: Mapping[str, Any]) -> Fact | None:
+    """How long in all, and how that is known: measured, stated by a source, or about."""
+    told = document["duration"]
+    if told is None:
+        return None
+    duration = Duration(told["seconds"], DurationKind(told["kind"]))
+    stated = document["stated_duration"] or {}
+    if duration.kind is DurationKind.STATED:
+        quote = f": “{stated['text']}”" if stated.get("text") else ""
+        return Fact("Duration", duration_words(duration), f"stated by a source{quote}", is_length=True)
+    note = _TOLD_AS[duration.kind]
+    if stated.get("text"):
+        note += f"; a source says “{stated['text']}”"
+    return Fact("Duration", duration_words(duration), note, is_length=True)
+
+
+def figures(document: Mapping[str, Any]) -> list[Figure]:
+    return [_figure(row) for row in document["impact_figures"]]
+
+
+def _figure(row: Mapping[str, Any]) -> Figure:
+    qualifier = Qualifier(row["qualifier"]).label if row["qualifier"] else ""
+    source = row["source"] or ""
+    is_address = source.lower().startswith(("https://", "http://"))
+    return Figure(
+        label=row["label"],
+        words=" ".join(filter(None, [qualifier, f"{row['value']:,}", row["unit"]])),
+        source="" if is_address else source,
+        source_url=source if is_address else "",
+    )

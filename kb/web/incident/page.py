@@ -1,0 +1,203 @@
+"""An incident's page, ready to be laid out: one document, told in the words and the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents import scopes
+from incidents.document import Reading
+from incidents.models.incident import TIMES
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+from incidents.template import plan
+from incidents.vocabulary import Origin, SectionKind, Status, Visibility
+from kb.web.incident import records
+from kb.web.incident.facts import Fact, Figure, facts, figures
+from kb.web.incident.sources import ShownSource, sources
+from kb.web.incident.spanbar import SpanBar, spanbar
+from kb.web.incident.tags import ShownTag, shown_tags
+from kb.web.times import Told, moment_of, tell, tell_instant
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSection:
+    """`rows` is what a section's records became, by the kind that its key names; `none_reason` why there are none."""
+
+    key: str
+    title: str
+    body: str
+    rows: list[Any]
+    none_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A section that somebody who may write is offered to begin."""
+
+    key: str
+    title: str
+    is_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What stands above a text that not everybody sees, or not everybody sees like this."""
+
+    title: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    words: str
+    address: str
+    source_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    reading: Reading
+    document: Mapping[str, Any]
+    date: Told | None
+    banner: Banner | None
+    tags: list[ShownTag]
+    bar: SpanBar | None
+    facts: list[Fact]
+    figures: list[Figure]
+    sections: list[ShownSection]
+    unwritten: list[Unwritten]
+    sources: list[ShownSource]
+    no_sources_because: str
+    disagreements: list[dict[str, str]]
+    links: list[records.Link]
+    citation: Citation
+
+    @property
+    def may_edit_now(self) -> bool:
+        return self.reading.may_edit and self.reading.incident.status in scopes.UNPUBLISHED
+
+    @property
+    def may_reopen(self) -> bool:
+        return self.reading.may_edit and self.reading.incident.status == Status.PUBLISHED
+
+
+def incident_page(reading: Reading, viewer: Viewer) -> IncidentPage:
+    document = reading.document
+    zone = document["time_zone"]
+    times = {name: moment_of(document[name], zone) for name in TIMES}
+    date = tell(times["started"], zone=zone) if times["started"] else None
+    by_key = {section["key"]: section for section in document["sections"]}
+    return IncidentPage(
+        reading=reading,
+        document=document,
+        date=date,
+        banner=_banner(reading),
+        tags=shown_tags(reading.incident, document, viewer),
+        bar=spanbar(times, zone=zone),
+        facts=facts(document, times),
+        figures=figures(document),
+        sections=_sections(reading, viewer),
+        unwritten=_unwritten(reading),
+        sources=sources(document),
+        no_sources_because=by_key.get("sources", {}).get("none_reason", ""),
+        disagreements=document["disagreements"],
+        links=records.links(document["links"]),
+        citation=_citation(document, date),
+    )
+
+
+def _sections(reading: Reading, viewer: Viewer) -> list[ShownSection]:
+    """In template order, without empty ones; sources have their own place on the page."""
+    document = reading.document
+    shown = []
+    for section in document["sections"]:
+        key = section["key"]
+        if key == "sources":
+            continue
+        rows = _rows(key, reading, viewer) if section["kind"] == SectionKind.RECORDS else []
+        if rows or section["body"].strip() or section["none_reason"]:
+            shown.append(
+                ShownSection(key, section["title"], section["body"], rows, "" if rows else section["none_reason"])
+            )
+    return shown
+
+
+def _rows(key: str, reading: Reading, viewer: Viewer) -> list[Any]:
+    document = reading.document
+    match key:
+        case "timeline":
+            return records.timeline(document[key], zone=document["time_zone"])
+        case "causes":
+            return records.causes(document[key])
+        case "actions":
+            addresses = [row["owner"] for row in document[key] if row["owner"]]
+            people = scopes.visible_people(viewer).filter(email__in=addresses) if addresses else []
+            return records.actions(
+                document[key],
+                names={person.email: person.name for person in people},
+                today=timezone.localdate(),
+                says_unowned=viewer.is_signed_in and document["origin"] != Origin.FAMOUS,
+            )
+        case _:
+            return document[key] if key in KINDS else []
+
+
+def _unwritten(reading: Reading) -> list[Unwritten]:
+    """What is still empty, for somebody who may write it now."""
+    if not reading.may_edit or reading.incident.status not in scopes.UNPUBLISHED:
+        return []
+    written = {
+        section["key"]
+        for section in reading.document["sections"]
+        if section["body"].strip() or section["none_reason"] or reading.document.get(section["key"])
+    }
+    return [
+        Unwritten(planned.key, planned.title, planned.required)
+        for planned in plan(reading.incident.template)
+        if planned.key not in written
+    ]
+
+
+def _banner(reading: Reading) -> Banner | None:
+    incident, document = reading.incident, reading.document
+    if document["status"] == Status.ARCHIVED:
+        return Banner("Archived", "Kept for reading; lists and searches leave it out unless they are asked for it.")
+    if not reading.is_working_copy or incident.status not in scopes.UNPUBLISHED:
+        return None
+    title = Status(incident.status).label
+    if revision := incident.published_revision:
+        published = tell_instant(revision.published_at)
+        return Banner(
+            title, f"You see the working copy. Readers see revision {revision.number}, published {published.day}."
+        )
+    team = document["team"]
+    who = f"the team {document['team']['name']}, asked reviewers and admins" if team else "asked reviewers and admins"
+    return Banner(title, f"Only {who} see this until it is published. {_after(incident.visibility)}")
+
+
+def _after(visibility: str) -> str:
+    match visibility:
+        case Visibility.PUBLIC:
+            return "Then everybody does, signed in or not."
+        case Visibility.INTERNAL:
+            return "Then everybody who is signed in does."
+        case _:
+            return "Then the team and admins do."
+
+
+def _citation(document: Mapping[str, Any], date: Told | None) -> Citation:
+    """Organization, title, date, where this is, and the first source, in the order that references have."""
+    source_url = next((row["url"] for row in document["sources"] if row["primary"]), "")
+    source_url = source_url or next((row["url"] for row in document["sources"]), "")
+    when = f" {date.day}." if date else ""
+    return Citation(
+        words=f"{document['organization']['name']}. “{document['title']}”.{when} Precedent, {document['ref']}.",
+        address=settings.BASE_URL + reverse("web:incident", args=[document["ref"]]),
+        source_url=source_url,
+    )

@@ -1,0 +1,165 @@
+"""The records of a postmortem as a page shows them: timeline by day, causes by kind, actions with what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from incidents.durations import Moment
+from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
+from kb.web.times import INSTANTS, Told, moment_of, tell
+
+Row = Mapping[str, Any]
+
+# Which colour an event has on the timeline; the others are neutral.
+_COLOURS = {
+    EventKind.IMPACT: "impact",
+    EventKind.DETECT: "detect",
+    EventKind.MITIGATE: "mitigate",
+    EventKind.RESOLVE: "mitigate",
+}
+OPEN_STATES = (ActionState.OPEN, ActionState.IN_PROGRESS)
+# A date this near is told as a number of days.
+NEAR_DAYS = 14
+
+# How a link reads from this side: the subject is the incident of the page.
+LINK_WORDS = {
+    (LinkKind.SAME_EVENT, "out"): "Same event as",
+    (LinkKind.SAME_EVENT, "in"): "Same event as",
+    (LinkKind.PART_OF, "out"): "Part of",
+    (LinkKind.PART_OF, "in"): "Includes",
+    (LinkKind.CAUSED_BY, "out"): "Caused by",
+    (LinkKind.CAUSED_BY, "in"): "Caused",
+    (LinkKind.RECURRENCE_OF, "out"): "Recurrence of",
+    (LinkKind.RECURRENCE_OF, "in"): "Came back as",
+    (LinkKind.RELATED, "out"): "Related to",
+    (LinkKind.RELATED, "in"): "Related to",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    told: Told
+    colour: str
+    kind: str
+    text: str
+    data_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`title` is empty when the whole timeline is of one day."""
+
+    title: str
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class CauseGroup:
+    title: str
+    causes: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    state: str
+    is_done: bool
+    kind: str
+    text: str
+    owner: str
+    due: str
+    is_late: bool
+    tracker_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    words: str
+    ref: str
+    title: str
+    organization: str
+    note: str
+
+
+def timeline(rows: Iterable[Row], *, zone: str) -> list[Day]:
+    """Events in order of time, by the calendar day that the reader sees."""
+    moments = [(moment_of({"at": row["at"], "precision": row["precision"]}, zone), row) for row in rows]
+    events = [(told := tell(moment, zone=zone), _event(row, told, moment)) for moment, row in moments if moment]
+    days = [
+        (title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)
+    ]
+    return [Day(title if len(days) > 1 else "", members) for title, members in days]
+
+
+def _event(row: Row, told: Told, moment: Moment) -> Event:
+    kind = EventKind(row["kind"])
+    return Event(
+        told=told if moment.precision in INSTANTS else Told("", "", told.machine, ""),
+        colour=_COLOURS.get(kind, ""),
+        kind="" if kind is EventKind.OTHER else kind.label,
+        text=row["text"],
+        data_url=row["data_url"] or "",
+    )
+
+
+def causes(rows: Iterable[Row]) -> list[CauseGroup]:
+    """Each kind that is there, with (text, family in words)."""
+    rows = list(rows)
+    groups = []
+    for kind in CauseKind:
+        members = [
+            (row["text"], Family(row["family"]).label if row["family"] else "") for row in rows if row["kind"] == kind
+        ]
+        if members:
+            groups.append(CauseGroup(f"{kind.label}s" if len(members) > 1 else kind.label, members))
+    return groups
+
+
+def actions(rows: Iterable[Row], *, names: Mapping[str, str], today: date, says_unowned: bool) -> list[Action]:
+    """`names` maps owners' addresses to names. `says_unowned`: the viewer would see an owner if there were one."""
+    return [_action(row, names, today, says_unowned) for row in rows]
+
+
+def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool) -> Action:
+    state = ActionState(row["state"])
+    is_open = state in OPEN_STATES
+    due = date.fromisoformat(row["due"]) if row["due"] else None
+    owner = names.get(row["owner"] or "", row["owner"] or "")
+    return Action(
+        state=state.label,
+        is_done=state is ActionState.DONE,
+        kind=ActionKind(row["kind"]).label,
+        text=row["text"],
+        owner=owner or ("nobody owns this yet" if is_open and says_unowned else ""),
+        due=due_words(due, today) if due and is_open else "",
+        is_late=bool(due and is_open and due < today),
+        tracker_url=row["tracker_url"] or "",
+    )
+
+
+def due_words(due: date, today: date) -> str:
+    """12 days late; due today; due in 3 days; due 31 March 2026."""
+    days = (due - today).days
+    if days < 0:
+        return f"{-days} day{'s' if days < -1 else ''} late"
+    if days == 0:
+        return "due today"
+    if days <= NEAR_DAYS:
+        return f"due in {days} day{'s' if days > 1 else ''}"
+    return f"due {due.day} {due:%B} {due.year}"
+
+
+def links(rows: Iterable[Row]) -> list[Link]:
+    return [
+        Link(
+            words=LINK_WORDS[LinkKind(row["kind"]), row["direction"]],
+            ref=row["incident"]["ref"],
+            title=row["incident"]["title"],
+            organization=row["incident"]["organization"],
+            note=row["note"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,142 @@
+"""The span bar: an incident's four times as lengths, drawn to scale, from what is known and nothing else.
+
+A bar is drawn only when its two ends are exact enough to be measured (see incidents.durations.between). A time in
+between that is too coarse for the length of the bar is told in words but not drawn, and the stretch that holds it is
+neutral.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from incidents.durations import SPAN, TOLERATED_UNCERTAINTY, DurationKind, Moment, between
+from incidents.vocabulary import Precision
+from kb.web.times import Told, apart, duration_words, tell
+
+WIDTH = 1000
+GAP = 2
+NARROWEST = 5
+
+# What each time begins: the kind of the stretch after it, which is its colour.
+BEGINS = {"started": "impact", "detected": "detect", "mitigated": "mitigate", "resolved": "calm"}
+_PHASES = ("impact", "detect", "mitigate")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One coloured part of the bar, in units of a bar that is WIDTH long."""
+
+    kind: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One known time: when, what it began, and how long until the next one."""
+
+    name: str
+    kind: str
+    told: Told
+    until_next: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBar:
+    """`stretches` is empty when the times allow no drawing; `label` says what a drawing shows."""
+
+    stretches: list[Stretch]
+    marks: list[Mark]
+    label: str
+    width: int = WIDTH
+
+    @property
+    def has_clock(self) -> bool:
+        """Is any of the times an instant, which looks otherwise in another zone?"""
+        return any(mark.told.clock for mark in self.marks)
+
+    @property
+    def spans_days(self) -> bool:
+        return len({mark.told.day for mark in self.marks}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    name: str
+    moment: Moment
+
+
+def spanbar(times: Mapping[str, Moment | None], *, zone: str) -> SpanBar | None:
+    """None when no time is known. `zone` is the one the times were published in."""
+    known = [_Known(name, moment) for name in BEGINS if (moment := times.get(name))]
+    if not known:
+        return None
+    known.sort(key=lambda one: one.moment.at)
+    marks = [
+        Mark(one.name, BEGINS[one.name], tell(one.moment, zone=zone), _until(one, after))
+        for one, after in zip(known, [*known[1:], None], strict=True)
+    ]
+    stretches, whole = _drawn(known)
+    told = [mark.until_next for mark in marks if mark.until_next]
+    return SpanBar(stretches, marks, f"{whole}, drawn to scale: {', '.join(told)}" if stretches else "")
+
+
+def _until(one: _Known, after: _Known | None) -> str:
+    """How long until the next time, in the words for what was lacking meanwhile."""
+    duration = apart(one.moment, after.moment) if after else None
+    if after is None or duration is None or not duration.seconds:
+        return ""
+    match one.name, after.name:
+        case "started", "detected":
+            lacking = "unnoticed"
+        case _, "detected":
+            lacking = "until it was noticed"
+        case _, "mitigated":
+            lacking = "to mitigate"
+        case _, "resolved":
+            lacking = "to resolve"
+        case _:
+            lacking = "before it started"
+    return f"{duration_words(duration)} {lacking}"
+
+
+def _drawn(known: Sequence[_Known]) -> tuple[list[Stretch], str]:
+    """The stretches, and the length of the whole in words; none when the ends are missing or too coarse."""
+    by_name = {one.name: one for one in known}
+    first = by_name.get("started", known[0])
+    last = by_name.get("resolved", known[-1])
+    whole = between(first.moment, last.moment)
+    if whole is None or whole.kind is not DurationKind.MEASURED or not whole.seconds:
+        return [], ""
+    inner = [one for one in known if first.moment.at < one.moment.at < last.moment.at]
+    drawn = [first, *(one for one in inner if _is_exact(one.moment, whole.seconds)), last]
+    vague = [one for one in inner if one not in drawn]
+    lengths: list[tuple[str, float]] = []
+    phase = 0
+    for one, after in pairwise(drawn):
+        phase = max(phase, _PHASES.index(BEGINS[one.name]))
+        holds_vague = any(one.moment.at < other.moment.latest and other.moment.at < after.moment.at for other in vague)
+        seconds = (after.moment.at - one.moment.at).total_seconds()
+        if seconds:
+            lengths.append(("calm" if holds_vague else _PHASES[phase], seconds))
+    return _to_scale(lengths), duration_words(whole)
+
+
+def _is_exact(moment: Moment, seconds: int) -> bool:
+    span = SPAN[moment.precision]
+    return span <= SPAN[Precision.MINUTE] or span.total_seconds() <= TOLERATED_UNCERTAINTY * seconds
+
+
+def _to_scale(lengths: Sequence[tuple[str, float]]) -> list[Stretch]:
+    """Widths in proportion, none so narrow that it cannot be seen; the widest gives what those need."""
+    room = WIDTH - GAP * (len(lengths) - 1)
+    total = sum(length for _, length in lengths)
+    widths = [max(NARROWEST, room * length / total) for _, length in lengths]
+    widths[widths.index(max(widths))] -= sum(widths) - room
+    stretches, x = [], 0.0
+    for (kind, _), width in zip(lengths, widths, strict=True):
+        stretches.append(Stretch(kind, round(x, 1), round(width, 1)))
+        x += width + GAP
+    return stretches

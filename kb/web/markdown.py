@@ -1,0 +1,93 @@
+"""Markdown of people and tools, as HTML that is safe to show to anybody.
+
+CommonMark and tables; no HTML of its own. Two layers: the parser escapes all markup and refuses every address but
+http, https and mailto; nh3 then keeps only a short list of elements. Pictures become links, because a picture loaded
+from elsewhere tells its server who reads what. Headings start at the level that the page leaves to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import nh3
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+SCHEMES = {"http", "https", "mailto"}
+_ADDRESS = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))}):[^\s]+", re.IGNORECASE)
+_ALIGNMENT = {f"text-align:{side}": f"to-{side}" for side in ("left", "center", "right")}
+_DEEPEST = 6
+
+_cleaner = nh3.Cleaner(
+    tags={
+        *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "del"),
+        *("h2", "h3", "h4", "h5", "h6", "div", "table", "thead", "tbody", "tr", "th", "td"),
+    },
+    attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
+    tag_attribute_values={cell: {"class": set(_ALIGNMENT.values())} for cell in ("th", "td")},
+    # The only block of this name is the frame around a table: focusable, so that a wide one scrolls by keyboard.
+    set_tag_attribute_values={"div": {"class": "wide", "tabindex": "0", "role": "group", "aria-label": "Table"}},
+    url_schemes=SCHEMES,
+    url_relative="deny",
+    link_rel="noopener nofollow ugc",
+)
+
+
+def _pictures_as_links(state: StateCore) -> None:
+    """The address of a picture as a link, or only its words inside another link, where no link can be."""
+    for token in state.tokens:
+        if not any(child.type == "image" for child in token.children or ()):
+            continue
+        children: list[Token] = []
+        inside = 0
+        for child in token.children or ():
+            inside += child.nesting if child.type in ("link_open", "link_close") else 0
+            if child.type != "image":
+                children.append(child)
+                continue
+            words = Token("text", "", 0, content=child.content or "picture")
+            address = Token("link_open", "a", 1, attrs={"href": child.attrs["src"]})
+            children += [words] if inside else [address, words, Token("link_close", "a", -1)]
+        token.children = children
+
+
+def _fit_page(state: StateCore) -> None:
+    """Headings below the page's own; the alignment of cells as a class, because styles are refused."""
+    first = state.env["first_heading"]
+    headings = [token for token in state.tokens if token.type in ("heading_open", "heading_close")]
+    # By rank and not by number: a text that begins with ## leaves no level out.
+    ranks = {tag: rank for rank, tag in enumerate(sorted({token.tag for token in headings}))}
+    for token in headings:
+        token.tag = f"h{min(first + ranks[token.tag], _DEEPEST)}"
+    for token in state.tokens:
+        if token.type in ("th_open", "td_open") and "style" in token.attrs:
+            token.attrs = {"class": _ALIGNMENT[str(token.attrs["style"])]}
+
+
+def _framed_table(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+    frame = "<div>" if tokens[index].nesting == 1 else "</div>"
+    tag = self.renderToken(tokens, index, options, env)
+    return frame + tag if tokens[index].nesting == 1 else tag + frame
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    parser.validateLink = lambda url: _ADDRESS.match(url) is not None  # type: ignore[method-assign]
+    parser.add_render_rule("table_open", _framed_table)
+    parser.add_render_rule("table_close", _framed_table)
+    parser.core.ruler.push("pictures_as_links", _pictures_as_links)
+    parser.core.ruler.push("fit_page", _fit_page)
+    return parser
+
+
+_markdown = _parser()
+
+
+def to_html(text: str, *, first_heading: int = 3) -> SafeString:
+    """The text as safe HTML whose largest heading is `first_heading` (2 to 6)."""
+    return mark_safe(_cleaner.clean(_markdown.render(text, {"first_heading": first_heading})))  # noqa: S308

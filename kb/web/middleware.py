@@ -1,0 +1,57 @@
+"""Who is asking and in which time zone, settled once a request; and what an action refuses, turned into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
+from django.utils.functional import SimpleLazyObject
+
+from incidents.errors import ActionError
+from incidents.models import User
+from incidents.scopes import Viewer
+from kb.web import errors
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class ViewerAndTimeZone:
+    """Gives each request its `viewer`, and renders its times in the zone of the person who is signed in.
+
+    Views marked with `works_without_database` are left alone: resolving anybody takes a query.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.viewer = SimpleLazyObject(lambda: Viewer.of(request.user))  # type: ignore[attr-defined]
+        try:
+            response = self.get_response(request)
+        finally:
+            timezone.deactivate()
+        if "Cache-Control" not in response:
+            # Who may see what can change at any moment, so nothing is shown again without asking.
+            patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        if not getattr(view, "works_without_database", False) and isinstance(request.user, User):
+            try:
+                timezone.activate(ZoneInfo(request.user.time_zone))
+            except (ZoneInfoNotFoundError, ValueError):
+                # A zone that this machine no longer knows must not lock anybody out; UTC is always right.
+                timezone.activate(ZoneInfo("UTC"))
+        return None
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return errors.refused(request, exception) if isinstance(exception, ActionError) else None
+
+
+viewer_and_time_zone = ViewerAndTimeZone

@@ -1,0 +1,7 @@
+"""Signing in, people, teams and tokens. Names are in the namespace `web`."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,98 @@
+"""Moments and durations in the words of the page: as precise as they are known, in the reader's zone.
+
+A moment known to the hour or better is an instant and is shown in the reader's zone, with UTC beside it. A day, month
+or year is a date on the calendar of whoever published it and is shown as published: no zone may turn it into the day
+before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from incidents.durations import Duration, DurationKind, Moment, between, in_words, read_moment, written
+from incidents.vocabulary import Precision
+
+INSTANTS = (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A moment as it is told. `clock` and `utc`, the same in UTC, are empty unless it is an instant."""
+
+    day: str
+    clock: str
+    machine: str
+    utc: str
+
+    @property
+    def whole(self) -> str:
+        return f"{self.day}, {self.clock}" if self.clock else self.day
+
+
+def moment_of(value: dict[str, Any] | None, zone: str) -> Moment | None:
+    """A moment of a document, whose times are written in its own zone."""
+    return read_moment("at", value, zone=zone)
+
+
+def tell(moment: Moment, *, zone: str = "UTC") -> Told:
+    """`zone` is the one the moment was published in; the reader's is the active one."""
+    if moment.precision not in INSTANTS:
+        return Told(_date(moment.at.astimezone(ZoneInfo(zone)), moment.precision), "", written(moment, zone), "")
+    here = moment.at.astimezone(timezone.get_current_timezone())
+    in_utc = moment.at.astimezone(UTC)
+    return Told(
+        day=_date(here, Precision.DAY),
+        clock=_clock(here, moment.precision),
+        machine=moment.at.isoformat(),
+        utc=f"{_date(in_utc, Precision.DAY)}, {_clock(in_utc, moment.precision)} UTC",
+    )
+
+
+def tell_instant(at: datetime) -> Told:
+    """Something that happened here, such as a publication: known to the minute."""
+    return tell(Moment(at, Precision.MINUTE))
+
+
+def _date(at: datetime, precision: Precision) -> str:
+    match precision:
+        case Precision.YEAR:
+            return f"{at.year}"
+        case Precision.MONTH:
+            return f"{at:%B} {at.year}"
+        case _:
+            return f"{at.day} {at:%B} {at.year}"
+
+
+def _clock(at: datetime, precision: Precision) -> str:
+    match precision:
+        case Precision.SECOND:
+            return f"{at:%H:%M:%S}"
+        case Precision.HOUR:
+            return f"about {at:%H:%M}"
+        case _:
+            return f"{at:%H:%M}"
+
+
+def apart(start: Moment | None, end: Moment | None) -> Duration | None:
+    """How long from one to the other; None also where the times are so coarse that it could as well be nothing."""
+    duration = between(start, end)
+    if start is None or end is None or duration is None or duration.kind is DurationKind.MEASURED:
+        return duration
+    return duration if start.surely_before(end) else None
+
+
+def duration_words(duration: Duration) -> str:
+    """27 min; about 4 h when precision makes it uncertain."""
+    words = in_words(duration.seconds)
+    return f"about {words}" if duration.kind is DurationKind.ABOUT else words
+
+
+def partial_date_words(text: str) -> str:
+    """2019, 2019-07 or 2019-07-12 as people write it."""
+    moment = read_moment("date", text)
+    return tell(moment).day if moment else ""

@@ -1,0 +1,24 @@
+"""The pages. What is written under writing/ and people/ comes first: /incidents/new is no reference."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from kb.web import browse, home
+from kb.web.incident import views as incident
+from kb.web.search import views as search
+
+app_name = "web"
+urlpatterns = [
+    path("", include("kb.web.writing.urls")),
+    path("", include("kb.web.people.urls")),
+    path("", home.home, name="home"),
+    path("search", search.search_page, name="search"),
+    path("incidents", search.incidents, name="incidents"),
+    path("incidents/<str:reference>", incident.incident, name="incident"),
+    path("outages", browse.outages, name="outages"),
+    path("organizations", browse.organizations, name="organizations"),
+    path("organizations/<slug:slug>", browse.organization, name="organization"),
+    path("patterns", browse.patterns, name="patterns"),
+    path("patterns/<slug:slug>", browse.pattern, name="pattern"),
+]

@@ -1,0 +1,275 @@
+"""The editor as data: one card per thing that is saved on its own. Templates draw them; views only choose which to send.
+
+A card knows where it is posted, what stands in its fields, which versions it was opened with and what came of the last
+attempt to save it. Built from an incident that was loaded with everything; asks the database nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from incidents import records, template
+from incidents.document import relation
+from incidents.models import Incident, PostmortemSection, Row
+from incidents.template import SectionPlan
+from incidents.vocabulary import SectionKind
+from kb.web.writing import differences, record_inputs
+from kb.web.writing.differences import Mark, Piece
+from kb.web.writing.inputs import Input, Shape, filled
+
+Values = Mapping[str, str | tuple[str, ...]]
+Errors = Mapping[str, tuple[str, ...]]
+
+# Records that no section of a template is made of stand with the section they belong to.
+STANDS_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One field on which two writers differ."""
+
+    label: str
+    mine: list[Piece]
+    theirs: list[Piece]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Somebody saved first: both texts, with what differs marked. `version` is theirs. Nothing of mine is saved yet."""
+
+    version: int
+    sides: list[Side]
+    who: str = ""
+    at: datetime | None = None
+
+    @classmethod
+    def of(
+        cls, version: int, pairs: list[tuple[str, str, str]], *, who: str = "", at: datetime | None = None
+    ) -> Conflict:
+        """`pairs` are label, mine, theirs; those that agree are left out."""
+        sides = []
+        for label, mine, theirs in pairs:
+            if mine != theirs:
+                pieces = differences.between(theirs, mine)
+                sides.append(Side(label, differences.side(pieces, Mark.IN), differences.side(pieces, Mark.OUT)))
+        return cls(version, sides, who, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What somebody tried to save on one card and could not: shown again with what is wrong, so that nothing is lost."""
+
+    card: str
+    values: Values
+    errors: Errors = field(default_factory=dict)
+    conflict: Conflict | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`hidden` are the versions or values the form was opened with; `saves_itself` says whether it is sent while typing."""
+
+    id: str
+    url: str
+    inputs: list[Input]
+    hidden: dict[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    conflict: Conflict | None = None
+    saves_itself: bool = True
+
+    @property
+    def named(self) -> dict[str, Input]:
+        return {plain.name: plain for plain in self.inputs}
+
+    @property
+    def main(self) -> list[Input]:
+        return [plain for plain in self.inputs if not plain.more]
+
+    @property
+    def more(self) -> list[Input]:
+        return [plain for plain in self.inputs if plain.more]
+
+    @property
+    def more_is_open(self) -> bool:
+        return any(plain.errors or plain.value or plain.values for plain in self.more)
+
+
+@dataclass(frozen=True, slots=True)
+class RowCard:
+    """One row of records. `told` names it for those who hear the page."""
+
+    card: Card
+    told: str
+    remove_url: str
+    move_url: str = ""
+    is_first: bool = False
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What undoing a removal needs. `row` is its id, `values` what stood in it, as JSON."""
+
+    kind: str
+    told: str
+    url: str
+    position: int
+    row: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All rows of a kind in one incident, the form for the next one, and the reason why there are none."""
+
+    kind: str
+    singular: str
+    rows: list[RowCard]
+    adding: Card
+    none: Card | None = None
+    paste_url: str = ""
+    removed: Removed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the template: prose in `prose`, or its records; then whatever else stands with it."""
+
+    plan: SectionPlan
+    prose: Card | None
+    records: list[Records]
+    preview_url: str = ""
+
+
+def section_card(
+    incident: Incident, section: PostmortemSection, plan: SectionPlan, attempt: Attempt | None = None
+) -> Card:
+    """The text of a prose section, or the reason why a records section is empty."""
+    if plan.kind is SectionKind.PROSE:
+        id, plain = f"section-{plan.key}", Input("body", plan.title, Shape.TEXT, size="prose")
+        values = {"body": section.body}
+    else:
+        id, plain = (
+            f"none-{plan.key}",
+            Input("none_reason", "None, because", size="wide", placeholder="say why there is none"),
+        )
+        values = {"none_reason": section.none_reason}
+    url = reverse("web:save-section", args=[incident.ref, plan.key])
+    return _card(id, url, (plain,), values, version=section.version, attempt=attempt)
+
+
+def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = None) -> Card:
+    url = reverse("web:save-row", args=[incident.ref, kind, row.uuid])
+    values = record_inputs.shown(kind, row, incident.time_zone)
+    inputs = _inputs(incident, kind, values)
+    return _card(f"row-{row.uuid}", url, inputs, values, version=row.version, attempt=attempt)
+
+
+def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) -> Card:
+    url = reverse("web:add-row", args=[incident.ref, kind])
+    values = record_inputs.FRESH.get(kind, {})
+    card = _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
+    return replace(card, saves_itself=False)
+
+
+def _inputs(incident: Incident, kind: str, values: Values) -> tuple[Input, ...]:
+    inputs = record_inputs.INPUTS[kind]
+    if kind != "sources":
+        return inputs
+    keys = [planned.key for planned in template.plan(incident.template)]
+    choices = record_inputs.supports(keys, values)
+    return tuple(replace(plain, choices=choices) if plain.name == "supports" else plain for plain in inputs)
+
+
+def _card(
+    id: str,
+    url: str,
+    inputs: tuple[Input, ...],
+    values: Values,
+    *,
+    version: int | None = None,
+    attempt: Attempt | None = None,
+) -> Card:
+    """The card as it is, or as somebody tried to save it."""
+    if attempt is None or attempt.card != id:
+        hidden = {} if version is None else {"version": str(version)}
+        return Card(id, url, filled(inputs, values, card=id), hidden)
+    opened = version if attempt.version is None else attempt.version
+    return Card(
+        id,
+        url,
+        filled(inputs, attempt.values, card=id, errors=attempt.errors),
+        {} if opened is None else {"version": str(opened)},
+        problems=tuple(attempt.errors.get("", ())),
+        conflict=attempt.conflict,
+    )
+
+
+def records_of(
+    incident: Incident, kind: str, *, attempt: Attempt | None = None, removed: Removed | None = None
+) -> Records:
+    rows: list[Row] = list(getattr(incident, relation(kind)).all())
+    by_time = records.KINDS[kind].ordered_by_time
+    cards = [
+        RowCard(
+            card=row_card(incident, kind, row, attempt),
+            told=told(row),
+            remove_url=reverse("web:remove-row", args=[incident.ref, kind, row.uuid]),
+            move_url="" if by_time else reverse("web:move-row", args=[incident.ref, kind, row.uuid]),
+            is_first=place == 0,
+            is_last=place == len(rows) - 1,
+        )
+        for place, row in enumerate(rows)
+    ]
+    planned = next((p for p in template.plan(incident.template) if p.records == kind), None)
+    none = None
+    if planned is not None and not rows:
+        section = next(s for s in incident.sections.all() if s.key == planned.key)
+        none = section_card(incident, section, planned, attempt)
+    return Records(
+        kind=kind,
+        singular=records.KINDS[kind].singular,
+        rows=cards,
+        adding=new_row_card(incident, kind, attempt),
+        none=none,
+        paste_url=reverse("web:paste-timeline", args=[incident.ref]) if kind == "timeline" else "",
+        removed=removed,
+    )
+
+
+def told(row: Any) -> str:
+    """The first words of a row."""
+    text = str(getattr(row, "text", "") or getattr(row, "title", "") or getattr(row, "label", ""))
+    words = text.split()
+    return " ".join(words[:8]) + ("…" if len(words) > 8 else "")
+
+
+def sections_of(incident: Incident, *, attempt: Attempt | None = None, removed: Removed | None = None) -> list[Section]:
+    """Every section in the template's order."""
+    by_key = {section.key: section for section in incident.sections.all()}
+    preview = reverse("web:preview-markdown", args=[incident.ref])
+    out = []
+    for plan in template.plan(incident.template):
+        is_prose = plan.kind is SectionKind.PROSE
+        kinds = ([] if is_prose else [plan.records or plan.key]) + list(STANDS_WITH.get(plan.key, ()))
+        out.append(
+            Section(
+                plan=plan,
+                prose=section_card(incident, by_key[plan.key], plan, attempt) if is_prose else None,
+                records=[
+                    records_of(
+                        incident, kind, attempt=attempt, removed=removed if removed and removed.kind == kind else None
+                    )
+                    for kind in kinds
+                ],
+                preview_url=preview if is_prose else "",
+            )
+        )
+    return out

@@ -1,0 +1,303 @@
+"""The editor's page, beginning a postmortem, and saving facts and sections.
+
+Every save is one card. With htmx the answer holds only what changed around the text (versions, errors, what is still
+missing) and never the text itself: nobody's typing is ever replaced. As a plain form it leads back to the card.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from incidents import scopes, template
+from incidents.actions.incidents import create_incident
+from incidents.actions.sections import change_section
+from incidents.document import links
+from incidents.errors import Invalid, Missing, NotAllowed, Stale
+from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team, User
+from incidents.scopes import Viewer
+from incidents.text import SECTION_BYTES, clean
+from incidents.vocabulary import Status
+from kb.web.request import Request
+from kb.web.writing import facts, facts_card, readiness
+from kb.web.writing.access import (
+    fragment,
+    id_of,
+    incident_named,
+    incident_to_edit,
+    number_in,
+    page,
+    page_and_step,
+    signed_in,
+    step,
+    version_opened,
+)
+from kb.web.writing.cards import Attempt, Card, Conflict, Removed, section_card, sections_of
+from kb.web.writing.inputs import Choice, Input, Shape, by_name, filled
+
+SUGGESTIONS = 500
+EDITABLE = (Status.DRAFT, Status.IN_REVIEW)
+
+
+# --- Beginning -------------------------------------------------------------------------------------
+@page_and_step
+@signed_in
+def new(request: Request) -> HttpResponse:
+    """A title, a team, a template: enough to open the editor."""
+    viewer = request.viewer
+    teams = _teams_to_write_for(viewer)
+    if not teams and not viewer.is_admin:
+        raise NotAllowed("To write a postmortem you need to be an author in a team. Ask a team lead or an admin.")
+    values: dict[str, str | tuple[str, ...]] = {
+        "team": teams[0].slug if len(teams) == 1 else "",
+        "template": "standard",
+        "title": request.GET.get("title", "")[:200],
+    }
+    errors: dict[str, tuple[str, ...]] = {}
+    inputs = _beginning(viewer, teams)
+    if request.method == "POST":
+        values = {plain.name: request.POST.get(plain.name, "") for plain in inputs}
+        values.setdefault("team", teams[0].slug if teams else "")
+        try:
+            incident = _begin(request, values)
+        except Invalid as refused:
+            errors = by_name(refused.fields, values)
+        else:
+            return redirect("web:edit", incident.ref)
+    context = {"inputs": filled(inputs, values, card="new", errors=errors), "problems": errors.get("", ())}
+    return render(request, "web/writing/new.html", context, status=400 if errors else 200)
+
+
+def _teams_to_write_for(viewer: Viewer) -> list[Team]:
+    teams = scopes.visible_teams(viewer)
+    return list(teams if viewer.is_admin else teams.filter(pk__in=viewer.writes_for))
+
+
+def _beginning(viewer: Viewer, teams: list[Team]) -> list[Input]:
+    templates = (
+        PostmortemTemplate.objects.filter(is_current=True).filter(Q(team=None) | Q(team__in=teams)).order_by("name")
+    )
+    choices = tuple(Choice(t.key, t.name, f"{len(template.plan(t))} sections") for t in templates)
+    none = (Choice("", "Choose a team"),) if len(teams) != 1 else ()
+    return [
+        Input(
+            "title",
+            "What happened?",
+            size="wide",
+            required=True,
+            placeholder="Checkout returned errors",
+            hint="One line that a colleague would recognize. You can change it at any time.",
+        ),
+        Input(
+            "team",
+            "Owning team",
+            Shape.CHOICE,
+            size="medium",
+            required=True,
+            choices=(*none, *(Choice(t.slug, t.name) for t in teams)),
+            hint="While it is a draft, this team sees it, and whoever you ask for a review.",
+        ),
+        *(
+            [Input("template", "Template", Shape.CHOICE, size="medium", required=True, choices=choices)]
+            if len(choices) > 1
+            else []
+        ),
+    ]
+
+
+def _begin(request: Request, values: dict[str, Any]) -> Incident:
+    person = User.objects.get(pk=request.viewer.user_id)
+    return create_incident(
+        actor=request.viewer,
+        facts={"title": values["title"], "team": values["team"], "time_zone": person.time_zone},
+        template_key=values.get("template") or "standard",
+    )
+
+
+# --- The page --------------------------------------------------------------------------------------
+@page
+@signed_in
+def edit(request: Request, reference: str) -> HttpResponse:
+    incident = incident_to_edit(request, reference)
+    if reference != incident.ref:
+        return redirect("web:edit", incident.ref)
+    if incident.status not in EDITABLE:
+        messages.info(
+            request, f"{incident.ref} is {incident.get_status_display().lower()}. Reopen it to change its text."
+        )
+        return redirect("web:incident", incident.ref)
+    return editor_page(request, incident)
+
+
+def editor_page(
+    request: Request,
+    incident: Incident,
+    *,
+    attempt: Attempt | None = None,
+    outcome: facts.Outcome | None = None,
+    removed: Removed | None = None,
+    paste: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The whole editor; with the card that could not be saved as it was sent."""
+    viewer = request.viewer
+    context = {
+        "incident": incident,
+        "facts": facts_card.card(incident, viewer, outcome, attempt),
+        "sections": sections_of(incident, attempt=attempt, removed=removed),
+        "readiness": readiness.of(incident),
+        "paste": paste,
+        "people": _people(viewer),
+        "organizations": _organizations(viewer),
+        "services": _services(viewer, incident),
+        "links": links(incident, viewer),
+        "may_lead": scopes.may_lead(viewer, incident),
+        "revision": incident.published_revision.number if incident.published_revision else None,
+    }
+    return render(request, "web/writing/edit.html", context, status=status)
+
+
+def _people(viewer: Viewer) -> list[User]:
+    return list(scopes.visible_people(viewer).filter(is_active=True, is_service_account=False)[:SUGGESTIONS])
+
+
+def _organizations(viewer: Viewer) -> list[str]:
+    """Only names that the viewer could find anyway."""
+    known = Q(is_home=True) | Q(pk__in=scopes.visible_incidents(viewer).values("organization"))
+    return list(Organization.objects.filter(known).values_list("name", flat=True)[:SUGGESTIONS])
+
+
+def _services(viewer: Viewer, incident: Incident) -> list[str]:
+    known = Q(team__isnull=False) | Q(incidents__in=scopes.visible_incidents(viewer))
+    services = Service.objects.filter(known, organization=incident.organization).order_by("name").distinct()
+    return list(services.values_list("name", flat=True)[:SUGGESTIONS])
+
+
+# --- Saving facts ----------------------------------------------------------------------------------
+@step
+@signed_in
+def save_facts(request: Request, reference: str) -> HttpResponse:
+    incident_id = id_of(request, reference)
+    base, mine = facts.opened_with(request.POST), facts.typed(request.POST)
+    settled = _settle(request, base, mine)
+    outcome = facts.save(request.viewer, incident_id, base=base, mine=mine)
+    status = 409 if outcome.conflicts else 400 if outcome.errors else 200
+    if request.htmx:
+        card = facts_card.card(outcome.incident, request.viewer, outcome)
+        return answer(request, outcome.incident, card, redraw=settled, status=status)
+    if status != 200:
+        return editor_page(request, outcome.incident, outcome=outcome, status=status)
+    for warning in outcome.warnings:
+        messages.warning(request, warning)
+    return _back(request, outcome.incident, facts_card.ID)
+
+
+def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[str, ...]:
+    """Somebody saw both values of a fact and chose: from now on the form counts as opened with theirs.
+
+    Returns the fields to draw anew, which are those whose text gives way to theirs.
+    """
+    whose, _, fact = request.POST.get("settle", "").partition(":")
+    if fact not in facts.FACTS:
+        return ()
+    seen = facts.opened_with(request.POST, prefix="seen-")
+    names = [name for name in facts.FACTS[fact] if name in seen]
+    for name in names:
+        base[name] = seen[name]
+        if whose == "theirs":
+            mine[name] = seen[name]
+    return tuple(names) if whose == "theirs" else ()
+
+
+# --- Saving a section ------------------------------------------------------------------------------
+@step
+@signed_in
+def save_section(request: Request, reference: str, key: str) -> HttpResponse:
+    """The text of a prose section, or the reason why a records section has no rows."""
+    incident_id = id_of(request, reference)
+    name = "none_reason" if "none_reason" in request.POST else "body"
+    text = request.POST.get(name, "").replace("\r\n", "\n")
+    if request.POST.get("take") == "theirs":
+        return _take_theirs(request, incident_to_edit(request, reference), key)
+    try:
+        change_section(
+            actor=request.viewer,
+            incident_id=incident_id,
+            key=key,
+            expected_version=version_opened(request),
+            **{name: text},
+        )
+    except (Invalid, Stale) as refused:
+        return _section_refused(request, incident_named(request, reference), key, {name: text}, refused)
+    incident = incident_named(request, reference)
+    card = section_card(incident, *_planned(incident, key))
+    if request.htmx:
+        return answer(request, incident, card)
+    return _back(request, incident, card.id)
+
+
+def _take_theirs(request: Request, incident: Incident, key: str) -> HttpResponse:
+    """The text as it stands, in place of what was typed."""
+    card = section_card(incident, *_planned(incident, key))
+    if request.htmx:
+        return answer(request, incident, card, redraw=tuple(plain.name for plain in card.inputs))
+    return _back(request, incident, card.id)
+
+
+def _section_refused(
+    request: Request, incident: Incident, key: str, values: dict[str, str], refused: Invalid | Stale
+) -> HttpResponse:
+    section, planned = _planned(incident, key)
+    plain = section_card(incident, section, planned)
+    version = number_in(request, "version") or section.version
+    if isinstance(refused, Stale):
+        who = section.updated_by.name if section.updated_by else ""
+        pairs = [(planned.title, text, getattr(section, name)) for name, text in values.items()]
+        conflict = Conflict.of(section.version, pairs, who=who, at=section.updated_at)
+        attempt = Attempt(plain.id, values, conflict=conflict, version=version)
+    else:
+        attempt = Attempt(plain.id, values, by_name(refused.fields, values, path=f"sections.{key}."), version=version)
+    status = 409 if attempt.conflict else 400
+    if request.htmx:
+        return answer(request, incident, section_card(incident, section, planned, attempt), status=status)
+    return editor_page(request, incident, attempt=attempt, status=status)
+
+
+def _planned(incident: Incident, key: str) -> tuple[PostmortemSection, template.SectionPlan]:
+    section = next((s for s in incident.sections.all() if s.key == key), None)
+    planned = next((p for p in template.plan(incident.template) if p.key == key), None)
+    if section is None or planned is None:
+        raise Missing
+    return section, planned
+
+
+# --- Answers ---------------------------------------------------------------------------------------
+def answer(
+    request: Request, incident: Incident, card: Card, *, redraw: tuple[str, ...] = (), status: int = 200
+) -> HttpResponse:
+    """What changed around a card's text. `redraw` names fields whose text itself is to be replaced."""
+    context = {"incident": incident, "card": card, "redraw": redraw, "readiness": readiness.of(incident)}
+    return fragment(request, "web/writing/answer.html", context, status=status)
+
+
+def _back(request: Request, incident: Incident, card: str) -> HttpResponse:
+    messages.success(request, "Saved.")
+    return redirect(f"{reverse('web:edit', args=[incident.ref])}#card-{card}")
+
+
+@step
+@signed_in
+def preview_markdown(request: Request, reference: str) -> HttpResponse:
+    """How a text will look. Saves nothing."""
+    incident = incident_to_edit(request, reference)
+    try:
+        text = clean("body", request.POST.get("body"), max_bytes=SECTION_BYTES)
+    except Invalid as refused:
+        return fragment(request, "web/writing/preview.html", {"problems": refused.fields["body"]}, status=400)
+    name = "web/writing/preview.html" if request.htmx else "web/writing/preview_page.html"
+    return render(request, name, {"text": text, "incident": incident})

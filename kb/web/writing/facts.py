@@ -1,0 +1,224 @@
+"""The facts card: what may be typed, and a save that touches only what the person touched.
+
+The form carries, beside each fact, the value it was opened with. A fact that was not changed is not sent; one that somebody
+else changed meanwhile is not overwritten but shown with both values. So two people in different facts never collide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import QueryDict
+
+from incidents import scopes
+from incidents.actions.incidents import change_incident
+from incidents.document import with_everything
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import Incident
+from incidents.models.incident import TIMES
+from incidents.scopes import Viewer
+from kb.web.writing import moments
+from kb.web.writing.inputs import by_name
+
+Value = str | tuple[str, ...]
+Values = dict[str, Value]
+
+LISTS = ("services", "mitigations")
+SINGLE = ("title", "severity", "visibility", "organization", "team", "detected_by", "planned_change", "time_zone")
+# A time and its precision are one fact, typed into two fields.
+FACTS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in (*SINGLE, *LISTS)},
+    **{name: (name, f"{name}_precision") for name in TIMES},
+}
+NAMES = tuple(name for names in FACTS.values() for name in names)
+# Each round either saves, or finds another bad fact, or lost to a faster writer.
+ATTEMPTS = 20
+
+
+def shown(incident: Incident) -> Values:
+    """The facts as the form shows them."""
+    values: Values = {
+        "title": incident.title,
+        "severity": incident.severity or "",
+        "visibility": incident.visibility,
+        "organization": incident.organization.name,
+        "team": incident.team.slug if incident.team else "",
+        "services": tuple(service.name for service in incident.services.all()),
+        "detected_by": incident.detected_by or "",
+        "mitigations": tuple(incident.mitigations),
+        "planned_change": "on" if incident.planned_change else "",
+        "time_zone": incident.time_zone,
+    }
+    for name in TIMES:
+        values[name], values[f"{name}_precision"] = moments.typed(incident.moment(name), incident.time_zone)
+    return values
+
+
+def typed(sent: QueryDict) -> Values:
+    """What was typed. A fact whose field is not in the form at all is not there; a box without a tick is empty."""
+    known = set(sent.getlist("fields")) or set(NAMES)
+    values: Values = {}
+    for name in NAMES:
+        if name not in known:
+            continue
+        if name in LISTS:
+            values[name] = tuple(text for text in map(str.strip, sent.getlist(name)) if text)
+        else:
+            values[name] = sent.get(name, "").strip()
+    return values
+
+
+def opened_with(sent: QueryDict, prefix: str = "base-") -> Values:
+    """The values that the form was opened with; with "seen-", those of others that were shown beside them."""
+    out: Values = {}
+    for name in NAMES:
+        text = sent.get(prefix + name)
+        if text is None:
+            continue
+        if name in LISTS:
+            try:
+                read = json.loads(text)
+            except ValueError:
+                continue
+            out[name] = tuple(map(str, read)) if isinstance(read, list) else ()
+        else:
+            out[name] = text
+    return out
+
+
+def carried(values: Mapping[str, Value]) -> dict[str, str]:
+    """The hidden fields that carry the values a form is opened with."""
+    return {f"base-{name}": json.dumps(list(v)) if isinstance(v, tuple) else v for name, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`sent` are the facts to save; `conflicts` those that somebody else changed too, and to another value."""
+
+    sent: tuple[str, ...]
+    conflicts: tuple[str, ...]
+
+
+def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[str, Value]) -> Plan:
+    """What to do with each fact: leave it, send it, or ask."""
+    sent, conflicts = [], []
+    for fact, names in FACTS.items():
+        if any(name not in mine for name in names):
+            continue
+        m, t = ([side[name] for name in names] for side in (mine, theirs))
+        b = [base.get(name, theirs[name]) for name in names]
+        if m in (b, t):
+            continue
+        (sent if t == b else conflicts).append(fact)
+    return Plan(tuple(sent), tuple(conflicts))
+
+
+def sent_along(facts: Sequence[str]) -> list[str]:
+    """`facts`, and those that are read anew with them: all times with a new zone, services with a new organization."""
+    wanted = dict.fromkeys(facts)
+    if "time_zone" in wanted:
+        wanted |= dict.fromkeys(TIMES)
+    if "organization" in wanted:
+        wanted |= {"services": None}
+    return list(wanted)
+
+
+def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
+    """The facts as the action takes them. One that is only sent along is sent as it is now, not as the form remembers it."""
+    now = shown(incident)
+    out: dict[str, Any] = {}
+    for fact in sent_along(facts):
+        values = mine if fact in facts else now
+        value = values[fact]
+        if fact in TIMES:
+            day = moments.day_of(incident)
+            out[fact] = moments.for_action(str(value), str(values[f"{fact}_precision"]), day=day)
+        elif fact in LISTS:
+            out[fact] = list(value)
+        elif fact == "planned_change":
+            out[fact] = bool(value)
+        else:
+            out[fact] = value
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`base` is what the form is opened with from now on; `errors` are by field; `conflicts` hold what others saved."""
+
+    incident: Incident
+    mine: Values
+    base: Values
+    saved: tuple[str, ...] = ()
+    conflicts: Values = field(default_factory=dict)
+    errors: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Outcome:
+    """Save what was changed, as far as it can be read; one bad fact does not keep the others from being saved.
+
+    Compare and set: the comparison is made against a version, and the save holds only for that version.
+    """
+    errors: dict[str, tuple[str, ...]] = {}
+    for _ in range(ATTEMPTS):
+        incident = with_everything(scopes.visible_incidents(viewer).filter(pk=incident_id)).first()
+        if incident is None:
+            raise Missing
+        planned = plan(base, mine, shown(incident))
+        sent = [fact for fact in planned.sent if fact not in errors]
+        try:
+            # An empty change is sent too: it asks whether the viewer may.
+            _, warnings = change_incident(
+                actor=viewer,
+                incident_id=incident_id,
+                facts=for_action(incident, mine, sent),
+                expected_version=incident.version,
+            )
+        except Stale:
+            continue
+        except Invalid as refused:
+            if not sent:
+                raise
+            errors |= _blamed(refused, sent)
+            continue
+        return _outcome(viewer, incident_id, planned, sent, base, mine, errors, warnings)
+    raise Stale(incident.version)
+
+
+def _blamed(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What is wrong, by fact. When two times contradict each other, it is the one that was just changed."""
+    found = by_name(refused.fields, FACTS)
+    if blamed := {fact: messages for fact, messages in found.items() if fact in sent}:
+        return blamed
+    messages = tuple(message for group in found.values() for message in group)
+    timely = [fact for fact in sent if fact in (*TIMES, "time_zone", "planned_change")]
+    return dict.fromkeys(timely or sent, messages)
+
+
+def _outcome(
+    viewer: Viewer,
+    incident_id: int,
+    planned: Plan,
+    sent: Sequence[str],
+    base: Values,
+    mine: Values,
+    errors: dict[str, tuple[str, ...]],
+    warnings: list[str],
+) -> Outcome:
+    incident = with_everything(scopes.visible_incidents(viewer)).get(pk=incident_id)
+    now = shown(incident)
+    settled = [fact for fact in sent_along(sent) if fact in mine and fact not in (*planned.conflicts, *errors)]
+    fresh = {name for fact in settled for name in FACTS[fact]}
+    return Outcome(
+        incident=incident,
+        mine={**mine, **{name: now[name] for name in fresh}},
+        base={name: now[name] if name in fresh else base.get(name, now[name]) for name in NAMES if name in mine},
+        saved=tuple(sent),
+        conflicts={name: now[name] for fact in planned.conflicts for name in FACTS[fact]},
+        errors=errors,
+        warnings=warnings,
+    )

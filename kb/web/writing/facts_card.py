@@ -1,0 +1,131 @@
+"""The facts card as the page draws it: every field with its words, what each choice means, and what was saved meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from django.urls import reverse
+
+from incidents import scopes
+from incidents.models import Incident
+from incidents.models.incident import TIMES
+from incidents.scopes import Viewer
+from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
+from incidents.zones import zones
+from kb.web.writing import facts, moments
+from kb.web.writing.cards import Attempt, Card
+from kb.web.writing.inputs import Choice, Input, Shape, choices_of, filled
+
+ID = "facts"
+TIME_LABELS = {
+    "started": "Impact started",
+    "detected": "Detected",
+    "mitigated": "Mitigated",
+    "resolved": "Resolved",
+}
+VISIBILITY_MEANS = {
+    Visibility.PUBLIC: "Once published, anybody can read it without signing in.",
+    Visibility.INTERNAL: "Once published, every colleague who signs in can read it.",
+    Visibility.TEAM: "Only members of the owning team and admins, published or not.",
+}
+SEVERITY_MEANS = {
+    Severity.SEV1: "A core service was down for most of its users, or data, money or safety was lost.",
+    Severity.SEV2: "A core service was degraded, or down for a considerable share of its users.",
+    Severity.SEV3: "Part of a service or a small share of users was affected, or there was a workaround.",
+    Severity.SEV4: "Barely noticed from outside.",
+}
+
+
+def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
+    means: Mapping[str, str] = incident.template.definition.get("severities", {})
+    severities = tuple(Choice(s.value, s.label, means.get(s.value, SEVERITY_MEANS[s])) for s in Severity)
+    teams = scopes.visible_teams(viewer)
+    if not viewer.is_admin:
+        teams = teams.filter(pk__in=viewer.writes_for)
+    times = []
+    for name in TIMES:
+        times.append(Input(name, TIME_LABELS[name], size="moment", placeholder="2026-03-31 14:05"))
+        times.append(
+            Input(
+                f"{name}_precision",
+                f"{TIME_LABELS[name]}: known",
+                Shape.CHOICE,
+                size="precision",
+                choices=moments.PRECISIONS,
+            )
+        )
+    return [
+        Input("title", "Title", size="title", required=True),
+        Input("organization", "Organization", suggestions="organizations"),
+        Input(
+            "team",
+            "Owning team",
+            Shape.CHOICE,
+            choices=choices_of(teams.values_list("slug", "name"), none="no team" if viewer.is_admin else None),
+        ),
+        Input("services", "Services", Shape.LINES, suggestions="services", size="wide"),
+        Input("severity", "Severity", Shape.RADIO, size="wide", choices=(*severities, Choice("", "Not known yet"))),
+        *times,
+        Input(
+            "time_zone",
+            "Time zone of these times",
+            Shape.CHOICE,
+            size="medium",
+            choices=tuple(Choice(z, z) for z in zones()),
+            hint="Another zone reads the four times again, as they stand here.",
+        ),
+        Input("planned_change", "It began with a planned change", Shape.FLAG),
+        Input("detected_by", "Detected by", Shape.CHOICE, choices=choices_of(DetectedBy.choices, none="not known yet")),
+        Input("mitigations", "What mitigated it", Shape.CHECKS, size="wide", choices=choices_of(Mitigation.choices)),
+        Input(
+            "visibility",
+            "Who may read it",
+            Shape.RADIO,
+            size="wide",
+            choices=tuple(Choice(v.value, v.label, VISIBILITY_MEANS[v]) for v in Visibility),
+        ),
+    ]
+
+
+def card(
+    incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = None, attempt: Attempt | None = None
+) -> Card:
+    """The card as it is, or with what came of the last attempt to save it."""
+    url = reverse("web:save-facts", args=[incident.ref])
+    plain = inputs(incident, viewer)
+    if outcome is None:
+        values = facts.shown(incident)
+        return Card(
+            ID,
+            url,
+            filled(plain, attempt.values if attempt and attempt.card == ID else values, card=ID),
+            facts.carried(values),
+        )
+    asked = [
+        replace(i, theirs=told(i, outcome.conflicts)) if i.name in outcome.conflicts and i.name in facts.FACTS else i
+        for i in filled(plain, {**facts.shown(incident), **outcome.mine}, card=ID, errors=outcome.errors)
+    ]
+    seen = {name.replace("base-", "seen-", 1): text for name, text in facts.carried(outcome.conflicts).items()}
+    return Card(
+        ID,
+        url,
+        asked,
+        {**facts.carried(outcome.base), **seen},
+        problems=outcome.errors.get("", ()),
+        notices=tuple(outcome.warnings),
+    )
+
+
+def told(plain: Input, values: facts.Values) -> str:
+    """What somebody else saved for this fact, in words."""
+    value = values[plain.name]
+    if isinstance(value, tuple):
+        labels = {c.value: c.label for c in plain.choices}
+        return ", ".join(labels.get(v, v) for v in value) or "nothing"
+    if plain.name in TIMES:
+        known = next(c.label for c in moments.PRECISIONS if c.value == values[f"{plain.name}_precision"])
+        return f"{value}, {known}" if value else "nothing"
+    if plain.shape is Shape.FLAG:
+        return "yes" if value else "no"
+    return next((c.label for c in plain.choices if c.value == value), value) or "nothing"

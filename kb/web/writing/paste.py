@@ -1,0 +1,93 @@
+"""Reads lines pasted from a chat, a pager or a shell as timeline events. Pure: says what it understood, saves nothing.
+
+A line that begins with a time is an event; one without belongs to the event above it. When the clock jumps back by more
+than half a day, a new day has begun.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+
+MOST_LINES = 500
+
+_BULLET = r"[\s>*•‣–—-]*"
+_DATE = r"(?P<date>\d{4}-\d{2}-\d{2})"
+_CLOCK = r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
+_HALF = r"(?:\s?(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z]))?"
+_ZONE = r"(?P<offset>Z(?![A-Za-z])|\s?UTC(?![A-Za-z+-])|[+-]\d{2}:?\d{2}(?!\d))?"
+_LINE = re.compile(
+    rf"{_BULLET}[\[(]?(?:{_DATE}[T ,]\s*)?{_CLOCK}{_HALF}{_ZONE}[\])]?(?!\d)\s*[:|,;.–—-]*\s*(?P<text>.*)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """One event. `at` is as the editor writes times; an offset is kept when the line had one."""
+
+    at: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    events: list[Understood]
+    unread: list[str]
+
+
+def read(text: str, *, day: date) -> Reading:
+    """The events in `text`. A line without a date is on `day`, or on the day after the line before it."""
+    events: list[Understood] = []
+    unread: list[str] = []
+    before: datetime | None = None
+    for line in text.splitlines()[:MOST_LINES]:
+        if not line.strip():
+            continue
+        match = _LINE.match(line)
+        clock = _clock(match) if match else None
+        if match is None or clock is None:
+            if events:
+                events[-1] = replace(events[-1], text=f"{events[-1].text}\n{line.strip()}".strip())
+            else:
+                unread.append(line.strip())
+            continue
+        on = _day(match, clock, before, day)
+        if on is None:
+            unread.append(line.strip())
+            continue
+        before = datetime.combine(on, clock)
+        written = f"{on:%Y-%m-%d} {clock:%H:%M:%S}" if match["second"] else f"{on:%Y-%m-%d} {clock:%H:%M}"
+        events.append(Understood(written + _offset(match), match["text"].strip()))
+    unread += [line.strip() for line in text.splitlines()[MOST_LINES:] if line.strip()]
+    return Reading(events, unread)
+
+
+def _clock(match: re.Match[str]) -> time | None:
+    hour = int(match["hour"])
+    if match["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
+    return time(hour, int(match["minute"]), int(match["second"] or 0))
+
+
+def _day(match: re.Match[str], clock: time, before: datetime | None, day: date) -> date | None:
+    """The day of a line; None when its date is not on the calendar."""
+    if match["date"]:
+        try:
+            return date.fromisoformat(match["date"])
+        except ValueError:
+            return None
+    if before is None:
+        return day
+    here = datetime.combine(before.date(), clock)
+    try:
+        return (here + timedelta(days=1)).date() if before - here > timedelta(hours=12) else here.date()
+    except OverflowError:
+        return here.date()
+
+
+def _offset(match: re.Match[str]) -> str:
+    offset = (match["offset"] or "").strip()
+    return "Z" if offset in ("Z", "UTC") else offset

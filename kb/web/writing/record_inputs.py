@@ -1,0 +1,183 @@
+"""Rows of records as form fields, and back. One entry per kind of the record's own table (incidents/records.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from django.http import QueryDict
+
+from incidents.durations import Moment
+from incidents.models import Row
+from incidents.models.incident import TIMES
+from incidents.records import KINDS
+from incidents.vocabulary import (
+    ActionKind,
+    ActionState,
+    CauseKind,
+    EventKind,
+    Family,
+    Precision,
+    Qualifier,
+)
+from kb.web.writing import moments
+from kb.web.writing.inputs import Choice, Input, Shape, choices_of
+
+Value = str | tuple[str, ...]
+Values = dict[str, Value]
+
+# What a source can be said to support, beside sections and single rows.
+SUPPORTED_FACTS = (
+    "organization",
+    "services",
+    "severity",
+    *TIMES,
+    "stated_duration",
+    "detected_by",
+    "mitigations",
+    "impact_figures",
+)
+
+INPUTS: dict[str, tuple[Input, ...]] = {
+    "timeline": (
+        Input(
+            "at",
+            "Time",
+            size="moment",
+            placeholder="14:03",
+            required=True,
+            hint="A clock time is on the day it started.",
+        ),
+        Input("kind", "Kind", Shape.CHOICE, size="word", choices=choices_of(EventKind.choices)),
+        Input("text", "What happened", Shape.TEXT, size="wide", required=True),
+        Input("precision", "Known", Shape.CHOICE, size="word", choices=moments.PRECISIONS, more=True),
+        Input("data_url", "Link to the data", Shape.URL, size="wide", placeholder="https://", more=True),
+    ),
+    "causes": (
+        Input("kind", "Kind", Shape.CHOICE, size="word", choices=choices_of(CauseKind.choices), required=True),
+        Input("family", "Family", Shape.CHOICE, size="word", choices=choices_of(Family.choices, none="not sure")),
+        Input("text", "What made it possible", Shape.TEXT, size="wide", required=True),
+    ),
+    "lessons": (Input("text", "Lesson", Shape.TEXT, size="wide", required=True),),
+    "actions": (
+        Input("text", "What will change", Shape.TEXT, size="wide", required=True),
+        Input("kind", "Kind", Shape.CHOICE, size="word", choices=choices_of(ActionKind.choices), required=True),
+        Input("owner", "Owner", Shape.EMAIL, size="medium", suggestions="people", placeholder="nobody owns this yet"),
+        Input("due", "Due", Shape.DAY, size="word"),
+        Input("state", "State", Shape.CHOICE, size="word", choices=choices_of(ActionState.choices)),
+        Input("tracker_url", "Tracker link", Shape.URL, size="wide", placeholder="https://", more=True),
+    ),
+    "impact_figures": (
+        Input("label", "What", size="medium", placeholder="Failed checkouts", required=True),
+        Input(
+            "qualifier",
+            "How exact",
+            Shape.CHOICE,
+            size="word",
+            choices=tuple(Choice(value, label or "exactly") for value, label in Qualifier.choices),
+        ),
+        Input("value", "Number", size="number", placeholder="18", required=True),
+        Input("unit", "Unit", size="number", placeholder="%", required=True),
+        Input("source", "Where it comes from", size="wide", placeholder="a dashboard's address, a query, a report"),
+    ),
+    "sources": (
+        Input("title", "Title", size="wide", required=True),
+        Input("url", "Address", Shape.URL, size="wide", placeholder="https://", required=True),
+        Input("publisher", "Publisher", size="medium"),
+        Input("published", "Published", size="word", placeholder="2026-03-31", hint="As far as known: 2026, 2026-03."),
+        Input("archive_url", "Archived copy", Shape.URL, size="wide", placeholder="https://", more=True),
+        Input("looked_up", "Looked up", Shape.DAY, size="word", more=True),
+        Input("primary", "First-hand: written by who was there", Shape.FLAG, size="wide", more=True),
+        Input("supports", "Which facts it supports", Shape.CHECKS, size="wide", more=True),
+    ),
+    "disagreements": (
+        Input("about", "About", size="medium", placeholder="duration", required=True),
+        Input("text", "What each source says", Shape.TEXT, size="wide", required=True),
+    ),
+}
+# What a new row starts with.
+FRESH: dict[str, Values] = {
+    "timeline": {"kind": EventKind.OTHER.value},
+    "causes": {"kind": CauseKind.CONTRIBUTING.value},
+    "actions": {"kind": ActionKind.PREVENT.value, "state": ActionState.OPEN.value},
+    "impact_figures": {"qualifier": Qualifier.EXACTLY.value},
+}
+
+
+def names(kind: str) -> list[str]:
+    return [plain.name for plain in INPUTS[kind]]
+
+
+def shown(kind: str, row: Row, zone: str) -> Values:
+    """A row as its form shows it."""
+    written = KINDS[kind].write(row, zone)
+    values: Values = {}
+    for name in names(kind):
+        value = written.get(name)
+        if isinstance(value, list):
+            values[name] = tuple(value)
+        elif isinstance(value, bool):
+            values[name] = "on" if value else ""
+        else:
+            values[name] = "" if value is None else str(value)
+    if KINDS[kind].ordered_by_time:
+        stored: Any = row
+        values["at"], values["precision"] = moments.typed(Moment(stored.at, Precision(stored.precision)), zone)
+    return values
+
+
+def typed(kind: str, sent: QueryDict) -> Values:
+    """What was sent for a row; tabs and spaces around a line do not count."""
+    values: Values = {}
+    for plain in INPUTS[kind]:
+        if plain.shape is Shape.CHECKS:
+            values[plain.name] = tuple(sent.getlist(plain.name))
+        else:
+            text = sent.get(plain.name, "")
+            values[plain.name] = text.replace("\r\n", "\n") if plain.shape is Shape.TEXT else text.strip()
+    return values
+
+
+def for_action(kind: str, values: Values, *, before: Values | None = None, day: date | None = None) -> dict[str, Any]:
+    """The values as actions take them. A time that stands as it stood `before` is not sent, so that it is not read anew:
+    an hour that a change of clocks repeats would lose which of the two it was."""
+    out: dict[str, Any] = {}
+    for plain in INPUTS[kind]:
+        value = values.get(plain.name, "")
+        if plain.name in ("at", "precision"):
+            continue
+        match plain.shape:
+            case Shape.FLAG:
+                out[plain.name] = bool(value)
+            case Shape.CHECKS:
+                out[plain.name] = list(value)
+            case _:
+                out[plain.name] = value
+    if KINDS[kind].ordered_by_time:
+        untouched = before is not None and all(values[name] == before[name] for name in ("at", "precision"))
+        if not untouched:
+            moment = moments.for_action(str(values["at"]), str(values["precision"]), day=day)
+            out |= moment or {"at": None}
+    return out
+
+
+def label(kind: str, name: str) -> str:
+    return next((plain.label for plain in INPUTS[kind] if plain.name == name), name)
+
+
+def in_words(kind: str, name: str, value: Value) -> str:
+    """A value as people read it: the label of a choice, names in a row."""
+    plain = next(p for p in INPUTS[kind] if p.name == name)
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if plain.shape is Shape.FLAG:
+        return "yes" if value else "no"
+    return next((c.label for c in plain.choices if c.value == value), value)
+
+
+def supports(section_keys: list[str], already: Mapping[str, Value] | None = None) -> tuple[Choice, ...]:
+    """What a source may support: facts, sections of this template, and whatever stands there already."""
+    named = ((already or {}).get("supports")) or ()
+    keys = dict.fromkeys((*SUPPORTED_FACTS, *section_keys, *named))
+    return tuple(Choice(key, key.replace("_", " ")) for key in keys)

@@ -1,0 +1,207 @@
+"""Rows of records: add, change in place, move, remove, put back. Each row is a card with its own version."""
+
+from __future__ import annotations
+
+import json
+import uuid as uuids
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from incidents.actions.rows import move_row, put_back_row
+from incidents.actions.sections import add_row, change_row, remove_row
+from incidents.document import relation
+from incidents.errors import Invalid, Missing, Stale
+from incidents.models import Incident, Row
+from incidents.records import KINDS
+from kb.web.request import Request
+from kb.web.writing import moments, readiness, record_inputs
+from kb.web.writing.access import (
+    fragment,
+    id_of,
+    incident_named,
+    incident_to_edit,
+    number_in,
+    signed_in,
+    step,
+    version_opened,
+)
+from kb.web.writing.cards import Attempt, Conflict, Removed, records_of, row_card, told
+from kb.web.writing.editor import answer, editor_page
+from kb.web.writing.inputs import by_name
+
+
+def _known(kind: str) -> str:
+    """Raises Missing for what is no kind of records."""
+    if kind not in KINDS:
+        raise Missing
+    return kind
+
+
+def _row(incident: Incident, kind: str, row_id: uuids.UUID) -> Row:
+    row = next((row for row in getattr(incident, relation(kind)).all() if row.uuid == row_id), None)
+    if row is None:
+        raise Missing
+    return row
+
+
+@step
+@signed_in
+def add(request: Request, reference: str, kind: str) -> HttpResponse:
+    incident = incident_to_edit(request, reference)
+    values = record_inputs.typed(_known(kind), request.POST)
+    day = moments.day_of(incident)
+    try:
+        add_row(
+            actor=request.viewer,
+            incident_id=incident.pk,
+            kind=kind,
+            values=record_inputs.for_action(kind, values, day=day),
+        )
+    except Invalid as refused:
+        errors = by_name(refused.fields, record_inputs.names(kind))
+        return _list(request, incident, kind, attempt=Attempt(f"new-{kind}", values, errors), status=400)
+    return _list(request, incident_named(request, reference), kind)
+
+
+@step
+@signed_in
+def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
+    incident = incident_to_edit(request, reference)
+    row = _row(incident, _known(kind), row_id)
+    if request.POST.get("take") == "theirs":
+        card = row_card(incident, kind, row)
+        if request.htmx:
+            return answer(request, incident, card, redraw=tuple(record_inputs.names(kind)))
+        return _back(incident, kind)
+    values = record_inputs.typed(kind, request.POST)
+    before = record_inputs.shown(kind, row, incident.time_zone)
+    try:
+        change_row(
+            actor=request.viewer,
+            incident_id=incident.pk,
+            kind=kind,
+            row_id=row_id,
+            values=record_inputs.for_action(kind, values, before=before, day=moments.day_of(incident)),
+            expected_version=version_opened(request),
+        )
+    except (Invalid, Stale) as refused:
+        return _row_refused(request, incident_named(request, reference), kind, row_id, values, refused)
+    incident = incident_named(request, reference)
+    if request.htmx:
+        return answer(request, incident, row_card(incident, kind, _row(incident, kind, row_id)))
+    messages.success(request, "Saved.")
+    return _back(incident, kind)
+
+
+def _row_refused(
+    request: Request,
+    incident: Incident,
+    kind: str,
+    row_id: uuids.UUID,
+    values: record_inputs.Values,
+    refused: Invalid | Stale,
+) -> HttpResponse:
+    row = _row(incident, kind, row_id)
+    version = number_in(request, "version") or row.version
+    if isinstance(refused, Stale):
+        now = record_inputs.shown(kind, row, incident.time_zone)
+        pairs = [
+            (
+                record_inputs.label(kind, name),
+                *(record_inputs.in_words(kind, name, side[name]) for side in (values, now)),
+            )
+            for name in record_inputs.names(kind)
+        ]
+        attempt = Attempt(
+            f"row-{row_id}", values, conflict=Conflict.of(row.version, pairs, at=row.updated_at), version=version
+        )
+    else:
+        attempt = Attempt(f"row-{row_id}", values, by_name(refused.fields, record_inputs.names(kind)), version=version)
+    status = 409 if attempt.conflict else 400
+    if request.htmx:
+        return answer(request, incident, row_card(incident, kind, row, attempt), status=status)
+    return editor_page(request, incident, attempt=attempt, status=status)
+
+
+@step
+@signed_in
+def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
+    incident_id = id_of(request, reference)
+    by = -1 if request.POST.get("to") == "up" else 1
+    move_row(actor=request.viewer, incident_id=incident_id, kind=_known(kind), row_id=row_id, by=by)
+    return _list(request, incident_named(request, reference), kind)
+
+
+@step
+@signed_in
+def remove(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
+    """Removes at once and offers to put it back."""
+    incident = incident_to_edit(request, reference)
+    row = _row(incident, _known(kind), row_id)
+    undo = Removed(
+        kind=kind,
+        told=told(row),
+        url=reverse("web:put-back-row", args=[incident.ref, kind]),
+        position=row.position,
+        row=str(row.uuid),
+        values=json.dumps({name: v for name, v in KINDS[kind].write(row, incident.time_zone).items() if name != "id"}),
+    )
+    remove_row(actor=request.viewer, incident_id=incident.pk, kind=kind, row_id=row_id)
+    return _list(request, incident_named(request, reference), kind, removed=undo)
+
+
+@step
+@signed_in
+def put_back(request: Request, reference: str, kind: str) -> HttpResponse:
+    incident_id = id_of(request, reference)
+    row_id, values = _undone(request)
+    put_back_row(
+        actor=request.viewer,
+        incident_id=incident_id,
+        kind=_known(kind),
+        row_id=row_id,
+        position=number_in(request, "position") or 0,
+        values=values,
+    )
+    return _list(request, incident_named(request, reference), kind)
+
+
+def _undone(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
+    try:
+        row_id, values = uuids.UUID(request.POST.get("row", "")), json.loads(request.POST.get("values", ""))
+    except (ValueError, RecursionError) as error:
+        raise Invalid({"values": "This cannot be put back. Load the page again."}) from error
+    if not isinstance(values, dict):
+        raise Invalid({"values": "This cannot be put back. Load the page again."})
+    return row_id, values
+
+
+def _list(
+    request: Request,
+    incident: Incident,
+    kind: str,
+    *,
+    attempt: Attempt | None = None,
+    removed: Removed | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """All rows of the kind anew; as a plain form the page, or the way back to it."""
+    if request.htmx:
+        context = {
+            "incident": incident,
+            "records": records_of(incident, kind, attempt=attempt, removed=removed),
+            "readiness": readiness.of(incident),
+            "is_answer": True,
+        }
+        return fragment(request, "web/writing/records_answer.html", context, status=status)
+    if attempt or removed:
+        return editor_page(request, incident, attempt=attempt, removed=removed, status=status)
+    return _back(incident, kind)
+
+
+def _back(incident: Incident, kind: str) -> HttpResponse:
+    return redirect(f"{reverse('web:edit', args=[incident.ref])}#records-{kind}")

@@ -1,0 +1,111 @@
+"""Quick paste: lines from a chat become timeline events, after the writer has seen what was understood."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+
+from incidents.actions.rows import add_rows
+from incidents.errors import Invalid
+from incidents.models import Incident
+from incidents.text import SECTION_BYTES, clean
+from incidents.vocabulary import EventKind
+from kb.web.request import Request
+from kb.web.writing import moments, paste, readiness, record_inputs
+from kb.web.writing.access import fragment, incident_named, incident_to_edit, signed_in, step
+from kb.web.writing.cards import records_of
+from kb.web.writing.editor import editor_page
+
+KIND = "timeline"
+
+
+@step
+@signed_in
+def read_paste(request: Request, reference: str) -> HttpResponse:
+    """What was understood of the pasted lines. Saves nothing yet."""
+    incident = incident_to_edit(request, reference)
+    text = request.POST.get("lines", "")
+    day = _day(request, incident)
+    try:
+        text = clean("lines", text, max_bytes=SECTION_BYTES)
+    except Invalid as refused:
+        return _shown(request, incident, {"lines": text, "day": day, "problems": refused.fields["lines"]}, status=400)
+    reading = paste.read(text, day=day)
+    rows = [
+        {"at": event.at, "text": event.text, "kind": EventKind.OTHER.value, "errors": ()} for event in reading.events
+    ]
+    return _shown(
+        request, incident, {"lines": text, "day": day, "rows": rows, "unread": reading.unread, "is_read": True}
+    )
+
+
+@step
+@signed_in
+def save_paste(request: Request, reference: str) -> HttpResponse:
+    """Save the events that are still ticked, all or none."""
+    incident = incident_to_edit(request, reference)
+    rows = _ticked(request)
+    values = [
+        record_inputs.for_action(KIND, {"precision": "", "data_url": "", **row}, day=moments.day_of(incident))
+        for row in rows
+    ]
+    try:
+        added = add_rows(actor=request.viewer, incident_id=incident.pk, kind=KIND, rows=values)
+    except Invalid as refused:
+        context = {
+            "rows": _with_errors(rows, refused),
+            "is_read": True,
+            "day": _day(request, incident),
+            "problems": [m for name, ms in refused.fields.items() if not name.startswith(KIND) for m in ms],
+        }
+        return _shown(request, incident, context, status=400)
+    incident = incident_named(request, reference)
+    if request.htmx:
+        context = {
+            "incident": incident,
+            "records": records_of(incident, KIND),
+            "readiness": readiness.of(incident),
+            "is_answer": True,
+        }
+        return fragment(request, "web/writing/records_answer.html", context)
+    messages.success(request, f"{len(added)} events saved." if len(added) != 1 else "One event saved.")
+    return redirect(f"{reverse('web:edit', args=[incident.ref])}#records-{KIND}")
+
+
+def _day(request: Request, incident: Incident) -> date:
+    """The day the lines belong to: as chosen, else when it started, else today."""
+    try:
+        return date.fromisoformat(request.POST.get("day", ""))
+    except ValueError:
+        return moments.day_of(incident) or timezone.localdate()
+
+
+def _ticked(request: Request) -> list[dict[str, Any]]:
+    keys = ("at", "kind", "text")
+    columns = [request.POST.getlist(key) for key in keys]
+    ticked = set(request.POST.getlist("keep"))
+    return [
+        dict(zip(keys, row, strict=True))
+        for place, row in enumerate(zip(*columns, strict=False))
+        if str(place) in ticked
+    ]
+
+
+def _with_errors(rows: list[dict[str, Any]], refused: Invalid) -> list[dict[str, Any]]:
+    return [
+        {**row, "errors": [m for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.") for m in ms]}
+        for place, row in enumerate(rows)
+    ]
+
+
+def _shown(request: Request, incident: Incident, understood: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    context = {"kinds": EventKind.choices, **understood}
+    if request.htmx:
+        return fragment(request, "web/writing/paste.html", {"incident": incident, "paste": context}, status=status)
+    return editor_page(request, incident, paste=context, status=status)

@@ -1,0 +1,96 @@
+"""Browsers of the cast, and pages read as a parser reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from kb.search import relay
+from tests.conftest import Cast
+
+VOID = {"meta", "link", "input", "br", "hr", "img", "rect"}
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@pytest.fixture
+def browser(cast: Cast) -> Callable[[str], Client]:
+    """browser("author"): a client that is signed in as one of the cast."""
+
+    def sign_in(name: str) -> Client:
+        client = Client()
+        if user := cast.user(name):
+            client.force_login(user, backend=BACKEND)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def indexed() -> Callable[[], None]:
+    """Bring the index up to date with everything that was written so far."""
+
+    def drain() -> None:
+        relay.drain()
+
+    return drain
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    inside: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass
+class Page:
+    """Every element of a page in order, and its visible text."""
+
+    elements: list[Element] = field(default_factory=list)
+    text: str = ""
+
+    def all(self, tag: str) -> list[Element]:
+        return [element for element in self.elements if element.tag == tag]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.page = Page()
+        self.open: list[Element] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, tuple(e.tag for e in self.open))
+        self.page.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.page.elements.append(Element(tag, {name: value or "" for name, value in attrs}, ()))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID:
+            return
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.page.text += data
+        for element in self.open:
+            element.text += data
+
+
+def parsed(response: HttpResponse) -> Page:
+    """Fails when elements are not nested as they are written."""
+    reader = _Reader()
+    reader.feed(response.content.decode())
+    reader.close()
+    assert not reader.open, f"never closed: {[element.tag for element in reader.open]}"
+    return reader.page

@@ -1,0 +1,212 @@
+"""What holds on every page: nothing inline, one title, labelled fields, a way back; and what refusals look like."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import include, path
+
+from incidents.errors import Incomplete, Invalid, Missing, NotAllowed, Stale
+from incidents.scopes import ANONYMOUS, Viewer
+from kb.web import browse
+from tests.conftest import fill
+from tests.web.conftest import Page, parsed
+
+MOST_PAGES = 150
+UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
+
+
+# --- The walk --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["anonymous", "reader", "author", "admin"])
+def test_every_page_that_can_be_reached_keeps_the_rules_of_all_pages(cast, draft, published, indexed, browser, name):
+    published("Cache went cold", visibility="public", severity="sev2", started="2026-03-03T14:03Z",
+              resolved="2026-03-03T15:15Z")
+    unfinished = draft("Not finished")
+    fill(cast, unfinished)
+    indexed()
+    client = browser(name)
+    waiting, seen = ["/", "/search?q=cache", "/search?q=nothing-at-all", "/nowhere"], set()
+    while waiting and len(seen) < MOST_PAGES:
+        address = waiting.pop(0)
+        if address in seen:
+            continue
+        seen.add(address)
+        response = client.get(address)
+        if response.status_code in (301, 302):
+            waiting.append(urljoin(address, response["Location"]))
+            continue
+        assert response.status_code == 200 or address == "/nowhere", (address, response.status_code)
+        page = parsed(response)
+        check_rules(page, response, address)
+        waiting += [target for target in links(page, address) if target not in seen]
+    assert {"/", "/search", "/incidents", "/outages", "/organizations", "/patterns"} <= {urlsplit(a).path for a in seen}
+
+
+def links(page: Page, address: str) -> list[str]:
+    """Pages of this site that a page leads to, without their fragments; filtered searches once for each filter's name."""
+    found = []
+    for link in page.all("a"):
+        target = urlsplit(urljoin(f"http://testserver{address}", link.attributes["href"]))
+        if target.netloc == "testserver" and not target.path.startswith(("/api/", "/static/")):
+            found.append(target.path + (f"?{target.query}" if target.query else ""))
+    return found
+
+
+def check_rules(page: Page, response, address: str) -> None:
+    assert len(page.all("h1")) == 1, address
+    assert page.all("title")[0].text.strip(), address
+    assert page.all("html")[0].attributes["lang"] == "en"
+    assert any(link.attributes == {"class": "skip", "href": "#main"} for link in page.all("a")), address
+    assert len(page.all("main")) == 1
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids)), f"{address}: an id stands twice"
+    labels = {label.attributes["for"] for label in page.all("label") if "for" in label.attributes}
+    for element in page.elements:
+        where = f"{address}: {element}"
+        assert "style" not in element.attributes, where
+        assert not any(attribute.startswith("on") for attribute in element.attributes), where
+        assert not any(attribute.startswith("hx-on") for attribute in element.attributes), where
+        assert element.tag != "style", where
+        if element.tag == "script":
+            assert element.attributes["src"].startswith("/static/"), where
+            assert not element.text.strip(), where
+        if element.tag in ("script", "link"):
+            stored = element.attributes.get("src") or element.attributes.get("href", "")
+            assert finders.find(stored.removeprefix("/static/")), f"{where} is not there"
+        if element.tag in ("input", "select", "textarea") and element.attributes.get("type") not in UNLABELLED:
+            named = element.attributes.get("aria-label") or element.attributes.get("id") in labels
+            assert named or "label" in element.inside, f"{where} has no label"
+        if element.tag == "button":
+            assert element.text.strip() or element.attributes.get("aria-label"), where
+        for described in element.attributes.get("aria-describedby", "").split():
+            assert described in ids, where
+    policy_is_strict(response)
+
+
+def policy_is_strict(response) -> None:
+    directives = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
+    assert directives["default-src"] == "'none'"
+    for name in ("script-src", "style-src", "connect-src", "font-src", "form-action"):
+        assert directives[name] == "'self'", name
+    assert directives["frame-ancestors"] == "'none'"
+    assert directives["base-uri"] == "'none'"
+    assert "unsafe" not in response["Content-Security-Policy"]
+
+
+# --- Who sees what in the frame --------------------------------------------------------------------
+def test_only_those_who_may_write_are_offered_a_new_postmortem(cast, browser):
+    offered = {
+        name: any(link.text == "New postmortem" for link in parsed(browser(name).get("/outages")).all("a"))
+        for name in cast.NAMES
+    }
+    assert {name for name, is_offered in offered.items() if is_offered} == {"outsider", "reviewer", "author", "lead", "admin"}
+
+
+def test_the_place_where_one_is_stands_out_in_the_navigation(cast, browser):
+    page = parsed(browser("anonymous").get("/patterns"))
+    current = [link for link in page.all("a") if "aria-current" in link.attributes]
+    assert [(link.text, link.attributes["href"]) for link in current] == [("Patterns", "/patterns")]
+
+
+def test_the_frame_names_the_home_organization_and_the_readers_zone(cast, browser):
+    cast.author.time_zone = "Asia/Kolkata"
+    cast.author.save()
+    page = parsed(browser("author").get("/patterns"))
+    assert "Acme: what failed" in page.text
+    assert "Times in Asia/Kolkata" in page.text
+    assert "Times in UTC" in parsed(browser("anonymous").get("/patterns")).text
+
+
+def test_a_zone_that_this_machine_does_not_know_locks_nobody_out(cast, browser):
+    cast.author.time_zone = "Mars/Olympus"
+    cast.author.save()
+    assert "Times in UTC" in parsed(browser("author").get("/patterns")).text
+
+
+def test_one_request_never_leaves_its_zone_to_the_next(cast, browser):
+    cast.author.time_zone = "Asia/Kolkata"
+    cast.author.save()
+    browser("author").get("/patterns")
+    assert "Times in UTC" in parsed(browser("anonymous").get("/patterns")).text
+
+
+def test_somebody_who_was_let_out_is_a_stranger_at_once(cast, draft, browser):
+    incident = draft()
+    client = browser("author")
+    assert client.get(f"/incidents/{incident.ref}").status_code == 200
+    cast.author.is_active = False
+    cast.author.save()
+    assert client.get(f"/incidents/{incident.ref}").status_code == 404
+
+
+def test_pages_are_kept_by_no_cache_that_others_use(cast, browser):
+    for name in ("anonymous", "author"):
+        assert {"private", "no-cache"} <= set(re.split(r",\s*", browser(name).get("/")["Cache-Control"]))
+
+
+# --- Refusals --------------------------------------------------------------------------------------
+REFUSALS = {
+    "missing": (Missing(), 404, "not shared with you"),
+    "not-allowed": (NotAllowed("Only leads can change this."), 403, "Only leads can change this."),
+    "invalid": (Invalid({"title": "This is needed."}), 400, "title: This is needed."),
+    "stale": (Stale(3), 409, "changed by someone else"),
+    "incomplete": (Incomplete({"summary": "Summary has no text yet"}), 409, "Summary has no text yet"),
+    "forbidden": (PermissionDenied(), 403, "not yours to change"),
+    "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),
+    "broken": (RuntimeError("secret detail"), 500, "Something broke here"),
+}
+
+
+def refuse(request: HttpRequest, reason: str):
+    raise REFUSALS[reason][0]
+
+
+urlpatterns = [path("refuse/<reason>", refuse), path("api/", include("kb.api.urls")), path("", include("kb.web.urls"))]
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_every_refusal_is_a_calm_page_with_its_status(db, reason):
+    error, status, words = REFUSALS[reason]
+    response = Client(raise_request_exception=False).get(f"/refuse/{reason}")
+    assert response.status_code == status
+    page = parsed(response)
+    assert words in page.text
+    assert len(page.all("h1")) == 1
+    assert any(link.attributes["href"] == "/" for link in page.all("a"))
+    assert "secret detail" not in page.text
+    policy_is_strict(response)
+
+
+def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    response = client.post("/search")
+    assert response.status_code in (403, 405)
+    if response.status_code == 403:
+        assert "load the page again" in parsed(response).text
+
+
+def test_pages_are_read_and_never_posted_to(cast, browser, draft):
+    incident = draft()
+    for address in ("/", "/search", "/incidents", f"/incidents/{incident.ref}", "/outages", "/organizations", "/patterns"):
+        assert browser("admin").post(address).status_code == 405
+
+
+def test_the_viewer_is_resolved_once_and_only_when_somebody_asks(cast, browser, django_assert_num_queries, monkeypatch):
+    asked = []
+    real = Viewer.of.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(Viewer, "of", classmethod(lambda cls, user: asked.append(user) or real(cls, user)))
+    browser("author").get("/outages")
+    assert len(asked) == 1
+    asked.clear()
+    monkeypatch.setattr(browse.counts, "by_organization", lambda viewer: [])
+    assert ANONYMOUS == Viewer()
+    Client().get("/nowhere-at-all")
+    assert len(asked) <= 1

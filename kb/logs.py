@@ -47,7 +47,10 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
                 name: {"level": level, "handlers": ["stderr"], "propagate": False}
                 for name in ("kb", "incidents", "django_structlog", "celery")
             },
-            # Every write sends a nudge; a line for each would be all that the log holds.
-            "django_structlog.celery": {"level": "WARNING"},
+            # The relay runs every few seconds; lines for each run would be all that the log holds.
+            **{
+                name: {"level": "WARNING"}
+                for name in ("django_structlog.celery", "celery.beat", "celery.worker.strategy", "celery.app.trace")
+            },
         },
     }

@@ -52,6 +52,8 @@ SYNONYMS = [
     "rollback, revert",
     "postmortem, post mortem",
     "outage, downtime",
+    "regex, regexp, regular expression",
+    "regexes, regexps, regular expressions",
 ]
 
 

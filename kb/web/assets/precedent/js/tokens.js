@@ -1,0 +1,77 @@
+// Makes, lists and revokes the tokens of whoever is signed in, over the same REST that tools use.
+const section = document.getElementById("tokens");
+const url = section.dataset.url;
+const csrf = section.querySelector("[name=csrfmiddlewaretoken]").value;
+const problem = document.getElementById("token-problem");
+
+const day = (text) => new Date(text).toLocaleDateString(undefined, { dateStyle: "medium" });
+
+const call = async (address, options = {}) => {
+  const headers = { "X-CSRFToken": csrf, "Content-Type": "application/json", ...options.headers };
+  const response = await fetch(address, { credentials: "same-origin", ...options, headers });
+  const body = response.status === 204 ? null : await response.json();
+  if (!response.ok) throw new Error(body.errors?.map((error) => error.message).join(" ") || body.detail || body.title);
+  return body;
+};
+
+const told = (token) => {
+  const scope = token.scope === "write" ? "reads and writes" : "reads";
+  const used = token.last_used ? `last used ${day(token.last_used)}` : "never used";
+  const until = token.expires_at ? `, until ${day(token.expires_at)}` : "";
+  return `${scope}${until}, ${used}`;
+};
+
+const row = (token) => {
+  const item = document.createElement("li");
+  item.className = "person";
+  const text = document.createElement("span");
+  const name = document.createElement("b");
+  name.textContent = token.name;
+  const about = document.createElement("span");
+  about.className = "hint";
+  about.textContent = told(token);
+  text.append(name, document.createElement("br"), about);
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button";
+  button.textContent = "Revoke";
+  button.setAttribute("aria-label", `Revoke ${token.name}`);
+  button.addEventListener("click", () => attempt(async () => {
+    await call(token.url, { method: "DELETE", headers: { "If-Match": "*" } });
+    await list();
+  }));
+  item.append(text, button);
+  return item;
+};
+
+const attempt = async (step) => {
+  problem.hidden = true;
+  try {
+    await step();
+  } catch (error) {
+    problem.textContent = error.message;
+    problem.hidden = false;
+  }
+};
+
+const list = async () => {
+  const { results } = await call(`${url}?page_size=100`);
+  document.getElementById("token-list").replaceChildren(...results.map(row));
+  document.getElementById("no-tokens").hidden = results.length > 0;
+};
+
+document.getElementById("new-token").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  attempt(async () => {
+    const body = { name: form.elements.namedItem("name").value, scope: form.scope.value, days: Number(form.days.value) };
+    const made = await call(url, { method: "POST", body: JSON.stringify(body) });
+    document.getElementById("token-secret").textContent = made.token;
+    document.getElementById("token-made").hidden = false;
+    form.reset();
+    await list();
+  });
+});
+
+section.hidden = false;
+attempt(list);

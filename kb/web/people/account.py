@@ -1,0 +1,35 @@
+"""One's own account: name, time zone, access tokens."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from incidents.actions import people
+from incidents.models import User
+from kb.web.people.forms import AccountForm, carried_out
+from kb.web.request import Request
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: Request) -> HttpResponse:
+    user = User.objects.get(pk=request.viewer.person)
+    form = AccountForm(request.POST or None, initial={"name": user.name, "time_zone": user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        if carried_out(form, lambda: people.change_account(actor=request.viewer, values=values)):
+            messages.success(request, "Saved.")
+            return redirect("web:account")
+    memberships = user.memberships.select_related("team")
+    return render(request, "web/people/account.html", {"form": form, "memberships": memberships})
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def tokens(request: Request) -> HttpResponse:
+    """The tokens themselves are made and revoked over REST, by this page's script, with the session."""
+    return render(request, "web/people/tokens.html")

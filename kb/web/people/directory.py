@@ -1,0 +1,118 @@
+"""Everybody here, for admins: inviting, letting in and out, one-time password links, accounts for tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from incidents import scopes
+from incidents.actions import people as actions
+from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.models import User
+from kb.web.people import invitations, signing
+from kb.web.people.forms import InviteForm, ServiceAccountForm, carried_out
+from kb.web.people.teams import open_invitations
+from kb.web.request import Request
+
+ON_A_PAGE = 50
+
+
+def for_admins(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    @login_required
+    @never_cache
+    @wraps(view)
+    def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.viewer.is_admin:
+            raise NotAllowed("Only admins keep the list of people.")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+@for_admins
+@require_http_methods(["GET", "HEAD"])
+def people(request: Request) -> HttpResponse:
+    return people_page(request)
+
+
+def people_page(
+    request: Request,
+    *,
+    invite: InviteForm | None = None,
+    account: ServiceAccountForm | None = None,
+    link: str = "",
+    reset_for: User | None = None,
+) -> HttpResponse:
+    everybody = scopes.visible_people(request.viewer).prefetch_related("memberships__team").order_by("name", "pk")
+    context = {
+        "page": Paginator(everybody, ON_A_PAGE).get_page(request.GET.get("page")),
+        "invite_form": invite or InviteForm(),
+        "account_form": account or ServiceAccountForm(),
+        "invitations": open_invitations(),
+        "link": link,
+        "reset_for": reset_for,
+    }
+    return render(request, "web/people/people.html", context)
+
+
+@for_admins
+@require_POST
+def invite(request: Request) -> HttpResponse:
+    form = InviteForm(request.POST)
+    link = invitations.invited(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
+    return people_page(request, invite=None if link else form, link=link)
+
+
+@for_admins
+@require_POST
+def add_service_account(request: Request) -> HttpResponse:
+    form = ServiceAccountForm(request.POST)
+    if form.is_valid():
+        values = form.cleaned_data
+        made = carried_out(form, lambda: actions.create_service_account(actor=request.viewer, **values))
+        if made is not None:
+            messages.success(request, f"{made.name} is here. Make a token for it over REST, with its address as owner.")
+            return redirect("web:people")
+    return people_page(request, account=form)
+
+
+@for_admins
+@require_POST
+def change_standing(request: Request, user_id: int) -> HttpResponse:
+    """One of the buttons let_in, let_out, make_admin, unmake_admin."""
+    steps: dict[str, dict[str, bool]] = {
+        "let_in": {"is_active": True},
+        "let_out": {"is_active": False},
+        "make_admin": {"is_admin": True},
+        "unmake_admin": {"is_admin": False},
+    }
+    step = next((name for name in steps if name in request.POST), None)
+    if step is None:
+        raise Invalid({"step": "Choose what to do."})
+    try:
+        user = actions.set_standing(actor=request.viewer, user_id=user_id, **steps[step])
+    except Invalid as error:
+        for text in (text for texts in error.fields.values() for text in texts):
+            messages.error(request, text)
+    else:
+        messages.success(request, f"Saved for {user.name}.")
+    return redirect("web:people")
+
+
+@for_admins
+@require_POST
+def make_reset_link(request: Request, user_id: int) -> HttpResponse:
+    """A one-time link to copy, for somebody who lost their password where there is no mail."""
+    user = scopes.visible_people(request.viewer).filter(pk=user_id, is_service_account=False).first()
+    if user is None:
+        raise Missing
+    return people_page(request, link=signing.reset_link(user), reset_for=user)

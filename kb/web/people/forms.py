@@ -1,0 +1,145 @@
+"""Forms about people. They hold what was typed; what is right is the actions' to say, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
+
+from incidents.actions import people
+from incidents.errors import Invalid
+from incidents.models import Team, User
+from incidents.scopes import Viewer
+from incidents.vocabulary import Role
+from incidents.zones import zones
+
+Done = TypeVar("Done")
+
+ROLES = [
+    (Role.READER.value, "Reader: reads the team's drafts"),
+    (Role.AUTHOR.value, "Author: writes postmortems"),
+    (Role.LEAD.value, "Lead: publishes, and keeps the team"),
+]
+
+
+def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
+    """What the action returns, or None with its refusals written beside the form's fields."""
+    try:
+        return action()
+    except Invalid as error:
+        for name, texts in error.fields.items():
+            form.add_error(name if name in form.fields else None, texts)
+        return None
+
+
+def _zone_field(label: str = "Time zone", **options: Any) -> forms.ChoiceField:
+    return forms.ChoiceField(label=label, choices=[(zone, zone.replace("_", " ")) for zone in zones()], **options)
+
+
+class SignInForm(AuthenticationForm):
+    error_messages = {
+        "invalid_login": "Address and password do not belong together. Capitals count in the password.",
+        "inactive": "This account was closed. Ask an admin.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "E-mail address"
+        self.fields["username"].widget = forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+
+
+class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+    """A new password, twice. Saved by the action, so that the audit hears of it."""
+
+    def save(self, commit: bool = True) -> Any:
+        user = self.user
+        people.set_password(actor=Viewer.of(user), user=user, password=self.cleaned_data["new_password1"])
+        return user
+
+
+class ChangePasswordForm(PasswordForm):
+    old_password = forms.CharField(
+        label="Present password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+    field_order = ["old_password", "new_password1", "new_password2"]
+
+    def clean_old_password(self) -> str:
+        password = self.cleaned_data["old_password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError("This is not your present password.")
+        return str(password)
+
+
+class ResetForm(forms.Form):
+    email = forms.EmailField(label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username"}))
+
+
+class AccountForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    time_zone = _zone_field(help_text="Times are shown in this zone, with UTC one hover away.")
+
+
+class InviteForm(forms.Form):
+    """Into any team or none for admins; into `team` alone where it is given."""
+
+    email = forms.CharField(
+        label="E-mail address",
+        required=False,
+        help_text="Leave it empty for a link that whoever opens it first may use.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    team = forms.ModelChoiceField(label="Team", queryset=Team.objects.all(), to_field_name="slug", required=False)
+    role = forms.ChoiceField(label="Role in the team", choices=ROLES, initial=Role.AUTHOR.value)
+    as_admin = forms.BooleanField(label="Makes them an admin", required=False)
+
+    def __init__(self, *args: Any, team: Team | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if team is not None:
+            del self.fields["team"], self.fields["as_admin"]
+
+
+class AcceptForm(forms.Form):
+    name = forms.CharField(label="Your name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    email = forms.EmailField(label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username"}))
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        help_text="At least 12 characters. A few words in a row are easy to remember and hard to guess.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    time_zone = _zone_field(initial="UTC", widget=forms.Select(attrs={"data-guess-zone": True}))
+
+    def __init__(self, *args: Any, address: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if address:
+            del self.fields["email"]
+
+
+class TeamForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=80)
+    description = forms.CharField(label="What it looks after", max_length=300, required=False)
+
+
+class MemberForm(forms.Form):
+    user = forms.ModelChoiceField(label="Person", queryset=User.objects.none())
+    role = forms.ChoiceField(label="Role", choices=ROLES, initial=Role.AUTHOR.value)
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = User.objects.filter(is_active=True, is_system=False).exclude(memberships__team=team)
+        self.fields["user"].queryset = others  # type: ignore[attr-defined]
+
+
+class ServiceAccountForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=120, help_text="The tool that acts: Pager, Deploy bot.")
+    email = forms.EmailField(label="Address", help_text="Any address that is nobody else's; nothing is sent to it.")
+
+
+class OrganizationForm(forms.Form):
+    name = forms.CharField(label="Name", max_length=120, help_text="Its name at the time of its incidents.")
+    website = forms.CharField(label="Website", max_length=1000, required=False)
+    sector = forms.CharField(label="Sector", max_length=40, required=False)

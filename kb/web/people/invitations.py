@@ -1,0 +1,71 @@
+"""Inviting people, and becoming one of them through an invitation's link."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from incidents.actions import people
+from incidents.models import Team
+from kb.web.people import mail
+from kb.web.people.forms import AcceptForm, InviteForm, carried_out
+from kb.web.request import Request
+
+
+def invited(request: Request, form: InviteForm, team: Team | None) -> str:
+    """The link of a new invitation, mailed as well when there is mail; empty when the form was refused."""
+    values = form.cleaned_data
+    made = carried_out(
+        form,
+        lambda: people.invite(
+            actor=request.viewer,
+            email=values["email"],
+            team=team,
+            role=values["role"],
+            as_admin=values.get("as_admin", False),
+        ),
+    )
+    if made is None:
+        return ""
+    invitation, secret = made
+    link = mail.address_of("web:invitation", secret)
+    context = {"link": link, "invitation": invitation}
+    if invitation.email and mail.send(
+        invitation.email, "An invitation to Precedent", "web/people/mail/invitation.txt", context
+    ):
+        messages.success(request, f"The link was mailed to {invitation.email}. You may also copy it below.")
+    return link
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def accept(request: Request, secret: str) -> HttpResponse:
+    """The page behind an invitation. Raises Missing when it was used, withdrawn, or is too old."""
+    invitation = people.open_invitation(secret)
+    form = AcceptForm(request.POST or None, address=invitation.email)
+    if request.method == "POST" and form.is_valid():
+        values = {"email": invitation.email, **form.cleaned_data}
+        user = carried_out(form, lambda: people.accept(secret=secret, **values))
+        if user is not None:
+            # A fresh session: whatever was in the old one belonged to a stranger.
+            request.session.flush()
+            login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+            messages.success(request, "Welcome. Everything here was written so that it need not happen again.")
+            return redirect("web:home")
+    return render(request, "web/people/accept.html", {"form": form, "invitation": invitation})
+
+
+@login_required
+@require_POST
+def revoke(request: Request, invitation_id: int) -> HttpResponse:
+    people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)
+    messages.success(request, "The invitation is withdrawn; its link opens nothing any more.")
+    back = request.POST.get("team", "")
+    return redirect("web:team", back) if back else redirect("web:people")

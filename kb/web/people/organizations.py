@@ -1,0 +1,35 @@
+"""Keeping the organizations that incidents are about."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from incidents.actions.organizations import change_organization
+from incidents.errors import Missing
+from incidents.models import Organization
+from kb.web.people.directory import for_admins
+from kb.web.people.forms import OrganizationForm, carried_out
+from kb.web.request import Request
+
+
+@for_admins
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_organization(request: Request, slug: str) -> HttpResponse:
+    """A new name reaches every incident of the organization; its address stays."""
+    organization = Organization.objects.filter(slug=slug).first()
+    if organization is None:
+        raise Missing
+    present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
+    form = OrganizationForm(request.POST or None, initial=present)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        if carried_out(
+            form,
+            lambda: change_organization(actor=request.viewer, organization_id=organization.pk, values=values),
+        ):
+            messages.success(request, "Saved. Its incidents carry the new name.")
+            return redirect("web:organization", organization.slug)
+    return render(request, "web/people/edit_organization.html", {"organization": organization, "form": form})

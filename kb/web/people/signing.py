@@ -1,0 +1,93 @@
+"""Signing in and out, and passwords. Throttled by django-axes; who exists is told to nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash, views
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.tokens import default_token_generator
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse_lazy
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+from django.views.generic import FormView, TemplateView
+
+from incidents.models import User
+from kb.web.people import forms, mail
+
+
+class SignIn(views.LoginView):
+    template_name = "web/people/sign_in.html"
+    authentication_form = forms.SignInForm
+    redirect_authenticated_user = True
+
+
+class SignOut(views.LogoutView):
+    """POST only, so that no link or image signs anybody out."""
+
+
+class ChangePassword(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
+    template_name = "web/people/change_password.html"
+    form_class = forms.ChangePasswordForm
+    success_url = reverse_lazy("web:account")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "user": self.request.user}
+
+    def form_valid(self, form: forms.ChangePasswordForm) -> HttpResponse:
+        user = form.save()
+        # Every other session of this person ends with the old password.
+        update_session_auth_hash(self.request, user)
+        messages.success(self.request, "Your password is changed. Other sessions were signed out.")
+        return super().form_valid(form)
+
+
+class AskForReset(FormView):  # type: ignore[type-arg]
+    """Sends a link when there is mail; else says whom to ask. The answer is the same for addresses that nobody has."""
+
+    template_name = "web/people/ask_for_reset.html"
+    form_class = forms.ResetForm
+    success_url = reverse_lazy("web:reset-sent")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(has_mail=mail.is_set_up(), **kwargs)
+
+    def form_valid(self, form: forms.ResetForm) -> HttpResponse:
+        user = User.objects.filter(
+            email__iexact=form.cleaned_data["email"], is_active=True, is_service_account=False
+        ).first()
+        if user is not None:
+            mail.send_unobserved(
+                user.email,
+                "A new password for Precedent",
+                "web/people/mail/reset.txt",
+                {"link": reset_link(user), "user": user},
+            )
+        return super().form_valid(form)
+
+
+class ResetSent(TemplateView):
+    template_name = "web/people/reset_sent.html"
+
+
+class Reset(views.PasswordResetConfirmView):
+    """The page behind a one-time link. Django moves the token out of the address before it shows anything."""
+
+    template_name = "web/people/reset.html"
+    form_class = forms.PasswordForm
+    success_url = reverse_lazy("web:sign-in")
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        super().form_valid(form)
+        messages.success(self.request, "Your password is set. Sign in with it.")
+        return redirect("web:sign-in")
+
+
+def reset_link(user: User) -> str:
+    """A link that sets the password of one person, once, until it is used or too old."""
+    identity = urlsafe_base64_encode(force_bytes(user.pk))
+    return mail.address_of("web:reset", identity, default_token_generator.make_token(user))

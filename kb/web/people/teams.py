@@ -1,0 +1,138 @@
+"""Teams: who belongs to them, in which role, and who is invited."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from incidents import scopes
+from incidents.actions import organizations
+from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.models import Invitation, Team
+from incidents.vocabulary import Role
+from kb.web.people import invitations
+from kb.web.people.forms import InviteForm, MemberForm, TeamForm, carried_out
+from kb.web.request import Request
+
+
+def named(request: Request, slug: str) -> Team:
+    found = scopes.visible_teams(request.viewer).filter(slug=slug).first()
+    if found is None:
+        raise Missing
+    return found
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def teams(request: Request) -> HttpResponse:
+    form = TeamForm(request.POST or None)
+    if request.method == "POST":
+        if not request.viewer.is_admin:
+            raise NotAllowed("Only admins make teams.")
+        if form.is_valid():
+            values = form.cleaned_data
+            made = carried_out(form, lambda: organizations.create_team(actor=request.viewer, **values))
+            if made is not None:
+                return redirect("web:team", made.slug)
+    found = scopes.visible_teams(request.viewer).annotate(people=Count("memberships"))
+    return render(request, "web/people/teams.html", {"teams": found, "form": form, "mine": request.viewer.teams})
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def team(request: Request, slug: str) -> HttpResponse:
+    return team_page(request, named(request, slug))
+
+
+def team_page(
+    request: Request, team: Team, *, member: MemberForm | None = None, invite: InviteForm | None = None, link: str = ""
+) -> HttpResponse:
+    may_manage = scopes.may_manage_team(request.viewer, team)
+    context = {
+        "team": team,
+        "memberships": team.memberships.select_related("user").order_by("user__name"),
+        "may_manage": may_manage,
+        "roles": Role.choices,
+        "link": link,
+    }
+    if may_manage:
+        context |= {
+            "member_form": member or MemberForm(team=team),
+            "invite_form": invite or InviteForm(team=team),
+            "invitations": open_invitations(team),
+        }
+    return render(request, "web/people/team.html", context)
+
+
+def open_invitations(team: Team | None = None) -> list[Invitation]:
+    """Those that still let somebody in, into one team or anywhere."""
+    found = Invitation.objects.filter(
+        accepted_at__isnull=True, revoked_at__isnull=True, expires_at__gt=timezone.now()
+    ).select_related("team", "invited_by")
+    return list(found.filter(team=team) if team else found)
+
+
+@login_required
+@require_POST
+def add_member(request: Request, slug: str) -> HttpResponse:
+    team = named(request, slug)
+    form = MemberForm(request.POST, team=team)
+    if form.is_valid():
+        user, role = form.cleaned_data["user"], form.cleaned_data["role"]
+        carried_out(
+            form, lambda: organizations.set_membership(actor=request.viewer, team_id=team.pk, user=user, role=role)
+        )
+        if not form.errors:
+            messages.success(request, f"{user.name} is in {team.name} now.")
+            return redirect("web:team", team.slug)
+    return team_page(request, team, member=form)
+
+
+@login_required
+@require_POST
+def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
+    """A new role, or with the button "remove" out of the team."""
+    team = named(request, slug)
+    user = scopes.visible_people(request.viewer).filter(pk=user_id).first()
+    if user is None:
+        raise Missing
+    role = None if "remove" in request.POST else request.POST.get("role", "")
+    try:
+        organizations.set_membership(actor=request.viewer, team_id=team.pk, user=user, role=role)
+    except Invalid as error:
+        for text in (text for texts in error.fields.values() for text in texts):
+            messages.error(request, text)
+    else:
+        messages.success(request, f"{user.name} left {team.name}." if role is None else "Saved.")
+    return redirect("web:team", team.slug)
+
+
+@login_required
+@never_cache
+@require_POST
+def invite(request: Request, slug: str) -> HttpResponse:
+    team = named(request, slug)
+    form = InviteForm(request.POST, team=team)
+    link = invitations.invited(request, form, team) if form.is_valid() else ""
+    return team_page(request, team, invite=None if link else form, link=link)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_team(request: Request, slug: str) -> HttpResponse:
+    team = named(request, slug)
+    if not scopes.may_manage_team(request.viewer, team):
+        raise NotAllowed("Only leads of the team and admins can change this.")
+    form = TeamForm(request.POST or None, initial={"name": team.name, "description": team.description})
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        if carried_out(form, lambda: organizations.change_team(actor=request.viewer, team_id=team.pk, values=values)):
+            messages.success(request, "Saved.")
+            return redirect("web:team", team.slug)
+    return render(request, "web/people/change_team.html", {"team": team, "form": form})

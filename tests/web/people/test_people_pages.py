@@ -1,0 +1,253 @@
+"""Signing in, invitations, teams, people: who may, what is told to whom, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+
+from incidents.actions.people import invite
+from incidents.models import AuditEntry, Invitation, Membership, User
+from tests.conftest import PASSWORD
+
+
+@pytest.fixture
+def as_(client, cast):
+    def sign_in(name):
+        if (user := cast.user(name)) is not None:
+            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in
+
+
+def link_in(response):
+    return re.search(r"http://[^<]+/(?:invitations|password)/[^<]+", response.content.decode())[0]
+
+
+def path_of(link):
+    return "/" + link.split("/", 3)[3]
+
+
+# --- Signing in --------------------------------------------------------------------------------------
+def test_somebody_signs_in_by_address_in_any_case_and_out(client, cast):
+    response = client.post("/sign-in", {"username": "Author@ACME.example", "password": PASSWORD})
+    assert response.status_code == 302
+    assert client.session["_auth_user_id"] == str(cast.author.pk)
+    assert client.get("/sign-out").status_code == 405
+    client.post("/sign-out")
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize("address", ["author@acme.example", "nobody@acme.example"])
+def test_a_wrong_password_says_the_same_for_everybody(client, cast, address):
+    response = client.post("/sign-in", {"username": address, "password": "wrong"})
+    assert response.status_code == 200
+    assert "do not belong together" in response.content.decode()
+
+
+def test_signing_in_is_throttled(client, cast, settings):
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        client.post("/sign-in", {"username": "author@acme.example", "password": "wrong"})
+    response = client.post("/sign-in", {"username": "author@acme.example", "password": PASSWORD})
+    assert response.status_code == 429
+    assert "_auth_user_id" not in client.session
+
+
+def test_an_account_that_was_closed_cannot_sign_in(client, cast):
+    User.objects.filter(pk=cast.author.pk).update(is_active=False)
+    client.post("/sign-in", {"username": "author@acme.example", "password": PASSWORD})
+    assert "_auth_user_id" not in client.session
+
+
+def test_signing_in_leads_back_only_to_this_site(client, cast):
+    good = {"username": "author@acme.example", "password": PASSWORD}
+    assert client.post("/sign-in?next=/teams", {**good, "next": "/teams"}).url == "/teams"
+    client.post("/sign-out")
+    assert client.post("/sign-in", {**good, "next": "https://evil.example/"}).url == "/"
+
+
+# --- Who sees which page -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "open_to"),
+    [
+        ("/account", {"outsider", "reader", "reviewer", "author", "lead", "admin"}),
+        ("/account/tokens", {"outsider", "reader", "reviewer", "author", "lead", "admin"}),
+        ("/password", {"outsider", "reader", "reviewer", "author", "lead", "admin"}),
+        ("/teams", {"outsider", "reader", "reviewer", "author", "lead", "admin"}),
+        ("/teams/checkout", {"outsider", "reader", "reviewer", "author", "lead", "admin"}),
+        ("/teams/checkout/change", {"lead", "admin"}),
+        ("/people", {"admin"}),
+        ("/sign-in", {"anonymous"}),
+        ("/password/forgotten", {"anonymous", "outsider", "reader", "reviewer", "author", "lead", "admin"}),
+    ],
+)
+def test_pages_open_to_whom_they_are_for(as_, cast, path, open_to):
+    for name in cast.NAMES:
+        as_("anonymous").logout()
+        assert (as_(name).get(path).status_code == 200) == (name in open_to), name
+
+
+def test_names_and_addresses_are_told_to_no_stranger(client, cast, published):
+    incident = published(visibility="public")
+    for path in ("/", f"/incidents/{incident.ref}", "/search", "/teams", "/teams/checkout", "/people"):
+        text = client.get(path, follow=True).content.decode()
+        assert "acme.example" not in text, path
+        assert "Author" not in text, path
+
+
+# --- Invitations -------------------------------------------------------------------------------------
+def test_a_lead_invites_into_their_team_and_the_invited_person_joins(as_, client, cast):
+    response = as_("lead").post("/teams/checkout/invite", {"email": "new@acme.example", "role": "author"})
+    path = path_of(link_in(response))
+    client.logout()
+    page = client.get(path)
+    assert "Checkout" in page.content.decode()
+    joined = client.post(path, {"name": "New", "password": "a rather long pass phrase", "time_zone": "Europe/Madrid"})
+    assert joined.status_code == 302
+    user = User.objects.get(email="new@acme.example")
+    assert user.time_zone == "Europe/Madrid"
+    assert Membership.objects.get(user=user).role == "author"
+    assert client.session["_auth_user_id"] == str(user.pk)
+    assert client.get(path).status_code == 404, "a link works once"
+
+
+def test_a_weak_password_is_refused_beside_its_field_and_nobody_joins(as_, client, cast):
+    path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "new@acme.example", "role": "author"})))
+    client.logout()
+    response = client.post(path, {"name": "New", "password": "short", "time_zone": "UTC"})
+    assert "too short" in response.content.decode()
+    assert not User.objects.filter(email="new@acme.example").exists()
+    assert Invitation.objects.get().accepted_at is None
+
+
+def test_nobody_invites_into_a_team_that_is_not_theirs(as_, cast):
+    for name in ("author", "reader", "outsider", "reviewer"):
+        response = as_(name).post("/teams/checkout/invite", {"email": "", "role": "lead"})
+        assert response.status_code == 403, name
+    assert not Invitation.objects.exists()
+
+
+def test_a_withdrawn_invitation_opens_nothing(as_, client, cast):
+    path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "", "role": "reader"})))
+    client.post(reverse("web:revoke-invitation", args=[Invitation.objects.get().pk]), {"team": "checkout"})
+    client.logout()
+    assert client.get(path).status_code == 404
+
+
+def test_the_secret_of_an_invitation_is_neither_stored_nor_logged(as_, client, cast, caplog):
+    caplog.set_level(logging.DEBUG)
+    path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "", "role": "reader"})))
+    client.logout()
+    client.get(path)
+    secret = path.rsplit("/", 1)[1]
+    assert secret not in str(list(Invitation.objects.values())) + str(list(AuditEntry.objects.values()))
+    assert secret not in caplog.text
+
+
+def test_an_invitation_is_mailed_where_there_is_mail(as_, cast, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    as_("admin").post("/people/invite", {"email": "new@acme.example", "role": "reader", "team": "checkout"})
+    assert mail.outbox[0].to == ["new@acme.example"]
+    assert "/invitations/" in mail.outbox[0].body
+
+
+# --- Teams -------------------------------------------------------------------------------------------
+def test_a_lead_adds_changes_and_removes_members(as_, cast):
+    client = as_("lead")
+    client.post("/teams/checkout/members", {"user": cast.outsider.pk, "role": "reader"})
+    assert Membership.objects.get(team=cast.checkout, user=cast.outsider).role == "reader"
+    client.post(f"/teams/checkout/members/{cast.outsider.pk}", {"role": "author"})
+    assert Membership.objects.get(team=cast.checkout, user=cast.outsider).role == "author"
+    client.post(f"/teams/checkout/members/{cast.outsider.pk}", {"remove": "1"})
+    assert not Membership.objects.filter(team=cast.checkout, user=cast.outsider).exists()
+
+
+def test_a_team_keeps_its_last_lead(as_, cast):
+    response = as_("lead").post(f"/teams/checkout/members/{cast.lead.pk}", {"remove": "1"}, follow=True)
+    assert "A team needs a lead" in response.content.decode()
+    assert Membership.objects.get(team=cast.checkout, user=cast.lead).role == "lead"
+
+
+def test_nobody_else_changes_a_team(as_, cast):
+    for name in ("author", "reader", "outsider"):
+        assert as_(name).post(f"/teams/checkout/members/{cast.reader.pk}", {"role": "lead"}).status_code == 403
+    assert Membership.objects.get(team=cast.checkout, user=cast.reader).role == "reader"
+
+
+# --- People ------------------------------------------------------------------------------------------
+def test_an_admin_lets_somebody_out_at_once(as_, client, cast):
+    other = client.__class__()
+    other.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    assert other.get("/account").status_code == 200
+    as_("admin").post(f"/people/{cast.author.pk}", {"let_out": "1"})
+    assert other.get("/account").status_code == 302
+
+
+def test_the_last_admin_stays(as_, cast):
+    response = as_("admin").post(f"/people/{cast.admin.pk}", {"unmake_admin": "1"}, follow=True)
+    assert "Somebody has to be admin" in response.content.decode()
+    assert User.objects.get(pk=cast.admin.pk).is_admin
+
+
+def test_a_password_link_works_once(as_, client, cast):
+    link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
+    client.logout()
+    page = client.get(link, follow=True)
+    where = page.redirect_chain[-1][0]
+    new = "another rather long phrase"
+    client.post(where, {"new_password1": new, "new_password2": new})
+    assert User.objects.get(pk=cast.reader.pk).check_password(new)
+    assert AuditEntry.objects.filter(action="user.password_changed", actor=cast.reader).exists()
+    assert "too old" in client.get(link, follow=True).content.decode()
+
+
+def test_asking_for_a_reset_says_the_same_for_everybody(client, cast, settings):
+    settings.EMAIL_URL = "smtp://localhost"
+    known = client.post("/password/forgotten", {"email": "author@acme.example"}, follow=True)
+    unknown = client.post("/password/forgotten", {"email": "nobody@acme.example"}, follow=True)
+    assert known.content == unknown.content
+
+
+def test_changing_the_password_needs_the_present_one_and_ends_other_sessions(as_, client, cast):
+    other = client.__class__()
+    other.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    new = "another rather long phrase"
+    client = as_("author")
+    wrong = client.post("/password", {"old_password": "no", "new_password1": new, "new_password2": new})
+    assert "not your present password" in wrong.content.decode()
+    client.post("/password", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
+    assert client.get("/account").status_code == 200
+    assert other.get("/account").status_code == 302
+
+
+def test_the_account_keeps_name_and_time_zone(as_, cast):
+    client = as_("author")
+    client.post("/account", {"name": "  Ada  ", "time_zone": "Asia/Tokyo"})
+    user = User.objects.get(pk=cast.author.pk)
+    assert (user.name, user.time_zone) == ("Ada", "Asia/Tokyo")
+    assert client.post("/account", {"name": "Ada", "time_zone": "Mars/Olympus"}).status_code == 200
+    assert User.objects.get(pk=cast.author.pk).time_zone == "Asia/Tokyo"
+
+
+def test_an_account_for_a_tool_cannot_sign_in(as_, client, cast):
+    as_("admin").post("/people/service-accounts", {"name": "Pager", "email": "pager@acme.example"})
+    made = User.objects.get(email="pager@acme.example")
+    assert made.is_service_account
+    assert not made.has_usable_password()
+
+
+def test_markup_in_a_name_is_text(as_, cast):
+    User.objects.filter(pk=cast.reader.pk).update(name="<script>alert(1)</script>")
+    for path in ("/people", "/teams/checkout"):
+        assert "<script>alert" not in as_("admin").get(path).content.decode()
+
+
+def test_an_invitation_for_somebody_who_is_here_is_refused(cast):
+    from incidents.errors import Invalid
+
+    with pytest.raises(Invalid, match="here already"):
+        invite(actor=cast.viewer("admin"), email="author@acme.example")

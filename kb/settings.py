@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django.forms",
     "rest_framework",
     "knox",
     "drf_spectacular",
@@ -79,6 +80,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "kb.middleware.trusted_proxy",
+    "kb.middleware.asked_again",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -130,6 +132,8 @@ if EMBEDDED:
     }
 else:
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+    # A connection that the server has dropped, as when it restarts, is replaced before anybody gets it.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
@@ -174,6 +178,7 @@ INVITATION_DAYS = 7
 AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=8)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "web/people/locked_out.html"
 AXES_HTTP_RESPONSE_CODE = 429
@@ -290,7 +295,8 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Each consumer of the outbox gets its own entry for every change; see incidents/outbox.py.
 OUTBOX_CONSUMERS = ["database_index", *(["elasticsearch"] if ELASTICSEARCH_URL else [])]
 OUTBOX_NUDGE = "kb.tasks.relay"
-OUTBOX_LEASE = timedelta(seconds=60)
+# What a killed worker held waits this long. Longer than a batch takes; one that takes longer is done twice, harmlessly.
+OUTBOX_LEASE = timedelta(seconds=20)
 OUTBOX_TRIES = 5
 
 # --- Background work -------------------------------------------------------------------------------

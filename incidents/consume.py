@@ -59,7 +59,7 @@ def _one_by_one(claim: Claim, work: Work) -> int:
 
 
 def _pause(claim: Claim, error: Unreachable) -> int:
-    outbox.release(claim, wait=PAUSE)
+    outbox.release(claim, wait=PAUSE, reason=str(error))
     log.warning("outbox.paused", consumer=claim.consumer, error=str(error))
     return 0
 

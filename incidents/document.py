@@ -149,8 +149,8 @@ def published(incident: Incident) -> dict[str, Any]:
 
 
 def redacted(document: dict[str, Any]) -> dict[str, Any]:
-    """Without people's names and addresses and links into private tools: for anonymous viewers."""
-    out = dict(document)
+    """Without the names of people and teams, addresses, and links into private tools: for anonymous viewers."""
+    out = {**document, "team": None}
     for kind in records.KINDS.values():
         private = {field.name: "" if field.shape == "string" else None for field in kind.fields if field.private}
         if private:

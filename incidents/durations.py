@@ -106,9 +106,17 @@ def in_words(seconds: int) -> str:
     return f"{seconds} s"
 
 
+def moved(moment: Moment, *, old: str, new: str) -> Moment:
+    """The moment after its zone was corrected: a day stays the day that was written, an instant stays the instant."""
+    if SPAN[moment.precision] < SPAN[Precision.DAY]:
+        return moment
+    wall = moment.at.astimezone(ZoneInfo(old)).replace(tzinfo=ZoneInfo(new))
+    return Moment(wall.astimezone(UTC), moment.precision)
+
+
 _AT = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})(?:[T ](?P<hour>\d{2}):(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2})?)?)?)?$",
+    r"(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2}(?::\d{2})?)?)?)?)?$",
     re.IGNORECASE | re.ASCII,
 )
 _ORDER = [Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.HOUR, Precision.MINUTE, Precision.SECOND]

@@ -41,7 +41,9 @@ def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
         ],
         batch_size=500,
     )
-    transaction.on_commit(nudge, robust=True)
+    # One nudge is enough for a transaction, however much it changes.
+    if not any(callback is nudge for _, callback, _ in transaction.get_connection().run_on_commit):
+        transaction.on_commit(nudge, robust=True)
 
 
 def enqueue_again(incident_ids: Iterable[int]) -> None:
@@ -84,10 +86,13 @@ def claim(consumer: str, *, most: int = 200) -> Claim:
     """Take up to `most` due entries for `consumer`. Zero rows won from a faster worker is a normal outcome."""
     now = timezone.now()
     due = _due(consumer, now)
-    ids = list(OutboxEntry.objects.filter(due).order_by("pk").values_list("pk", flat=True)[:most])
     lease = uuid.uuid4()
-    # The condition is repeated in the update: that is the compare of the compare-and-set.
-    OutboxEntry.objects.filter(due, pk__in=ids).update(lease=lease, leased_until=now + settings.OUTBOX_LEASE)
+    with transaction.atomic():
+        # Where the database can, workers that come at once take different entries instead of waiting for each other.
+        free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(due).order_by("pk")
+        ids = list(free.values_list("pk", flat=True)[:most])
+        # The condition is repeated in the update: that is the compare of the compare-and-set.
+        OutboxEntry.objects.filter(due, pk__in=ids).update(lease=lease, leased_until=now + settings.OUTBOX_LEASE)
     entries: dict[int, list[int]] = {}
     tries: dict[int, int] = {}
     for pk, incident_id, tried in OutboxEntry.objects.filter(pk__in=ids, lease=lease).values_list(
@@ -104,10 +109,13 @@ def done(claim: Claim, incident_ids: Iterable[int]) -> None:
     OutboxEntry.objects.filter(pk__in=ids, lease=claim.lease).delete()
 
 
-def release(claim: Claim, *, wait: timedelta = timedelta(0)) -> None:
+def release(claim: Claim, *, wait: timedelta = timedelta(0), reason: str = "") -> None:
     """Give everything still held back, counting no try: the consumer's service could not be reached."""
     OutboxEntry.objects.filter(lease=claim.lease).update(
-        lease=None, leased_until=None, not_before=timezone.now() + wait if wait else None
+        lease=None,
+        leased_until=None,
+        not_before=timezone.now() + wait if wait else None,
+        last_error=reason[:500],
     )
 
 
@@ -135,11 +143,18 @@ def retry_parked(consumer: str | None = None) -> int:
     return parked.update(parked_at=None, tries=0, not_before=None)
 
 
-def narrowing_ids(consumer: str) -> list[int]:
-    """Incidents whose narrowing `consumer` has not yet taken in: to be excluded inside its queries."""
-    return list(
-        OutboxEntry.objects.filter(consumer=consumer, narrows=True).values_list("incident_id", flat=True).distinct()
-    )
+def narrowing_ids(consumer: str, *, among: Iterable[int] | None = None) -> list[int]:
+    """Incidents, of all or among some, whose narrowing `consumer` has not yet taken in: to be excluded inside its
+    queries."""
+    entries = OutboxEntry.objects.filter(consumer=consumer, narrows=True)
+    if among is not None:
+        entries = entries.filter(incident_id__in=list(among))
+    return list(entries.values_list("incident_id", flat=True).distinct().order_by())
+
+
+def waiting_ids(consumer: str) -> set[int]:
+    """Incidents that `consumer` still has to look at, parked ones among them."""
+    return set(OutboxEntry.objects.filter(consumer=consumer).values_list("incident_id", flat=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,5 +199,7 @@ def depths() -> list[Depth]:
 def raise_index_version(incident_ids: Iterable[int]) -> None:
     """Something in the documents of these incidents changed other than their own rows: a name, a tag."""
     ids = list(incident_ids)
+    # Locked in the one order that everybody keeps who locks several: an update alone takes them as they lie on disk.
+    list(Incident.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
     enqueue(ids)

@@ -1,4 +1,4 @@
-"""The client's address behind a proxy: believed only when the proxy is one we were told to trust."""
+"""Around every request: the client's address behind a proxy, and a second try when the database went away."""
 
 from __future__ import annotations
 
@@ -6,13 +6,36 @@ import ipaddress
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
-def trusted_proxy(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Set REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
+
+def asked_again(get_response: GetResponse) -> GetResponse:
+    """A request to read whose database connection broke, as when the server restarts, is answered on a new one.
+
+    It has changed nothing, so that nothing is done twice. Any other is left to whoever sent it.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code >= 500 and request.method in ("GET", "HEAD") and _connection_broke():
+            connection.close()
+            response = get_response(request)
+        return response
+
+    return middleware
+
+
+def _connection_broke() -> bool:
+    return connection.errors_occurred and (connection.connection is None or not connection.is_usable())
+
+
+def trusted_proxy(get_response: GetResponse) -> GetResponse:
+    """Believe a proxy only when it is one we were told to trust.
+
+    Sets REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
 
     From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme.
     """

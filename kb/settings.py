@@ -24,11 +24,14 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 def _generated_secret_key() -> str:
     """The embedded mode's own key: made once, readable by its owner only, kept beside the database."""
     path = VAR_DIR / "secret-key"
-    if not path.exists():
-        VAR_DIR.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text().strip()
+    try:
+        if not path.exists():
+            VAR_DIR.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(50))
+        return path.read_text().strip()
+    except OSError as error:
+        raise SystemExit(f"{VAR_DIR} cannot be written to ({error.strerror}); set VAR_DIR.") from error
 
 
 # --- Modes -----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from celery import shared_task
 
 from kb.search import rebuild
@@ -20,5 +22,6 @@ def audit_index() -> dict[str, int]:
     """Compare the engines with the record and repair what differs; an index ahead of the record is built anew."""
     finding = search_relay.audit()
     if elastic.CONSUMER in finding.consumers_ahead:
-        rebuild.rebuild()
+        with suppress(rebuild.AtWork):
+            rebuild.rebuild()
     return {consumer: len(outcomes) for consumer, outcomes in finding.by_consumer.items()}

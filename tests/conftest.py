@@ -5,6 +5,7 @@ Every suite that asks "who may?" tries all of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,21 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 PASSWORD = "a long enough pass phrase"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With PostgreSQL, only what touches a database runs again: the rest passed or failed in the embedded run."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return
+
+    def touches_services(item: pytest.Item) -> bool:
+        fixtures = {"db", "transactional_db", "django_db_setup", "live_server"} & set(getattr(item, "fixturenames", ()))
+        marked = any(item.get_closest_marker(name) for name in ("django_db", "postgres_only", "e2e"))
+        return bool(fixtures) or marked
+
+    again = [item for item in items if touches_services(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
+    items[:] = again
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """An incident and its content written at once: facts, sections and rows together, all or nothing.
 
-A body has keys of FACTS and of CONTENT; a key that is absent means unchanged. Sections are matched by key. Rows match by id:
-one without an id is new, one that is not there any more is removed. A `version` in a section or row is what the writer read;
-when it is no longer the current one, nothing is written.
+A body has keys of FACTS and of CONTENT; a key that is absent means unchanged. Sections are matched by key. Rows match
+by id: one without an id is new, one that is not there any more is removed. A `version` in a section or row is what the
+writer read; when it is no longer the current one, nothing is written.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from django.utils.text import slugify
 
 from incidents import scopes, template
 from incidents.actions.change import Change, audit, changing
-from incidents.durations import check_order, read_moment
+from incidents.durations import Moment, check_order, moved, read_moment
 from incidents.errors import Invalid, NotAllowed
-from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team
+from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team, TimelineEvent
 from incidents.models.incident import TIMES
 from incidents.outbox import enqueue
 from incidents.scopes import Viewer
 from incidents.text import TITLE_CHARACTERS, clean, clean_choice
-from incidents.vocabulary import DetectedBy, Mitigation, Origin, Severity, Status, Visibility
+from incidents.vocabulary import DetectedBy, Mitigation, Origin, Precision, Severity, Status, Visibility
 from incidents.zones import clean_zone
 
 FACTS = (
@@ -199,7 +199,16 @@ def _time(name: str) -> Any:
 
 
 def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
-    incident.time_zone = clean_zone("time_zone", value)
+    old, new = incident.time_zone, clean_zone("time_zone", value)
+    incident.time_zone = new
+    for name, moment in incident.times.items():
+        if moment:
+            setattr(incident, f"{name}_at", moved(moment, old=old, new=new).at)
+    if incident.pk:
+        for event in incident.timelineevents.all():
+            at = moved(Moment(event.at, Precision(event.precision)), old=old, new=new).at
+            if at != event.at:
+                TimelineEvent.objects.filter(pk=event.pk).update(at=at)
 
 
 def _planned(actor: Viewer, incident: Incident, value: Any) -> None:

@@ -51,7 +51,7 @@ def change_organization(
     """Change name, website or sector. A new name reaches the documents of all its incidents."""
     _only_admins(actor)
     with transaction.atomic():
-        organization = Organization.objects.select_for_update().filter(pk=organization_id).first()
+        organization = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
         if organization is None:
             raise Missing
         _expect(organization, expected_version)
@@ -105,7 +105,7 @@ def change_service(
     *, actor: Viewer, service_id: int, values: Mapping[str, Any], expected_version: int | None = None
 ) -> Service:
     with transaction.atomic():
-        service = Service.objects.select_for_update(of=("self",)).filter(pk=service_id).first()
+        service = Service.objects.select_for_update(of=("self",), no_key=True).filter(pk=service_id).first()
         if service is None:
             raise Missing
         _may_keep_services(actor, service.team)
@@ -200,7 +200,7 @@ def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None)
 
 
 def _own_team(actor: Viewer, team_id: int) -> Team:
-    team = scopes.visible_teams(actor).select_for_update().filter(pk=team_id).first()
+    team = scopes.visible_teams(actor).select_for_update(no_key=True).filter(pk=team_id).first()
     if team is None:
         raise Missing
     if not scopes.may_manage_team(actor, team):

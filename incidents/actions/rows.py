@@ -18,7 +18,7 @@ LAST_POSITION = 1_000_000
 
 
 def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Add all rows or none. Raises Invalid with every problem, each field named by the place of its row: timeline.2.text."""
+    """Add all rows or none. Raises Invalid with every problem; a field is named by its row's place: timeline.2.text."""
     added: list[Row] = []
     problems: dict[str, list[str]] = {}
     with changing(actor, incident_id) as change:
@@ -34,7 +34,8 @@ def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mappi
 
 
 def move_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, by: int) -> None:
-    """Move a row up (`by` -1) or down (+1) among its kind; at the end it stays. Its version does not change: its text did not.
+    """Move a row up (`by` -1) or down (+1) among its kind; at the end it stays. Its version stays too: its text did not
+    change.
 
     Raises Missing, and Invalid for rows that stand in the order of their times.
     """

@@ -144,7 +144,7 @@ def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, no
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
-    """A current template with exactly the wanted sections; one with the wanted key first. A new one when there is none."""
+    """A current template with exactly the wanted sections, that of the wanted key first; a new one if there is none."""
     current = PostmortemTemplate.objects.filter(is_current=True)
     shape = _shape(wanted)
     same = [found for found in current if _shape(found.definition) == shape]

@@ -1,5 +1,7 @@
-"""The JSON export, read back: one document, or a list of them. What a document says is kept; what only this installation
-can give (its number, its dates of creation) is not."""
+"""The JSON export, read back: one document, or a list of them.
+
+What a document says is kept; what only the installation gave it (its number, its dates of creation) is not.
+"""
 
 from __future__ import annotations
 

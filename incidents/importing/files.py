@@ -24,7 +24,7 @@ MOST_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 102
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to read. `name` is its path within the folder."""
+    """A file to read. `name` is its path within the folder, as it can be printed."""
 
     name: str
     path: Path
@@ -36,9 +36,9 @@ def find(path: Path, format: Format | None) -> list[Found]:
     A file that is named itself is taken whatever its ending is, if a format is given."""
     if path.is_file():
         known = format or ENDINGS.get(path.suffix.lower())
-        return [Found(path.name, path, known)] if known else []
+        return [Found(_printable(path.name), path, known)] if known else []
     return [
-        Found(str(file.relative_to(path)), file, ending)
+        Found(_printable(str(file.relative_to(path))), file, ending)
         for file in _walk(path)
         if (ending := ENDINGS.get(file.suffix.lower())) and format in (None, ending)
     ]
@@ -64,6 +64,11 @@ def read(found: Found, folder: Path) -> str | Rejected:
     except (OSError, RuntimeError) as error:
         # A loop of links is a RuntimeError before Python 3.13.
         return rejected(f"It cannot be read: {getattr(error, 'strerror', None) or error}.")
+
+
+def _printable(name: str) -> str:
+    """File names may hold bytes that are no text, and line breaks."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

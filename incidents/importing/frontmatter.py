@@ -1,7 +1,7 @@
 """Markdown files with YAML front matter, as postmortems.app keeps them.
 
-Front matter: uuid, url, archive_url, title, start_time, end_time, categories, keywords, company, product, summary; any may
-be missing, others are passed over. The body is the account of what happened.
+Front matter: uuid, url, archive_url, title, start_time, end_time, categories, keywords, company, product, summary;
+any may be missing, others are passed over. The body is the account of what happened.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _uuid(header: Mapping[str, Any]) -> uuids.UUID | None:
         raise Invalid({"uuid": f"{value[:80]} is no UUID."}) from error
 
 
-def _moment(key: str, header: Mapping[str, Any]) -> dict[str, str] | None:
+def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
     """As read_moment takes it. A time without a zone is UTC."""
     value = header.get(key)
     if value in (None, ""):
@@ -178,7 +178,7 @@ def _summary_and_account(header: Mapping[str, Any], body: str) -> tuple[str, str
 
 def _derived_title(summary: str, company: str, product: list[str]) -> str:
     """For a file without one: its first sentence, shortened, else whose incident it was."""
-    words = " ".join(_LINK.sub(r"\1", summary).split())
+    words = " ".join(_LINK.sub(r"\1", summary).replace("`", "").split())
     sentence = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
     if not sentence:
         return f"Incident at {company or UNKNOWN_ORGANIZATION}" + (f": {product[0]}" if product else "")

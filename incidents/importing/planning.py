@@ -42,7 +42,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What is here before the import. `pages` are the page keys of incidents' sources; `people` are e-mail addresses."""
+    """What is here before the import. `by_page` has the page keys of sources; `people` are e-mail addresses."""
 
     by_identity: Mapping[str, Known] = field(default_factory=dict)
     by_uuid: Mapping[uuids.UUID, Known] = field(default_factory=dict)

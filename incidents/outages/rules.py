@@ -24,6 +24,9 @@ TOLERATED_DIFFERENCE = 0.1
 FACTS_WITH_SOURCES = (*TIMES, "stated_duration", "detected_by", "mitigations")
 KINDS_WITH_SOURCES = ("impact_figures", "causes", "timeline", "actions", "disagreements")
 
+_BEFORE_A_SENTENCE = re.compile(r"(?:^|[.!?:;…][\"”')\]]?\s|[-*]\s)$")
+_AFTER_A_SENTENCE = re.compile(r"[.!?:;…][\"”')\]]?\s$")
+
 
 @cache
 def _validator() -> Draft202012Validator:
@@ -171,11 +174,13 @@ def _patterns(definition: dict[str, Any], known: Collection[str]) -> Iterator[st
 
 def _stands_whole(sentence: str, text: str) -> bool:
     """Is it there to the letter, from the beginning of a sentence to the end of one?"""
-    if sentence not in text:
-        return False
-    begins = r"(?:^|(?<=[.!?:;…]\s)|(?<=[.!?:;…][\"”')\]]\s)|(?<=[-*]\s))"
-    ends = r"(?:$|(?<=[.!?:;…])(?=\s)|(?<=[.!?…][\"”')\]])(?=\s))"
-    return re.search(begins + re.escape(sentence) + ends, text) is not None
+    at = text.find(sentence)
+    while at >= 0:
+        after = at + len(sentence)
+        if _BEFORE_A_SENTENCE.search(text[:at]) and (after == len(text) or _AFTER_A_SENTENCE.search(text[: after + 1])):
+            return True
+        at = text.find(sentence, at + 1)
+    return False
 
 
 def _lines(error: Invalid) -> Iterator[str]:

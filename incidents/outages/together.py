@@ -52,7 +52,7 @@ def check(files: Sequence[OutageFile]) -> None:
 def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str, ...], str]) -> Iterator[str]:
     """One problem a text is enough: the runs that follow a shared one are shared too."""
     for text in texts(definition):
-        words = re.findall(r"\w+(?:['’.-]\w+)*", one_line(text).lower())
+        words = re.findall(r"\w+(?:['\u2019.-]\w+)*", one_line(text).lower())
         for start in range(len(words) - SHARED_WORDS):
             run = tuple(words[start : start + SHARED_WORDS + 1])
             other = seen.setdefault(run, own_id)

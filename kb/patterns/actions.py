@@ -16,10 +16,10 @@ from kb.patterns.models import Pattern, Tag, TagSource, TagState
 
 
 def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence[Anchor]]) -> int:
-    """Make an incident's curated tags exactly these patterns, by slug, each with its evidence; returns how many changed.
+    """Make an incident's curated tags exactly these patterns, by slug, with their evidence; returns how many changed.
 
-    A tag that a person decided on stays as decided. A curated tag that is no longer wanted is withdrawn. A slug that the
-    vocabulary does not know is left out.
+    A tag that a person decided on stays as decided. A curated tag that is no longer wanted is withdrawn. A slug that
+    the vocabulary does not know is left out.
     """
     if not actor.is_system:
         raise NotAllowed("Curated tags come with the public outages.")

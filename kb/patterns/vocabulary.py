@@ -1,6 +1,7 @@
 """The vocabulary of recurring failure patterns: read from its file into rows.
 
-A slug, once published, never changes its meaning. A pattern that left the file stays: tags and saved searches refer to it.
+A slug, once published, never changes its meaning. A pattern that left the file stays: tags and saved searches refer
+to it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FILE: Path = settings.BASE_DIR / "fixtures" / "patterns.yaml"
 
 
 def read(path: Path = FILE) -> list[dict[str, Any]]:
-    """The patterns of the file, each as columns of Pattern; `merged_into` is a slug. Raises Invalid, naming the pattern."""
+    """The patterns of the file as columns of Pattern; `merged_into` is a slug. Raises Invalid, naming the pattern."""
     definition = yaml.safe_load(path.read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = {}
     for place, entry in enumerate(definition["patterns"]):

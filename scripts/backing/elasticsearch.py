@@ -26,7 +26,7 @@ HEAP = os.environ.get("PRECEDENT_ELASTICSEARCH_HEAP", "1g")
 
 class Elasticsearch(Native):
     name = "elasticsearch"
-    ready_seconds = 120.0
+    ready_seconds = 180.0
     stop_seconds = 30.0
 
     @cached_property
@@ -72,6 +72,8 @@ class Elasticsearch(Native):
             f"-Xms{HEAP}\n-Xmx{HEAP}\n-XX:+UseG1GC\n-Djava.io.tmpdir=${{ES_TMPDIR}}\n"
             "--add-modules=jdk.incubator.vector\n-XX:+ExitOnOutOfMemoryError\n"
         )
+        # The launcher leaves a folder there at every start.
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for name in ("data", "logs", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
             self.account.own(self.folder / name)
@@ -79,8 +81,8 @@ class Elasticsearch(Native):
 
     def command(self) -> list[str]:
         libraries = "lib/*:lib/tools/server-launcher/*:lib/tools/server-cli/*"
-        launcher = ["-Xms4m", "-Xmx64m", "-XX:+UseSerialGC", "-cp", libraries]
-        return [str(self._java), *launcher, "org.elasticsearch.server.launcher.ServerLauncher"]
+        memory = ["-Xms4m", "-Xmx64m", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self.folder / 'tmp'}"]
+        return [str(self._java), *memory, "-cp", libraries, "org.elasticsearch.server.launcher.ServerLauncher"]
 
     def env(self) -> dict[str, str]:
         return {

@@ -61,11 +61,10 @@ def steps(
             describe=_last_line,
         )
 
-    full = {**services, **own_corner(root, services, environ)}
+    full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
     production = {
-        "SECRET_KEY": secrets.token_urlsafe(60),
         "ALLOWED_HOSTS": "precedent.example",
         "BASE_URL": "https://precedent.example",
         **full,

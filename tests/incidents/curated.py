@@ -30,8 +30,13 @@ OUTAGE: dict[str, Any] = {
     "detected_by": "staff",
     "mitigations": ["rollback"],
     "impact_figures": [
-        {"label": "Sailings with paper tickets", "qualifier": "exactly", "value": 14, "unit": "sailings", "sources":
-        ["report"]}
+        {
+            "label": "Sailings with paper tickets",
+            "qualifier": "exactly",
+            "value": 14,
+            "unit": "sailings",
+            "sources": ["report"],
+        }
     ],
     "sections": {
         "summary": SUMMARY,
@@ -39,15 +44,34 @@ OUTAGE: dict[str, Any] = {
         "trigger": "A planned change of the seat map went out on Monday morning.",
     },
     "causes": [
-        {"kind": "trigger", "family": "change", "text": "The new seat map doubled every message.", "sources":
-        ["report"]}, {"kind": "root", "family": "load", "text": "The queue refused messages above its limit.",
-        "sources": ["report", "press"]},
+        {
+            "kind": "trigger",
+            "family": "change",
+            "text": "The new seat map doubled every message.",
+            "sources": ["report"],
+        },
+        {
+            "kind": "root",
+            "family": "load",
+            "text": "The queue refused messages above its limit.",
+            "sources": ["report", "press"],
+        },
     ],
     "timeline": [
-        {"at": "2021-04-12T07:28", "precision": "minute", "kind": "change", "text": "The seat map goes out.",
-         "sources": ["report"]},
-        {"at": "2021-04-12T08:55", "precision": "minute", "kind": "mitigate", "text": "It is taken back.",
-         "sources": ["report"]},
+        {
+            "at": "2021-04-12T07:28",
+            "precision": "minute",
+            "kind": "change",
+            "text": "The seat map goes out.",
+            "sources": ["report"],
+        },
+        {
+            "at": "2021-04-12T08:55",
+            "precision": "minute",
+            "kind": "mitigate",
+            "text": "It is taken back.",
+            "sources": ["report"],
+        },
     ],
     "lessons": ["Know the limits of what carries your messages, and watch how near you are."],
     "actions": [{"kind": "detect", "state": "announced", "text": "Alert on refused messages.", "sources": ["report"]}],
@@ -55,19 +79,44 @@ OUTAGE: dict[str, Any] = {
     "links": [],
     "sources": [
         {
-            "key": "report", "url": "https://harbour.example/report", "archive_url": None, "publisher": "Harbour Lines",
-            "title": "What happened on 12 April", "published": "2021-04-20", "looked_up": "2026-01-05", "primary": True,
-            "supports": ["organization", "services", "severity", "started", "detected", "mitigated", "resolved", "stated_duration",
-                         "detected_by", "mitigations", "summary", "impact", "trigger"],
+            "key": "report",
+            "url": "https://harbour.example/report",
+            "archive_url": None,
+            "publisher": "Harbour Lines",
+            "title": "What happened on 12 April",
+            "published": "2021-04-20",
+            "looked_up": "2026-01-05",
+            "primary": True,
+            "supports": [
+                "organization",
+                "services",
+                "severity",
+                "started",
+                "detected",
+                "mitigated",
+                "resolved",
+                "stated_duration",
+                "detected_by",
+                "mitigations",
+                "summary",
+                "impact",
+                "trigger",
+            ],
         },
         {
-            "key": "press", "url": "https://press.example/ferries", "archive_url": None, "publisher": "The Pier",
-            "title": "Paper tickets at the piers", "published": "2021-04", "looked_up": "2026-01-05", "primary": False,
+            "key": "press",
+            "url": "https://press.example/ferries",
+            "archive_url": None,
+            "publisher": "The Pier",
+            "title": "Paper tickets at the piers",
+            "published": "2021-04",
+            "looked_up": "2026-01-05",
+            "primary": False,
             "supports": ["summary"],
         },
     ],
     "disagreements": [],
-}  # fmt: skip
+}
 
 
 def outage(**changes: Any) -> dict[str, Any]:
@@ -82,7 +131,12 @@ def other_outage(**changes: Any) -> dict[str, Any]:
         organization={"name": "Lantern", "website": None, "sector": "software"},
         services=[],
         started={"at": "2022-09-03", "precision": "day"},
-        detected=None, mitigated=None, resolved=None, stated_duration=None, detected_by=None, mitigations=[],
+        detected=None,
+        mitigated=None,
+        resolved=None,
+        stated_duration=None,
+        detected_by=None,
+        mitigations=[],
         impact_figures=[],
         sections={
             "summary": " ".join(f"lantern{n} burned{n} out{n}" for n in range(25)) + ".",
@@ -93,9 +147,15 @@ def other_outage(**changes: Any) -> dict[str, Any]:
         lessons=["Compare clocks before you trust what they sign."],
         actions=[],
         patterns=[],
-        sources=[{**deepcopy(OUTAGE["sources"][0]), "key": "post", "url": "https://lantern.example/clock",
-                  "supports": ["organization", "started", "severity", "summary", "impact"]}],
-    )  # fmt: skip
+        sources=[
+            {
+                **deepcopy(OUTAGE["sources"][0]),
+                "key": "post",
+                "url": "https://lantern.example/clock",
+                "supports": ["organization", "started", "severity", "summary", "impact"],
+            }
+        ],
+    )
     return {**definition, **changes}
 
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.durations import SPAN, DurationKind, Moment, between, check_order, in_words, read_moment, total, written
+from incidents.durations import (
+    SPAN,
+    DurationKind,
+    Moment,
+    between,
+    check_order,
+    in_words,
+    moved,
+    read_moment,
+    total,
+    written,
+)
 from incidents.errors import Invalid
 from incidents.vocabulary import Precision
 from incidents.zones import zones
@@ -173,3 +184,10 @@ def test_detection_before_the_start_is_for_planned_changes_only():
         check_order(times)
     assert "detected" in refused.value.fields
     assert len(check_order(times, planned_change=True)) == 1
+
+
+def test_a_corrected_zone_moves_no_day_and_no_instant():
+    day = read_moment("started", "2019-07-02", zone="UTC")
+    assert written(moved(day, old="UTC", new="America/New_York"), "America/New_York") == "2019-07-02"
+    instant = read_moment("started", "2019-07-02T13:42Z")
+    assert moved(instant, old="UTC", new="America/New_York") == instant

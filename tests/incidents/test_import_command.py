@@ -26,10 +26,16 @@ UUID = "5d9f0b56-52e6-4d51-8c7e-6e2a0e1f7a{:02d}"
 
 def markdown(n=1, **changes):
     values = {
-        "uuid": UUID.format(n), "url": f"https://kettle.example/{n}", "title": f"Cold tea {n}",
-        "start_time": "2019-11-05T08:15:00Z", "end_time": "2019-11-05T09:45:00Z", "company": "Kettle",
-        "product": "Boiler", "summary": "A thermostat counted in another scale.", **changes,
-    }  # fmt: skip
+        "uuid": UUID.format(n),
+        "url": f"https://kettle.example/{n}",
+        "title": f"Cold tea {n}",
+        "start_time": "2019-11-05T08:15:00Z",
+        "end_time": "2019-11-05T09:45:00Z",
+        "company": "Kettle",
+        "product": "Boiler",
+        "summary": "A thermostat counted in another scale.",
+        **changes,
+    }
     header = "".join(f"{key}: {value}\n" for key, value in values.items() if value is not None)
     return f"---\n{header}---\n\nA new thermostat was put in.\n\nThe tea stayed cold.\n"
 
@@ -160,7 +166,9 @@ def test_a_narrowed_visibility_is_not_widened_again(folder, cast):
 
 def test_what_the_system_did_besides_does_not_count_as_a_persons_change(folder):
     run(folder)
-    change_incident(actor=Viewer.system(), incident_id=imported().pk, facts={"visibility": "internal", "team": "checkout"})
+    change_incident(
+        actor=Viewer.system(), incident_id=imported().pk, facts={"visibility": "internal", "team": "checkout"}
+    )
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     assert run(folder)[0] == "1 updated, 1 unchanged.\n"
 
@@ -176,7 +184,12 @@ def test_a_deleted_incident_does_not_come_back(folder, cast):
 def test_the_same_event_of_another_origin_is_left_alone_and_linked(folder, cast, published):
     own = published()
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=own.pk)
-    add_row(actor=cast.viewer("author"), incident_id=own.pk, kind="sources", values={"url": "http://www.kettle.example/1/", "title": "Post"})
+    add_row(
+        actor=cast.viewer("author"),
+        incident_id=own.pk,
+        kind="sources",
+        values={"url": "http://www.kettle.example/1/", "title": "Post"},
+    )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=own.pk)
     own.refresh_from_db()
     assert run(folder)[0] == "1 created, 1 created beside one of another origin.\n"
@@ -195,7 +208,9 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     (folder / "three.md").write_text(markdown(3, company="Teapot"))
     (folder / "four.md").write_text(markdown(4, end_time="2018-01-01"))
     (folder / "five.md").write_text("no front matter")
-    (folder / "six.json").write_text(json.dumps(json_document(read(with_everything(Incident.objects).get(pk=published().pk), Viewer.system()))))
+    (folder / "six.json").write_text(
+        json.dumps(json_document(read(with_everything(Incident.objects).get(pk=published().pk), Viewer.system())))
+    )
     before, versions = row_counts(), list(Incident.objects.order_by("pk").values())
     rehearsed, rehearsed_errors = run(folder, dry_run=True, code=1)
     assert row_counts() == before
@@ -224,10 +239,17 @@ def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folde
     assert out == "2 created, 10 rejected.\n"
     reasons = dict(line.split(": rejected. ", 1) for line in err.splitlines())
     for name, says in {
-        "a-link.md": "out of the folder", "a-loop.md": "cannot be read", "b-latin.md": "not UTF-8", "c-nul.md": "NUL",
-        "d-order.md": "end is before the start", "e-title.md": "At most 200 characters", "f-section.md": "At most 256 KiB",
-        "g-huge.md": "larger than 4 MiB", "i-pipe.md": "no regular file", "z-twice.md": "is the same as one.md",
-    }.items():  # fmt: skip
+        "a-link.md": "out of the folder",
+        "a-loop.md": "cannot be read",
+        "b-latin.md": "not UTF-8",
+        "c-nul.md": "NUL",
+        "d-order.md": "end is before the start",
+        "e-title.md": "At most 200 characters",
+        "f-section.md": "At most 256 KiB",
+        "g-huge.md": "larger than 4 MiB",
+        "i-pipe.md": "no regular file",
+        "z-twice.md": "is the same as one.md",
+    }.items():
         assert says in reasons.pop(name, ""), name
     assert reasons == {}
     assert set(Incident.objects.values_list("title", flat=True)) == {"Cold tea 1", "Cold tea 2"}
@@ -251,6 +273,15 @@ def test_hidden_files_and_other_endings_are_passed_over(folder):
     assert run(folder)[0] == "2 created.\n"
 
 
+def test_a_file_name_that_is_no_text_can_still_be_told(folder):
+    for name in (b"\xff\n.md", b"\xfe\n.md"):
+        with open(os.path.join(os.fsencode(folder), name), "w") as file:
+            file.write(markdown(3))
+    out, err = run(folder, code=1)
+    assert out == "3 created, 1 rejected.\n"
+    assert err == "\ufffd\ufffd.md: rejected. It is the same as \ufffd\ufffd.md.\n"
+
+
 def test_a_format_narrows_the_files_and_a_named_file_is_taken_whatever_its_ending(folder):
     (folder / "list.json").write_text("[]")
     assert run(folder, format="frontmatter")[0] == "2 created.\n"
@@ -270,7 +301,9 @@ def test_bad_usage_is_told_apart_from_bad_files(tmp_path, cast):
 
 def test_an_import_is_audited_and_reaches_the_outbox(folder):
     run(folder)
-    assert AuditEntry.objects.filter(incident=imported(), action="incident.imported", actor__is_system=True).count() == 1
+    assert (
+        AuditEntry.objects.filter(incident=imported(), action="incident.imported", actor__is_system=True).count() == 1
+    )
     assert OutboxEntry.objects.filter(incident_id=imported().pk).exists()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,7 +125,7 @@ def test_an_empty_time_is_an_unknown_one(written):
 
 
 def test_a_title_is_made_from_the_first_sentence_when_there_is_none():
-    found = made("company: Kettle", "The [boiler](https://x.example) of\nthe office broke. It was replaced.")
+    found = made("company: Kettle", "The [boiler](https://x.example) of\nthe `office` broke. It was replaced.")
     assert found.facts["title"] == "The boiler of the office broke"
     long = made("", "word " * 100).facts["title"]
     assert len(long) <= 121
@@ -136,7 +138,10 @@ def test_a_body_of_one_paragraph_is_the_summary_and_not_told_twice():
     assert found.sections["account"].body == ""
 
 
-@pytest.mark.parametrize("text", [FULL.replace("\n", "\r\n"), FULL.replace("\n---\n\nA new", "\n...\nA new"), FULL.replace("---", "---  ", 1)])
+@pytest.mark.parametrize(
+    "text",
+    [FULL.replace("\n", "\r\n"), FULL.replace("\n---\n\nA new", "\n...\nA new"), FULL.replace("---", "---  ", 1)],
+)
 def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
     assert read("a.md", text).digest == read("a.md", FULL).digest
 
@@ -169,7 +174,7 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         (f"---\nuuid: {UUID}\nstart_time: 2019-02-30\n---\n", "start_time", "no time on the calendar"),
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),
         (f"---\nuuid: {UUID}\nend_time: true\n---\n", "end_time", "Write a time"),
-        (f"---\nuuid: {UUID}\ntitle: \"a\\0b\"\n---\n", "title", "NUL"),
+        (f'---\nuuid: {UUID}\ntitle: "a\\0b"\n---\n', "title", "NUL"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_with_its_place(text, field, says):
@@ -180,8 +185,10 @@ def test_what_cannot_be_taken_is_refused_with_its_place(text, field, says):
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_but_never_an_error(text):
-    for whole in (text, f"---\n{text}\n---\n{text}", f"---\nuuid: {UUID}\nstart_time: {text}\nsummary: |\n  {text}\n---\n{text}"):
-        try:
-            assert read("a.md", whole).identity
-        except Invalid as error:
-            assert error.fields
+    for whole in (
+        text,
+        f"---\n{text}\n---\n{text}",
+        f"---\nuuid: {UUID}\nstart_time: {text}\nsummary: |\n  {text}\n---\n{text}",
+    ):
+        with suppress(Invalid):
+            assert read("a.md", whole).identity.startswith("postmortems.app:")

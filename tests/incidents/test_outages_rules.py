@@ -101,7 +101,21 @@ def test_a_sentence_that_shows_a_pattern_may_stand_inside_a_paragraph():
 
 
 def test_twelve_words_in_a_row_may_stand_in_two_files_and_thirteen_may_not():
-    words = "The harbour master kept one spare engine on the second pier all winter".split()
+    words = [
+        "The",
+        "harbour",
+        "master",
+        "kept",
+        "one",
+        "spare",
+        "engine",
+        "on",
+        "the",
+        "second",
+        "pier",
+        "all",
+        "winter",
+    ]
     assert len(words) == 13
     first = outage(lessons=[" ".join(words) + "."])
     assert problems(first, other_outage(lessons=[" ".join(words[:12]) + " nothing."])) == []

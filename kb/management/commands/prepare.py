@@ -51,6 +51,7 @@ class Command(BaseCommand):
     def _check_var(self) -> None:
         try:
             settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+            settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=settings.VAR_DIR):
                 pass
         except OSError as error:

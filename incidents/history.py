@@ -1,0 +1,43 @@
+"""What a viewer may know of an incident's past: its revisions, and who did what."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from incidents import scopes
+from incidents.document import Reading
+from incidents.models import AuditEntry, Incident, IncidentLink, Revision
+from incidents.scopes import Viewer
+
+
+def revisions(reading: Reading) -> QuerySet[Revision]:
+    """Newest first: all of them for who sees the working copy, for everybody else the one that is published.
+
+    What left the text must not be read in an older one, nor by people for whom it was not published then.
+    """
+    found = reading.incident.revisions.select_related("published_by")
+    return found if reading.is_working_copy else found.filter(pk__in=[reading.incident.published_revision_id])
+
+
+def audit(reading: Reading, viewer: Viewer) -> QuerySet[AuditEntry]:
+    """Newest first, only for who sees the working copy, and without links to what the viewer cannot see."""
+    if not reading.is_working_copy:
+        return AuditEntry.objects.none()
+    entries = AuditEntry.objects.filter(incident=reading.incident).select_related("actor")
+    return entries.exclude(pk__in=_about_hidden_links(reading.incident, viewer))
+
+
+def _about_hidden_links(incident: Incident, viewer: Viewer) -> list[int]:
+    """Entries about links to incidents that the viewer cannot see, and about links whose other end is not known."""
+    kind = IncidentLink._meta.model_name or ""
+    here = dict(AuditEntry.objects.filter(incident=incident, object_type=kind).values_list("pk", "object_id"))
+    if not here:
+        return []
+    ends: dict[str, set[str]] = {}
+    added = AuditEntry.objects.filter(object_type=kind, action="link.added", object_id__in=set(here.values()))
+    for link_id, begins_at, change in added.values_list("object_id", "incident_id", "change"):
+        ends[link_id] = {f"INC-{begins_at}", change["to"]}
+    numbers = {int(ref[4:]) for refs in ends.values() for ref in refs if ref[4:].isdigit()}
+    visible = scopes.visible_incidents(viewer).filter(pk__in=numbers).values_list("pk", flat=True)
+    refs = {f"INC-{pk}" for pk in visible}
+    return [pk for pk, link_id in here.items() if not (link_id in ends and ends[link_id] <= refs)]

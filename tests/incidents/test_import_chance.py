@@ -1,0 +1,149 @@
+"""Whatever the record can hold, made by chance, comes back equal from its export."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incidents import template, vocabulary
+from incidents.actions import lifecycle
+from incidents.actions.incidents import create_incident
+from incidents.actions.organizations import save_template
+from incidents.actions.sections import add_row, change_section
+from incidents.document import with_everything
+from incidents.errors import Invalid
+from incidents.export import export_all
+from incidents.models import Incident
+from incidents.records import KINDS
+from incidents.scopes import Viewer
+from tests.incidents.roundtrip import brought_in, comparable, empty
+
+words = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Co"), max_codepoint=0x1FFFF),
+    min_size=1,
+    max_size=12,
+)
+texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
+urls = st.sampled_from(["https://a.example/x", "http://b.example/?q=1", "https://c.example/ü"])
+zones = st.sampled_from(["UTC", "Asia/Kolkata", "America/St_Johns", "Europe/Lisbon"])
+ats = st.sampled_from(["1999", "2008-08", "2019-07-02", "2019-07-02T13:42", "2019-10-27T01:30:05Z", "2024-02-29T23:59"])
+
+
+def optional(strategy):
+    return st.none() | strategy
+
+
+def choices(values):
+    return st.sampled_from(list(values))
+
+
+rows = st.fixed_dictionaries(
+    {
+        "timeline": st.lists(
+            st.fixed_dictionaries(
+                {"at": ats, "kind": choices(vocabulary.EventKind.values), "text": texts, "data_url": st.just("") | urls}
+            ),
+            max_size=3,
+        ),
+        "causes": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "kind": choices(vocabulary.CauseKind.values),
+                    "family": optional(choices(vocabulary.Family.values)),
+                    "text": texts,
+                }
+            ),
+            max_size=3,
+        ),
+        "lessons": st.lists(st.fixed_dictionaries({"text": texts}), max_size=3),
+        "actions": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "kind": choices(vocabulary.ActionKind.values),
+                    "state": choices(vocabulary.ActionState.values),
+                    "text": texts,
+                    "owner": optional(st.just("lead@acme.example")),
+                    "due": optional(st.dates().map(str)),
+                    "tracker_url": st.just("") | urls,
+                }
+            ),
+            max_size=3,
+        ),
+        "impact_figures": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "label": texts,
+                    "qualifier": choices(vocabulary.Qualifier.values),
+                    "unit": words,
+                    "source": st.just("") | texts,
+                    "value": st.integers(-(10**9), 10**9) | st.decimals(-1000, 1000, places=4).map(str),
+                }
+            ),
+            max_size=2,
+        ),
+        "sources": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "url": urls,
+                    "title": texts,
+                    "publisher": st.just("") | texts,
+                    "published": choices(["", "2020", "2020-01", "2020-01-31"]),
+                    "looked_up": optional(st.dates().map(str)),
+                    "primary": st.booleans(),
+                    "supports": st.lists(choices(["started", "summary"]), unique=True),
+                }
+            ),
+            max_size=2,
+        ),
+        "disagreements": st.lists(st.fixed_dictionaries({"about": words, "text": texts}), max_size=2),
+    }
+)
+facts = st.fixed_dictionaries(
+    {
+        "title": texts,
+        "severity": optional(choices(vocabulary.Severity.values)),
+        "time_zone": zones,
+        "started": optional(ats),
+        "planned_change": st.booleans(),
+        "detected_by": optional(choices(vocabulary.DetectedBy.values)),
+        "mitigations": st.lists(choices(vocabulary.Mitigation.values), unique=True),
+        "services": st.lists(words, max_size=2),
+        "visibility": choices(vocabulary.Visibility.values),
+        "stated_duration": optional(
+            st.fixed_dictionaries({"seconds": st.integers(1, 10**9), "text": st.just("") | words})
+        ),
+    }
+)
+bodies = st.dictionaries(choices(["summary", "impact", "trigger", "lessons", "actions"]), texts, max_size=4)
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(facts=facts, rows=rows, bodies=bodies)
+def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies):
+    empty()
+    save_template(actor=Viewer.system(), definition=template.files()[0])
+    author = Viewer.system()
+    try:
+        made = create_incident(actor=author, facts={**facts, "organization": "Chance", "team": None})
+        for kind, values in rows.items():
+            for one in values:
+                add_row(actor=author, incident_id=made.pk, kind=kind, values=one)
+        for section in with_everything(Incident.objects).get(pk=made.pk).sections.all():
+            is_prose = section.key not in KINDS
+            text = bodies.get(section.key, "Something.")
+            change_section(
+                actor=author,
+                incident_id=made.pk,
+                key=section.key,
+                **({"body": text} if is_prose else {"none_reason": text}),
+            )
+        lifecycle.publish(actor=author, incident_id=made.pk)
+    except Invalid:
+        return
+    (before,) = export_all(author)
+    empty()
+    assert brought_in(before) == []
+    (after,) = export_all(author)
+    assert comparable(after) == comparable(before)

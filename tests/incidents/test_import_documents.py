@@ -1,0 +1,118 @@
+"""What is no document, or a wrong one, is rejected with its place, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import uuid as uuids
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incidents.actions.whole import SectionText
+from incidents.importing import documents
+from incidents.importing.candidates import Rejected
+from incidents.importing.carrying import carry_out, look
+from incidents.importing.planning import plan
+from incidents.models import Incident
+from incidents.scopes import Viewer
+from tests.incidents.roundtrip import brought_in, exported, make_rich
+
+
+@pytest.fixture
+def rich(cast, draft):
+    return make_rich(cast, draft)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": "precedent/2"}, "format"),
+        ({"format": None}, "format"),
+        ({"id": "7"}, "id"),
+        ({"id": None}, "id"),
+        ({"sections": {}}, "sections"),
+        ({"sections": []}, "sections"),
+        ({"sections": None}, "sections"),
+        ({"causes": {"a": 1}}, "causes"),
+        ({"causes": ["text"]}, "causes"),
+        ({"organization": "Acme"}, "organization"),
+        ({"organization": {"name": " "}}, "organization.name"),
+        ({"status": "gone"}, "status"),
+        ({"visibility": None}, "visibility"),
+        ({"links": [{"kind": "friend"}]}, "links.0.kind"),
+        ({"links": [{"kind": "related", "direction": "out"}]}, "links.0"),
+        ({"team": ["x"]}, "team"),
+        ({"title": 7}, "title"),
+        ({"title": "a\x00b"}, "NUL"),
+        ({"severity": "high"}, "severity"),
+        ({"started": {"at": "noon"}}, "started"),
+        ({"started": "2027", "mitigated": None, "resolved": "2025"}, "resolved"),
+        ({"mitigations": "x"}, "mitigations"),
+        ({"causes": [{"kind": "root", "text": "x", "who": "me"}]}, "causes.0.who"),
+        ({"causes": [{"kind": "root"}]}, "causes.0.text"),
+        ({"actions": [{"kind": "prevent", "text": "x", "tracker_url": "javascript:x"}]}, "actions.0.tracker_url"),
+        ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "impact_figures.0.value"),
+        ({"lessons": [{"text": "\ud800"}]}, "lessons.0.text"),
+        ({"lessons": [{"text": "x"}] * 1001}, "lessons"),
+        ({"lessons": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, "lessons"),
+        ({"services": [["x"]]}, "services.0"),
+        ({"template": []}, "template"),
+        ({"stated_duration": {"seconds": "1"}}, "stated_duration"),
+    ],
+)
+def test_a_wrong_document_is_rejected_with_its_place_and_leaves_nothing(cast, rich, change, says):
+    wrong = {**exported()["Rich"], "team": None, **change}
+    count = Incident.objects.count()
+    lines = brought_in([wrong])
+    assert Incident.objects.count() == count
+    assert says in lines[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, '"text"', "null", "7", "[]", "[1, null]", "9" * 5000, '{"format": "precedent/1"}']
+)
+def test_what_is_no_document_is_rejected(text):
+    found = list(documents.read_all("a.json", text))
+    assert found
+    assert all(isinstance(one, Rejected) and one.reason for one in found)
+
+
+def test_an_unknown_key_is_told_and_does_not_stop_the_rest(cast, rich):
+    assert "Not taken over: mood." in brought_in({**exported()["Rich"], "mood": "calm", "id": str(uuids.uuid4())})
+
+
+def test_a_section_that_the_template_does_not_plan_is_refused(cast, rich):
+    (candidate,) = documents.read_all("a.json", json.dumps({**exported()["Rich"], "id": str(uuids.uuid4())}))
+    wrong = replace(candidate, sections={**candidate.sections, "moon": SectionText(body="x")})
+    here = look()
+    (planned,) = plan([wrong], here)
+    assert "sections.moon" in carry_out(Viewer.system(), planned, here).reason
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.fixture
+def whole(rich):
+    """The text of a document, the same for every example."""
+    return json.dumps(exported()["Rich"])
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(data=st.data())
+def test_whatever_stands_in_a_document_it_is_imported_or_rejected_but_never_an_error(whole, data):
+    place = document = {**json.loads(whole), "id": str(uuids.uuid4())}
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(json_values)
+    assert all(isinstance(line, str) for line in brought_in([document]))

@@ -1,0 +1,58 @@
+"""Deleted incidents leave the database for good, when they have been deleted long enough."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from incidents.actions.incidents import delete_incident
+from incidents.models import AuditEntry, Cause, Incident, OutboxEntry
+
+
+@pytest.fixture
+def deleted(cast, published):
+    """Two deleted incidents, one forty days ago, one now; and one that is not deleted."""
+    old, new, kept = published("Old"), published("New"), published("Kept")
+    for incident in (old, new):
+        delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
+    Incident.objects.filter(pk=old.pk).update(deleted_at=timezone.now() - timedelta(days=40))
+    OutboxEntry.objects.all().delete()
+    return old, new, kept
+
+
+def purge(**options):
+    out = StringIO()
+    call_command("purge_incidents", stdout=out, **options)
+    return out.getvalue()
+
+
+def test_what_was_deleted_long_ago_goes_with_everything_in_it(deleted):
+    old, new, kept = deleted
+    assert purge() == "1 incidents removed.\n"
+    assert set(Incident.objects.values_list("pk", flat=True)) == {new.pk, kept.pk}
+    assert Cause.objects.count() == 2
+    assert OutboxEntry.objects.filter(incident_id=old.pk, narrows=True).exists()
+    assert AuditEntry.objects.filter(action="incident.purged", object_id=str(old.uuid)).exists()
+    assert purge() == "0 incidents removed.\n"
+
+
+def test_the_age_can_be_chosen(deleted):
+    assert purge(older_than_days=0) == "2 incidents removed.\n"
+    assert Incident.objects.get() == deleted[2]
+
+
+def test_a_dry_run_names_them_and_removes_nothing(deleted):
+    assert purge(dry_run=True).startswith(f"{deleted[0].ref} Old, deleted ")
+    assert Incident.objects.count() == 3
+
+
+@pytest.mark.parametrize("days", [-1, 10**9])
+def test_a_senseless_age_is_bad_usage(db, days):
+    with pytest.raises(CommandError) as stopped:
+        purge(older_than_days=days)
+    assert stopped.value.returncode == 2

@@ -16,13 +16,14 @@ from incidents.models import Organization
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the main navigation; `names` are the pages that belong to it."""
+    """One entry of a navigation."""
 
     title: str
     url: str
     is_current: bool
 
 
+# (title, name of the page, names of all pages that belong to it)
 NAVIGATION = (
     ("Incidents", "web:incidents", ("incidents", "incident", "search")),
     ("Famous outages", "web:outages", ("outages",)),

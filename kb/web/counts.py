@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import Count, QuerySet
+from django.db.models.functions import Lower
 
 from incidents import scopes
 from incidents.models import Incident, Organization
@@ -52,7 +53,7 @@ def by_organization(viewer: Viewer) -> list[OrganizationCount]:
         row["organization"]: row["n"]
         for row in listed(viewer).order_by().values("organization").annotate(n=Count("pk"))
     }
-    found = Organization.objects.filter(pk__in=numbers).order_by("name")
+    found = Organization.objects.filter(pk__in=numbers).order_by(Lower("name"))
     return [OrganizationCount(organization, numbers[organization.pk]) for organization in found]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from incidents import scopes
@@ -15,6 +16,7 @@ from incidents.models import Incident, ReviewRequest
 from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Origin, ReviewState, Status
 from kb.search.service import SearchRequest, search
+from kb.web import almanac
 from kb.web.counts import counts
 from kb.web.request import Request
 from kb.web.search.hits import Hit, hits
@@ -41,6 +43,8 @@ def home(request: Request) -> HttpResponse:
     context: dict[str, Any] = {
         "here": here,
         "famous": _lately(viewer, Origin.FAMOUS),
+        "on_this_day": almanac.on_this_day(viewer, timezone.localdate()),
+        "of_the_week": almanac.of_the_week(viewer, timezone.localdate()),
         "counts": counts(viewer),
         "waiting": waiting(viewer),
         # Until somebody here has published something, the page explains how to begin.

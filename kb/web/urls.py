@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from kb.web import browse, home
+from kb.web.incident import similar
 from kb.web.incident import views as incident
 from kb.web.search import views as search
 
@@ -16,6 +17,7 @@ urlpatterns = [
     path("search", search.search_page, name="search"),
     path("incidents", search.incidents, name="incidents"),
     path("incidents/<str:reference>", incident.incident, name="incident"),
+    path("incidents/<str:reference>/similar", similar.similar_to, name="similar"),
     path("outages", browse.outages, name="outages"),
     path("organizations", browse.organizations, name="organizations"),
     path("organizations/<slug:slug>", browse.organization, name="organization"),

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from incidents.actions import lifecycle
+from incidents.actions.incidents import create_incident
+from incidents.actions.sections import change_section
+from incidents.models import Incident
+from incidents.scopes import Viewer
 from kb.search import relay
 from tests.conftest import Cast
 
@@ -38,6 +44,29 @@ def indexed() -> Callable[[], None]:
         relay.drain()
 
     return drain
+
+
+def famous(title: str = "One rule used every CPU", organization: str = "Cloudflare", **facts: Any) -> Incident:
+    """A public outage of somebody else, published."""
+    system = Viewer.system()
+    incident = create_incident(
+        actor=system,
+        origin="famous",
+        external_id=title,
+        facts={
+            "title": title,
+            "organization": organization,
+            "visibility": "public",
+            "started": "2019-07-02T13:42Z",
+            **facts,
+        },
+    )
+    for key in ("summary", "impact"):
+        change_section(actor=system, incident_id=incident.pk, key=key, body="Text.")
+    for key in ("timeline", "causes", "lessons", "actions"):
+        change_section(actor=system, incident_id=incident.pk, key=key, none_reason="The sources do not say.")
+    lifecycle.publish(actor=system, incident_id=incident.pk)
+    return incident
 
 
 @dataclass

@@ -6,15 +6,16 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from django import forms
 from django.contrib.staticfiles import finders
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import include, path
 
 from incidents.errors import Incomplete, Invalid, Missing, NotAllowed, Stale
-from incidents.scopes import ANONYMOUS, Viewer
-from kb.web import browse
+from incidents.scopes import Viewer
 from tests.conftest import fill
 from tests.web.conftest import Page, parsed
 
@@ -25,8 +26,13 @@ UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
 # --- The walk --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["anonymous", "reader", "author", "admin"])
 def test_every_page_that_can_be_reached_keeps_the_rules_of_all_pages(cast, draft, published, indexed, browser, name):
-    published("Cache went cold", visibility="public", severity="sev2", started="2026-03-03T14:03Z",
-              resolved="2026-03-03T15:15Z")
+    published(
+        "Cache went cold",
+        visibility="public",
+        severity="sev2",
+        started="2026-03-03T14:03Z",
+        resolved="2026-03-03T15:15Z",
+    )
     unfinished = draft("Not finished")
     fill(cast, unfinished)
     indexed()
@@ -49,7 +55,7 @@ def test_every_page_that_can_be_reached_keeps_the_rules_of_all_pages(cast, draft
 
 
 def links(page: Page, address: str) -> list[str]:
-    """Pages of this site that a page leads to, without their fragments; filtered searches once for each filter's name."""
+    """Pages of this site that a page leads to, without their fragments."""
     found = []
     for link in page.all("a"):
         target = urlsplit(urljoin(f"http://testserver{address}", link.attributes["href"]))
@@ -65,7 +71,7 @@ def check_rules(page: Page, response, address: str) -> None:
     assert any(link.attributes == {"class": "skip", "href": "#main"} for link in page.all("a")), address
     assert len(page.all("main")) == 1
     ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
-    assert len(ids) == len(set(ids)), f"{address}: an id stands twice"
+    assert not (twice := {name for name in ids if ids.count(name) > 1}), f"{address}: {twice} stand twice"
     labels = {label.attributes["for"] for label in page.all("label") if "for" in label.attributes}
     for element in page.elements:
         where = f"{address}: {element}"
@@ -105,7 +111,13 @@ def test_only_those_who_may_write_are_offered_a_new_postmortem(cast, browser):
         name: any(link.text == "New postmortem" for link in parsed(browser(name).get("/outages")).all("a"))
         for name in cast.NAMES
     }
-    assert {name for name, is_offered in offered.items() if is_offered} == {"outsider", "reviewer", "author", "lead", "admin"}
+    assert {name for name, is_offered in offered.items() if is_offered} == {
+        "outsider",
+        "reviewer",
+        "author",
+        "lead",
+        "admin",
+    }
 
 
 def test_the_place_where_one_is_stands_out_in_the_navigation(cast, browser):
@@ -173,7 +185,7 @@ urlpatterns = [path("refuse/<reason>", refuse), path("api/", include("kb.api.url
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize("reason", REFUSALS)
 def test_every_refusal_is_a_calm_page_with_its_status(db, reason):
-    error, status, words = REFUSALS[reason]
+    _, status, words = REFUSALS[reason]
     response = Client(raise_request_exception=False).get(f"/refuse/{reason}")
     assert response.status_code == status
     page = parsed(response)
@@ -188,25 +200,67 @@ def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     response = client.post("/search")
-    assert response.status_code in (403, 405)
-    if response.status_code == 403:
-        assert "load the page again" in parsed(response).text
+    assert response.status_code == 403
+    assert "load the page again" in parsed(response).text
 
 
 def test_pages_are_read_and_never_posted_to(cast, browser, draft):
     incident = draft()
-    for address in ("/", "/search", "/incidents", f"/incidents/{incident.ref}", "/outages", "/organizations", "/patterns"):
+    for address in (
+        "/",
+        "/search",
+        "/incidents",
+        f"/incidents/{incident.ref}",
+        "/outages",
+        "/organizations",
+        "/patterns",
+    ):
         assert browser("admin").post(address).status_code == 405
 
 
-def test_the_viewer_is_resolved_once_and_only_when_somebody_asks(cast, browser, django_assert_num_queries, monkeypatch):
+def test_the_viewer_is_resolved_once_a_request(cast, browser, monkeypatch):
     asked = []
-    real = Viewer.of.__func__  # type: ignore[attr-defined]
-    monkeypatch.setattr(Viewer, "of", classmethod(lambda cls, user: asked.append(user) or real(cls, user)))
+    resolve = Viewer.of
+    monkeypatch.setattr(Viewer, "of", lambda user: asked.append(user) or resolve(user))
     browser("author").get("/outages")
     assert len(asked) == 1
-    asked.clear()
-    monkeypatch.setattr(browse.counts, "by_organization", lambda viewer: [])
-    assert ANONYMOUS == Viewer()
-    Client().get("/nowhere-at-all")
-    assert len(asked) <= 1
+
+
+# --- Forms -----------------------------------------------------------------------------------------
+class Example(forms.Form):
+    title = forms.CharField(label="Title", help_text="One line.", max_length=5)
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea)
+    severity = forms.ChoiceField(
+        label="Severity",
+        help_text="As it was.",
+        widget=forms.RadioSelect,
+        choices=[("sev1", "SEV 1"), ("sev2", "SEV 2")],
+    )
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+def test_a_field_ties_its_label_hint_and_errors_to_its_input():
+    form = Example({"title": "<b>too long", "note": "", "version": "1"})
+    html = "".join(
+        render_to_string("web/parts/field.html", {"field": form[name]})
+        for name in ("title", "note", "severity", "version")
+    )
+    page = parsed(HttpResponse(html))
+    ids = {element.attributes.get("id") for element in page.elements}
+    title = next(element for element in page.all("input") if element.attributes["name"] == "title")
+    assert title.attributes["aria-describedby"].split() == ["id_title_helptext", "id_title_error"]
+    assert title.attributes["aria-invalid"] == "true"
+    assert set(title.attributes["aria-describedby"].split()) <= ids
+    assert [label.attributes["for"] for label in page.all("label")][:2] == ["id_title", "id_note"]
+    group = page.all("fieldset")[0]
+    assert set(group.attributes["aria-describedby"].split()) <= ids
+    assert page.all("legend")[0].text.strip() == "Severity"
+    assert "At most" in page.text or "at most 5 characters" in page.text
+    assert "<b>too" not in html
+
+
+@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "429.html", "500.html"])
+def test_pages_for_when_something_broke_need_neither_database_nor_request(name):
+    page = parsed(HttpResponse(render_to_string(name)))
+    assert len(page.all("h1")) == 1
+    assert any(link.attributes["href"] == "/" for link in page.all("a"))

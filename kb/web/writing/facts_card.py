@@ -1,4 +1,4 @@
-"""The facts card as the page draws it: every field with its words, what each choice means, and what was saved meanwhile."""
+"""The facts card as the page draws it: every field, what each choice means, and what was saved meanwhile."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
             )
         )
     return [
-        Input("title", "Title", size="title", required=True),
+        Input("title", "Title", size="title", required=True, form=f"form-{ID}"),
         Input("organization", "Organization", suggestions="organizations"),
         Input(
             "team",

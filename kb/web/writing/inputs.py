@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 
 class Shape(StrEnum):
@@ -69,10 +70,10 @@ class Input:
         return (*self.values, "")
 
 
-def choices_of(labels: Iterable[tuple[str, str]], *, none: str | None = None) -> tuple[Choice, ...]:
+def choices_of(labels: Iterable[tuple[Any, Any]], *, none: str | None = None) -> tuple[Choice, ...]:
     """The choices of a word list, `none` first when nothing may be chosen."""
     empty = () if none is None else (Choice("", none),)
-    return (*empty, *(Choice(value, label) for value, label in labels))
+    return (*empty, *(Choice(str(value), str(label)) for value, label in labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def filled(
 
 
 def by_name(fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = "") -> dict[str, tuple[str, ...]]:
-    """An action's problems by the input they belong to; `services.2` belongs to `services`. The rest stands under ""."""
+    """An action's problems by the input they belong to; `services.2` is one of `services`. The rest stands under ""."""
     known = set(names)
     out: dict[str, tuple[str, ...]] = {}
     for place, messages in fields.items():

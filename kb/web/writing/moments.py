@@ -1,4 +1,4 @@
-"""Times as they are typed in the editor: 2026-03-31 14:05 in the incident's zone, as far as they are known, or only 14:05.
+"""Times as they are typed in the editor: 2026-03-31 14:05 in the incident's zone, as far as they are known; or 14:05.
 
 The offset is left out on purpose: the zone stands once, beside the times.
 """
@@ -46,7 +46,10 @@ def for_action(text: str, precision: str, *, day: date | None = None) -> dict[st
     return {"at": text, "precision": precision or None} if text else None
 
 
-def day_of(incident: Incident) -> date | None:
-    """The day that bare clock times belong to: the one on which the incident started, in its own zone."""
-    started = incident.moment("started") or incident.moment("detected")
-    return started.at.astimezone(ZoneInfo(incident.time_zone)).date() if started else None
+def day_of(incident: Incident, typed_start: str = "") -> date | None:
+    """The day that bare clock times belong to: the one on which it started, as just typed or else as it is known."""
+    try:
+        return date.fromisoformat(typed_start[:10])
+    except ValueError:
+        started = incident.moment("started") or incident.moment("detected")
+        return started.at.astimezone(ZoneInfo(incident.time_zone)).date() if started else None

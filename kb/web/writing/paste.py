@@ -12,13 +12,13 @@ from datetime import date, datetime, time, timedelta
 
 MOST_LINES = 500
 
-_BULLET = r"[\s>*•‣–—-]*"
+_BULLET = r"[\s>*\u2022\u2023\u2013\u2014-]*"
 _DATE = r"(?P<date>\d{4}-\d{2}-\d{2})"
 _CLOCK = r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
 _HALF = r"(?:\s?(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z]))?"
 _ZONE = r"(?P<offset>Z(?![A-Za-z])|\s?UTC(?![A-Za-z+-])|[+-]\d{2}:?\d{2}(?!\d))?"
 _LINE = re.compile(
-    rf"{_BULLET}[\[(]?(?:{_DATE}[T ,]\s*)?{_CLOCK}{_HALF}{_ZONE}[\])]?(?!\d)\s*[:|,;.–—-]*\s*(?P<text>.*)$"
+    rf"{_BULLET}[\[(]?(?:{_DATE}[T ,]\s*)?{_CLOCK}{_HALF}{_ZONE}[\])]?(?!\d)\s*[:|,;.\u2013\u2014-]*\s*(?P<text>.*)$"
 )
 
 

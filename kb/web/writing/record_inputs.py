@@ -50,7 +50,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
             hint="A clock time is on the day it started.",
         ),
         Input("kind", "Kind", Shape.CHOICE, size="word", choices=choices_of(EventKind.choices)),
-        Input("text", "What happened", Shape.TEXT, size="wide", required=True),
+        Input("text", "What happened", Shape.TEXT, size="rest", required=True),
         Input("precision", "Known", Shape.CHOICE, size="word", choices=moments.PRECISIONS, more=True),
         Input("data_url", "Link to the data", Shape.URL, size="wide", placeholder="https://", more=True),
     ),
@@ -140,8 +140,11 @@ def typed(kind: str, sent: QueryDict) -> Values:
 
 
 def for_action(kind: str, values: Values, *, before: Values | None = None, day: date | None = None) -> dict[str, Any]:
-    """The values as actions take them. A time that stands as it stood `before` is not sent, so that it is not read anew:
-    an hour that a change of clocks repeats would lose which of the two it was."""
+    """The values as actions take them.
+
+    A time that stands as it stood `before` is not sent, so as not to be read anew: an hour that a change of clocks
+    repeats would lose which of the two it was.
+    """
     out: dict[str, Any] = {}
     for plain in INPUTS[kind]:
         value = values.get(plain.name, "")
@@ -174,6 +177,14 @@ def in_words(kind: str, name: str, value: Value) -> str:
     if plain.shape is Shape.FLAG:
         return "yes" if value else "no"
     return next((c.label for c in plain.choices if c.value == value), value)
+
+
+def sides(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]:
+    """For each field of `mine`: its label, my value and theirs, in words."""
+    return [
+        (label(kind, name), in_words(kind, name, mine[name]), in_words(kind, name, theirs.get(name, "")))
+        for name in mine
+    ]
 
 
 def supports(section_keys: list[str], already: Mapping[str, Value] | None = None) -> tuple[Choice, ...]:

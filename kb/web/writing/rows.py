@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 
 from incidents.actions.rows import move_row, put_back_row
 from incidents.actions.sections import add_row, change_row, remove_row
@@ -109,13 +110,7 @@ def _row_refused(
     version = number_in(request, "version") or row.version
     if isinstance(refused, Stale):
         now = record_inputs.shown(kind, row, incident.time_zone)
-        pairs = [
-            (
-                record_inputs.label(kind, name),
-                *(record_inputs.in_words(kind, name, side[name]) for side in (values, now)),
-            )
-            for name in record_inputs.names(kind)
-        ]
+        pairs = record_inputs.sides(kind, values, now)
         attempt = Attempt(
             f"row-{row_id}", values, conflict=Conflict.of(row.version, pairs, at=row.updated_at), version=version
         )
@@ -191,16 +186,29 @@ def _list(
 ) -> HttpResponse:
     """All rows of the kind anew; as a plain form the page, or the way back to it."""
     if request.htmx:
-        context = {
-            "incident": incident,
-            "records": records_of(incident, kind, attempt=attempt, removed=removed),
-            "readiness": readiness.of(incident),
-            "is_answer": True,
-        }
-        return fragment(request, "web/writing/records_answer.html", context, status=status)
+        return list_answer(request, incident, kind, attempt=attempt, removed=removed, status=status)
     if attempt or removed:
         return editor_page(request, incident, attempt=attempt, removed=removed, status=status)
     return _back(incident, kind)
+
+
+def list_answer(
+    request: Request,
+    incident: Incident,
+    kind: str,
+    *,
+    attempt: Attempt | None = None,
+    removed: Removed | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The rows of a kind as they stand now, and what is still missing."""
+    context = {
+        "incident": incident,
+        "records": records_of(incident, kind, attempt=attempt, removed=removed),
+        "readiness": readiness.of(incident),
+        "paste": {"day": moments.day_of(incident) or timezone.localdate()},
+    }
+    return fragment(request, "web/writing/records_answer.html", context, status=status)
 
 
 def _back(incident: Incident, kind: str) -> HttpResponse:

@@ -17,10 +17,10 @@ from incidents.models import Incident
 from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import EventKind
 from kb.web.request import Request
-from kb.web.writing import moments, paste, readiness, record_inputs
+from kb.web.writing import moments, paste, record_inputs
 from kb.web.writing.access import fragment, incident_named, incident_to_edit, signed_in, step
-from kb.web.writing.cards import records_of
 from kb.web.writing.editor import editor_page
+from kb.web.writing.rows import list_answer
 
 KIND = "timeline"
 
@@ -67,13 +67,7 @@ def save_paste(request: Request, reference: str) -> HttpResponse:
         return _shown(request, incident, context, status=400)
     incident = incident_named(request, reference)
     if request.htmx:
-        context = {
-            "incident": incident,
-            "records": records_of(incident, KIND),
-            "readiness": readiness.of(incident),
-            "is_answer": True,
-        }
-        return fragment(request, "web/writing/records_answer.html", context)
+        return list_answer(request, incident, KIND)
     messages.success(request, f"{len(added)} events saved." if len(added) != 1 else "One event saved.")
     return redirect(f"{reverse('web:edit', args=[incident.ref])}#records-{KIND}")
 
@@ -107,5 +101,8 @@ def _with_errors(rows: list[dict[str, Any]], refused: Invalid) -> list[dict[str,
 def _shown(request: Request, incident: Incident, understood: dict[str, Any], *, status: int = 200) -> HttpResponse:
     context = {"kinds": EventKind.choices, **understood}
     if request.htmx:
-        return fragment(request, "web/writing/paste.html", {"incident": incident, "paste": context}, status=status)
+        response = fragment(request, "web/writing/paste.html", {"incident": incident, "paste": context}, status=status)
+        # Whether it was read or refused, it is shown in its own place, not in that of the rows.
+        response["HX-Retarget"], response["HX-Reswap"] = "#pasted", "innerHTML"
+        return response
     return editor_page(request, incident, paste=context, status=status)

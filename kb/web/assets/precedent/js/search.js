@@ -3,6 +3,7 @@
 const wide = window.matchMedia("(min-width: 52.01rem)");
 let foldWasOpen = false;
 let opened = [];
+let focused = "";
 
 function settle() {
   const fold = document.getElementById("fold");
@@ -15,11 +16,14 @@ function settle() {
 }
 
 document.addEventListener("htmx:beforeSwap", () => {
+  focused = document.activeElement?.id ?? "";
   foldWasOpen = document.getElementById("fold")?.open ?? false;
   opened = [...document.querySelectorAll("#filters details.more")].flatMap((more, index) => (more.open ? [index] : []));
 });
 document.addEventListener("htmx:afterSwap", () => {
   settle();
+  // What was folded while it was swapped could not take the focus back.
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   document.getElementById("announced").textContent = document.getElementById("count")?.textContent ?? "";
 });
 wide.addEventListener("change", settle);

@@ -1,0 +1,51 @@
+// Reading and filling the fields of one card, as lists of [name, value] in the order of the form.
+
+// Versions, opened values and the token are no text of the person who types.
+const isMachinery = (name) =>
+  name === "csrfmiddlewaretoken" || name === "version" || name.startsWith("base-") || name.startsWith("seen-");
+
+function fieldsOf(form) {
+  return [...new FormData(form)].filter(([name, value]) => !isMachinery(name) && typeof value === "string");
+}
+
+// A line break is one character, however the browser's form data writes it.
+export function snapshot(form) {
+  return JSON.stringify(fieldsOf(form).map(([name, value]) => [name, value.replaceAll("\r\n", "\n")]));
+}
+
+export function hiddenOf(form) {
+  return [...form.querySelectorAll(".state input")].map((input) => [input.name, input.value]);
+}
+
+export function fill(form, fields) {
+  const wanted = new Map();
+  for (const [name, value] of fields) wanted.set(name, [...(wanted.get(name) ?? []), value]);
+  for (const box of form.querySelectorAll(".line-list")) while (growLines(box, wanted.get(box.querySelector("input").name)?.length ?? 0));
+  for (const element of form.elements) {
+    if (!element.name || isMachinery(element.name) || element.type === "submit") continue;
+    if (element.type === "radio" || element.type === "checkbox") {
+      element.checked = (wanted.get(element.name) ?? []).includes(element.value);
+    } else if (wanted.has(element.name)) {
+      element.value = wanted.get(element.name).shift() ?? "";
+    }
+  }
+}
+
+export function setHidden(form, hidden) {
+  for (const [name, value] of hidden) {
+    const input = form.querySelector(`.state input[name="${CSS.escape(name)}"]`);
+    if (input) input.value = value;
+  }
+}
+
+// One empty line at the end of a list of lines, and at least `count` lines. True when one was added.
+export function growLines(box, count = 0) {
+  const lines = box.querySelectorAll("input");
+  const last = lines[lines.length - 1];
+  if (last.value.trim() === "" && lines.length >= count) return false;
+  const next = last.cloneNode();
+  next.value = "";
+  next.setAttribute("aria-label", last.getAttribute("aria-label").replace(/\d+$/, lines.length + 1));
+  box.append(next);
+  return true;
+}

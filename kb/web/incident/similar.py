@@ -1,0 +1,44 @@
+"""Has this happened before? The panel beside an incident, asked for once the page itself is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from incidents import scopes
+from incidents.actions.links import find_visible
+from incidents.durations import in_words
+from kb.search.results import Result
+from kb.search.similar import similar
+from kb.web.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    result: Result
+    year: str
+    reasons: str
+
+
+@require_safe
+def similar_to(request: Request, reference: str) -> HttpResponse:
+    """For htmx the panel alone, else a page of its own."""
+    found = scopes.visible_incidents(request.viewer).get(pk=find_visible(request.viewer, reference).pk)
+    lines = [
+        Line(
+            one.result,
+            str(one.result.started_at.year) if one.result.started_at else "",
+            _reasons(one.result, one.reasons),
+        )
+        for one in similar(request.viewer, found)
+    ]
+    template = "web/incident/similar_panel.html" if request.htmx else "web/incident/similar_page.html"
+    return render(request, template, {"incident": found, "lines": lines})
+
+
+def _reasons(result: Result, reasons: list[str]) -> str:
+    words = "; ".join(reasons)
+    return f"{words} - {in_words(result.duration_seconds)}" if result.duration_seconds else words

@@ -1,0 +1,113 @@
+"""An incident's past: its revisions, what changed between any two, and who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from incidents import history as past
+from incidents import scopes
+from incidents.document import Reading, build, read, redacted
+from incidents.errors import Missing
+from incidents.models import AuditEntry, Revision
+from kb.web.request import Request
+from kb.web.writing import changes
+from kb.web.writing.access import incident_named, page
+
+# The working copy, where a revision's number is asked for.
+NOW = "now"
+ENTRIES_PER_PAGE = 50
+
+SAID = {
+    "incident.created": "began it",
+    "incident.changed": "changed facts",
+    "incident.deleted": "deleted it",
+    "incident.submitted": "sent it to review",
+    "incident.withdrawn": "took it back from review",
+    "incident.reviewed": "reviewed it",
+    "incident.published": "published it",
+    "incident.reopened": "reopened it",
+    "incident.archived": "archived it",
+    "incident.restored": "took it out of the archive",
+    "section.changed": "wrote in a section",
+    "link.added": "linked it to another incident",
+    "link.changed": "changed a link",
+    "link.removed": "removed a link",
+}
+ROWS_SAID = {"added": "added to", "changed": "changed in", "removed": "removed from", "moved": "moved in"}
+
+
+@page
+def history(request: Request, reference: str) -> HttpResponse:
+    """Revisions for everybody who may read it; who did what for those who write it."""
+    reading = read(incident_named(request, reference), request.viewer)
+    revisions = list(past.revisions(reading).defer("document"))
+    entries = Paginator(past.audit(reading, request.viewer), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "incident": reading.document,
+        "reading": reading,
+        "revisions": revisions,
+        "may_compare": reading.is_working_copy and len(revisions) + _has_draft(reading) > 1,
+        "has_draft": _has_draft(reading),
+        "entries": entries,
+        "told": [(entry, told(entry)) for entry in entries],
+    }
+    return render(request, "web/writing/history.html", context)
+
+
+def _has_draft(reading: Reading) -> bool:
+    """Is there a text that readers do not see?"""
+    return reading.is_working_copy and reading.incident.status in scopes.UNPUBLISHED
+
+
+def told(entry: AuditEntry) -> str:
+    """What somebody did, in words."""
+    if entry.action in SAID:
+        what = SAID[entry.action]
+        match entry.action:
+            case "incident.changed":
+                names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in entry.change]
+                return f"{what}: {', '.join(names)}"
+            case "section.changed" if "key" in entry.change:
+                return f"wrote in the section {str(entry.change['key']).replace('_', ' ')}"
+            case "incident.published" if "number" in entry.change:
+                return f"published revision {entry.change['number']}"
+            case "incident.reviewed":
+                return "approved it" if entry.change.get("decision") == "approved" else "asked for changes"
+        return what
+    kind, _, step = entry.action.rpartition(".")
+    if kind in changes.KIND_TITLES and step in ROWS_SAID:
+        return f"{ROWS_SAID[step]} {changes.KIND_TITLES[kind].lower()}"
+    return entry.action.replace(".", ": ").replace("_", " ")
+
+
+@page
+def compare(request: Request, reference: str) -> HttpResponse:
+    """`?from=1&to=2`, or `to=now` for the working copy. Without, the two latest."""
+    reading = read(incident_named(request, reference), request.viewer)
+    revisions = list(past.revisions(reading).defer("document"))
+    choices = [*([NOW] if _has_draft(reading) else []), *(str(revision.number) for revision in revisions)]
+    if not choices:
+        raise Missing
+    after = request.GET.get("to") or choices[0]
+    before = request.GET.get("from") or (choices[1] if len(choices) > 1 else choices[0])
+    if before not in choices or after not in choices:
+        raise Missing
+    context = {
+        "incident": reading.document,
+        "choices": [(choice, "Working copy" if choice == NOW else f"Revision {choice}") for choice in choices],
+        "before": before,
+        "after": after,
+        "changes": changes.between(_document(request, reading, before), _document(request, reading, after)),
+    }
+    return render(request, "web/writing/compare.html", context)
+
+
+def _document(request: Request, reading: Reading, which: str) -> dict[str, Any]:
+    if which == NOW:
+        return build(reading.incident)
+    revision: Revision = past.revisions(reading).get(number=int(which))
+    return revision.document if request.viewer.is_signed_in else redacted(revision.document)

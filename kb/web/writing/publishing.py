@@ -1,0 +1,134 @@
+"""Publishing, and what comes after: reopening, the archive, deleting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from incidents import scopes
+from incidents.actions import lifecycle
+from incidents.actions.incidents import delete_incident
+from incidents.errors import Incomplete, Invalid, NotAllowed, Stale, WrongState
+from incidents.models import Incident
+from kb.web.request import Request
+from kb.web.writing import readiness
+from kb.web.writing.access import View, id_of, incident_named, page, signed_in, step, version_opened
+from kb.web.writing.editor import EDITABLE
+from kb.web.writing.inputs import by_name
+from kb.web.writing.review import is_current, may_publish
+
+
+@page
+@signed_in
+def publish(request: Request, reference: str) -> HttpResponse:
+    return publish_page(request, incident_named(request, reference))
+
+
+def publish_page(
+    request: Request,
+    incident: Incident,
+    *,
+    problems: tuple[str, ...] = (),
+    note: str = "",
+    errors: dict[str, tuple[str, ...]] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """What readers will see and what is still missing, each with the way there."""
+    if not scopes.may_edit(request.viewer, incident):
+        raise NotAllowed("Only authors and leads of the owning team publish this.")
+    if incident.status not in EDITABLE:
+        raise WrongState(f"{incident.ref} is {incident.get_status_display().lower()} already.")
+    asked = list(incident.reviews.select_related("reviewer"))
+    context = {
+        "incident": incident,
+        "readiness": readiness.of(incident),
+        "may_publish": may_publish(request, incident, asked),
+        "approved_by": [r.reviewer.name for r in asked if is_current(r, incident)],
+        "next_number": (incident.published_revision.number if incident.published_revision else 0) + 1,
+        "problems": problems,
+        "errors": errors or {},
+        "note": note,
+    }
+    return render(request, "web/writing/publish.html", context, status=status)
+
+
+@step
+@signed_in
+def publish_now(request: Request, reference: str) -> HttpResponse:
+    incident_id = id_of(request, reference)
+    note = request.POST.get("note", "")
+    try:
+        revision = lifecycle.publish(
+            actor=request.viewer, incident_id=incident_id, note=note, expected_version=version_opened(request)
+        )
+    except Stale:
+        words = "The text was changed after you opened this page. Look at it again, then publish."
+        return publish_page(request, incident_named(request, reference), problems=(words,), note=note, status=409)
+    except Incomplete:
+        return publish_page(request, incident_named(request, reference), note=note, status=409)
+    except (NotAllowed, WrongState) as refused:
+        incident = incident_named(request, reference)
+        if not scopes.may_edit(request.viewer, incident) or incident.status not in EDITABLE:
+            raise
+        return publish_page(request, incident, problems=(refused.message,), note=note, status=409)
+    except Invalid as refused:
+        errors = by_name(refused.fields, ("note",))
+        return publish_page(
+            request,
+            incident_named(request, reference),
+            errors=errors,
+            problems=errors.get("", ()),
+            note=note,
+            status=400,
+        )
+    messages.success(request, f"Published as revision {revision.number}.")
+    return redirect("web:incident", revision.incident.ref)
+
+
+# --- Afterwards ------------------------------------------------------------------------------------
+def _moving(act: Callable[..., Incident], said: str, to: str) -> View[[str]]:
+    """A step that only changes the status: says so, and goes on to page `to`."""
+
+    @step
+    @signed_in
+    def view(request: Request, reference: str) -> HttpResponse:
+        incident = act(actor=request.viewer, incident_id=id_of(request, reference))
+        messages.success(request, said)
+        return redirect(to, incident.ref)
+
+    return view
+
+
+reopen = _moving(
+    lifecycle.reopen, "Open for changes. Readers keep the published text until you publish again.", "web:edit"
+)
+archive = _moving(lifecycle.archive, "Archived. It stays readable, and out of lists and searches.", "web:incident")
+restore = _moving(lifecycle.restore, "Back from the archive.", "web:incident")
+
+
+@page
+@signed_in
+def delete(request: Request, reference: str) -> HttpResponse:
+    """Asks to type the reference: this is not undone by a click."""
+    incident = incident_named(request, reference)
+    if not scopes.may_lead(request.viewer, incident):
+        raise NotAllowed("Only leads of the owning team and admins delete this.")
+    return render(request, "web/writing/delete.html", {"incident": incident})
+
+
+@step
+@signed_in
+def delete_now(request: Request, reference: str) -> HttpResponse:
+    incident = incident_named(request, reference)
+    typed = request.POST.get("confirm", "").strip().upper()
+    if typed != incident.ref:
+        if not scopes.may_lead(request.viewer, incident):
+            raise NotAllowed("Only leads of the owning team and admins delete this.")
+        context = {"incident": incident, "problem": f"Type {incident.ref} to delete it."}
+        return render(request, "web/writing/delete.html", context, status=400)
+    delete_incident(actor=request.viewer, incident_id=incident.pk)
+    messages.success(request, f"{incident.ref} is deleted. Nobody finds it any more.")
+    return redirect("web:home")

@@ -1,0 +1,178 @@
+"""Review: asking people, deciding, and taking the question back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from incidents import scopes
+from incidents.actions import lifecycle
+from incidents.errors import Invalid, NotAllowed, Stale
+from incidents.models import Incident, ReviewRequest, User
+from incidents.vocabulary import ReviewState, Status
+from kb.web.people import mail
+from kb.web.request import Request
+from kb.web.writing import readiness
+from kb.web.writing.access import id_of, incident_named, page, signed_in, step, version_opened
+from kb.web.writing.editor import EDITABLE
+from kb.web.writing.inputs import by_name
+
+SUGGESTIONS = 500
+QUICK_PICKS = 30
+
+
+@page
+@signed_in
+def review(request: Request, reference: str) -> HttpResponse:
+    """Who was asked and what they said; for a reviewer the decision, for a writer whom to ask."""
+    return review_page(request, incident_named(request, reference))
+
+
+def review_page(
+    request: Request,
+    incident: Incident,
+    *,
+    problems: tuple[str, ...] = (),
+    errors: dict[str, tuple[str, ...]] | None = None,
+    typed: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    viewer = request.viewer
+    if not scopes.sees_working_copy(viewer, incident):
+        raise NotAllowed("Reviews are for those who write it and whom they ask.")
+    asked = list(incident.reviews.select_related("reviewer", "asked_by"))
+    mine = next((r for r in asked if r.reviewer_id == viewer.user_id), None)
+    may_edit = scopes.may_edit(viewer, incident)
+    in_review = incident.status == Status.IN_REVIEW
+    context = {
+        "incident": incident,
+        "asked": [(r, is_current(r, incident)) for r in asked],
+        "may_decide": in_review and mine is not None,
+        "may_edit": may_edit,
+        "may_ask": may_edit and incident.status in EDITABLE,
+        "may_withdraw": may_edit and in_review,
+        "may_publish": may_edit and incident.status in EDITABLE and may_publish(request, incident, asked),
+        "readiness": readiness.of(incident),
+        "colleagues": _colleagues(request, incident, asked) if may_edit else [],
+        "people": _people(request) if may_edit else [],
+        "problems": problems,
+        "errors": errors or {},
+        "typed": typed or {},
+        "mail": mail.is_set_up(),
+    }
+    return render(request, "web/writing/review.html", context, status=status)
+
+
+def is_current(review: ReviewRequest, incident: Incident) -> bool:
+    """Does it approve the text as it stands?"""
+    return review.state == ReviewState.APPROVED and review.approved_version == incident.version
+
+
+def may_publish(request: Request, incident: Incident, asked: list[ReviewRequest]) -> bool:
+    """With an approval of the present text, or as a lead."""
+    approved = incident.status == Status.IN_REVIEW and any(is_current(r, incident) for r in asked)
+    return approved or scopes.may_lead(request.viewer, incident)
+
+
+def _people(request: Request) -> list[User]:
+    people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
+    return list(people.exclude(pk=request.viewer.person)[:SUGGESTIONS])
+
+
+def _colleagues(request: Request, incident: Incident, asked: list[ReviewRequest]) -> list[tuple[User, bool]]:
+    """The owning team and who was asked before, to tick; True for who is ticked already."""
+    known = {r.reviewer_id for r in asked}
+    people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
+    near = people.filter(pk__in=known) | people.filter(memberships__team=incident.team_id)
+    return [
+        (person, person.pk in known)
+        for person in near.exclude(pk=request.viewer.person).distinct().order_by("name", "pk")[:QUICK_PICKS]
+    ]
+
+
+@step
+@signed_in
+def submit(request: Request, reference: str) -> HttpResponse:
+    incident_id = id_of(request, reference)
+    addresses = list(dict.fromkeys(a.strip() for a in request.POST.getlist("reviewers") if a.strip()))
+    try:
+        incident = lifecycle.submit(actor=request.viewer, incident_id=incident_id, reviewers=addresses)
+    except Invalid as refused:
+        errors = by_name(refused.fields, ("reviewers",))
+        return review_page(
+            request,
+            incident_named(request, reference),
+            errors=errors,
+            problems=errors.get("", ()),
+            typed={"reviewers": addresses},
+            status=400,
+        )
+    _tell_reviewers(request, incident, addresses)
+    return redirect("web:review", incident.ref)
+
+
+def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) -> None:
+    """By mail when there is some; whom no mail reached, the writer tells."""
+    asking = User.objects.get(pk=request.viewer.person)
+    context = {"incident": incident, "asking": asking, "address": mail.address_of("web:review", incident.ref)}
+    unreached = [
+        address
+        for address in addresses
+        if not mail.send(
+            address, f"Please review {incident.ref}: {incident.title}", "web/writing/mail_review.txt", context
+        )
+    ]
+    if not mail.is_set_up():
+        messages.success(
+            request, "In review. Whom you asked finds it on the start page; send them its address if it is urgent."
+        )
+    elif unreached:
+        messages.warning(request, f"In review. No mail could be sent to {', '.join(unreached)}; tell them yourself.")
+    else:
+        messages.success(request, "In review. Whom you asked has a mail.")
+
+
+@step
+@signed_in
+def withdraw(request: Request, reference: str) -> HttpResponse:
+    incident = lifecycle.withdraw(actor=request.viewer, incident_id=id_of(request, reference))
+    messages.success(request, f"{incident.ref} is a draft again.")
+    return redirect("web:edit", incident.ref)
+
+
+@step
+@signed_in
+def decide(request: Request, reference: str) -> HttpResponse:
+    """Approve, or ask for changes. What is approved is the text that the reviewer was shown, and no later one."""
+    incident_id = id_of(request, reference)
+    approve = request.POST.get("decision") == "approve"
+    comment = request.POST.get("comment", "").replace("\r\n", "\n")
+    try:
+        incident = lifecycle.review(
+            actor=request.viewer,
+            incident_id=incident_id,
+            approve=approve,
+            comment=comment,
+            expected_version=version_opened(request),
+        )
+    except Stale:
+        note = "The text was changed after you opened this page. Look at it again, then decide."
+        return review_page(
+            request, incident_named(request, reference), problems=(note,), typed={"comment": comment}, status=409
+        )
+    except Invalid as refused:
+        errors = by_name(refused.fields, ("comment",))
+        return review_page(
+            request,
+            incident_named(request, reference),
+            errors=errors,
+            problems=errors.get("", ()),
+            typed={"comment": comment},
+            status=400,
+        )
+    messages.success(request, "Approved. Thank you." if approve else "Sent back with your comment. Thank you.")
+    seen = scopes.visible_incidents(request.viewer).filter(pk=incident.pk).exists()
+    return redirect("web:incident", incident.ref) if seen else redirect("web:home")

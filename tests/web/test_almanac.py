@@ -1,0 +1,65 @@
+"""Outages by the calendar, and incidents like another, as pages show them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from incidents.models import Incident
+from kb.search import relay
+from kb.web import almanac
+
+
+@pytest.fixture
+def famous(cast, published):
+    def make(title, started, precision="minute"):
+        incident = published(title, visibility="public", started={"at": started, "precision": precision})
+        Incident.objects.filter(pk=incident.pk).update(origin="famous", external_id=title, index_version=99)
+        return incident
+
+    return make
+
+
+def indexed():
+    relay.audit()
+    relay.drain()
+
+
+def test_on_this_day_shows_what_began_on_it_in_any_year_if_the_day_is_known(cast, famous):
+    famous("Same day", "2019-07-02T13:42Z")
+    famous("Another day", "2019-07-03T13:42Z")
+    famous("Only the month", "2019-07", "month")
+    indexed()
+    hits = almanac.on_this_day(cast.viewer("anonymous"), date(2026, 7, 2))
+    assert [hit.result.title for hit in hits] == ["Same day"]
+    assert almanac.on_this_day(cast.viewer("anonymous"), date(2026, 7, 9)) == []
+
+
+def test_the_outage_of_the_week_stays_for_a_week_and_each_has_its_turn(cast, famous):
+    for n in range(3):
+        famous(f"Outage {n}", f"2019-0{n + 1}-02T13:42Z")
+    indexed()
+    viewer = cast.viewer("anonymous")
+    monday = date(2026, 11, 16)
+    assert {almanac.of_the_week(viewer, monday + timedelta(days=n)).result.title for n in range(7)} == {
+        almanac.of_the_week(viewer, monday).result.title
+    }
+    assert {almanac.of_the_week(viewer, monday + timedelta(weeks=n)).result.title for n in range(3)} == {
+        "Outage 0",
+        "Outage 1",
+        "Outage 2",
+    }
+
+
+def test_similar_incidents_are_shown_beside_one_and_hidden_ones_never(client, cast, published):
+    one = published("Retries overloaded redis", text="Clients retried without backoff.", visibility="public")
+    like = published("A retry storm", text="Clients retried without backoff on redis.", visibility="public")
+    published("Hidden retry storm", text="Clients retried without backoff on redis.", visibility="team")
+    indexed()
+    assert f"/incidents/{one.ref}/similar" in client.get(f"/incidents/{one.ref}").content.decode()
+    for headers in ({}, {"HX-Request": "true"}):
+        text = client.get(f"/incidents/{one.ref}/similar", headers=headers).content.decode()
+        assert like.title in text
+        assert "Hidden" not in text
+    assert client.get("/incidents/INC-999999/similar").status_code == 404

@@ -1,0 +1,148 @@
+"""/healthz and /metrics: little for strangers, everything for those who operate it, and an answer in bounded time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from incidents.models import OutboxEntry
+from kb.api.tokens import create_token
+from kb.web import operate
+
+TOKEN = "a-token-for-the-scraper"
+
+
+def health(client, **headers):
+    response = client.get("/healthz", headers=headers)
+    return response.status_code, response.json()
+
+
+# --- /healthz --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["anonymous", "outsider", "reader", "author", "lead"])
+def test_nobody_but_admins_learns_more_than_whether_it_works(cast, browser, name):
+    assert health(browser(name)) == (200, {"ok": True})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_admin_is_told_about_every_part(cast, draft, browser, indexed):
+    draft()
+    OutboxEntry.objects.update(created_at=timezone.now() - timedelta(seconds=90))
+    status, report = health(browser("admin"))
+    assert status == 200
+    assert report["ok"] is True
+    assert report["database"]["ok"] is True
+    assert report["broker"]["ok"] is True
+    assert report["engine"]["ok"] is True
+    assert report["engine"]["name"] == report["database"]["engine"]
+    entry = next(depth for depth in report["outbox"] if depth["consumer"] == "database_index")
+    assert entry["waiting"] == 1
+    assert entry["lag_seconds"] >= 90
+    assert report["parked"] == 0
+    OutboxEntry.objects.update(parked_at=timezone.now())
+    assert health(browser("admin"))[1]["parked"] == 1
+    OutboxEntry.objects.update(parked_at=None)
+    indexed()
+    depths = health(browser("admin"))[1]["outbox"]
+    assert [(depth["waiting"], depth["lag_seconds"]) for depth in depths] == [(0, 0.0)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_admins_token_opens_the_report_and_anybody_elses_does_not(cast):
+    secrets = {name: create_token(actor=cast.viewer(name), name="health")[1] for name in ("admin", "lead")}
+    assert "outbox" in health(Client(), authorization=f"Bearer {secrets['admin']}")[1]
+    assert health(Client(), authorization=f"Bearer {secrets['lead']}") == (200, {"ok": True})
+    assert health(Client(), authorization="Bearer precedent_nonsense") == (200, {"ok": True})
+
+
+def test_a_database_that_does_not_answer_is_a_503_and_says_no_more(cast, browser, monkeypatch):
+    def fails():
+        raise OperationalError("password=secret")
+
+    monkeypatch.setattr(operate, "_database", fails)
+    assert health(browser("anonymous")) == (503, {"ok": False})
+    assert health(browser("admin")) == (503, {"ok": False})
+
+
+def test_a_check_that_hangs_is_given_up_on_in_time():
+    release = threading.Event()
+
+    def hangs():
+        release.wait(30)
+        return {}
+
+    began = time.monotonic()
+    answer = operate.bounded(hangs, seconds=0.2)
+    took = time.monotonic() - began
+    release.set()
+    assert answer == {"ok": False, "error": "no answer within 0.2 s"}
+    assert took < 2
+
+
+def test_what_a_check_says_and_what_it_breaks_with_are_both_told():
+    def breaks():
+        raise OperationalError("host=secret")
+
+    assert operate.bounded(lambda: {"name": "x"}) == {"ok": True, "name": "x"}
+    assert operate.bounded(breaks) == {"ok": False, "error": "OperationalError"}
+
+
+# --- /metrics --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("address", "header", "status"),
+    [
+        ("127.0.0.1", "", 200),
+        ("127.0.0.53", "", 200),
+        ("::1", "", 200),
+        ("192.0.2.7", "", 404),
+        ("not an address", "", 404),
+        ("192.0.2.7", f"Bearer {TOKEN}", 200),
+        ("192.0.2.7", f"bearer {TOKEN}", 200),
+        ("192.0.2.7", "Bearer wrong", 404),
+        ("192.0.2.7", f"Basic {TOKEN}", 404),
+        ("192.0.2.7", "Bearer ", 404),
+        ("127.0.0.1", "Bearer wrong", 404),
+    ],
+)
+def test_metrics_are_for_the_token_or_this_machine(db, settings, address, header, status):
+    settings.METRICS_TOKEN = TOKEN
+    headers = {"authorization": header} if header else {}
+    assert Client(REMOTE_ADDR=address).get("/metrics", headers=headers).status_code == status
+
+
+def test_without_a_token_in_the_settings_no_bearer_opens_metrics_from_elsewhere(db, settings):
+    settings.METRICS_TOKEN = ""
+    for header in ("Bearer", "Bearer ", "Bearer x"):
+        assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics", headers={"authorization": header}).status_code == 404
+
+
+def test_a_forged_forwarding_header_makes_nobody_local(db):
+    client = Client(REMOTE_ADDR="192.0.2.7")
+    assert client.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 404
+
+
+def test_metrics_show_how_far_the_index_is_behind(cast, draft, browser):
+    draft()
+    OutboxEntry.objects.update(created_at=timezone.now() - timedelta(seconds=90))
+    browser("anonymous").get("/")
+    response = Client().get("/metrics")
+    found = {
+        (sample.name, sample.labels.get("consumer")): sample.value
+        for family in text_string_to_metric_families(response.content.decode())
+        for sample in family.samples
+    }
+    assert found["precedent_outbox_waiting", "database_index"] == 1
+    assert found["precedent_outbox_parked", "database_index"] == 0
+    assert found["precedent_outbox_lag_seconds", "database_index"] >= 90
+    assert any(name.startswith("django_http_requests") for name, _ in found)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_both_are_only_ever_read(db, path):
+    assert Client().post(path).status_code == 405

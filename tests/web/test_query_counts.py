@@ -1,0 +1,70 @@
+"""How many queries a page takes: committed numbers, the same for one incident and for a full page of them.
+
+A number that grows is a decision to be made here, not an accident.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from incidents.actions import lifecycle
+from kb.patterns.models import Pattern, Tag, TagSource, TagState
+from tests.web.conftest import famous
+
+# page: (anonymous, signed in). Signed in costs the session, the user, and who they are.
+BASELINE = {
+    "/": (19, 25),
+    "/search": (8, 12),
+    "/search?q=cache&severity=sev2": (9, 13),
+    "/incidents": (8, 12),
+    "/outages": (7, 11),
+    "/organizations": (3, 7),
+    "/organizations/acme": (10, 14),
+    "/patterns": (3, 7),
+    "/patterns/retry-storm": (10, 14),
+    "incident": (15, 20),
+}
+
+
+def queries(client, address):
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len([query for query in captured.captured_queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))])
+
+
+@pytest.fixture
+def several(cast, published, indexed):
+    """write(5): five more incidents, each with a pattern, and in review or draft for the start page."""
+    pattern = Pattern.objects.create(slug="retry-storm", name="Retry storm", family="load", counts="Retries.")
+
+    def write(number, organization):
+        made = []
+        for index in range(number):
+            incident = published(f"Cache {index} of {organization}", visibility="public", severity="sev2")
+            Tag.objects.create(incident=incident, pattern=pattern, source=TagSource.RULE, state=TagState.AUTOMATIC)
+            made.append(incident)
+            other = published(
+                f"Also {index} of {organization}", visibility="public", organization=f"{organization} {index}"
+            )
+            lifecycle.reopen(actor=cast.viewer("author"), incident_id=other.pk)
+            famous(f"Outage {index} of {organization}", organization)
+        indexed()
+        return made
+
+    return write
+
+
+def test_no_list_takes_more_queries_when_it_grows(cast, several, browser):
+    first = several(1, "Square")[0]
+    pages = {**{page: page for page in BASELINE if page != "incident"}, "incident": f"/incidents/{first.ref}"}
+    clients = [browser("anonymous"), browser("author")]
+    few = {name: tuple(queries(client, page) for client in clients) for name, page in pages.items()}
+    several(7, "Slack")
+    many = {name: tuple(queries(client, page) for client in clients) for name, page in pages.items()}
+    assert many == few
+    # PostgreSQL counts the documents of a word in a query of its own, to weigh it.
+    ranked = "/search?q=cache&severity=sev2"
+    more = 1 if connection.vendor == "postgresql" else 0
+    assert few == BASELINE | {ranked: tuple(number + more for number in BASELINE[ranked])}

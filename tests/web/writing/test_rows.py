@@ -1,0 +1,272 @@
+"""Rows of records in the editor: each with its own version; they come, change, move, go, and come back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from incidents.actions.sections import add_row, change_row, remove_row
+from incidents.document import relation
+from incidents.models import Source
+from tests.web.writing.conftest import HTMX, forms_in, text_of
+
+SAMPLES = {
+    "timeline": {"at": "2026-03-31 14:03", "kind": "impact", "text": "Resize begins", "precision": "", "data_url": ""},
+    "causes": {"kind": "trigger", "family": "", "text": "The resize flushed every key"},
+    "lessons": {"text": "A resize is a flush"},
+    "actions": {"text": "Add backoff", "kind": "prevent", "owner": "lead@acme.example", "due": "2026-04-30",
+                "state": "open", "tracker_url": "https://tracker.acme.example/1"},
+    "impact_figures": {"label": "Failed checkouts", "qualifier": "about", "value": "18.5", "unit": "%", "source": ""},
+    "sources": {"title": "Incident channel", "url": "https://chat.acme.example/x", "publisher": "Acme",
+                "published": "2026-03", "archive_url": "", "looked_up": "2026-04-01", "primary": "on",
+                "supports": ["started", "timeline"]},
+    "disagreements": {"about": "duration", "text": "One says 27 min, one 30"},
+}
+
+
+def rows(incident, kind):
+    return list(getattr(incident, relation(kind)).all())
+
+
+def lessons(cast, incident, *texts):
+    return [add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", values={"text": text})
+            for text in texts]
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_row_of_every_kind_is_added_and_stands_in_the_editor_as_it_was_written(cast, draft, writer, kind, htmx):
+    incident = draft()
+    author = writer("author", incident)
+    response = author.send(author.open()[f"form-new-{kind}"], htmx=htmx, **SAMPLES[kind])
+    assert response.status_code == (200 if htmx else 302)
+    row = rows(incident, kind)[0]
+    form = author.open()[f"form-row-{row.uuid}"]
+    for name, value in SAMPLES[kind].items():
+        assert form.values.get(name, []) == (value if isinstance(value, list) else [value])
+    # Sent as it stands it changes nothing, so it loses nothing.
+    assert author.send(form).status_code == 302
+    assert rows(incident, kind)[0].version == 1
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_what_a_new_row_lacks_is_said_and_what_was_typed_stands_there_again(cast, draft, writer, kind):
+    incident = draft()
+    author = writer("author", incident)
+    first = next(name for name, value in SAMPLES[kind].items() if name in ("text", "title", "label"))
+    response = author.send(author.open()[f"form-new-{kind}"], **{**SAMPLES[kind], first: ""})
+    assert response.status_code == 400
+    assert "This is needed." in text_of(response)
+    form = forms_in(response)[f"form-new-{kind}"]
+    for name, value in SAMPLES[kind].items():
+        if name != first:
+            assert form.values.get(name, []) == (value if isinstance(value, list) else [value])
+    assert rows(incident, kind) == []
+
+
+def test_an_unknown_kind_is_not_there(cast, draft, writer):
+    author = writer("author", draft())
+    assert author.client.post(author.address("/rows/nothing"), {}).status_code == 404
+
+
+def test_two_people_in_different_rows_never_collide(cast, draft, writer):
+    incident = draft()
+    one, two = lessons(cast, incident, "One", "Two")
+    author, lead = writer("author", incident), writer("lead", incident)
+    mine, theirs = author.open()[f"form-row-{one.uuid}"], lead.open()[f"form-row-{two.uuid}"]
+    assert author.send(mine, text="One, mine").status_code == 302
+    assert lead.send(theirs, text="Two, theirs").status_code == 302
+    assert [row.text for row in rows(incident, "lessons")] == ["One, mine", "Two, theirs"]
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_the_second_writer_of_a_row_gets_both_and_saves_over_what_was_seen(cast, draft, writer, htmx):
+    incident = draft()
+    author = writer("author", incident)
+    author.send(author.open()["form-new-actions"], **SAMPLES["actions"])
+    row = rows(incident, "actions")[0]
+    form = author.open()[f"form-row-{row.uuid}"]
+    change_row(actor=cast.viewer("lead"), incident_id=incident.pk, kind="actions", row_id=row.uuid,
+               values={"state": "done", "text": "Add a budget"})
+    response = author.send(form, htmx=htmx, text="Add backoff and jitter")
+    assert response.status_code == 409
+    page = response.content.decode()
+    assert "<ins>backoff and jitter</ins>" in page
+    assert "<del>a budget</del>" in page
+    assert "Theirs: State" in text_of(response)
+    response = author.send(form, htmx=htmx, text="Add backoff, a budget", state="done", over="2")
+    assert response.status_code == (200 if htmx else 302)
+    row.refresh_from_db()
+    assert (row.text, row.state) == ("Add backoff, a budget", "done")
+
+
+def test_rows_move_up_and_down_and_stop_at_the_ends(cast, draft, writer):
+    incident = draft()
+    one, two, three = lessons(cast, incident, "One", "Two", "Three")
+    author = writer("author", incident)
+
+    def move(row, to):
+        response = author.client.post(author.address(f"/rows/lessons/{row.uuid}/move"), {"to": to}, headers=HTMX)
+        assert response.status_code == 200
+        return [row.text for row in rows(incident, "lessons")]
+
+    assert move(three, "up") == ["One", "Three", "Two"]
+    assert move(three, "up") == ["Three", "One", "Two"]
+    assert move(three, "up") == ["Three", "One", "Two"]
+    assert move(one, "down") == ["Three", "Two", "One"]
+    assert move(one, "down") == ["Three", "Two", "One"]
+    two.refresh_from_db()
+    assert two.version == 1
+
+
+def test_timeline_events_stand_in_the_order_of_their_times(cast, draft, writer):
+    incident = draft()
+    author = writer("author", incident)
+    for at, text in (("2026-03-31 15:00", "Later"), ("2026-03-31 14:00", "Earlier")):
+        author.send(author.open()["form-new-timeline"], at=at, text=text)
+    first, second = rows(incident, "timeline")
+    assert [first.text, second.text] == ["Earlier", "Later"]
+    assert author.client.post(author.address(f"/rows/timeline/{second.uuid}/move"), {"to": "up"}).status_code == 400
+    assert "/move" not in author.client.get(author.address()).content.decode()
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_removed_row_comes_back_as_it_was_in_its_old_place(cast, draft, writer, kind, htmx):
+    incident = draft()
+    author = writer("author", incident)
+    author.send(author.open()[f"form-new-{kind}"], **SAMPLES[kind])
+    author.send(author.open()[f"form-new-{kind}"], **SAMPLES[kind])
+    first = rows(incident, kind)[0]
+    before = author.open()[f"form-row-{first.uuid}"].values
+    address = author.address(f"/rows/{kind}/{first.uuid}/remove")
+    response = author.client.post(address, {}, headers=HTMX if htmx else {})
+    assert len(rows(incident, kind)) == 1
+    undo = forms_in(response)[author.address(f"/rows/{kind}/back")]
+    assert author.send(undo, htmx=htmx).status_code == (200 if htmx else 302)
+    assert rows(incident, kind)[0].uuid == first.uuid
+    after = author.open()[f"form-row-{first.uuid}"].values
+    assert {**after, "csrfmiddlewaretoken": []} == {**before, "csrfmiddlewaretoken": []}
+    assert author.send(undo).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"row": "nothing", "values": "{}"},
+        {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": "[]"},
+        {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": "{"},
+        {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": '{"text": ""}'},
+        {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": '{"body": "x"}'},
+        {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": "[" * 100_000},
+    ],
+)
+def test_what_cannot_be_put_back_is_refused(cast, draft, writer, sent):
+    incident = draft()
+    author = writer("author", incident)
+    assert author.client.post(author.address("/rows/lessons/back"), sent).status_code == 400
+    assert rows(incident, "lessons") == []
+
+
+def test_a_place_beyond_reason_is_no_error(cast, draft, writer):
+    incident = draft()
+    author = writer("author", incident)
+    sent = {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": json.dumps({"text": "x"}), "position": "999999999"}
+    assert author.client.post(author.address("/rows/lessons/back"), sent).status_code == 302
+    lessons(cast, incident, "after")
+    assert [row.text for row in rows(incident, "lessons")] == ["x", "after"]
+
+
+def test_a_row_that_somebody_removed_meanwhile_is_not_there(cast, draft, writer):
+    incident = draft()
+    (row,) = lessons(cast, incident, "One")
+    author = writer("author", incident)
+    form = author.open()[f"form-row-{row.uuid}"]
+    remove_row(actor=cast.viewer("lead"), incident_id=incident.pk, kind="lessons", row_id=row.uuid)
+    assert author.send(form, text="One, mine").status_code == 404
+
+
+def test_a_row_of_another_incident_cannot_be_reached_through_this_one(cast, draft, writer):
+    (row,) = lessons(cast, draft("Another"), "One")
+    author = writer("author", draft("This"))
+    for rest in ("", "/move", "/remove"):
+        response = author.client.post(author.address(f"/rows/lessons/{row.uuid}{rest}"), {"version": "1", "text": "x"})
+        assert response.status_code == 404
+    row.refresh_from_db()
+    assert row.text == "One"
+
+
+def test_what_a_source_supports_beyond_the_known_facts_is_kept(cast, draft, writer):
+    incident = draft()
+    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="sources",
+            values={"title": "Blog", "url": "https://a.example/", "supports": ["row-17", "timeline"]})
+    source = Source.objects.get()
+    author = writer("author", incident)
+    author.send(author.open()[f"form-row-{source.uuid}"], publisher="Acme")
+    source.refresh_from_db()
+    assert sorted(source.supports) == ["row-17", "timeline"]
+    assert source.publisher == "Acme"
+
+
+def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast, draft, writer):
+    """Clocks went back in Madrid on 25 October 2026: 02:30 was there twice."""
+    incident = draft(time_zone="Europe/Madrid")
+    row = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline",
+                  values={"at": "2026-10-25T01:30Z", "text": "The second half past two"})
+    author = writer("author", incident)
+    form = author.open()[f"form-row-{row.uuid}"]
+    assert form.values["at"] == ["2026-10-25 02:30"]
+    author.send(form, text="Still the second")
+    row.refresh_from_db()
+    assert row.at.isoformat() == "2026-10-25T01:30:00+00:00"
+    assert row.text == "Still the second"
+
+
+def test_a_new_event_by_clock_is_on_the_day_it_started(cast, draft, writer):
+    incident = draft(started="2026-03-31T22:03Z", time_zone="Europe/Madrid")
+    author = writer("author", incident)
+    author.send(author.open()["form-new-timeline"], at="9:05", text="Morning of the first of April, in Madrid")
+    assert rows(incident, "timeline")[0].at.isoformat() == "2026-04-01T07:05:00+00:00"
+
+
+# --- Quick paste -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("htmx", [False, True])
+def test_pasted_lines_are_shown_as_understood_and_only_then_saved(cast, draft, writer, htmx):
+    incident = draft(started="2026-03-31T14:03Z")
+    author = writer("author", incident)
+    lines = "hello\n14:03 Resize begins\n14:09 Alert\nsecond line\n14:58 <script>alert(1)</script>"
+    response = author.send(author.open()["form-paste"], htmx=htmx, lines=lines)
+    assert response.status_code == 200
+    assert rows(incident, "timeline") == []
+    assert "3 events understood" in text_of(response)
+    assert "hello" in text_of(response)
+    assert "<script>alert" not in response.content.decode()
+    form = forms_in(response)["form-understood"]
+    assert form.values["at"] == ["2026-03-31 14:03", "2026-03-31 14:09", "2026-03-31 14:58"]
+    form.values["keep"].remove("0")
+    form.values["kind"][1] = "detect"
+    assert author.send(form, htmx=htmx).status_code == (200 if htmx else 302)
+    saved = [(row.at.isoformat(), row.kind, row.text) for row in rows(incident, "timeline")]
+    assert saved == [
+        ("2026-03-31T14:09:00+00:00", "detect", "Alert\nsecond line"),
+        ("2026-03-31T14:58:00+00:00", "other", "<script>alert(1)</script>"),
+    ]
+
+
+def test_of_pasted_events_all_are_saved_or_none(cast, draft, writer):
+    incident = draft(started="2026-03-31T14:03Z")
+    author = writer("author", incident)
+    form = forms_in(author.send(author.open()["form-paste"], lines="14:03 One\n14:09 Two"))["form-understood"]
+    form.values["at"][1] = "soon"
+    response = author.send(form)
+    assert response.status_code == 400
+    assert "Write a time as" in text_of(response)
+    assert forms_in(response)["form-understood"].values["text"] == ["One", "Two"]
+    assert rows(incident, "timeline") == []
+
+
+def test_a_paste_with_a_nul_is_refused(cast, draft, writer):
+    author = writer("author", draft())
+    assert author.send(author.open()["form-paste"], lines="14:03 a\x00b").status_code == 400

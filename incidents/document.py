@@ -13,7 +13,7 @@ from django.db.models import Prefetch, QuerySet
 
 from incidents import records, scopes
 from incidents.durations import in_words, written
-from incidents.models import ActionItem, Incident, IncidentLink
+from incidents.models import ActionItem, Incident, IncidentLink, Service
 from incidents.scopes import Viewer
 from incidents.template import plan
 
@@ -145,6 +145,58 @@ def published(incident: Incident) -> dict[str, Any]:
         "actions": actions,
         "revision": revision.number,
         "published_at": revision.published_at.isoformat(),
+    }
+
+
+def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
+    """`published` of many incidents by id, in three queries and without a row as an object; those that were never
+    published are not among them. Many times as fast, for whoever goes through all of them."""
+    rows = incidents.filter(published_revision__isnull=False).order_by().values(*_STANDING)
+    found = {row["pk"]: row for row in rows}
+    services: dict[int, list[str]] = {}
+    names = Service.objects.filter(incidents__in=list(found)).order_by("name").values_list("incidents", "name")
+    for pk, name in names:
+        services.setdefault(pk, []).append(name)
+    progress: dict[int, dict[str, dict[str, Any]]] = {}
+    actions = ActionItem.objects.filter(incident__in=list(found)).order_by()
+    for pk, uuid, state, owner, due, tracker_url in actions.values_list(
+        "incident_id", "uuid", "state", "owner__email", "due", "tracker_url"
+    ):
+        now = {"state": state, "owner": owner, "due": due.isoformat() if due else None, "tracker_url": tracker_url}
+        progress.setdefault(pk, {})[str(uuid)] = now
+    return {pk: _published(row, services.get(pk, []), progress.get(pk, {})) for pk, row in found.items()}
+
+
+_STANDING = (
+    *("pk", "uuid", "external_id", "origin", "visibility", "status", "created_at"),
+    *("organization__name", "organization__slug", "organization__website", "organization__sector"),
+    *("team__name", "team__slug"),
+    *("published_revision__document", "published_revision__number", "published_revision__published_at"),
+)
+
+
+def _published(row: dict[str, Any], services: list[str], progress: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    document = row["published_revision__document"]
+    return {
+        **document,
+        "id": str(row["uuid"]),
+        "ref": f"INC-{row['pk']}",
+        "external_id": row["external_id"],
+        "origin": row["origin"],
+        "visibility": row["visibility"],
+        "organization": {
+            "name": row["organization__name"],
+            "slug": row["organization__slug"],
+            "website": row["organization__website"] or None,
+            "sector": row["organization__sector"] or None,
+        },
+        "team": {"name": row["team__name"], "slug": row["team__slug"]} if row["team__slug"] else None,
+        "services": services,
+        "created_at": row["created_at"].isoformat(),
+        "status": "archived" if row["status"] == "archived" else "published",
+        "actions": [{**action, **progress.get(action["id"], {})} for action in document["actions"]],
+        "revision": row["published_revision__number"],
+        "published_at": row["published_revision__published_at"].isoformat(),
     }
 
 

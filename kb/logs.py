@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-
 # Addresses that let whoever knows them in: an invitation's secret, the token of a password link.
 _SECRET_ADDRESS = re.compile(r"(/(?:invitations|password)/)[^\s?]{8,}")
 

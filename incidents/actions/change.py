@@ -81,7 +81,8 @@ def locked(actor: Viewer, incident_id: int) -> Incident:
     """The incident under its row lock; Missing when the actor may not see it."""
     query = scopes.visible_incidents(actor).filter(pk=incident_id)
     if connection.features.has_select_for_update:
-        # Rows that refer to it may still be written: at their commit they would wait for this, and this perhaps for them.
+        # Rows that refer to it may still be written: at their commit they would wait for this, and this perhaps for
+        # them.
         query = query.select_for_update(of=("self",), no_key=True)
     incident = query.first()
     if incident is None:

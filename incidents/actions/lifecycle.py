@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from incidents import scopes
 from incidents.actions.change import Change, changing
-from incidents.document import build, relation, with_everything
+from incidents.document import build, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
@@ -114,11 +114,11 @@ def write_revision(change: Change, note: str) -> Revision:
     """The working copy as the next revision of an incident that is being changed."""
     incident = change.incident
     incident.status = Status.PUBLISHED
-    incident.updated_at = timezone.now()
-    incident.save()
     # Names that left the text may still stand in the index.
     change.narrows = incident.published_revision_id is not None
-    document = build(with_everything(Incident.objects.filter(pk=incident.pk)).get())
+    # Not saved before: a row written twice makes its commit wait for its organization, which somebody who renames that
+    # holds while waiting for this row.
+    document = build(incident)
     last = incident.revisions.first()
     revision = Revision.objects.create(
         incident=incident,

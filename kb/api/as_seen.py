@@ -1,7 +1,7 @@
 """Lists of incidents as each viewer sees them.
 
-The columns of an incident are its working copy. Whoever sees a reopened postmortem's published text instead must find it by
-that text, in filters and order too; for those few incidents the facts are taken from the revision.
+The columns of an incident are its working copy. Whoever sees a reopened postmortem's published text instead must find
+it by that text, in filters and order too; for those few incidents the facts are taken from the revision.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, Func, JSONField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from incidents import scopes
@@ -20,7 +20,14 @@ from incidents.models import Incident
 from incidents.scopes import Viewer
 
 FACTS = ("title", "severity", "started", "duration", "detected_by", "time_zone")
-_DOCUMENT = "published_revision__document__"
+
+
+class _Fact(Func):
+    """One key of a JSON document, as JSON. On SQLite, Django's own key lookup reads a text such as "12" as a number."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " -> "
+    output_field = JSONField()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class AsSeen:
         reopened = visible.filter(status__in=scopes.UNPUBLISHED, published_revision__isnull=False).exclude(
             pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")
         )
-        rows = reopened.values_list("pk", *(_DOCUMENT + name for name in FACTS))
+        rows = reopened.values_list("pk", *(_Fact(F("published_revision__document"), Value(name)) for name in FACTS))
         return cls(visible, {pk: dict(zip(FACTS, facts, strict=True)) for pk, *facts in rows})
 
     def where(self, condition: Q, holds: Callable[[dict[str, Any]], bool]) -> Q:

@@ -16,6 +16,7 @@ from incidents.scopes import Viewer
 from kb.api import etags, parameters, throttling
 from kb.api.etags import Condition
 from kb.api.operations import Operation, operation_of
+from kb.api.problems import Refusal
 
 
 class ApiView(APIView):
@@ -37,6 +38,9 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+            # Such a body would be read as an empty one.
+            raise Refusal("length_required", "Send the body with a Content-Length, not in chunks.")
         if self.operation is not None:
             parameters.check(request.query_params, self.operation.query)
 
@@ -49,7 +53,7 @@ class ApiView(APIView):
                 raise exceptions.Throttled(seconds) from None
             raise
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

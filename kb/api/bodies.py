@@ -35,7 +35,7 @@ def _validator(shape: str) -> Draft202012Validator:
 
 def read(request: Request, shape: str | None) -> dict[str, Any]:
     """The body, checked; {} for an operation that takes none. Raises Invalid, Unknown, Refusal."""
-    body = request.data
+    body: Any = request.data
     check(body, shape or "Nothing")
     return body
 
@@ -49,14 +49,15 @@ def check(body: Any, shape: str) -> None:
         if number >= MOST_PROBLEMS:
             break
         path = ".".join(map(str, error.absolute_path))
+        prefix = f"{path}." if path else ""
+        given: Any = error.instance
+        rule: Any = error.validator_value
         if error.validator == "additionalProperties":
-            known = error.schema["properties"]
-            names = [name for name in error.instance if name not in known]
-            strange.update(unknown("field", names, known, path=f"{path}." if path else "").fields)
+            shape_here: Any = error.schema
+            known = shape_here["properties"]
+            strange.update(unknown("field", [name for name in given if name not in known], known, path=prefix).fields)
         elif error.validator == "required":
-            for name in error.validator_value:
-                if name not in error.instance:
-                    wrong[f"{path}.{name}" if path else name] = ["This is needed."]
+            wrong.update({f"{prefix}{name}": ["This is needed."] for name in rule if name not in given})
         else:
             wrong.setdefault(path or "body", []).append(_words(error))
     if strange:
@@ -90,15 +91,16 @@ def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
 
 def _words(error: ValidationError) -> str:
     expected: Any = error.validator_value
+    given: Any = error.instance
     match error.validator:
         case "type":
             return f"This takes {_names(expected)}."
         case "enum":
             return f"Choose one of {', '.join(str(value) for value in expected if value is not None)}."
         case "maxLength":
-            return f"At most {expected:,} characters; this has {len(error.instance):,}."
+            return f"At most {expected:,} characters; this has {len(given):,}."
         case "maxItems":
-            return f"At most {expected:,} of them; these are {len(error.instance):,}."
+            return f"At most {expected:,} of them; these are {len(given):,}."
         case "minimum":
             return f"This takes a number from {expected:,}."
         case "maximum":

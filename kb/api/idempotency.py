@@ -1,8 +1,9 @@
 """POSTs that may be sent again (draft-ietf-httpapi-idempotency-key-header): the same key does the work once.
 
-A request first claims its key, and that commits, with a lease; then the work and its answer commit together. So a crash
-leaves either nothing but a claim that runs out, or everything. What was refused did nothing: its claim is given back, and
-the key may come again with a corrected body. Keys belong to one user, method and path, and are kept IDEMPOTENCY_HOURS.
+A request first claims its key, and that commits, with a lease; then the work and its answer commit together. So a
+crash leaves either nothing but a claim that runs out, or everything. What was refused did nothing: its claim is given
+back, and the key may come again with a corrected body. Keys belong to one user, method and path, and are kept
+IDEMPOTENCY_HOURS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What each operation of the API is, said once beside its handler: read by the OpenAPI document and kept by the handler itself.
+"""What each operation of the API is, said once beside its handler: the OpenAPI document shows it, the handler keeps it.
 
-`reads` and `writes` decorate the methods of views. A written operation's body is checked against its shape, its work runs in
-one transaction, and a POST may be sent again with an Idempotency-Key.
+`reads` and `writes` decorate the methods of views. What is written is checked against its shape, the work runs in one
+transaction, and a POST may be sent again with an Idempotency-Key.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from django.db import transaction
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kb.api import bodies, idempotency
 from kb.api.parameters import Parameter
 
-Handler = TypeVar("Handler", bound=Callable[..., Response])
+Handler = TypeVar("Handler", bound=Callable[..., HttpResponse])
 Precondition = Literal["required", "optional"]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`answer` and `body` name shapes; `{row}` in them stands for the row of the view's kind. `media` are other types that
-    it can answer in."""
+    """`answer` and `body` name shapes; `{row}` in them stands for the row of the view's kind. `media` are other types
+    that it can answer in."""
 
     summary: str
     answer: str | None

@@ -53,7 +53,7 @@ def check(given: QueryDict, known: Iterable[Parameter]) -> None:
     """Refuse unknown parameters, ones given twice, and texts that no database would take. Raises Unknown, Invalid."""
     by_name = {parameter.name: parameter for parameter in known}
     if strange := [name for name in given if name not in by_name]:
-        raise unknown("parameter", [name.encode("unicode_escape").decode()[:100] for name in strange], by_name)
+        raise unknown("parameter", [name.encode("unicode_escape").decode() for name in strange], by_name)
     problems: dict[str, str] = {}
     for name, values in given.lists():
         if len(values) > 1 and not by_name[name].many:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
 
@@ -16,12 +17,13 @@ from incidents.errors import Invalid
 from kb.api.problems import Refusal
 
 DEEPEST = 32
+MOST_PROBLEMS = 50
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictJSONParser(BaseParser):
-    """Refuses bodies over DATA_UPLOAD_MAX_MEMORY_SIZE, other encodings, duplicate keys, deep nesting, numbers that are not
-    finite, and text with a NUL or half a surrogate pair: each would be stored or compared differently somewhere."""
+    """Refuses bodies over DATA_UPLOAD_MAX_MEMORY_SIZE, other encodings, duplicate keys, deep nesting, numbers that are
+    not finite, and text with a NUL or half a surrogate pair: each would be stored or compared differently somewhere."""
 
     media_type = "application/json"
 
@@ -57,7 +59,10 @@ def read(raw: bytes) -> Any:
     except ValueError as error:
         # Python refuses whole numbers of thousands of digits.
         raise _malformed("It holds a number that is too long.") from error
-    _check_texts(value)
+    _check_depth(value)
+    # JSON has no other way to write a NUL or half a pair; most bodies need no second look.
+    if b"\\u0000" in raw or re.search(rb"\\u[dD][89a-fA-F]", raw):
+        _check_texts(value)
     return value
 
 
@@ -68,9 +73,8 @@ def _malformed(detail: str) -> Refusal:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _malformed(f"The key {twice[:100]!r} stands twice in one object.")
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise _malformed(f"The key {key[:100]!r} stands twice in one object.")
     return found
 
 
@@ -85,32 +89,45 @@ def _finite(text: str) -> float:
     return number
 
 
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for here in level
+            if isinstance(here, dict | list)
+            for inner in (here.values() if isinstance(here, dict) else here)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise _malformed(f"It is nested deeper than {DEEPEST} levels.")
+
+
 def _check_texts(value: Any) -> None:
     problems: dict[str, str] = {}
-    for path, text in _texts(value):
+    for path, text in _texts(value, ""):
         if "\x00" in text:
             problems[path] = "The text holds a NUL character (U+0000). Remove it and try again."
         elif _LONE_SURROGATE.search(text):
             problems[path] = "The text holds half of a surrogate pair, which is no character. Remove it and try again."
+        if len(problems) >= MOST_PROBLEMS:
+            break
     if problems:
         raise Invalid(problems)
 
 
-def _texts(value: Any) -> Iterator[tuple[str, str]]:
-    """Every text in the value, keys too, with its path; without recursion, and no deeper than allowed."""
-    waiting: list[tuple[str, Any, int]] = [("", value, 0)]
-    while waiting:
-        path, here, depth = waiting.pop()
-        if depth > DEEPEST:
-            raise _malformed(f"It is nested deeper than {DEEPEST} levels.")
-        prefix = f"{path}." if path else ""
-        match here:
-            case str():
-                yield path or "body", here
-            case dict():
-                for key, inner in here.items():
-                    shown = key.encode("unicode_escape").decode()[:100]
-                    yield f"{prefix}{shown}", key
-                    waiting.append((f"{prefix}{shown}", inner, depth + 1))
-            case list():
-                waiting += [(f"{prefix}{place}", inner, depth + 1) for place, inner in enumerate(here)]
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text in the value, keys too, with its path."""
+    prefix = f"{path}." if path else ""
+    match value:
+        case str():
+            yield path or "body", value
+        case dict():
+            for key, inner in value.items():
+                shown = prefix + key.encode("unicode_escape").decode()[:100]
+                yield shown, key
+                yield from _texts(inner, shown)
+        case list():
+            for place, inner in enumerate(value):
+                yield from _texts(inner, f"{prefix}{place}")

@@ -1,4 +1,4 @@
-"""What a caller may do at all, before any question about a certain incident: read, write, or only look at public things."""
+"""What a caller may do at all, before any question about a certain incident: read, write, or see public things."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TokenScope(BasePermission):
-    """Writing needs somebody signed in, and a token that may write. Views with `signed_in_only` need the former to read."""
+    """Writing needs somebody signed in, and a token that may write. So does reading, with `signed_in_only`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         reads = request.method in SAFE_METHODS

@@ -23,6 +23,8 @@ from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllow
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# Looking for the nearest name takes time; nobody needs it for thousands.
+MOST_UNKNOWN, LONGEST_NAME = 20, 100
 
 # code: (status, title). Codes are added to, never renamed.
 CODES: dict[str, tuple[int, str]] = {
@@ -44,6 +46,7 @@ CODES: dict[str, tuple[int, str]] = {
     "incomplete": (409, "Not ready to be published"),
     "idempotency_key_reused": (409, "This Idempotency-Key was used for another request"),
     "idempotency_in_progress": (409, "The first request with this Idempotency-Key is still at work"),
+    "length_required": (411, "The length of the body is needed"),
     "stale": (412, "Somebody else saved first"),
     "too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "This media type is not read here"),
@@ -89,7 +92,7 @@ def unknown(kind: str, names: Iterable[str], known: Iterable[str], *, path: str 
     """Refuse unknown names ("field" or "parameter"), each with the nearest one that exists."""
     known = sorted(known)
     texts = {}
-    for name in names:
+    for name in [name[:LONGEST_NAME] for name in names][:MOST_UNKNOWN]:
         near = difflib.get_close_matches(name, known, n=1)
         rest = f" Known are {', '.join(known)}." if known else ""
         texts[f"{path}{name}"] = f"Unknown {kind}." + (f" Did you mean {near[0]}?" if near else rest)
@@ -97,7 +100,7 @@ def unknown(kind: str, names: Iterable[str], known: Iterable[str], *, path: str 
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing of its inside."""
+    """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing."""
     if isinstance(exc, ActionError):
         return _refused_by_action(exc)
     if isinstance(exc, Refusal):

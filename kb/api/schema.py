@@ -11,13 +11,17 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 
 from kb.api import problems
+from kb.api.addresses import Name, Reference
 from kb.api.operations import Operation, named, operation_of
 from kb.api.shapes import COMPONENTS
 from kb.api.shapes.parts import ref, text
 
 _VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "PUT": "replace", "DELETE": "delete"}
 _PATH: dict[str, dict[str, Any]] = {
-    "ref": {"schema": text(), "description": "INC-12, 12 or a UUID."},
+    "ref": {
+        "schema": {"type": "string", "pattern": f"^(?:{Reference.regex})$"},
+        "description": "INC-12, 12 or a UUID.",
+    },
     "number": {"schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
     "user_id": {"schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
     "row_id": {"schema": {"type": "string", "format": "uuid"}},
@@ -103,7 +107,7 @@ class Schema(AutoSchema):
         operation = self.operation
         out: list[dict[str, Any]] = []
         for name in re.findall(r"{(\w+)}", self.path):
-            known = _PATH.get(name, {"schema": {"type": "string", "minLength": 1, "maxLength": 120}})
+            known = _PATH.get(name, {"schema": {"type": "string", "pattern": f"^{Name.regex}$"}})
             out.append({"name": name, "in": "path", "required": True, **known})
         out += [parameter.openapi() for parameter in operation.query]
         if operation.precondition:
@@ -147,7 +151,7 @@ class Schema(AutoSchema):
             found.add(404)
         if self.method != "GET":
             # A replayed POST is 404 when what it told about is no longer visible.
-            found |= {403, 404, 409, 413, 415}
+            found |= {403, 404, 409, 411, 413, 415}
         if self.operation.precondition:
             found.add(412)
         if self.operation.precondition == "required":

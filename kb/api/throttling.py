@@ -1,7 +1,7 @@
 """How many requests a person or an address may send in a minute (or second, hour, day).
 
-Counted in fixed windows in the shared cache. When the cache is away each process counts for itself, in bounded memory, and
-asks the cache again after a short rest: limits stay, and no request waits for a cache that does not answer.
+Counted in fixed windows in the shared cache. When the cache is away each process counts for itself, in bounded memory,
+and asks the cache again after a short rest: limits stay, and no request waits for a cache that does not answer.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Window(BaseThrottle):
         return subject is None or self.count(subject)
 
     def count(self, subject: str) -> bool:
-        most, seconds = parse(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"][self.scope])
+        rates: Any = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+        most, seconds = parse(rates[self.scope])
         window, past = divmod(time.time(), seconds)
         self.left = seconds - past
         return counts.add(f"rate:{self.scope}:{subject}:{int(window)}", seconds) <= most
@@ -118,6 +119,6 @@ def address(request: Request) -> str:
 
 
 def count_refused(request: Request) -> float | None:
-    """Somebody came with a token that is not valid: counted as a stranger at that address. The seconds to wait, if any."""
+    """A token that is not valid counts as a stranger's request from that address. Gives the seconds to wait, if any."""
     throttle = PerAddress()
     return None if throttle.count(address(request)) else throttle.wait()

@@ -70,6 +70,8 @@ def revoke_token(*, actor: Viewer, token_id: uuid.UUID) -> None:
 
 
 def _owner(actor: Viewer, address: str) -> User:
+    if actor.user_id is None:
+        raise NotAllowed("Sign in to make tokens.")
     if not address:
         return User.objects.get(pk=actor.user_id, is_active=True)
     if not actor.is_admin:

@@ -5,38 +5,8 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 
 from incidents.records import KINDS
+from kb.api.addresses import Name, Number, Reference
 from kb.api.views import history, incidents, knowledge, meta, parts, people, surroundings
-
-
-class Reference:
-    """INC-12, 12, or a UUID."""
-
-    regex = "(?:[Ii][Nn][Cc]-)?[0-9]{1,17}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-class Name(Reference):
-    """A slug or key."""
-
-    regex = "[-a-zA-Z0-9_]{1,120}"
-
-
-class Number:
-    """A whole number that fits every database's integers."""
-
-    regex = "[0-9]{1,9}"
-
-    def to_python(self, value: str) -> int:
-        return int(value)
-
-    def to_url(self, value: int) -> str:
-        return str(value)
-
 
 register_converter(Reference, "ref")
 register_converter(Name, "name")

@@ -10,6 +10,7 @@ One per process: a failure that one process saw costs every other at most one se
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -35,7 +36,7 @@ class Breaker:
         self._probe, self._interval = probe, interval
         self._lock = threading.Lock()
         self._state = State.CLOSED
-        self._prober: threading.Thread | None = None
+        self._is_watched = False
 
     @property
     def state(self) -> State:
@@ -64,15 +65,20 @@ class Breaker:
                 log.warning("search.breaker_opened", reason=reason)
             self._state = State.OPEN
             IS_OPEN.set(1)
-            if self._prober is None or not self._prober.is_alive():
-                self._prober = threading.Thread(target=self._watch, name="search-probe", daemon=True)
-                self._prober.start()
+            if not self._is_watched:
+                self._is_watched = True
+                threading.Thread(target=self._watch, name="search-probe", daemon=True).start()
 
     def _watch(self) -> None:
-        pause = threading.Event()
-        while self._state is not State.CLOSED:
+        while self._still_open():
             if self._state is State.OPEN and self._probe():
                 with self._lock:
                     if self._state is State.OPEN:
                         self._state = State.HALF_OPEN
-            pause.wait(self._interval)
+            time.sleep(self._interval)
+
+    def _still_open(self) -> bool:
+        """Decided under the lock, so that a failure of this very moment begins another watch."""
+        with self._lock:
+            self._is_watched = self._state is not State.CLOSED
+            return self._is_watched

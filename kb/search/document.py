@@ -13,8 +13,9 @@ from typing import Any
 
 from incidents import document as record
 from incidents.durations import DurationKind
-from incidents.models import Incident
-from incidents.vocabulary import ActionState, Status
+from incidents.models import Incident, ReviewRequest
+from incidents.scopes import UNPUBLISHED
+from incidents.vocabulary import ActionState
 from kb.patterns.models import SHOWN, Tag, TagState
 
 # How much a match weighs by where it stands, from A (most) to D.
@@ -71,41 +72,81 @@ class IndexDocument:
     values: dict[str, list[str]]
 
 
-def is_indexable(incident: Incident) -> bool:
-    """Everything that is not deleted has a document; who may find it is the query's matter."""
-    return incident.deleted_at is None
-
-
 def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
-    """Documents by incident id, for those that are to be indexed, in a fixed number of queries."""
-    ids = list(incident_ids)
-    incidents = record.with_everything(Incident.objects.filter(pk__in=ids)).prefetch_related("reviews")
-    tags: dict[int, list[Tag]] = {}
-    for tag in Tag.objects.filter(
-        incident_id__in=ids, state__in=[*SHOWN, TagState.SUGGESTED], pattern__status="active"
-    ).select_related("pattern"):
-        tags.setdefault(tag.incident_id, []).append(tag)
-    return {incident.pk: build(incident, tags.get(incident.pk, [])) for incident in incidents if is_indexable(incident)}
+    """Documents by incident id, in a fixed number of queries. Everything that is not deleted has one; who may find
+    it is the query's matter."""
+    alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
+    rows = alive.order_by().values_list("pk", "index_version", "visibility", "team_id", "status", "published_revision")
+    standing = {row[0]: Standing(*row[:5], is_published=row[5] is not None) for row in rows}
+    published = {pk for pk, row in standing.items() if row.is_published}
+    contents = record.published_many(Incident.objects.filter(pk__in=published))
+    if drafts := standing.keys() - published:
+        for incident in record.with_everything(Incident.objects.filter(pk__in=drafts)):
+            contents[incident.pk] = record.build(incident)
+    reviewers = _reviewers(pk for pk, row in standing.items() if row.status in UNPUBLISHED)
+    tags = _tags(contents)
+    return {
+        pk: build(standing[pk], content, tags.get(pk, []), reviewers.get(pk, [])) for pk, content in contents.items()
+    }
 
 
-def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
-    """The incident must come with everything (`incidents.document.with_everything`) and its reviews."""
-    is_published = incident.published_revision_id is not None
-    content = record.published(incident) if is_published else record.build(incident)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an incident's own row says of its place in the index, beside its content."""
+
+    pk: int
+    index_version: int
+    visibility: str
+    team_id: int | None
+    status: str
+    is_published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A pattern that an incident shows, or is suggested to show."""
+
+    slug: str
+    family: str
+    is_shown: bool
+
+
+def _tags(incident_ids: Iterable[int]) -> dict[int, list[Tagged]]:
+    found: dict[int, list[Tagged]] = {}
+    rows = Tag.objects.filter(
+        incident_id__in=list(incident_ids), state__in=[*SHOWN, TagState.SUGGESTED], pattern__status="active"
+    ).order_by("pattern__slug")
+    for pk, slug, family, state in rows.values_list("incident_id", "pattern__slug", "pattern__family", "state"):
+        found.setdefault(pk, []).append(Tagged(slug, family, state in SHOWN))
+    return found
+
+
+def _reviewers(incident_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Who was asked to review what is not published, or not again yet."""
+    found: dict[int, list[int]] = {}
+    asked = ReviewRequest.objects.filter(incident_id__in=list(incident_ids)).order_by("reviewer_id")
+    for pk, reviewer in asked.values_list("incident_id", "reviewer_id"):
+        found.setdefault(pk, []).append(reviewer)
+    return found
+
+
+def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], reviewers: list[int]) -> IndexDocument:
+    """`content` is the incident's document as readers see it (incidents.document): published, or else the working
+    copy."""
     status = content["status"]
-    patterns = sorted(tag.pattern.slug for tag in tags if tag.state in SHOWN)
-    suggested = sorted(tag.pattern.slug for tag in tags if tag.state == TagState.SUGGESTED)
+    patterns = [tag.slug for tag in tags if tag.is_shown]
+    suggested = [tag.slug for tag in tags if not tag.is_shown]
     families = sorted(
         {cause["family"] for cause in content["causes"] if cause["family"]}
-        | {tag.pattern.family for tag in tags if tag.state in SHOWN}
+        | {tag.family for tag in tags if tag.is_shown}
     )
     started = _instant(content["started"])
     duration = content["duration"]
     seconds = duration["seconds"] if duration else None
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     return IndexDocument(
-        incident_id=incident.pk,
-        index_version=incident.index_version,
+        incident_id=standing.pk,
+        index_version=standing.index_version,
         texts=texts(content),
         facets={
             "organization": [content["organization"]["name"]],
@@ -123,16 +164,14 @@ def build(incident: Incident, tags: list[Tag]) -> IndexDocument:
             "service": [name.casefold() for name in content["services"]],
             "organization": [content["organization"]["name"].casefold(), content["organization"]["slug"]],
             "team": [content["team"]["slug"], content["team"]["name"].casefold()] if content["team"] else [],
-            "has": _has(content, patterns, is_published),
+            "has": _has(content, patterns, standing.is_published),
         },
         access={
-            "visibility": incident.visibility,
-            "team_id": incident.team_id,
-            "published": is_published,
-            "status": incident.status,
-            "reviewers": sorted(r.reviewer_id for r in incident.reviews.all())
-            if incident.status in (Status.DRAFT, Status.IN_REVIEW)
-            else [],
+            "visibility": standing.visibility,
+            "team_id": standing.team_id,
+            "published": standing.is_published,
+            "status": standing.status,
+            "reviewers": reviewers,
         },
         shown={
             "ref": content["ref"],

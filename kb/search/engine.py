@@ -96,5 +96,8 @@ class Engine(Protocol):
     def remove(self, incident_ids: dict[int, int]) -> None:
         """Make incidents unfindable; {incident_id: index_version}. Raises Unavailable."""
 
+    def refresh(self) -> None:
+        """From its return on, every search sees what was written before it. Raises Unavailable."""
+
     def versions(self) -> dict[int, int]:
         """{incident_id: index_version} of everything that can be found. Raises Unavailable."""

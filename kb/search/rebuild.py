@@ -1,11 +1,12 @@
 """Building the next generation of the Elasticsearch index while people search and write.
 
-    1. make an empty generation; from now on every write goes to it as well
-    2. fill it from the record, by keyset, in batches
-    3. gate: the (id, version) sets of the record and of the generation must be equal
-    4. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
-A writer that had read the list of generations just before the new one was made may miss it; the gate finds what it
-wrote.
+    1. throw away what is no use: generations that were never finished, are lost, or come from another record
+    2. make an empty generation; from now on every write goes to it as well
+    3. fill it from the record, by keyset, in batches
+    4. gate: the (id, version) sets of the record and of the generation must be equal, but for what is on its way
+    5. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
+A writer that had read the list of generations just before the new one was made wrote what was committed before it was
+filled.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
+from incidents import outbox
 from incidents.models import Incident
-from kb.search import relay
+from kb.search.alone import alone
 from kb.search.document import build_many
-from kb.search.elastic import generations
-from kb.search.elastic.client import client, reachable
-from kb.search.elastic.engine import source_and_version, versions_in, write
+from kb.search.elastic import generations, lineage
+from kb.search.elastic.client import PATIENCE, client, reachable
+from kb.search.elastic.engine import CONSUMER, source_and_version, versions_in, write
 from kb.search.elastic.generations import Generation
-from kb.search.relay import Outcome
+from kb.search.engine import Unavailable
+from kb.search.plan import Outcome, differences
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +46,29 @@ class GateClosed(Exception):
         )
 
 
+class AtWork(Exception):
+    """Somebody else is building a generation at this moment."""
+
+    def __init__(self) -> None:
+        super().__init__("A generation is being built already. `search_index status` shows how far it is.")
+
+
 def total() -> int:
     """How many incidents a rebuild goes through, for its progress bar."""
     return Incident.objects.filter(deleted_at__isnull=True).count()
 
 
 def rebuild(progress: Progress | None = None) -> Generation:
-    """A new generation, filled, compared, and promoted. Raises GateClosed, and Unavailable when Elasticsearch goes
-    away."""
+    """A new generation, filled, compared, and promoted. Raises AtWork, GateClosed, and Unavailable when Elasticsearch
+    goes away."""
+    with alone("search-rebuild") as is_mine:
+        if not is_mine:
+            raise AtWork
+        return _rebuild(progress)
+
+
+def _rebuild(progress: Progress | None = None) -> Generation:
+    _clear_away()
     generation = generations.create()
     log.info("rebuild.began", generation=generation.name)
     fill(generation, progress)
@@ -58,12 +76,44 @@ def rebuild(progress: Progress | None = None) -> Generation:
     return generation
 
 
+def ensure() -> None:
+    """See to it that a generation of this record answers, and build one if there is none: on the first start, after
+    Elasticsearch lost its data, after the database was restored from a backup. Never raises for what can be tried
+    again later."""
+    try:
+        if _is_there():
+            return
+        with alone("search-rebuild") as is_mine:
+            # Somebody else may just have come to the end.
+            if is_mine and not _is_there():
+                _rebuild()
+    except (Unavailable, GateClosed) as error:
+        log.warning("rebuild.postponed", error=str(error))
+
+
+def _is_there() -> bool:
+    try:
+        return lineage.is_ours(generations.read_alias())
+    except LookupError:
+        return False
+
+
+def _clear_away() -> None:
+    existing, lost = generations.generations(), generations.lost()
+    present = next((g for g in existing if g.reads), None)
+    for generation in existing:
+        is_unfinished = present is None or generation.number > present.number
+        if is_unfinished or generation.name in lost or not lineage.is_ours(generation.name):
+            log.warning("rebuild.threw_away", generation=generation.name)
+            generations.throw_away(generation)
+
+
 def fill(generation: Generation, progress: Progress | None = None) -> None:
     """Write every incident into the generation. What changes meanwhile arrives by the relay, with a later version."""
     with _without_refresh(generation):
         for ids in _batches():
             documents = build_many(ids)
-            refused = write(source_and_version(documents.values()), [generation.name])
+            refused = write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
             for pk, reason in refused.items():
                 log.error("rebuild.rejected", incident_id=pk, reason=reason)
             if progress:
@@ -71,10 +121,13 @@ def fill(generation: Generation, progress: Progress | None = None) -> None:
 
 
 def differing(generation: Generation) -> dict[int, Outcome]:
-    """What in the generation is not as the record has it; empty when their (id, version) sets are equal."""
+    """What in the generation is not as the record has it, though nothing in the outbox will bring it there."""
+    # Read before the generation: what is delivered in between is then taken for what it was.
+    waiting = outbox.waiting_ids(CONSUMER)
     with reachable():
-        client().indices.refresh(index=generation.name)
-    return relay.differences(versions_in(generation.name))
+        client().options(request_timeout=PATIENCE).indices.refresh(index=generation.name)
+    found = differences(versions_in(generation.name))
+    return {pk: outcome for pk, outcome in found.items() if pk not in waiting}
 
 
 def promote(generation: Generation) -> None:
@@ -86,8 +139,7 @@ def promote(generation: Generation) -> None:
         if not missing:
             break
         documents = build_many(pk for pk, outcome in missing.items() if outcome is Outcome.INDEX)
-        write(source_and_version(documents.values()), [generation.name])
-        relay.drain()
+        write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
         time.sleep(0.1)
     else:
         raise GateClosed(generation, missing)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from django.conf import settings
 from django.core.management import call_command
 from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as hypothesis_settings
@@ -98,6 +99,7 @@ EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, draft):
     """A few hundred requests from the document, good and bad, as an author who may write; the same ones every time."""
     incident = draft()
@@ -112,7 +114,7 @@ def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, 
     schema = schemathesis.openapi.from_wsgi("/api/v1/schema", application)
     for result in schema.get_all_operations():
         operation = result.ok()
-        there = {"ref": incident.ref, "key": "summary", "link_id": str(link.uuid), "user_id": str(cast.reader.pk), "number": "1"}
+        there = {"ref": incident.ref, "link_id": str(link.uuid), "user_id": str(cast.reader.pk), "number": "1"}
         there["slug"] = "checkout" if "/teams" in operation.path else "acme"
         there["key"] = "standard" if "/templates" in operation.path else "summary"
         if "{row_id}" in operation.path:
@@ -124,7 +126,7 @@ def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, 
     assert sum(statuses.values()) > 400
     assert statuses[200] + statuses[201] + statuses[204] > 100
     assert statuses[400] > 100
-    assert {403, 404, 409, 412} <= set(statuses)
+    assert {403, 404, 409} <= set(statuses)
 
 
 def _try(
@@ -134,13 +136,17 @@ def _try(
 
     @seed(20260303)
     @hypothesis_settings(
-        max_examples=examples, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), pick=st.integers(0, 4))
     def send(case: Any, pick: int) -> None:
-        if pick and mode is GenerationMode.POSITIVE:
+        if pick:
             case.path_parameters.update({name: value for name, value in there.items() if name in case.path_parameters})
-            if "If-Match" in case.headers:
+            if "If-Match" in case.headers and mode is GenerationMode.POSITIVE:
                 case.headers["If-Match"] = "*"
         headers = {"Authorization": f"Bearer {token}"}
         response = case.call(headers=headers)
@@ -150,3 +156,8 @@ def _try(
     with contextlib.suppress(Unsatisfiable):
         # Some operations take nothing that could be wrong.
         send()
+
+
+def test_the_guide_lists_every_code():
+    guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    assert [code for code in problems.CODES if f"`{code}`" not in guide] == []

@@ -47,7 +47,9 @@ def test_what_comes_and_goes_moves_nothing(api, draft):
     assert [line["title"] for line in api("author").get(first["next"]).json()["results"]] == ["2", "1", "0"]
 
 
-@pytest.mark.parametrize("path", ["organizations", "teams", "templates", "patterns", "tokens", "teams/checkout/members"])
+@pytest.mark.parametrize(
+    "path", ["organizations", "teams", "templates", "patterns", "tokens", "teams/checkout/members"]
+)
 def test_every_list_pages(api, path):
     admin = api("admin")
     for number in range(3):
@@ -76,15 +78,21 @@ def test_a_cursor_from_another_query_is_refused(api, draft):
     cursor = cursor_of(api, "incidents?page_size=1&sort=started")
     assert api("author").get(f"incidents?sort=started&page_size=2&cursor={cursor}").status_code == 200
     for path in (
-        "incidents?", "incidents?sort=-started&", "incidents?sort=started&severity=sev1&", "organizations?sort=started&",
-        "organizations?", "search?sort=newest&",
+        "incidents?",
+        "incidents?sort=-started&",
+        "incidents?sort=started&severity=sev1&",
+        "organizations?sort=started&",
+        "organizations?",
+        "search?sort=newest&",
     ):
         refused = api("author").get(f"{path}cursor={cursor}")
         assert refused.status_code == 400
         assert fields(refused) == ({"sort"} if path.startswith("organizations?sort") else {"cursor"})
 
 
-@pytest.mark.parametrize("bend", [lambda c: c[:-2] + ("A" if c[-2] != "A" else "B") + c[-1], lambda c: "x" + c, str.swapcase])
+@pytest.mark.parametrize(
+    "bend", [lambda c: c[:-2] + ("A" if c[-2] != "A" else "B") + c[-1], lambda c: "x" + c, str.swapcase]
+)
 def test_a_cursor_that_was_tampered_with_is_refused(api, draft, bend):
     draft(), draft()
     cursor = bend(cursor_of(api, "incidents?page_size=1"))

@@ -1,7 +1,7 @@
 """The permission matrix: every route, every method, every member of the cast, and tokens that may not.
 
-The routes come from the URL resolver and the OpenAPI document; one without a row here fails. Each outcome is tried on a draft, and on
-incidents that are published for the team, for everybody signed in, and for everybody.
+The routes come from the URL resolver and the OpenAPI document; one without a row here fails. Each outcome is tried on a
+draft, and on incidents that are published for the team, for everybody signed in, and for everybody.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def edits(draft: int, published: int = 409) -> dict[str, str]:
 
 
 def some(outcomes: dict[str, str], kind: str) -> dict[str, str]:
-    """All kinds of rows go one way: one of them is tried on everything, the others on a draft and a published incident."""
+    """All kinds of rows go one way: one is tried on everything, the others on a draft and a published incident."""
     return outcomes if kind == "actions" else {name: outcomes[name] for name in ("draft", "internal")}
 
 

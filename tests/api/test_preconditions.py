@@ -1,4 +1,4 @@
-"""ETag and If-Match: two people never overwrite each other, on the incident, a section, a row, and everything around them."""
+"""ETag and If-Match: two people never overwrite each other, on incidents, sections, rows, or what surrounds them."""
 
 from __future__ import annotations
 

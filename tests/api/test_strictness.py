@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from django.db import OperationalError
+from django.test import RequestFactory
 
 from incidents.models import Incident
 from kb.api.problems import MEDIA_TYPE
+from kb.api.views.incidents import Incidents
 from tests.api.conftest import codes, fields
 
 
@@ -159,6 +162,26 @@ def test_json_that_is_not_well_formed_says_where(api, raw, detail):
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        b"{" + b",".join(b'"key%d": 1' % number for number in range(200_000)) + b', "key199999": 1}',
+        b"{" + b",".join(b'"key%d": 1' % number for number in range(200_000)) + b"}",
+        b'{"title": "x", "lessons": [' + b",".join([b"1"] * 1_500_000) + b"]}",
+        b'{"title": "x", "services": [' + b",".join([b'"\\u0000"'] * 300_000) + b"]}",
+        b'{"' + b"x" * 3_000_000 + b'": 1}',
+    ],
+    ids=["a key twice", "unknown keys", "wrong rows", "many NULs", "a long key"],
+)
+def test_a_large_wrong_body_is_refused_soon_and_in_few_words(api, raw):
+    author = api("author")
+    began = time.process_time()
+    refused = author.post("incidents", raw)
+    assert refused.status_code == 400
+    assert time.process_time() - began < 10
+    assert len(refused.content) < 20_000
+
+
+@pytest.mark.parametrize(
     "content_type",
     [
         "text/plain",
@@ -175,6 +198,14 @@ def test_only_json_in_utf8_is_read(api, content_type):
 def test_a_body_over_four_mebibytes_is_refused(api):
     refused = api("author").post("incidents", b'{"title": "' + b"x" * (4 * 1024 * 1024) + b'"}')
     assert codes(refused) == (413, "too_large")
+
+
+def test_a_body_in_chunks_is_refused_rather_than_read_as_an_empty_one(db):
+    """As a WSGI server hands it over: the header is there, and no length."""
+    request = RequestFactory().post("/api/v1/incidents", headers={"Transfer-Encoding": "chunked"})
+    del request.META["CONTENT_LENGTH"]
+    response = Incidents.as_view(permission_classes=[])(request).render()
+    assert (response.status_code, response.data["code"]) == (411, "length_required")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png"])

@@ -67,7 +67,10 @@ def test_a_team_keeps_a_lead(api, cast):
     me = f"teams/checkout/members/{cast.lead.pk}"
     assert fields(lead.patch(me, {"role": "author"})) == {"role"}
     assert fields(lead.delete(me)) == {"role"}
-    assert codes(lead.post("teams/checkout/members", {"email": "author@acme.example", "role": "lead"})) == (409, "wrong_state")
+    assert codes(lead.post("teams/checkout/members", {"email": "author@acme.example", "role": "lead"})) == (
+        409,
+        "wrong_state",
+    )
     assert fields(lead.post("teams/checkout/members", {"email": "x@y.example", "role": "lead"})) == {"email"}
     taken = lead.post("teams/checkout/members", {"email": "Outsider@acme.example", "role": "lead"})
     assert taken["ETag"] == '"lead"'
@@ -100,7 +103,8 @@ def test_an_incident_carries_its_patterns_and_those_suggested(api, draft, retry_
     tag(incident, retry_storm), tag(incident, other), tag(incident, rejected, TagState.REJECTED)
     tag(incident, suggested, TagState.SUGGESTED)
     for shown in (
-        api("author").get(f"incidents/{incident.pk}").json(), api("author").get("incidents").json()["results"][0],
+        api("author").get(f"incidents/{incident.pk}").json(),
+        api("author").get("incidents").json()["results"][0],
     ):
         assert (shown["patterns"], shown["suggested_patterns"]) == (["retry-storm"], ["zz-suggested"])
 
@@ -148,8 +152,24 @@ def test_a_link_to_what_the_caller_cannot_see_is_refused_as_if_it_were_not_there
 
 # --- Search ----------------------------------------------------------------------------------------
 RESULT = {
-    "ref", "id", "external_id", "title", "url", "organization", "origin", "severity", "status", "visibility", "started_at",
-    "duration_seconds", "score", "highlights", "why", "patterns", "suggested_patterns", "source_urls",
+    "ref",
+    "id",
+    "external_id",
+    "title",
+    "url",
+    "organization",
+    "origin",
+    "severity",
+    "status",
+    "visibility",
+    "started_at",
+    "duration_seconds",
+    "score",
+    "highlights",
+    "why",
+    "patterns",
+    "suggested_patterns",
+    "source_urls",
 }
 
 
@@ -158,7 +178,16 @@ def test_search_answers_in_the_documented_shape(api, published):
     relay.drain()
     found = api("outsider").get("search?q=resize+cache&severity=sev2").json()
     assert set(found) == {
-        "query", "engine", "degraded", "took_ms", "total", "results", "facets", "next", "corrections", "notices",
+        "query",
+        "engine",
+        "degraded",
+        "took_ms",
+        "total",
+        "results",
+        "facets",
+        "next",
+        "corrections",
+        "notices",
     }
     assert (found["query"], found["total"], found["next"], found["degraded"]) == ("resize cache", 1, None, False)
     (result,) = found["results"]
@@ -188,7 +217,9 @@ def test_search_names_the_parameter_that_it_cannot_use(api, query, named):
     assert fields(api("author").get(f"search?{query}")) == {named}
 
 
-@pytest.mark.parametrize("query", ['"unbalanced', "the of and", "*", "a " * 500, "(((", "x" * 10_000, "severty:1", "\\' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "query", ['"unbalanced', "the of and", "*", "a " * 500, "(((", "x" * 10_000, "severty:1", "\\' OR 1=1 --"]
+)
 def test_search_takes_any_text(api, query):
     assert api("author").get(f"search?{urlencode({'q': query})}").status_code == 200
 

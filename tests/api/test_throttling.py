@@ -10,13 +10,15 @@ from django.core.cache import caches
 from django.test import Client
 
 from kb.api import throttling
+from kb.api.checks import rates_can_be_read
 from tests.api.conftest import Caller, codes
 
 
 @pytest.fixture
 def rates(settings: Any) -> None:
     settings.REST_FRAMEWORK = {
-        **settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"user": "3/hour", "address": "2/hour"},
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {"user": "3/hour", "address": "2/hour"},
     }
 
 
@@ -101,5 +103,19 @@ def test_a_rate_that_is_none_is_refused(rate):
 
 def test_rates_are_read():
     assert [throttling.parse(rate) for rate in ("300/min", "5/s", "7/hour", "9/day")] == [
-        (300, 60), (5, 1), (7, 3_600), (9, 86_400),
+        (300, 60),
+        (5, 1),
+        (7, 3_600),
+        (9, 86_400),
     ]
+
+
+def test_a_rate_that_cannot_be_read_refuses_to_start(settings):
+    assert rates_can_be_read(None) == []
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {"user": "often", "address": "2/min"},
+    }
+    (error,) = rates_can_be_read(None)
+    assert error.id == "kb.E020"
+    assert "API_RATE_USER" in error.msg

@@ -125,8 +125,12 @@ def test_a_token_does_not_make_one_that_outlives_it(cast):
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        ({}, {"name"}), ({"name": " "}, {"name"}), ({"name": "x", "scope": "admin"}, {"scope"}),
-        ({"name": "x", "days": 0}, {"days"}), ({"name": "x", "days": 400}, {"days"}), ({"name": "x", "days": True}, {"days"}),
+        ({}, {"name"}),
+        ({"name": " "}, {"name"}),
+        ({"name": "x", "scope": "admin"}, {"scope"}),
+        ({"name": "x", "days": 0}, {"days"}),
+        ({"name": "x", "days": 400}, {"days"}),
+        ({"name": "x", "days": True}, {"days"}),
     ],
 )
 def test_a_token_needs_a_name_and_has_bounds(api, body, named):
@@ -145,7 +149,11 @@ def test_a_session_reads_and_writes_with_the_csrf_token(cast, draft):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     assert browser.get(f"/api/v1/incidents/{incident.pk}").status_code == 200
-    change = {"path": f"/api/v1/incidents/{incident.pk}", "data": {"severity": "sev1"}, "content_type": "application/json"}
+    change = {
+        "path": f"/api/v1/incidents/{incident.pk}",
+        "data": {"severity": "sev1"},
+        "content_type": "application/json",
+    }
     refused = browser.patch(**change, headers={"If-Match": "*"})
     assert codes(refused) == (403, "csrf_failed")
     browser.get("/api/v1/docs")

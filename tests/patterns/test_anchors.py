@@ -1,10 +1,10 @@
-"""Anchors are found where they were made, found again where the text moved, and lost rather than drawn at a wrong place."""
+"""Anchors are found where they were made, again where the text moved, and lost rather than drawn at a wrong place."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import pytest
 
 from incidents.document import build, with_everything
 from incidents.models import Incident

@@ -330,6 +330,7 @@ class TestElasticsearch(EngineContract):
     @pytest.fixture(scope="class")
     def generation(self, corpus: Corpus) -> Iterator[None]:
         with own_generations():
+            generations.swap(generations.create())
             ElasticEngine().index(list(build_many(corpus.everything).values()))
             client().indices.refresh(index=generations.read_alias())
             yield
@@ -344,6 +345,7 @@ class TestWritingToElasticsearch(WritingContract):
     @pytest.fixture
     def engine(self, corpus: Corpus, db: None) -> Iterator[Engine]:
         with own_generations():
+            generations.swap(generations.create())
             engine = ElasticEngine()
             engine.index(list(build_many([corpus.named["cat"]]).values()))
             yield engine

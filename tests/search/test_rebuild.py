@@ -7,14 +7,19 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
+from incidents import outbox
 from incidents.actions.incidents import change_incident, delete_incident
-from incidents.models import Incident
-from kb.search import rebuild, relay
-from kb.search.elastic import generations, mapping
+from incidents.models import AuditEntry, Incident
+from kb.search import engines, rebuild, relay
+from kb.search.alone import alone
+from kb.search.document import build_many
+from kb.search.elastic import generations, lineage, mapping
 from kb.search.elastic.client import client
-from kb.search.elastic.engine import GONE, ElasticEngine, versions_in
+from kb.search.elastic.engine import GONE, ElasticEngine, source_and_version, versions_in, write
+from kb.search.engine import Unavailable
 from kb.search.service import SearchRequest, search
 from tests.search.elastic import own_generations
 
@@ -69,7 +74,7 @@ def test_the_gate_stays_closed_while_the_generation_differs(elastic, published, 
     relay.drain()
     generation = generations.create()
     monkeypatch.setattr(rebuild, "GATE_ROUNDS", 2)
-    monkeypatch.setattr(rebuild, "write", lambda documents, targets: {})
+    monkeypatch.setattr(rebuild, "write", lambda *args, **kwargs: {})
     with pytest.raises(rebuild.GateClosed, match="INC-"):
         rebuild.promote(generation)
     assert [g.reads for g in generations.generations()] == [True, False]
@@ -81,15 +86,130 @@ def test_tombstones_do_not_survive_a_rebuild(elastic, cast, published):
     delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
     relay.drain()
     refresh()
-    assert client().count(index=generations.read_alias())["count"] == 1
+    tombstones = {"bool": {"filter": [{"term": {"deleted": True}}, {"exists": {"field": "incident_id"}}]}}
+    assert client().count(index=generations.read_alias(), query=tombstones)["count"] == 1
     assert total(cast.viewer("admin")) == 0
     rebuild.rebuild()
-    assert client().count(index=generations.read_alias())["count"] == 0
+    refresh()
+    assert client().count(index=generations.read_alias(), query=tombstones)["count"] == 0
+
+
+def test_a_narrowed_incident_is_out_of_the_index_before_its_exclusion_ends(elastic, cast, published):
+    """Without this, its total and facets would be told for as long as Elasticsearch waits with its next refresh."""
+    incident = published("Cats", visibility="public")
+    relay.drain()
+    assert total(cast.viewer("anonymous"), "cats") == 1
+    client().indices.put_settings(index=generations.read_alias(), settings={"refresh_interval": "1h"})
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    relay.drain()
+    assert not outbox.narrowing_ids("elasticsearch")
+    page = search(cast.viewer("anonymous"), SearchRequest(q="cats"))
+    assert (page.engine, page.total) == ("elasticsearch", 0)
+
+
+# --- A generation that is missing, unfinished, or of another record ----------------------------------
+def test_an_elasticsearch_that_lost_its_data_answers_nothing_until_everything_is_there_again(elastic, cast, published):
+    for n in range(3):
+        published(f"Cats {n}", visibility="public")
+    relay.drain()
+    generations.throw_away(generations.generations()[0])
+    page = search(cast.viewer("anonymous"), SearchRequest(q="cats"))
+    assert (page.degraded, page.total) == (True, 3)
+    published("Cats again", visibility="public")
+    with pytest.raises(Unavailable, match="no generation"):
+        ElasticEngine().index([])
+    relay.drain()
+    engines.breaker().succeeded()
+    assert total(cast.viewer("anonymous"), "cats") == 4
+
+
+def test_a_write_into_a_generation_that_is_gone_makes_no_index_of_that_name(elastic, published):
+    incident = published("Cats")
+    relay.drain()
+    gone = generations.generations()[0]
+    generations.throw_away(gone)
+    with pytest.raises(Unavailable):
+        write(source_and_version(build_many([incident.pk]).values()), [gone.name])
+    assert generations.generations() == []
+
+
+def test_a_restored_database_is_not_searched_by_an_index_that_knows_what_came_after_the_backup(
+    elastic, cast, published
+):
+    incident = published("Cats", visibility="team")
+    relay.drain()
+    with transaction.atomic():
+        change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "public"})
+        published("Dogs", visibility="public")
+        relay.drain()
+        assert total(cast.viewer("anonymous")) == 2
+        transaction.set_rollback(True)
+    page = search(cast.viewer("anonymous"), SearchRequest())
+    assert (page.degraded, page.total) == (True, 0)
+    relay.drain()
+    engines.breaker().succeeded()
+    assert total(cast.viewer("anonymous")) == 0
+    assert total(cast.viewer("author")) == 1
+    assert [(g.number, g.reads) for g in generations.generations()] == [(1, True)]
+    assert ElasticEngine().versions() == dict(Incident.objects.values_list("pk", "index_version"))
+
+
+def test_a_rebuild_that_was_cut_off_is_thrown_away_by_the_next_one(elastic, published):
+    published("Cats")
+    relay.drain()
+    generations.create()
+    assert rebuild.rebuild().number == 2
+    assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, False, True), (2, True, True)]
+
+
+def test_two_rebuilds_at_once_are_one(elastic, published):
+    published("Cats")
+    relay.drain()
+    tried = threading.Event()
+
+    def hold():
+        with alone("search-rebuild") as is_mine:
+            assert is_mine
+            holding.set()
+            tried.wait(10)
+        connection.close()
+
+    holding = threading.Event()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holding.wait(10)
+    try:
+        with pytest.raises(rebuild.AtWork):
+            rebuild.rebuild()
+    finally:
+        tried.set()
+        holder.join()
+    assert rebuild.rebuild().number == 2
+
+
+def test_the_gate_lets_pass_what_the_outbox_will_bring(elastic, cast, published):
+    incident = published("Cats", visibility="public")
+    relay.drain()
+    generation = generations.create()
+    rebuild.fill(generation)
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    rebuild.promote(generation)
+    assert search(cast.viewer("anonymous"), SearchRequest(q="cats")).total == 0
+    relay.drain()
+    assert total(cast.viewer("anonymous"), "cats") == 0
+
+
+def test_a_mark_that_the_record_does_not_hold_is_told(elastic, published):
+    published("Cats")
+    relay.drain()
+    assert lineage.is_ours(generations.read_alias())
+    AuditEntry.objects.filter(pk=lineage.latest().entry).update(at=timezone.now())
+    assert not lineage.is_ours(generations.read_alias())
+    with pytest.raises(LookupError):
+        lineage.is_ours("nowhere")
 
 
 def test_a_stale_worker_cannot_overwrite_a_newer_commit(elastic, cast, published):
-    from kb.search.document import build_many
-
     incident = published("Old title", visibility="public")
     stale = build_many([incident.pk])[incident.pk]
     relay.drain()
@@ -100,8 +220,6 @@ def test_a_stale_worker_cannot_overwrite_a_newer_commit(elastic, cast, published
 
 
 def test_a_purged_incident_never_comes_back(elastic, published):
-    from kb.search.document import build_many
-
     incident = published("Cats", visibility="public")
     document = build_many([incident.pk])[incident.pk]
     relay.drain()

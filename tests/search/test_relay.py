@@ -16,6 +16,7 @@ from incidents.actions.sections import change_section
 from incidents.models import Incident, OutboxEntry
 from kb.search import relay
 from kb.search.database.engine import DatabaseEngine
+from kb.search.document import build_many
 from kb.search.engine import Unavailable
 from kb.search.engines import Consumer
 from kb.search.models import SearchDocument
@@ -169,6 +170,16 @@ def test_a_deleted_incident_is_gone_at_once(cast, published):
     assert search(cast.viewer("admin"), SearchRequest(q="deleted")).total == 0
     relay.drain()
     assert not SearchDocument.objects.exists()
+
+
+def test_a_stale_worker_cannot_bring_back_what_was_deleted(cast, published):
+    incident = published("To be deleted", visibility="public")
+    stale = build_many([incident.pk])[incident.pk]
+    relay.drain()
+    delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
+    relay.drain()
+    DatabaseEngine().index([stale])
+    assert DatabaseEngine().versions() == {}
 
 
 def test_text_that_a_new_revision_dropped_is_found_by_nobody_while_the_relay_is_stopped(cast, published):

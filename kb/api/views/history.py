@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from incidents import export, scopes
-from incidents.document import Reading, redacted
+from incidents.document import redacted
 from incidents.errors import Missing
 from incidents.models import AuditEntry, Incident, IncidentLink, Revision
 from incidents.scopes import Viewer
@@ -26,13 +26,13 @@ FORMAT = parameters.one_of("format", ("markdown", "json"), "json unless named, o
 
 
 class RevisionView(IncidentView):
-    def revisions(self, reading: Reading) -> QuerySet[Revision]:
+    def revisions(self, incident: Incident) -> QuerySet[Revision]:
         """All of them for those who see the working copy. For everybody else the one that is published: what left the
         text must not be read in an older one, nor by people it was not published for then."""
-        revisions = reading.incident.revisions.select_related("published_by")
-        if reading.is_working_copy:
+        revisions = incident.revisions.select_related("published_by")
+        if scopes.sees_working_copy(self.viewer, incident):
             return revisions
-        return revisions.filter(pk=reading.incident.published_revision_id)
+        return revisions.filter(pk__in=[incident.published_revision_id])
 
     def line(self, incident: Incident, revision: Revision) -> dict[str, Any]:
         return {
@@ -47,32 +47,32 @@ class RevisionView(IncidentView):
 class Revisions(RevisionView):
     @reads("List an incident's revisions, newest first", answer="RevisionList", query=PAGING)
     def get(self, request: Request, ref: str) -> Response:
-        reading = self.find(ref)
-        rows = self.revisions(reading).defer("document")
+        incident = self.locate(ref)
+        rows = self.revisions(incident).defer("document")
         found, next_address = paginate(request, rows, Order(descending=True))
-        return page([self.line(reading.incident, revision) for revision in found], next_address)
+        return page([self.line(incident, revision) for revision in found], next_address)
 
 
 class OneRevision(RevisionView):
     @reads("Read a revision", answer="RevisionDocument", etag=True)
     def get(self, request: Request, ref: str, number: int) -> Response:
-        reading = self.find(ref)
-        revision = self.revisions(reading).filter(number=number).first()
+        incident = self.locate(ref)
+        revision = self.revisions(incident).filter(number=number).first()
         if revision is None:
             raise Missing
         document = revision.document if self.viewer.is_signed_in else redacted(revision.document)
-        body = {**self.line(reading.incident, revision), "document": document}
+        body = {**self.line(incident, revision), "document": document}
         return answer(body, etag=etags.of_content(body))
 
 
 class Audit(IncidentView):
     @reads("Who did what to it, newest first", answer="AuditList", query=PAGING)
     def get(self, request: Request, ref: str) -> Response:
-        reading = self.find(ref)
-        if not reading.is_working_copy:
+        incident = self.locate(ref)
+        if not scopes.sees_working_copy(self.viewer, incident):
             raise Missing
-        rows = AuditEntry.objects.filter(incident=reading.incident).select_related("actor")
-        rows = rows.exclude(pk__in=about_hidden_links(reading.incident, self.viewer))
+        rows = AuditEntry.objects.filter(incident=incident).select_related("actor")
+        rows = rows.exclude(pk__in=about_hidden_links(incident, self.viewer))
         found, next_address = paginate(request, rows, Order(descending=True))
         return page([self._line(entry) for entry in found], next_address)
 

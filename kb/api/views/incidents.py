@@ -44,13 +44,12 @@ class IncidentView(ApiView):
 
         `stored` is the part in the working copy; `shown` looks for it in what everybody else is shown. Raises Missing.
         """
-        version = etags.NEVER
-        if scopes.sees_working_copy(self.viewer, incident):
-            version = stored.values_list("version", flat=True).first()
-            if version is None:
-                raise Missing
-        else:
+        if not scopes.sees_working_copy(self.viewer, incident):
             shown()
+            return self.condition().expected(etags.NEVER)
+        version = stored.values_list("version", flat=True).first()
+        if version is None:
+            raise Missing
         return self.condition().expected(version)
 
     def shown(self, incident_id: int, *, status: int = 200, warnings: list[str] | None = None) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,7 +24,9 @@ class Me(ApiView):
 
     @reads("Who the caller is, and what they may do", answer="Me", etag=True)
     def get(self, request: Request) -> Response:
-        user = User.objects.get(pk=request.user.pk)
+        user = request.user
+        if not isinstance(user, User):
+            raise NotAuthenticated
         memberships = Membership.objects.filter(user=user).select_related("team").order_by("team__name")
         body = {
             "id": user.pk,

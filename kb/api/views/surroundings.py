@@ -83,8 +83,13 @@ class Organizations(OrganizationView):
 
     @writes("Add an organization", body="OrganizationCreate", answer="Organization", status=201)
     def post(self, request: Request) -> Response:
-        values = {name: value or "" for name, value in self.body.items()}
-        return self.shown(actions.create_organization(actor=self.viewer, **values).slug, 201)
+        made = actions.create_organization(
+            actor=self.viewer,
+            name=self.body["name"],
+            website=self.body.get("website") or "",
+            sector=self.body.get("sector") or "",
+        )
+        return self.shown(made.slug, 201)
 
 
 class OneOrganization(OrganizationView):
@@ -205,6 +210,9 @@ class TeamView(ApiView):
         }
 
     def roles(self) -> dict[int, str]:
+        """The caller's roles, by team."""
+        if self.viewer.user_id is None:
+            return {}
         return dict(Membership.objects.filter(user_id=self.viewer.user_id).values_list("team_id", "role"))
 
     def shown(self, slug: str, status: int = 200) -> Response:
@@ -223,8 +231,9 @@ class Teams(TeamView):
 
     @writes("Make a team", body="TeamCreate", answer="Team", status=201)
     def post(self, request: Request) -> Response:
-        values = {name: value or "" for name, value in self.body.items()}
-        return self.shown(actions.create_team(actor=self.viewer, **values).slug, 201)
+        description = self.body.get("description") or ""
+        made = actions.create_team(actor=self.viewer, name=self.body["name"], description=description)
+        return self.shown(made.slug, 201)
 
 
 class OneTeam(TeamView):

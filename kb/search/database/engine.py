@@ -182,7 +182,10 @@ class DatabaseEngine:
             ids = [document.incident_id for document in documents]
             # The lock makes the comparison of versions and the write one step, also against another worker.
             alive = set(
-                Incident.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk", flat=True)
+                Incident.objects.select_for_update(no_key=True)
+                .filter(pk__in=ids, deleted_at__isnull=True)
+                .order_by("pk")
+                .values_list("pk", flat=True)
             )
             here = dict(SearchDocument.objects.filter(pk__in=ids).values_list("pk", "index_version"))
             fresh = [d for d in documents if d.incident_id in alive and here.get(d.incident_id, 0) <= d.index_version]
@@ -213,6 +216,9 @@ class DatabaseEngine:
         with transaction.atomic():
             dialect().remove(list(incident_ids))
             SearchDocument.objects.filter(pk__in=incident_ids).delete()
+
+    def refresh(self) -> None:
+        """What is committed is seen."""
 
     def versions(self) -> dict[int, int]:
         return dict(SearchDocument.objects.values_list("pk", "index_version"))

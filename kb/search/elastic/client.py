@@ -17,9 +17,11 @@ from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from kb.search.engine import Unavailable
 
-# A search that takes longer is answered by the database instead.
+# A search that takes longer is answered by the database instead; so are questions about generations given up.
 SEARCH_BUDGET = 2.0
-WRITE_BUDGET = 30.0
+WRITE_BUDGET = 10.0
+# For work on whole generations, which nobody waits for.
+PATIENCE = 60.0
 
 
 @cache
@@ -51,7 +53,8 @@ def reachable() -> Iterator[None]:
     except TransportError as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
     except ApiError as error:
-        if error.status_code in (401, 403, 408, 429, 500, 502, 503, 504):
+        not_now = error.status_code in (401, 403, 408, 429, 500, 502, 503, 504)
+        if not_now or error.error == "index_closed_exception":
             raise Unavailable(f"{error.status_code}: {error.message}") from error
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,8 +12,8 @@ from elasticsearch import ApiError, NotFoundError, helpers
 from incidents import outbox
 from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
-from kb.search.elastic import generations, query
-from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
+from kb.search.elastic import generations, lineage, query
+from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable
 from kb.search.elastic.mapping import SECTIONS
 from kb.search.engine import FACETS, Answer, Ask, Hit, Unavailable
 
@@ -55,14 +56,18 @@ class ElasticEngine:
     def _run(self, body: dict[str, Any]) -> Any:
         """The answer to a search body, whole and in time. Raises Unavailable."""
         try:
+            if not lineage.is_ours(generations.read_alias()):
+                raise Unavailable("the index was written from another history of the record")
             with reachable():
                 found = (
                     client()
                     .options(request_timeout=SEARCH_BUDGET)
                     .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
                 )
+        except LookupError as error:
+            raise Unavailable("there is no generation to read yet") from error
         except ApiError as error:
-            # No generation yet, a closed index, a query that only this engine refuses: the database answers meanwhile.
+            # A query that only this engine refuses: the database answers instead.
             log.error("elasticsearch.refused", status=error.status_code, error=error.message)
             raise Unavailable(f"{error.status_code}: {error.message}") from error
         if found["timed_out"] or found["_shards"]["failed"]:
@@ -84,6 +89,13 @@ class ElasticEngine:
         ]
         if refused := write(tombstones, generations.write_targets()):
             raise RuntimeError(f"tombstones were refused: {refused}")
+
+    def refresh(self) -> None:
+        try:
+            with reachable():
+                client().indices.refresh(index=generations.write_alias())
+        except NotFoundError as error:
+            raise Unavailable("there is no generation yet") from error
 
     def versions(self) -> dict[int, int]:
         return versions_in(generations.read_alias())
@@ -116,33 +128,26 @@ def source(document: IndexDocument) -> dict[str, Any]:
     }
 
 
-def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> dict[int, str]:
+def write(
+    documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str], *, budget: float = WRITE_BUDGET
+) -> dict[int, str]:
     """Bulk write (id, version, source) to every target. A conflict means that a newer write won, which is fine.
 
     Returns the documents that Elasticsearch refuses for what they are. Raises Unavailable when it cannot take any now.
     """
-    operations = (
-        {
-            "_op_type": "index",
-            "_index": target,
-            "_id": str(pk),
-            "version": version,
-            "version_type": "external_gte",
-            "_source": body,
-        }
-        for pk, version, body in documents
-        for target in targets
-    )
     refused: dict[int, str] = {}
     with reachable():
         for ok, item in helpers.streaming_bulk(
-            client(),
-            operations,
+            client().options(request_timeout=budget),
+            _operations(documents, targets),
             chunk_size=500,
             max_chunk_bytes=8 * 1024 * 1024,
             raise_on_error=False,
             raise_on_exception=True,
             max_retries=0,
+            require_alias=True,
+            # How long Elasticsearch itself waits for a copy of the index that is not there.
+            timeout=f"{budget / 2:.0f}s",
         ):
             if ok:
                 continue
@@ -156,6 +161,22 @@ def write(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[st
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             refused[int(result["_id"])] = f"{reason.get('type')}: {reason.get('reason')}"
     return refused
+
+
+def _operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> Iterator[dict[str, Any]]:
+    """The mark goes first, so that no document is ever seen in a generation without it."""
+    mark = lineage.latest()
+    marks = [(lineage.ID, mark.entry, mark.source)] if mark else []
+    for key, version, body in itertools.chain(marks, documents):
+        for target in targets:
+            yield {
+                "_op_type": "index",
+                "_index": generations.way_into(target),
+                "_id": str(key),
+                "version": version,
+                "version_type": "external_gte",
+                "_source": body,
+            }
 
 
 def versions_in(index: str) -> dict[int, int]:

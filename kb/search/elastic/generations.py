@@ -1,8 +1,9 @@
 """Generations of the index: an alias to read from, another that names everything to write to.
 
-<prefix>-read    the generation that answers; swapped in one call
-<prefix>-write   one generation, or two while the next is being built
-<prefix>-000001  generations; the one before the present is kept for rollback until it is retired
+<prefix>-read       the generation that answers; swapped in one call
+<prefix>-write      one generation, or two while the next is being built
+<prefix>-000001     generations; the one before the present is kept for rollback until it is retired
+<prefix>-000001-in  the way into a generation: writing through an alias never makes an index that is gone
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from elasticsearch import NotFoundError
 
 from kb.search.elastic import mapping
-from kb.search.elastic.client import client, reachable
+from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
 from kb.search.engine import Unavailable
 
 
@@ -45,6 +47,10 @@ def write_alias() -> str:
     return f"{prefix()}-write"
 
 
+def way_into(generation: str) -> str:
+    return f"{generation}-in"
+
+
 def generations() -> list[Generation]:
     """Every generation, oldest first. Raises Unavailable."""
     with reachable():
@@ -73,7 +79,7 @@ def create() -> Generation:
     number = max((generation.number for generation in existing), default=0) + 1
     name = f"{prefix()}-{number:06d}"
     with reachable():
-        client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}})
+        client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}, way_into(name): {}})
     return Generation(name, number, False, True, mapping.fingerprint(), 0)
 
 
@@ -102,23 +108,27 @@ def retire(generation: Generation) -> None:
     """Delete a generation that nobody reads."""
     if generation.reads:
         raise ValueError(f"{generation.name} is being read")
+    throw_away(generation)
+
+
+def throw_away(generation: Generation) -> None:
+    """Delete a generation even if it is being read: until there is another, the database answers."""
     with reachable():
         client().indices.delete(index=generation.name, ignore_unavailable=True)
 
 
-def write_targets() -> list[str]:
-    """The generations that every write goes to; the first one is made when there is none. Raises Unavailable."""
-    targets = _targets()
-    if not targets:
-        swap(create())
-        targets = _targets()
-    if not targets:
-        raise Unavailable("no generation to write to")
-    return targets
-
-
-def _targets() -> list[str]:
+def lost() -> set[str]:
+    """The names of the generations of which no copy can be reached."""
     with reachable():
-        if not client().indices.exists_alias(name=write_alias()):
-            return []
-        return sorted(client().indices.get_alias(name=write_alias()))
+        health = client().cluster.health(index=f"{prefix()}-*", level="indices")
+    return {name for name, about in health["indices"].items() if about["status"] == "red"}
+
+
+def write_targets() -> list[str]:
+    """The generations that every write goes to. Raises Unavailable, also while there is none."""
+    try:
+        with reachable():
+            found = client().options(request_timeout=SEARCH_BUDGET).indices.get_alias(name=write_alias())
+    except NotFoundError as error:
+        raise Unavailable("there is no generation to write to yet") from error
+    return sorted(found)

@@ -67,6 +67,7 @@ def mapping() -> dict[str, Any]:
             "deleted": {"type": "boolean"},
             "incident_id": {"type": "long"},
             "index_version": {"type": "long"},
+            "mark": {"dynamic": "strict", "properties": {"entry": {"type": "long"}, "at": {"type": "date"}}},
             "text": {"dynamic": "strict", "properties": {section: _text() for section in SECTIONS}},
             "identifiers": {"type": "text", "analyzer": "identifiers"},
             "facets": {

@@ -55,8 +55,8 @@ def people_page(
     everybody = scopes.visible_people(request.viewer).prefetch_related("memberships__team").order_by("name", "pk")
     context = {
         "page": Paginator(everybody, ON_A_PAGE).get_page(request.GET.get("page")),
-        "invite_form": invite or InviteForm(),
-        "account_form": account or ServiceAccountForm(),
+        "invite_form": invite or InviteForm(auto_id="invite_%s"),
+        "account_form": account or ServiceAccountForm(auto_id="tool_%s"),
         "invitations": open_invitations(),
         "link": link,
         "reset_for": reset_for,
@@ -67,7 +67,7 @@ def people_page(
 @for_admins
 @require_POST
 def invite(request: Request) -> HttpResponse:
-    form = InviteForm(request.POST)
+    form = InviteForm(request.POST, auto_id="invite_%s")
     link = invitations.invited(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
     return people_page(request, invite=None if link else form, link=link)
 
@@ -75,7 +75,7 @@ def invite(request: Request) -> HttpResponse:
 @for_admins
 @require_POST
 def add_service_account(request: Request) -> HttpResponse:
-    form = ServiceAccountForm(request.POST)
+    form = ServiceAccountForm(request.POST, auto_id="tool_%s")
     if form.is_valid():
         values = form.cleaned_data
         made = carried_out(form, lambda: actions.create_service_account(actor=request.viewer, **values))

@@ -50,7 +50,7 @@ class SignInForm(AuthenticationForm):
         self.fields["username"].widget = forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
 
 
-class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]
+class PasswordForm(SetPasswordForm):
     """A new password, twice. Saved by the action, so that the audit hears of it."""
 
     def save(self, commit: bool = True) -> Any:

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash, views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.tokens import default_token_generator
-from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
@@ -30,7 +29,7 @@ class SignOut(views.LogoutView):
     """POST only, so that no link or image signs anybody out."""
 
 
-class ChangePassword(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
+class ChangePassword(LoginRequiredMixin, FormView):
     template_name = "web/people/change_password.html"
     form_class = forms.ChangePasswordForm
     success_url = reverse_lazy("web:account")
@@ -46,7 +45,7 @@ class ChangePassword(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
         return super().form_valid(form)
 
 
-class AskForReset(FormView):  # type: ignore[type-arg]
+class AskForReset(FormView):
     """Sends a link when there is mail; else says whom to ask. The answer is the same for addresses that nobody has."""
 
     template_name = "web/people/ask_for_reset.html"
@@ -81,7 +80,7 @@ class Reset(views.PasswordResetConfirmView):
     form_class = forms.PasswordForm
     success_url = reverse_lazy("web:sign-in")
 
-    def form_valid(self, form: Form) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         super().form_valid(form)
         messages.success(self.request, "Your password is set. Sign in with it.")
         return redirect("web:sign-in")

@@ -64,7 +64,7 @@ def team_page(
     if may_manage:
         context |= {
             "member_form": member or MemberForm(team=team),
-            "invite_form": invite or InviteForm(team=team),
+            "invite_form": invite or InviteForm(team=team, auto_id="invite_%s"),
             "invitations": open_invitations(team),
         }
     return render(request, "web/people/team.html", context)
@@ -118,7 +118,7 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
 @require_POST
 def invite(request: Request, slug: str) -> HttpResponse:
     team = named(request, slug)
-    form = InviteForm(request.POST, team=team)
+    form = InviteForm(request.POST, team=team, auto_id="invite_%s")
     link = invitations.invited(request, form, team) if form.is_valid() else ""
     return team_page(request, team, invite=None if link else form, link=link)
 

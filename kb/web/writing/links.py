@@ -13,13 +13,13 @@ from incidents.actions.links import add_link, remove_link
 from incidents.errors import Invalid
 from incidents.vocabulary import Status
 from kb.web.request import Request
-from kb.web.writing.access import id_of, incident_named, signed_in, step
+from kb.web.writing.access import id_of, incident_named, incident_to_edit, signed_in, step
 
 
 @step
 @signed_in
 def add(request: Request, reference: str) -> HttpResponse:
-    incident_id = id_of(request, reference)
+    incident_id = incident_to_edit(request, reference).pk
     try:
         add_link(
             actor=request.viewer,

@@ -97,7 +97,9 @@ def _colleagues(request: Request, incident: Incident, asked: list[ReviewRequest]
 @signed_in
 def submit(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
-    addresses = list(dict.fromkeys(a.strip() for a in request.POST.getlist("reviewers") if a.strip()))
+    # Ticked colleagues come first, the field for somebody else last.
+    sent = [address.strip() for address in request.POST.getlist("reviewers")]
+    addresses = list(dict.fromkeys(filter(None, sent)))
     try:
         incident = lifecycle.submit(actor=request.viewer, incident_id=incident_id, reviewers=addresses)
     except Invalid as refused:
@@ -107,7 +109,7 @@ def submit(request: Request, reference: str) -> HttpResponse:
             incident_named(request, reference),
             errors=errors,
             problems=errors.get("", ()),
-            typed={"reviewers": addresses},
+            typed={"reviewers": sent[:-1], "other": sent[-1] if sent else ""},
             status=400,
         )
     _tell_reviewers(request, incident, addresses)

@@ -13,7 +13,7 @@ from incidents import scopes
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_row
 from incidents.document import links
-from incidents.errors import Invalid, Missing, NotAllowed, Stale
+from incidents.errors import Invalid, Missing, Stale
 from incidents.models import ActionItem, Incident
 from incidents.records import KINDS
 from incidents.vocabulary import LinkKind, Status
@@ -112,12 +112,7 @@ def _attempt(incident: Incident, row: ActionItem, typed: record_inputs.Values, r
 @signed_in
 def save_visibility(request: Request, reference: str) -> HttpResponse:
     """Who may read it, from this moment on."""
-    incident_id = id_of(request, reference)
-    try:
-        incident, _ = change_incident(
-            actor=request.viewer, incident_id=incident_id, facts={"visibility": request.POST.get("visibility", "")}
-        )
-    except Invalid as refused:
-        raise NotAllowed(" ".join(refused.fields.get("visibility", ["Choose who may read it."]))) from refused
+    facts = {"visibility": request.POST.get("visibility", "")}
+    incident, _ = change_incident(actor=request.viewer, incident_id=id_of(request, reference), facts=facts)
     messages.success(request, f"From now on: {incident.get_visibility_display().lower()}.")
     return redirect("web:upkeep", incident.ref)

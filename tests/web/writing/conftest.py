@@ -61,7 +61,7 @@ class _Forms(HTMLParser):
 
     def _input(self, has: dict[str, str]) -> None:
         kind = has.get("type", "text")
-        if kind in ("checkbox", "radio") and "checked" not in has or kind == "submit":
+        if (kind in ("checkbox", "radio") and "checked" not in has) or kind == "submit":
             return
         if "form" in has:
             self.waiting.append((has["form"], has["name"], has.get("value", "")))

@@ -184,7 +184,9 @@ def test_an_answer_never_holds_the_text_of_a_field(cast, draft, writer):
 def test_detection_before_the_start_of_a_planned_change_is_saved_with_a_warning(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z", planned_change=True)
     author = writer("author", incident)
-    response = author.client.post(author.address("/facts"), shown(author).with_(detected="2026-03-31 14:00"), follow=True)
+    response = author.client.post(
+        author.address("/facts"), shown(author).with_(detected="2026-03-31 14:00"), follow=True
+    )
     assert "Detected before the impact began" in text_of(response)
     incident.refresh_from_db()
     assert incident.detected_at is not None

@@ -42,7 +42,9 @@ def test_a_line_that_begins_with_a_time_is_an_event(line, at, text):
     assert read(line, day=DAY).events == [Understood(at, text)]
 
 
-@pytest.mark.parametrize("line", ["Resize begins at 14:03", "25:03 no clock", "14:61 no clock", "114:03 no clock", "v1.14:03"])
+@pytest.mark.parametrize(
+    "line", ["Resize begins at 14:03", "25:03 no clock", "14:61 no clock", "114:03 no clock", "v1.14:03"]
+)
 def test_a_line_without_a_time_at_its_beginning_is_no_event(line):
     reading = read(line, day=DAY)
     assert reading.events == []

@@ -15,12 +15,25 @@ SAMPLES = {
     "timeline": {"at": "2026-03-31 14:03", "kind": "impact", "text": "Resize begins", "precision": "", "data_url": ""},
     "causes": {"kind": "trigger", "family": "", "text": "The resize flushed every key"},
     "lessons": {"text": "A resize is a flush"},
-    "actions": {"text": "Add backoff", "kind": "prevent", "owner": "lead@acme.example", "due": "2026-04-30",
-                "state": "open", "tracker_url": "https://tracker.acme.example/1"},
+    "actions": {
+        "text": "Add backoff",
+        "kind": "prevent",
+        "owner": "lead@acme.example",
+        "due": "2026-04-30",
+        "state": "open",
+        "tracker_url": "https://tracker.acme.example/1",
+    },
     "impact_figures": {"label": "Failed checkouts", "qualifier": "about", "value": "18.5", "unit": "%", "source": ""},
-    "sources": {"title": "Incident channel", "url": "https://chat.acme.example/x", "publisher": "Acme",
-                "published": "2026-03", "archive_url": "", "looked_up": "2026-04-01", "primary": "on",
-                "supports": ["started", "timeline"]},
+    "sources": {
+        "title": "Incident channel",
+        "url": "https://chat.acme.example/x",
+        "publisher": "Acme",
+        "published": "2026-03",
+        "archive_url": "",
+        "looked_up": "2026-04-01",
+        "primary": "on",
+        "supports": ["started", "timeline"],
+    },
     "disagreements": {"about": "duration", "text": "One says 27 min, one 30"},
 }
 
@@ -30,8 +43,10 @@ def rows(incident, kind):
 
 
 def lessons(cast, incident, *texts):
-    return [add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", values={"text": text})
-            for text in texts]
+    return [
+        add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", values={"text": text})
+        for text in texts
+    ]
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -87,8 +102,13 @@ def test_the_second_writer_of_a_row_gets_both_and_saves_over_what_was_seen(cast,
     author.send(author.open()["form-new-actions"], **SAMPLES["actions"])
     row = rows(incident, "actions")[0]
     form = author.open()[f"form-row-{row.uuid}"]
-    change_row(actor=cast.viewer("lead"), incident_id=incident.pk, kind="actions", row_id=row.uuid,
-               values={"state": "done", "text": "Add a budget"})
+    change_row(
+        actor=cast.viewer("lead"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=row.uuid,
+        values={"state": "done", "text": "Add a budget"},
+    )
     response = author.send(form, htmx=htmx, text="Add backoff and jitter")
     assert response.status_code == 409
     page = response.content.decode()
@@ -200,8 +220,12 @@ def test_a_row_of_another_incident_cannot_be_reached_through_this_one(cast, draf
 
 def test_what_a_source_supports_beyond_the_known_facts_is_kept(cast, draft, writer):
     incident = draft()
-    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="sources",
-            values={"title": "Blog", "url": "https://a.example/", "supports": ["row-17", "timeline"]})
+    add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="sources",
+        values={"title": "Blog", "url": "https://a.example/", "supports": ["row-17", "timeline"]},
+    )
     source = Source.objects.get()
     author = writer("author", incident)
     author.send(author.open()[f"form-row-{source.uuid}"], publisher="Acme")
@@ -213,8 +237,12 @@ def test_what_a_source_supports_beyond_the_known_facts_is_kept(cast, draft, writ
 def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast, draft, writer):
     """Clocks went back in Madrid on 25 October 2026: 02:30 was there twice."""
     incident = draft(time_zone="Europe/Madrid")
-    row = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline",
-                  values={"at": "2026-10-25T01:30Z", "text": "The second half past two"})
+    row = add_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="timeline",
+        values={"at": "2026-10-25T01:30Z", "text": "The second half past two"},
+    )
     author = writer("author", incident)
     form = author.open()[f"form-row-{row.uuid}"]
     assert form.values["at"] == ["2026-10-25 02:30"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from incidents.actions.sections import change_section
 from incidents.models import PostmortemSection
@@ -62,8 +63,8 @@ def test_the_second_writer_gets_both_texts_and_nothing_is_lost(cast, draft, writ
     assert response.status_code == 409
     page, words = response.content.decode(), text_of(response)
     assert "Author saved this first" in words
-    assert "<ins>Nearly</ins>" in page
-    assert "<del>About</del>" in page
+    assert "<ins>Nearly 20</ins>" in page
+    assert "<del>About 18</del>" in page
     assert body(incident) == "About 18% of checkouts failed."
     if not htmx:
         assert forms_in(response)["form-section-summary"].values["body"] == ["Nearly 20% of checkouts failed."]
@@ -175,8 +176,6 @@ def test_somebody_who_was_signed_out_while_writing_sees_the_text_again(cast, dra
 
 def test_signing_in_again_in_another_tab_lets_the_open_form_be_saved(cast, draft, writer):
     """The script sends the token of the cookie, which the sign-in has changed."""
-    from django.test import Client
-
     incident = draft()
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")

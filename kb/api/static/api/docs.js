@@ -12,7 +12,7 @@ SwaggerUIBundle({
   url: operations.dataset.schema,
   domNode: operations,
   deepLinking: true,
-  docExpansion: "none",
+  docExpansion: "list",
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
   requestInterceptor(request) {

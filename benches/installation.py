@@ -1,0 +1,139 @@
+"""What is measured: an installation in the full mode with its own services, and an embedded one, both with the corpus.
+
+Services, databases and indexes stay for the next run, in a folder beside those of `scripts/services`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from benches.corpus_edition import EDITION
+from chaos import databases
+from chaos.application import WORKER, Process, environment
+from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_foreign
+
+BIN = Path(sys.executable).parent
+
+
+def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
+    """The environment of the full mode over a corpus of this size."""
+    return environment(
+        surroundings,
+        database=f"corpus_{EDITION}_{incidents}",
+        folder=_folder(surroundings),
+        elasticsearch_port=surroundings.ports["elasticsearch"],
+        port=free_port(),
+        prefix=f"corpus-{EDITION}-{incidents}",
+    )
+
+
+def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
+    """The environment of the embedded mode: its database is a file, and it has no services."""
+    folder = _folder(surroundings) / f"embedded-{EDITION}-{incidents}"
+    folder.mkdir(exist_ok=True)
+    return {**without_foreign(), "DJANGO_SETTINGS_MODULE": "kb.settings", "VAR_DIR": str(folder)}
+
+
+def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> None:
+    """Generate the corpus unless it is there. An interrupted generation leaves nothing that looks finished."""
+    done = Path(env["VAR_DIR"]) / f"filled-{env.get('ELASTICSEARCH_INDEX', 'embedded')}"
+    name = env.get("DATABASE_URL", "").rpartition("/")[2]
+    if done.exists() and (not name or databases.exists(surroundings, name)):
+        return
+    if name:
+        databases.drop(surroundings, name)
+        databases.create(surroundings, name)
+    else:
+        for file in Path(env["VAR_DIR"]).glob("precedent.sqlite3*"):
+            file.unlink()
+    run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env)
+    run([sys.executable, "-m", "benches.filling", str(incidents)], env)
+    done.touch()
+
+
+def run(command: list[str], env: dict[str, str]) -> None:
+    code = subprocess.run(command, cwd=ROOT, env=env).returncode
+    if code:
+        raise Trouble(f"{' '.join(command)} ended with exit code {code}")
+
+
+def measure(module: str, env: dict[str, str], **options: object) -> list[dict[str, object]]:
+    """The figures of one bench, measured in a process of its own."""
+    result = Path(env["VAR_DIR"]) / f"{module}.json"
+    result.unlink(missing_ok=True)
+    run([sys.executable, "-m", "benches.one", module, str(result), json.dumps(options)], env)
+    figures: list[dict[str, object]] = json.loads(result.read_text())
+    return figures
+
+
+@contextmanager
+def web(env: dict[str, str]) -> Iterator[Process]:
+    """The web process of the Procfile, ready to answer."""
+    command = (ROOT / "Procfile").read_text().split("web: exec ", 1)[1].splitlines()[0]
+    process = Process(["bash", "-c", f"exec {command}"], env, Path(env["VAR_DIR"]) / "web.log")
+    process.start()
+    try:
+        _wait(env["BASE_URL"])
+        yield process
+    finally:
+        process.stop()
+
+
+@contextmanager
+def workers(env: dict[str, str], count: int) -> Iterator[list[Process]]:
+    """Celery workers as in the Procfile. Without beat: what is measured is the way of a nudge."""
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "kb", *WORKER]
+    processes = [
+        Process([*command, "--hostname", f"bench{n}@local"], env, Path(env["VAR_DIR"]) / f"worker{n}.log")
+        for n in range(count)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.stop()
+
+
+def megabytes(pid: int) -> list[float]:
+    """Resident memory of a process and of each of its children."""
+    folder = Path(f"/proc/{pid}/task/{pid}/children")
+    family = [pid, *map(int, folder.read_text().split())]
+    return [_resident(member) for member in family]
+
+
+def _resident(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def _wait(address: str, seconds: float = 60.0) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        try:
+            opener.open(f"{address}/healthz", timeout=5).close()
+        except (URLError, OSError):
+            time.sleep(0.1)
+        else:
+            return
+    raise Trouble("the web process does not answer")
+
+
+def _folder(surroundings: Surroundings) -> Path:
+    folder = surroundings.folder / "var"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+__all__ = ["embedded", "fill", "full", "measure", "megabytes", "os", "web", "workers"]

@@ -1,0 +1,153 @@
+"""`python -m chaos`: every fault in turn, and a table of what came of it.
+
+Exit code 1 if anything was lost, stale, leaked, or answered with a server error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from chaos import databases
+from chaos.application import environment
+from chaos.episode import Outcome
+from chaos.faults import FAULTS, Fault
+from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, temporary
+
+BASE = "campaign"
+# How many examples of what went wrong are printed of each kind.
+EXAMPLES = 5
+
+console = Console()
+
+
+def main() -> int:
+    options = _options()
+    # Asked to end, it still takes away what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = [fault for fault in FAULTS if not options.only or fault.name in options.only]
+    began = time.monotonic()
+    outcomes = []
+    with temporary("chaos") as surroundings:
+        console.print("starting PostgreSQL, Redis and Elasticsearch for the campaign alone")
+        surroundings.up()
+        _prepare(surroundings)
+        console.print(f"ready after {time.monotonic() - began:.0f} s")
+        for fault in chosen:
+            outcomes.append(_play(fault, surroundings, options))
+            _tell(outcomes[-1])
+    console.print(table(outcomes))
+    console.print(f"{len(outcomes)} faults in {time.monotonic() - began:.0f} s")
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+def _prepare(surroundings: Surroundings) -> None:
+    """A database with everything but incidents, to be copied for each fault."""
+    databases.create(surroundings, BASE)
+    env = environment(
+        surroundings,
+        database=BASE,
+        folder=surroundings.folder,
+        elasticsearch_port=surroundings.ports["elasticsearch"],
+        port=free_port(),
+        prefix=BASE,
+    )
+    for words in (["manage.py", "migrate", "--verbosity", "0"], ["-m", "chaos.cast", str(_cast(surroundings))]):
+        done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True)
+        if done.returncode:
+            raise Trouble(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+
+
+def _play(fault: Fault, surroundings: Surroundings, options: argparse.Namespace) -> Outcome:
+    name = fault.name.replace("-", "_")
+    folder = options.logs / fault.name if options.logs else surroundings.folder / "episodes" / fault.name
+    folder.mkdir(parents=True, exist_ok=True)
+    surroundings.up()
+    databases.copy(surroundings, BASE, name)
+    result = folder / "outcome.json"
+    result.unlink(missing_ok=True)
+    own = {"services": surroundings.folder, "ports": json.dumps(surroundings.ports), "cast": _cast(surroundings)}
+    scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds}
+    settings = {"folder": folder, "result": result, "database": name, "prefix": f"chaos-{fault.name}", **own, **scale}
+    words = [f"--{key}={value}" for key, value in settings.items()]
+    with (folder / "episode.log").open("wb") as log:
+        command = [sys.executable, "-m", "chaos.episode", fault.name, f"--per-second={options.per_second}", *words]
+        episode = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            episode.wait()
+        finally:
+            # With everything that it started: nothing may go on to use services that are about to be taken away.
+            with suppress(ProcessLookupError):
+                os.killpg(episode.pid, signal.SIGKILL)
+            episode.wait()
+    if not result.exists():
+        end = (folder / "episode.log").read_text(errors="replace").splitlines()[-15:]
+        return Outcome(fault.name, errors=["the episode did not come to its end", *end])
+    databases.drop(surroundings, name)
+    return Outcome(**json.loads(result.read_text()))
+
+
+def _cast(surroundings: Surroundings) -> Path:
+    return surroundings.folder / "cast.json"
+
+
+def _tell(outcome: Outcome) -> None:
+    verdict = "good" if outcome.is_good else "[red]NOT GOOD[/red]"
+    console.print(f"{outcome.fault}: {verdict} ({outcome.seconds:.0f} s)")
+    for name in ("lost", "stale", "leaked", "errors"):
+        found = getattr(outcome, name)
+        for example in found[:EXAMPLES]:
+            console.print(f"    {name}: {example}", markup=False, highlight=False)
+        if len(found) > EXAMPLES:
+            console.print(f"    {name}: and {len(found) - EXAMPLES} more")
+
+
+def table(outcomes: list[Outcome]) -> Table:
+    out = Table(title="What each fault did")
+    out.add_column("fault")
+    for column in (
+        *("writes", "refused", "lost", "stale", "leaked", "server errors", "seconds to converge"),
+        *("requests", "degraded", "slowest write", "slowest read"),
+    ):
+        out.add_column(column, justify="right")
+    for outcome in outcomes:
+        converged = "never" if outcome.converged_after is None else f"{outcome.converged_after:.1f}"
+        out.add_row(
+            outcome.fault,
+            *(f"{outcome.writes:,}", f"{outcome.failed:,}"),
+            *(_count(found) for found in (outcome.lost, outcome.stale, outcome.leaked, outcome.errors)),
+            converged if outcome.converged_after is not None else f"[red]{converged}[/red]",
+            *(f"{outcome.requests:,}", f"{outcome.standing_in:.0%}"),
+            *(f"{outcome.slowest_write:.1f} s", f"{outcome.slowest_read:.1f} s"),
+        )
+    return out
+
+
+def _count(found: list[str]) -> str:
+    return f"[red]{len(found)}[/red]" if found else "0"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make chaos", description="One fault after another, on real services.")
+    names = [fault.name for fault in FAULTS]
+    parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help=f"one of {', '.join(names)}")
+    parser.add_argument("--writes", type=int, default=1000, help="in each run (1000)")
+    parser.add_argument("--per-second", type=float, default=40.0, help="writes a second at most (40)")
+    parser.add_argument("--seeds", type=int, default=60, help="incidents before the first write (60)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (10)")
+    parser.add_argument("--logs", type=Path, help="a folder in which the logs of every process are kept")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

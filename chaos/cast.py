@@ -1,0 +1,60 @@
+"""Who writes and who reads: `python -m chaos.cast FILE` makes them in the present database and notes them down.
+
+The author leads Checkout, which owns everything; the outsider belongs to another team; the admin renames organizations.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+TEAM = "checkout"
+ORGANIZATIONS = ("Acme", "Northwind", "Contoso", "Initech", "Globex", "Hooli")
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """User ids, the secrets of reading tokens by reader, and the organizations' ids."""
+
+    author: int
+    admin: int
+    tokens: dict[str, str]
+    organizations: list[int]
+
+    @classmethod
+    def noted(cls, path: Path) -> Cast:
+        return cls(**json.loads(path.read_text()))
+
+
+def make() -> Cast:
+    from incidents import template
+    from incidents.actions.organizations import create_organization, create_team, save_template, set_membership
+    from incidents.models import User
+    from incidents.scopes import Viewer
+    from incidents.vocabulary import Role
+    from kb.api.tokens import create_token
+
+    system = Viewer.system()
+    for definition in template.files():
+        save_template(actor=system, definition=definition)
+    organizations = [
+        create_organization(actor=system, name=name, is_home=place == 0).pk for place, name in enumerate(ORGANIZATIONS)
+    ]
+    people = {}
+    for name, team in (("author", "Checkout"), ("outsider", "Payments"), ("admin", "Platform")):
+        people[name] = User.objects.create(
+            email=f"{name}@acme.example", name=name.capitalize(), is_admin=name == "admin", password="!"
+        )
+        made = create_team(actor=system, name=team)
+        set_membership(actor=system, team_id=made.pk, user=people[name], role=Role.LEAD)
+    tokens = {name: create_token(actor=Viewer.of(people[name]), name="campaign")[1] for name in ("author", "outsider")}
+    return Cast(people["author"].pk, people["admin"].pk, tokens, organizations)
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    Path(sys.argv[1]).write_text(json.dumps(asdict(make())))

@@ -1,0 +1,73 @@
+"""What is done to whole databases: made as a copy, dumped, and replaced by a restored one under running processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from chaos.surroundings import Surroundings, Trouble
+
+
+def copy(surroundings: Surroundings, template: str, name: str) -> None:
+    """A new database with the content of another, which nobody may be connected to."""
+    with _administration(surroundings) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+
+
+def create(surroundings: Surroundings, name: str) -> None:
+    with _administration(surroundings) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def drop(surroundings: Surroundings, name: str) -> None:
+    with _administration(surroundings) as admin:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def exists(surroundings: Surroundings, name: str) -> bool:
+    with _administration(surroundings) as admin:
+        return admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+def dump(surroundings: Surroundings, name: str, to: Path) -> None:
+    _run("pg_dump", "--format=custom", f"--file={to}", surroundings.database_url(name))
+
+
+def restore(surroundings: Surroundings, name: str, dumped: Path) -> None:
+    """Put the dumped state in the place of the present one, as an operator does who wants no downtime: restored beside
+    it, and exchanged in one moment. Connections are cut."""
+    beside, before = f"{name}_restored", f"{name}_before"
+    create(surroundings, beside)
+    _run("pg_restore", "--exit-on-error", f"--dbname={surroundings.database_url(beside)}", str(dumped))
+    identifiers = {key: sql.Identifier(value) for key, value in (("n", name), ("r", beside), ("b", before))}
+    with _administration(surroundings) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {n} ALLOW_CONNECTIONS false").format(**identifiers))
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        while admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
+            pass
+        admin.execute(sql.SQL("ALTER DATABASE {n} RENAME TO {b}").format(**identifiers))
+        admin.execute(sql.SQL("ALTER DATABASE {r} RENAME TO {n}").format(**identifiers))
+        admin.execute(sql.SQL("DROP DATABASE {b}").format(**identifiers))
+
+
+def _administration(surroundings: Surroundings) -> psycopg.Connection:
+    return psycopg.connect(surroundings.database_url("postgres"), autocommit=True)
+
+
+def _run(program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [_path(program), *arguments], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+    )
+    if done.returncode:
+        raise Trouble(f"{program}: {done.stderr}")
+
+
+def _path(program: str) -> str:
+    """The newest installed. Debian keeps one folder per major version; its wrapper on the PATH asks for a cluster."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[-3]))
+    return str(found[-1]) if found else shutil.which(program) or program

@@ -1,0 +1,192 @@
+"""One fault from the start to the verdict: `python -m chaos.episode FAULT ...`, as `python -m chaos` calls it.
+
+An episode is a process of its own, because the settings of the application are those of its database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.application import Application
+from chaos.cast import Cast
+from chaos.faults import FAULTS, Fault
+from chaos.history import History
+from chaos.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from chaos.readers import Readers
+    from chaos.verdict import Verdict
+    from chaos.writers import Writers
+
+STRIKES_AT = 0.3
+PATIENCE = 120.0
+
+
+@dataclass
+class Scene:
+    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever."""
+
+    surroundings: Surroundings
+    application: Application
+    writers: Writers
+    database: str
+    prefix: str
+    folder: Path
+    seconds: float
+
+    def last(self) -> None:
+        time.sleep(self.seconds)
+
+
+@dataclass
+class Outcome:
+    """One row of the table, and below it what each number stands for. `converged_after` None: not within the limit."""
+
+    fault: str
+    writes: int = 0
+    failed: int = 0
+    requests: int = 0
+    standing_in: float = 0.0
+    slowest_write: float = 0.0
+    slowest_read: float = 0.0
+    lost: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    converged_after: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        return self.converged_after is not None and not (self.lost or self.stale or self.leaked or self.errors)
+
+
+def play(fault: Fault, surroundings: Surroundings, options: argparse.Namespace) -> Outcome:
+    """Django must have been set up for the episode's database and index."""
+    from chaos.readers import Readers
+    from chaos.writers import Writers
+
+    began = time.monotonic()
+    cast, history = Cast.noted(options.cast), History()
+    writers = Writers(cast, history, most=options.writes, per_second=options.per_second)
+    writers.seed(options.seeds)
+    with options.application as application:
+        scene = Scene(
+            surroundings, application, writers, options.database, options.prefix, options.folder, options.seconds
+        )
+        readers = Readers(application.address, cast.tokens, history)
+        settle(readers, PATIENCE)
+        readers.start()
+        strike = Strike(fault, scene)
+        try:
+            writers.start()
+            writers.wait_for(STRIKES_AT)
+            strike.start()
+            writers.join()
+            strike.join()
+            calm = time.monotonic()
+            converged = settle(readers, PATIENCE)
+        finally:
+            readers.stop()
+        outcome = report(fault, writers, readers)
+        outcome.converged_after = converged - calm if converged is not None else None
+    outcome.errors += strike.errors
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+class Strike(threading.Thread):
+    """The fault, beside the writers. That it could not be made to happen is an error too."""
+
+    def __init__(self, fault: Fault, scene: Scene) -> None:
+        super().__init__(name="fault")
+        self.fault, self.scene = fault, scene
+        self.errors: list[str] = []
+
+    def run(self) -> None:
+        try:
+            self.fault.strike(self.scene)
+        except Exception as error:
+            self.errors.append(f"the fault itself failed: {type(error).__name__}: {error}")
+
+
+def settle(readers: Readers, patience: float) -> float | None:
+    """The moment from which both indexes equal the record and the right engine answers; None if that does not come."""
+    from chaos.verdict import differences
+
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        now = time.monotonic()
+        if not differences() and readers.engine_now() == "elasticsearch":
+            return now
+        time.sleep(0.25)
+    return None
+
+
+def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
+    from chaos.verdict import verdict
+
+    tally, observed = writers.tally, readers.observed
+    alive = {one.name: one.pk for mine in writers.tracked for one in mine}
+    found: Verdict = verdict(alive)
+    errors = [*tally.broken, *observed.errors]
+    if not fault.database_away:
+        errors += tally.failed
+    answers = observed.answers.total()
+    standing_in = sum(count for name, count in observed.answers.items() if "standing in" in name)
+    return Outcome(
+        fault.name,
+        writes=tally.total,
+        failed=len(tally.failed),
+        requests=observed.requests,
+        standing_in=standing_in / answers if answers else 0.0,
+        slowest_write=tally.slowest,
+        slowest_read=observed.slowest,
+        lost=found.lost,
+        stale=found.stale,
+        leaked=observed.leaks,
+        errors=errors,
+    )
+
+
+def main() -> int:
+    options = _options()
+    fault = next(fault for fault in FAULTS if fault.name == options.fault)
+    surroundings = Surroundings(options.services, ports=json.loads(options.ports))
+    options.application = Application(
+        surroundings, database=options.database, prefix=options.prefix, folder=options.folder, dies=fault.dies
+    )
+    import os
+
+    import django
+
+    os.environ.update(options.application.env)
+    # The campaign's own look at Elasticsearch does not go through the proxy.
+    os.environ["ELASTICSEARCH_URL"] = surroundings.elasticsearch_url
+    django.setup()
+    outcome = play(fault, surroundings, options)
+    options.result.write_text(json.dumps(asdict(outcome)))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("fault")
+    for name, kind in (("services", Path), ("ports", str), ("cast", Path), ("folder", Path), ("result", Path)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    for name, number in (("writes", int), ("seeds", int), ("per-second", float), ("seconds", float)):
+        parser.add_argument(f"--{name}", type=number, required=True)
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--prefix", required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

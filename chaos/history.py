@@ -1,0 +1,128 @@
+"""What was committed when, and so who must not find what.
+
+Every incident carries words that stand in no other. A word's history is the steps by which its audience changed, each
+with the moments between which it was committed. A search that began after a step's commit must follow it; a search
+that overlaps a step may follow either side.
+
+Moments are of the machine's monotonic clock, which all processes share.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Audience(IntEnum):
+    """Who may find something: each value includes those above it."""
+
+    NOBODY = 0
+    TEAM = 1
+    SIGNED_IN = 2
+    EVERYONE = 3
+
+    @classmethod
+    def of(cls, visibility: str) -> Audience:
+        return {"public": cls.EVERYONE, "internal": cls.SIGNED_IN, "team": cls.TEAM}[visibility]
+
+
+# The least audience that a reader belongs to.
+READERS = {"anonymous": Audience.EVERYONE, "outsider": Audience.SIGNED_IN, "author": Audience.TEAM}
+
+
+@dataclass(slots=True)
+class Step:
+    """`ended` None: not known yet whether it was committed. `audience` None: not known which."""
+
+    began: float
+    ended: float | None = None
+    audience: Audience | None = None
+
+
+@dataclass(slots=True)
+class Word:
+    """A word that stands in one incident only, and how its audience changed."""
+
+    text: str
+    steps: list[Step] = field(default_factory=list)
+
+    def forbidden(self, reader: str, asked: float, answered: float) -> bool:
+        """Whether this reader must not find it in a search that ran between these moments."""
+        needed = READERS[reader]
+        before = [step for step in self.steps if step.ended is not None and step.ended <= asked]
+        if not before:
+            return False
+        during = [step for step in self.steps if step.began < answered and (step.ended is None or step.ended > asked)]
+        possible = [before[-1].audience, *(step.audience for step in during)]
+        return all(audience is not None and audience < needed for audience in possible)
+
+
+class History:
+    """Written by the writers, read by the readers at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._words: dict[str, Word] = {}
+        self._refs: dict[str, str] = {}
+        self._lately: deque[str] = deque(maxlen=40)
+
+    @contextmanager
+    def step(self, audiences: Mapping[str, Audience | None]) -> Iterator[None]:
+        """Around a commit that gives words these audiences. When it raises, the steps stay open until `settle`."""
+        began = time.monotonic()
+        with self._lock:
+            steps = []
+            for text, audience in audiences.items():
+                step = Step(began, audience=audience)
+                self._words.setdefault(text, Word(text)).steps.append(step)
+                steps.append(step)
+        yield
+        ended = time.monotonic()
+        with self._lock:
+            for step in steps:
+                step.ended = ended
+            self._lately.extend(audiences)
+
+    def settle(self, audiences: Mapping[str, Audience]) -> None:
+        """What the record says now, after a step whose outcome was not known."""
+        now = time.monotonic()
+        with self._lock:
+            for text, audience in audiences.items():
+                word = self._words.setdefault(text, Word(text))
+                word.steps = [step for step in word.steps if step.ended is not None]
+                word.steps.append(Step(now, now, audience))
+            self._lately.extend(audiences)
+
+    def doubt(self, texts: Iterable[str]) -> None:
+        """From now on, until `settle`, anybody may or may not find these."""
+        now = time.monotonic()
+        with self._lock:
+            for text in texts:
+                self._words.setdefault(text, Word(text)).steps.append(Step(now))
+
+    def place(self, text: str, ref: str) -> None:
+        """The incident that carries this word is shown as `ref`."""
+        with self._lock:
+            self._refs[text] = ref
+
+    def ref(self, text: str) -> str | None:
+        with self._lock:
+            return self._refs.get(text)
+
+    def texts(self) -> list[str]:
+        with self._lock:
+            return list(self._words)
+
+    def lately(self) -> list[str]:
+        """The words whose audience changed last."""
+        with self._lock:
+            return list(self._lately)
+
+    def forbidden(self, text: str, reader: str, asked: float, answered: float) -> bool:
+        with self._lock:
+            return text in self._words and self._words[text].forbidden(reader, asked, answered)

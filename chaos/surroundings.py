@@ -1,0 +1,176 @@
+"""Backing services of one's own: a folder, three ports, and servers that may be stopped, killed and emptied at will.
+
+They are handled through `scripts/services`, so they are what everybody else runs, somewhere else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("postgresql", "redis", "elasticsearch")
+# Whatever the caller runs against must not reach what is started here.
+FOREIGN = (
+    *("DATABASE_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "ELASTICSEARCH_INDEX"),
+    *("CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "VAR_DIR"),
+    *("EMAIL_URL", "METRICS_TOKEN", "TRUSTED_PROXIES", "LOG_LEVEL", "LOG_FORMAT", "DJANGO_SETTINGS_MODULE"),
+)
+
+
+class Trouble(Exception):
+    """A service did not do what it was asked to."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def shared_cache() -> Path:
+    """Where `scripts/services` keeps its programs and data on this machine."""
+    ask = "from backing import places; print(places.cache())"
+    answer = subprocess.run(
+        [sys.executable, "-c", ask],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+    )
+    if answer.returncode:
+        raise Trouble(answer.stderr)
+    return Path(answer.stdout.strip())
+
+
+class Surroundings:
+    """Three services in `folder`. Their programs are those that are already on this machine."""
+
+    def __init__(self, folder: Path, *, ports: dict[str, int] | None = None) -> None:
+        self.folder = folder
+        self.ports = ports or {name: free_port() for name in NAMES}
+
+    # --- Addresses ---------------------------------------------------------------------------------
+    def database_url(self, name: str) -> str:
+        return f"postgresql://precedent:precedent@127.0.0.1:{self.ports['postgresql']}/{name}"
+
+    @property
+    def broker_url(self) -> str:
+        return f"redis://127.0.0.1:{self.ports['redis']}/0"
+
+    @property
+    def elasticsearch_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['elasticsearch']}"
+
+    # --- What is done to them ----------------------------------------------------------------------
+    def up(self, *names: str) -> None:
+        self._services("up", *names)
+
+    def stop(self, *names: str) -> None:
+        self._services("stop", *names)
+
+    def kill(self, *names: str) -> None:
+        self._services("kill", *names)
+
+    def empty_elasticsearch(self) -> None:
+        """Its data folder as on a new machine. It must have been stopped."""
+        shutil.rmtree(self.folder / "services" / "elasticsearch" / "data")
+
+    def _services(self, command: str, *names: str) -> None:
+        done = subprocess.run(
+            ["scripts/services", command, *names], cwd=ROOT, env=self._environment(), capture_output=True, text=True
+        )
+        if done.returncode:
+            raise Trouble(f"scripts/services {command} {' '.join(names)}: {done.stdout}{done.stderr}")
+
+    def _environment(self) -> dict[str, str]:
+        ports = {f"PRECEDENT_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        return {**without_foreign(), "PRECEDENT_SERVICES": "native", "PRECEDENT_CACHE": str(self.folder), **ports}
+
+
+def without_foreign() -> dict[str, str]:
+    """This process's environment, without what would point the application somewhere else."""
+    return {key: value for key, value in os.environ.items() if key not in FOREIGN}
+
+
+@contextmanager
+def temporary(purpose: str) -> Iterator[Surroundings]:
+    """Services that are gone afterwards, with their data. What an interrupted run left behind is cleared first."""
+    home = _home(purpose)
+    for left in home.iterdir():
+        _clear(left)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=home))
+    with _held(folder):
+        surroundings = _prepared(folder)
+        try:
+            yield surroundings
+        finally:
+            surroundings.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lasting(purpose: str) -> Iterator[Surroundings]:
+    """Services whose data stays for the next time; one user at a time."""
+    folder = _home(purpose)
+    with _held(folder):
+        surroundings = _prepared(folder)
+        surroundings.stop()
+        try:
+            yield surroundings
+        finally:
+            surroundings.stop()
+
+
+def _home(purpose: str) -> Path:
+    home = shared_cache() / purpose
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _prepared(folder: Path) -> Surroundings:
+    """The account that root hands the services over to must be able to pass through, and the programs are shared."""
+    folder.chmod(0o755)
+    programs = shared_cache() / "elasticsearch"
+    programs.mkdir(exist_ok=True)
+    link = folder / "elasticsearch"
+    if not link.exists():
+        link.symlink_to(programs)
+    return Surroundings(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a") as lock:
+        if not _try(lock):
+            raise Trouble(f"{folder} is in use by another run.")
+        yield
+
+
+def _try(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run left that did not come to its end; one that is still at work holds its lock."""
+    try:
+        lock = (folder / "lock").open()
+    except FileNotFoundError:
+        return
+    with lock:
+        if _try(lock):
+            Surroundings(folder).stop()
+            shutil.rmtree(folder, ignore_errors=True)

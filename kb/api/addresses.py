@@ -1,0 +1,33 @@
+"""What may stand in the changing places of addresses. Anything else is an address that leads nowhere."""
+
+from __future__ import annotations
+
+
+class Reference:
+    """INC-12, 12, or a UUID."""
+
+    regex = "(?:[Ii][Nn][Cc]-)?[0-9]{1,17}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class Name(Reference):
+    """A slug or key."""
+
+    regex = "[-a-zA-Z0-9_]{1,120}"
+
+
+class Number:
+    """A whole number that fits every database's integers."""
+
+    regex = "[0-9]{1,9}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)

@@ -1,0 +1,199 @@
+"""Finding every pattern in a text, in one pass over its words.
+
+All phrases of all rules are looked for at once: kb/patterns/index.py tells which of them stand in a sentence. What
+they add up to is worked out only for the rules that have one.
+
+`match` is pure: the same rules and the same text give the same result. The same function reads an incident, a query
+and a plan of a change; kb/patterns/reading.py makes the fields and facts of an incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from kb.patterns import negation
+from kb.patterns.index import PhraseIndex
+from kb.patterns.models import PatternStatus, TagState
+from kb.patterns.phrases import Phrase, Sentence
+from kb.patterns.rules import Group, Rule, shipped
+from kb.patterns.tokens import sentences, stems
+
+# Sentences shown for one match.
+MOST_EVIDENCE = 5
+
+Facts = Mapping[str, Any]
+# A field, and where in its text the sentence starts and ends.
+Where = tuple[str, int, int]
+# The start and end of a sentence, the number of a phrase in it, and whether the sentence denies it.
+Hit = tuple[int, int, int, bool]
+# Of one rule, by the number of its group: what each sentence shows.
+_Gathered = dict[int, dict[Where, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A whole sentence that shows the pattern: code points `start` to `end` of the field's text."""
+
+    field: str
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A pattern that a text shows. `state` is suggested or automatic; `evidence` begins with what counts most."""
+
+    slug: str
+    score: float
+    state: TagState
+    evidence: tuple[Evidence, ...]
+
+
+class _Score(NamedTuple):
+    """What a rule's groups add up to, and the sentences that speak for it with what each adds."""
+
+    total: float
+    shown: dict[Where, float]
+
+
+class _Use(NamedTuple):
+    """Where a phrase counts: a rule's group, with the weight it has there."""
+
+    rule: int
+    group: int
+    weight: float
+
+
+class Rules:
+    """Rules made ready for matching."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self.uses: list[list[_Use]] = []
+        numbers: dict[Phrase, int] = {}
+        for r, rule in enumerate(self.rules):
+            for g, group in enumerate(rule.groups):
+                for phrase, weight in group.phrases:
+                    number = numbers.setdefault(phrase, len(numbers))
+                    if number == len(self.uses):
+                        self.uses.append([])
+                    self.uses[number].append(_Use(r, g, weight))
+        self.phrases = tuple(numbers)
+        self._index = PhraseIndex(self.phrases)
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Every phrase in every sentence of a text, once for each sentence."""
+        standing = self._index.standing
+        for start, end in sentences(text):
+            sentence = Sentence(stems(text[start:end]))
+            phrases = standing(sentence)
+            if phrases:
+                denials = negation.denials(text[start:end], sentence)
+                denied = self._denied(phrases, sentence, denials) if denials else ()
+                for number in phrases:
+                    yield start, end, number, number in denied
+
+    def _denied(self, numbers: list[int], sentence: Sentence, denials: list[negation.Denial]) -> list[int]:
+        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in
+        all."""
+        words = {word for denial in denials for word in sentence.stems[denial.low : denial.high]}
+        return [
+            number
+            for number in numbers
+            if not words.isdisjoint(self.phrases[number].words)
+            and all(negation.is_denied(found, denials) for found in self.phrases[number].placements(sentence))
+        ]
+
+
+@cache
+def shipped_rules() -> Rules:
+    """The rules that come with the project, of patterns that are in use, ready for matching."""
+    return Rules(definition.rule for definition in shipped() if definition.status == PatternStatus.ACTIVE)
+
+
+def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -> list[Match]:
+    """The patterns that the fields show, by slug. A field is named by its path (`sections.summary`, `causes/<row
+    id>`) or by its section alone; facts that are unknown are left out or None."""
+    found = []
+    for number, gathered in _gathered(rules, fields).items():
+        rule = rules.rules[number]
+        score = _score(rule, gathered, facts or {})
+        if score is not None and score.total >= rule.suggested:
+            state = TagState.AUTOMATIC if score.total >= rule.automatic else TagState.SUGGESTED
+            found.append(Match(rule.slug, score.total, state, _evidence(score.shown, fields)))
+    return sorted(found, key=lambda one: one.slug)
+
+
+def section_of(field: str) -> str:
+    """The section that a field's path stands in."""
+    return field.partition("/")[0].removeprefix("sections.")
+
+
+def _gathered(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
+    """What each sentence shows of each group, by rule: the strongest phrase, by the weight of the section it stands
+    in."""
+    out: dict[int, _Gathered] = {}
+    for field, text in fields.items():
+        section = section_of(field)
+        for start, end, phrase, denied in rules.hits(text):
+            for number, group_number, weight in rules.uses[phrase]:
+                rule = rules.rules[number]
+                group = rule.groups[group_number]
+                if denied and group.heeds_negation:
+                    continue
+                by_section = rule.section_weight(section)
+                if not by_section or (group.sections is not None and section not in group.sections):
+                    continue
+                value = weight * by_section
+                shown = out.setdefault(number, {}).setdefault(group_number, {})
+                where = (field, start, end)
+                if abs(value) >= abs(shown.get(where, 0.0)):
+                    shown[where] = value
+    return out
+
+
+def _score(rule: Rule, gathered: _Gathered, facts: Facts) -> _Score | None:
+    """What the groups that hold add up to; None when no text speaks for the rule, since facts alone show nothing."""
+    holding: set[str] = set()
+    shown: dict[Where, float] = {}
+    total = 0.0
+    for number, group in enumerate(rule.groups):
+        values = gathered.get(number)
+        if group.phrases and not values:
+            continue
+        if not (group.requires <= holding and group.excludes.isdisjoint(holding)):
+            continue
+        if group.when and not all(condition.holds(facts) for condition in group.when):
+            continue
+        holding.add(group.name)
+        if values is None:
+            total += group.weight
+            continue
+        total += _added(group, values.values())
+        for where, value in values.items():
+            if value > 0:
+                shown[where] = shown.get(where, 0.0) + value
+    return _Score(round(total, 3), shown) if shown else None
+
+
+def _added(group: Group, values: Iterable[float]) -> float:
+    """What a group adds: its best sentence, or the sum of them up to its cap."""
+    best = max(values, key=abs)
+    if group.cap is None:
+        return best
+    return max(-group.cap, min(group.cap, sum(values)))
+
+
+def _evidence(shown: Mapping[Where, float], fields: Mapping[str, str]) -> tuple[Evidence, ...]:
+    """The sentences that count most, each text once; of equal ones the first in reading order."""
+    out: dict[str, Evidence] = {}
+    for (field, start, end), _ in sorted(shown.items(), key=lambda item: -item[1]):
+        quote = fields[field][start:end]
+        out.setdefault(quote, Evidence(field, start, end, quote))
+        if len(out) == MOST_EVIDENCE:
+            break
+    return tuple(out.values())

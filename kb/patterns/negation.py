@@ -1,0 +1,169 @@
+"""What a sentence denies: words such as "not", "without" or "was ruled out", and how far each of them reaches.
+
+A cue denies the words within its reach, up to the end of its clause. What a rule names itself is no cue: in the
+phrase "not renewed" the "not" is part of what was found. Cues that look like denials and are none ("not only", "no
+longer") are listed too, because the longest cue at a place wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from kb.patterns.phrases import Sentence, Span
+from kb.patterns.tokens import WORD, stem, stems
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """`ahead` and `behind` are how many words it denies after and before itself; `crosses`: beyond "that" and "and"
+    too."""
+
+    words: tuple[str, ...]
+    ahead: int = 0
+    behind: int = 0
+    crosses: bool = False
+
+
+def _cues(texts: str, *, ahead: int = 0, behind: int = 0, crosses: bool = False) -> list[Cue]:
+    return [Cue(tuple(stems(text)), ahead, behind, crosses) for text in texts.split("; ")]
+
+
+CUES = (
+    *_cues("not; never", ahead=6),
+    *_cues("no; nobody; nothing", ahead=4),
+    *_cues("none of; neither; nor", ahead=5),
+    *_cues("without; instead of; rather than", ahead=6),
+    *_cues("prevent; avoid; avert", ahead=4),
+    *_cues("free of; free from; risk of; fear of", ahead=3),
+    *_cues("would have; could have; might have; would not have; could not have; might not have", ahead=5),
+    *_cues("no evidence; no sign; no indication; no suggestion; no reason to believe", ahead=12, crosses=True),
+    *_cues("not caused by; not due to; not because of; not the result of; not a result of; not related to; "
+           "unrelated to; nothing to do with; not a case of", ahead=10),
+    *_cues("rule out", ahead=6),
+    *_cues("was ruled out; were ruled out; is ruled out; been ruled out; be ruled out", behind=8),
+    *_cues("not happen; not occur; not involved; not to blame; not at fault; not the cause; not a cause; "
+           "not responsible; not the problem; not the reason", behind=8),
+    *_cues("no part; no role; not affected; was unaffected; were unaffected; was avoided; were avoided; was averted; "
+           "were averted; was prevented; were prevented; was spared; were spared", behind=4),
+    # No denials.
+    *_cues("not only; not just; not merely; not least; no longer; no sooner; no doubt; nothing but; no matter; "
+           "not all; not yet clear"),
+)  # fmt: skip
+
+# Where the reach of a cue ends at the latest.
+_ALWAYS_ENDS = frozenset(
+    map(stem, ["but", "however", "although", "though", "until", "except", "yet", "despite", "because"])
+)
+_CLAUSE_ENDS = frozenset(
+    map(stem, ["and", "which", "who", "that", "when", "while", "after", "before", "since", "where", "so", "then", "if"])
+)
+_PUNCTUATION = re.compile(r"[,;:](?!\d)|[()–—]|\s-\s")
+
+
+def _by_first_word() -> dict[str, list[Cue]]:
+    """Cues by their first stem, the longest first; two with the same words are one that reaches both ways."""
+    merged: dict[tuple[str, ...], Cue] = {}
+    for cue in CUES:
+        other = merged.get(cue.words, cue)
+        merged[cue.words] = Cue(
+            cue.words, max(cue.ahead, other.ahead), max(cue.behind, other.behind), cue.crosses or other.crosses
+        )
+    out: dict[str, list[Cue]] = {}
+    for cue in sorted(merged.values(), key=lambda cue: -len(cue.words)):
+        out.setdefault(cue.words[0], []).append(cue)
+    return out
+
+
+_BY_FIRST_WORD = _by_first_word()
+FIRST_WORDS = frozenset(_BY_FIRST_WORD)
+
+
+class Denial(NamedTuple):
+    """The words of a cue, from `cue` to before `cue_end`, and the words that it denies, from `low` to before `high`."""
+
+    cue: int
+    cue_end: int
+    low: int
+    high: int
+
+
+def denials(text: str, sentence: Sentence) -> list[Denial]:
+    """What is denied in a sentence, given its text too, for the punctuation."""
+    found = [(start, cue) for start, cue in _found(sentence) if cue.ahead or cue.behind]
+    if not found:
+        return []
+    stems, breaks = sentence.stems, _breaks(text)
+    out = []
+    for start, cue in found:
+        end = start + len(cue.words)
+        high = _reach_on(end, cue, stems, breaks)
+        low = _reach_back(start, cue, stems, breaks)
+        if high > end:
+            out.append(Denial(start, end, end, high))
+        if low < start:
+            out.append(Denial(start, end, low, start))
+    return out
+
+
+def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
+    """Is one of the words of a placement denied by a cue that is not itself part of it?"""
+    for cue, cue_end, low, high in found:
+        covered = False
+        for start, end in placement:
+            if start < cue_end and cue < end:
+                break
+            if low <= start and end <= high:
+                covered = True
+        else:
+            if covered:
+                return True
+    return False
+
+
+def _found(sentence: Sentence) -> list[tuple[int, Cue]]:
+    """The cues of a sentence in order; of two that begin or lie in the same words the longer, earlier one."""
+    stems = sentence.stems
+    firsts = FIRST_WORDS & sentence.at.keys()
+    if not firsts:
+        return []
+    places = sorted(place for word in firsts for place in sentence.all_at(word))
+    out: list[tuple[int, Cue]] = []
+    end = 0
+    for place in places:
+        if place < end:
+            continue
+        for cue in _BY_FIRST_WORD[stems[place]]:
+            length = len(cue.words)
+            if length == 1 or tuple(stems[place : place + length]) == cue.words:
+                out.append((place, cue))
+                end = place + length
+                break
+    return out
+
+
+def _breaks(text: str) -> set[int]:
+    """The words before which punctuation ends a clause, as their numbers."""
+    parts = _PUNCTUATION.split(text)
+    return set(accumulate(len(WORD.findall(part)) for part in parts[:-1]))
+
+
+def _ends(word: str, cue: Cue) -> bool:
+    return word in _ALWAYS_ENDS or (not cue.crosses and word in _CLAUSE_ENDS)
+
+
+def _reach_on(place: int, cue: Cue, sentence: Sequence[str], breaks: set[int]) -> int:
+    end = place
+    while end < min(place + cue.ahead, len(sentence)) and end not in breaks and not _ends(sentence[end], cue):
+        end += 1
+    return end
+
+
+def _reach_back(place: int, cue: Cue, sentence: Sequence[str], breaks: set[int]) -> int:
+    start = place
+    while start > max(place - cue.behind, 0) and start not in breaks and not _ends(sentence[start - 1], cue):
+        start -= 1
+    return start

@@ -1,0 +1,340 @@
+"""The rules that find patterns: read from one file per pattern, checked, and kept as values.
+
+A file with a field nobody knows, groups or lists that go round in a circle, or a phrase that matches everything is
+refused with the file, the place and the reason. docs/patterns.md tells how to write one; kb/patterns/matcher.py
+applies them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from jsonschema import Draft202012Validator
+
+from incidents import plain_yaml
+from incidents.vocabulary import DetectedBy, Family, Mitigation, Severity
+from kb.patterns.phrases import BadPhrase, Phrase, parse
+
+FOLDER: Path = settings.BASE_DIR / "fixtures" / "patterns"
+SCHEMA: Path = settings.BASE_DIR / "fixtures" / "patterns.schema.json"
+
+SUGGESTED, AUTOMATIC = 1.0, 2.0
+# What a hit counts by where it stands; a rule may say otherwise. "text" is a text alone: a query, a plan of a change.
+SECTION_WEIGHTS: Mapping[str, float] = {
+    "causes": 1.2,
+    "trigger": 1.2,
+    "text": 1.2,
+    "title": 1.1,
+    "summary": 1.0,
+    "detection": 1.0,
+    "went_wrong": 1.0,
+    "surprises": 0.9,
+    "timeline": 0.8,
+    "impact": 0.8,
+    "mitigation": 0.8,
+    "resolution": 0.8,
+    "lessons": 0.7,
+    "actions": 0.5,
+    "lucky": 0.5,
+    "customer_message": 0.4,
+    "went_well": 0.3,
+    # It tells of other incidents.
+    "precedent": 0.2,
+}
+OTHER_SECTIONS = 0.8
+# Raised when the same rules would tag differently: another negation, another way of adding up.
+EDITION = 1
+
+_CHOICES: Mapping[str, Sequence[str]] = {
+    "detected_by": DetectedBy.values,
+    "severity": Severity.values,
+    "mitigations": Mitigation.values,
+    "cause_families": Family.values,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a file is refused: `place` is the path inside it, such as rule.groups.named.any.3."""
+
+    file: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.place}: {self.reason}" if self.place else f"{self.file}: {self.reason}"
+
+
+class BadRules(ValueError):
+    """Files that cannot be used, each with its reason."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold of one fact. Exactly one of `values`, `flag` and the range is asked for."""
+
+    fact: str
+    values: frozenset[str] | None = None
+    flag: bool | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def holds(self, facts: Mapping[str, Any]) -> bool:
+        value = facts.get(self.fact)
+        if value is None:
+            return False
+        if self.values is not None:
+            return value in self.values if isinstance(value, str) else not self.values.isdisjoint(value)
+        if self.flag is not None:
+            return bool(value) is self.flag
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of a rule. `phrases` come with their weights; without any, the group is about facts alone."""
+
+    name: str
+    weight: float
+    cap: float | None
+    phrases: tuple[tuple[Phrase, float], ...]
+    sections: frozenset[str] | None
+    heeds_negation: bool
+    requires: frozenset[str]
+    excludes: frozenset[str]
+    when: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one pattern is found. `groups` are in an order in which each comes after those it names."""
+
+    slug: str
+    groups: tuple[Group, ...]
+    sections: Mapping[str, float]
+    suggested: float
+    automatic: float
+    digest: str
+
+    def section_weight(self, section: str) -> float:
+        weight = self.sections.get(section)
+        return SECTION_WEIGHTS.get(section, OTHER_SECTIONS) if weight is None else weight
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One file: the pattern as people read it, its rule, and the sentences that test the rule."""
+
+    slug: str
+    name: str
+    family: str
+    counts: str
+    does_not_count: str
+    advice: str
+    status: str
+    merged_into: str | None
+    rule: Rule
+    positive: tuple[str, ...]
+    near_misses: tuple[str, ...]
+
+
+def read(folder: Path = FOLDER) -> list[Definition]:
+    """Every file of the folder. Raises BadRules, naming all that is wrong at once."""
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise BadRules([Problem(str(folder), "", "there is no pattern file here")])
+    problems: list[Problem] = []
+    found: list[Definition] = []
+    for path in paths:
+        try:
+            found.append(read_file(path))
+        except BadRules as error:
+            problems += error.problems
+    slugs = {path.stem for path in paths}
+    problems += [
+        Problem(f"{definition.slug}.yaml", "merged_into", f"there is no pattern {definition.merged_into}")
+        for definition in found
+        if definition.merged_into is not None and definition.merged_into not in slugs
+    ]
+    if problems:
+        raise BadRules(problems)
+    return found
+
+
+def read_file(path: Path) -> Definition:
+    """One file; its slug is the file's name. Raises BadRules."""
+    try:
+        content = plain_yaml.read(path.read_text(encoding="utf-8"), own=True)
+    except (OSError, UnicodeDecodeError, plain_yaml.Unreadable) as error:
+        raise BadRules([Problem(path.name, "", f"it cannot be read: {error}")]) from error
+    return definition(path.stem, content, file=path.name)
+
+
+def definition(slug: str, content: Any, *, file: str = "") -> Definition:
+    """A file's content as a definition. Raises BadRules."""
+    file = file or f"{slug}.yaml"
+    problems = [
+        Problem(file, ".".join(map(str, error.absolute_path)), error.message[:300])
+        for error in _validator("").iter_errors(content)
+    ]
+    if not _validator("slug").is_valid(slug):
+        problems.append(Problem(file, "", f"{slug} is no slug; name the file in lower case, such as retry-storm.yaml"))
+    if problems:
+        raise BadRules(problems)
+    rule = _Reader(file, slug, content["rule"]).rule()
+    merged_into = content.get("merged_into")
+    return Definition(
+        slug=slug,
+        name=content["name"],
+        family=content["family"],
+        counts=content["counts"],
+        does_not_count=content["not"],
+        advice=content["advice"],
+        status="merged" if merged_into else content.get("status", "active"),
+        merged_into=merged_into,
+        rule=rule,
+        positive=tuple(content["sentences"]["positive"]),
+        near_misses=tuple(content["sentences"]["near_miss"]),
+    )
+
+
+@cache
+def shipped() -> tuple[Definition, ...]:
+    """The definitions that come with the project, read once."""
+    return tuple(read())
+
+
+@cache
+def _validator(part: str) -> Draft202012Validator:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]} if part else schema)
+
+
+class _Reader:
+    """Reads one rule that satisfies the schema, gathering everything that is wrong with it."""
+
+    def __init__(self, file: str, slug: str, content: Mapping[str, Any]) -> None:
+        self.file, self.slug, self.content = file, slug, content
+        self.problems: list[Problem] = []
+
+    def rule(self) -> Rule:
+        thresholds = self.content.get("thresholds", {})
+        suggested = float(thresholds.get("suggested", SUGGESTED))
+        automatic = float(thresholds.get("automatic", max(AUTOMATIC, suggested)))
+        if automatic < suggested:
+            self._refuse("rule.thresholds", "an automatic tag needs at least the score of a suggested one")
+        lists = self._lists()
+        groups = {name: self._group(name, group, lists) for name, group in self.content["groups"].items()}
+        if not any(group.phrases and group.weight > 0 for group in groups.values()):
+            self._refuse(
+                "rule.groups", "no group has phrases and a weight above 0, so nothing could be shown as evidence"
+            )
+        ordered = self._ordered(groups)
+        if self.problems:
+            raise BadRules(self.problems)
+        return Rule(
+            slug=self.slug,
+            groups=tuple(groups[name] for name in ordered),
+            sections={name: float(weight) for name, weight in self.content.get("sections", {}).items()},
+            suggested=suggested,
+            automatic=automatic,
+            digest=hashlib.sha256(json.dumps([EDITION, self.content], sort_keys=True).encode()).hexdigest(),
+        )
+
+    def _refuse(self, place: str, reason: str) -> None:
+        self.problems.append(Problem(self.file, place, reason))
+
+    def _lists(self) -> dict[str, list[str]]:
+        """The lists of words with the lists that they name put in."""
+        raw: Mapping[str, Sequence[str]] = self.content.get("words", {})
+        named = {
+            name: [entry[1:-1] for entry in entries if entry.startswith("<") and entry.endswith(">")]
+            for name, entries in raw.items()
+        }
+        for name, others in named.items():
+            for other in others:
+                if other not in raw:
+                    self._refuse(f"rule.words.{name}", f"there is no list of words named {other or 'nothing'}")
+        if self.problems:
+            return {}
+        out: dict[str, list[str]] = {}
+        for name in self._in_order(named, "rule.words"):
+            out[name] = [entry for entry in raw[name] if entry[1:-1] not in named[name] or entry[0] != "<"]
+            for other in named[name]:
+                out[name] += out[other]
+        return out
+
+    def _group(self, name: str, group: Mapping[str, Any], lists: Mapping[str, Sequence[str]]) -> Group:
+        place = f"rule.groups.{name}"
+        weight = float(group["weight"])
+        phrases = []
+        for number, entry in enumerate(group.get("any", [])):
+            text, own = (entry, weight) if isinstance(entry, str) else (entry["phrase"], float(entry["weight"]))
+            try:
+                phrases.append((parse(text, lists), own))
+            except BadPhrase as error:
+                self._refuse(f"{place}.any.{number}", f"“{text}” cannot be used: {error}")
+        for key in ("requires", "excludes"):
+            for other in group.get(key, []):
+                if other not in self.content["groups"]:
+                    self._refuse(f"{place}.{key}", f"there is no group {other}")
+        return Group(
+            name=name,
+            weight=weight,
+            cap=float(group["cap"]) if "cap" in group else None,
+            phrases=tuple(phrases),
+            sections=frozenset(group["in"]) if "in" in group else None,
+            heeds_negation=group.get("negation") != "ignore",
+            requires=frozenset(group.get("requires", ())),
+            excludes=frozenset(group.get("excludes", ())),
+            when=tuple(self._condition(place, fact, asked) for fact, asked in group.get("when", {}).items()),
+        )
+
+    def _condition(self, place: str, fact: str, asked: Any) -> Condition:
+        if isinstance(asked, bool):
+            return Condition(fact, flag=asked)
+        if isinstance(asked, Mapping):
+            return Condition(fact, at_least=asked.get("at_least"), at_most=asked.get("at_most"))
+        for value in asked:
+            if value not in _CHOICES[fact]:
+                self._refuse(f"{place}.when.{fact}", f"{value} is none of {', '.join(_CHOICES[fact])}")
+        return Condition(fact, values=frozenset(asked))
+
+    def _ordered(self, groups: Mapping[str, Group]) -> list[str]:
+        if self.problems:
+            return list(groups)
+        return self._in_order({name: sorted(g.requires | g.excludes) for name, g in groups.items()}, "rule.groups")
+
+    def _in_order(self, names: Mapping[str, Iterable[str]], place: str) -> list[str]:
+        """Each after those it names; a circle is refused, with the way round it."""
+        out: list[str] = []
+        way: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in out:
+                return
+            if name in way:
+                circle = " -> ".join([*way[way.index(name) :], name])
+                raise BadRules(
+                    [*self.problems, Problem(self.file, f"{place}.{name}", f"this goes round in a circle: {circle}")]
+                )
+            way.append(name)
+            for other in names[name]:
+                visit(other)
+            way.pop()
+            out.append(name)
+
+        for name in names:
+            visit(name)
+        return out

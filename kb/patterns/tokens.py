@@ -1,0 +1,259 @@
+"""Words, stems and sentences, as the rules of patterns see them.
+
+A word is a run of letters and digits; its stem is Snowball's English one, after three steps that let a rule be
+written once: irregular forms go to their base ("broke" to "break"), British endings to American ones, and a
+negating contraction is the word "not" ("didn't" is "not"). Short names in capitals ("UPS", "DNS") are kept
+whole. Rules and texts pass through the same functions, so a stem only has to be the same on both sides.
+
+Offsets are code points. Nothing here is for full-text search, which needs every script and has its own analysis.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import Stemmer
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+
+# Characters in one sentence; a longer run without an end (a log, a table) is cut, so that "in the same sentence" keeps
+# a meaning and evidence stays readable.
+LONGEST_SENTENCE = 600
+
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "may",
+        "me",
+        "might",
+        "must",
+        "my",
+        "no",
+        "nor",
+        "not",
+        "of",
+        "on",
+        "or",
+        "our",
+        "shall",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "too",
+        "very",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whose",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
+
+_IRREGULAR = {
+    form: base
+    for base, forms in {
+        "become": "became",
+        "begin": "began begun",
+        "break": "broke broken",
+        "bring": "brought",
+        "catch": "caught",
+        "choose": "chose chosen",
+        "fall": "fell fallen",
+        "find": "found",
+        "forget": "forgot forgotten",
+        "freeze": "froze frozen",
+        "get": "got gotten",
+        "give": "gave given",
+        "go": "went gone",
+        "grow": "grew grown",
+        "hold": "held",
+        "keep": "kept",
+        "know": "knew known",
+        "leave": "left",
+        "lose": "lost",
+        "make": "made",
+        "mean": "meant",
+        "meet": "met",
+        "overrun": "overran",
+        "overwrite": "overwrote overwritten",
+        "rise": "rose risen",
+        "run": "ran",
+        "say": "said",
+        "see": "saw seen",
+        "send": "sent",
+        "shut": "shutting",
+        "stand": "stood",
+        "steal": "stole stolen",
+        "take": "took taken",
+        "think": "thought",
+        "throw": "threw thrown",
+        "understand": "understood",
+        "wake": "woke woken",
+        "withdraw": "withdrew withdrawn",
+        "write": "wrote written",
+    }.items()
+    for form in forms.split()
+}
+_SPELLINGS = {
+    "cannot": "not",
+    "behaviour": "behavior",
+    "behaviours": "behavior",
+    "centre": "center",
+    "centres": "center",
+    "defence": "defense",
+    "fibre": "fiber",
+    "fibres": "fiber",
+    "licence": "license",
+    "licences": "license",
+    "programme": "program",
+}
+_BRITISH = re.compile(r"(?<=[a-z]{3})is(?=(?:e[drs]?|ing|ations?)$)")
+_ACRONYM = re.compile(r"[A-Z]{2,4}s?$")
+
+_local = threading.local()
+
+
+def stem(word: str) -> str:
+    """The stem of one word as `WORD` finds it."""
+    if not word.isascii():
+        folded = unicodedata.normalize("NFKD", word)
+        word = "".join(c for c in folded if c.isalnum() or c in "'’") or word
+    head, _, ending = word.replace("’", "'").partition("'")
+    if ending.lower() == "t":
+        return "not"
+    if _ACRONYM.match(head):
+        return head.removesuffix("s").lower()
+    lower = head.lower()
+    lower = _IRREGULAR.get(lower) or _SPELLINGS.get(lower) or _BRITISH.sub("iz", lower)
+    stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
+    if stemmer is None:
+        # One for each thread: a Stemmer may not be shared.
+        stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
+    return str(stemmer.stemWord(lower)) or word
+
+
+Value = TypeVar("Value")
+
+
+class ByWord(dict[str, Value], Generic[Value]):
+    """What a function makes of a word, worked out once for each word seen. Looking one up is a C call, which is what
+    makes reading fast; it forgets everything when a flood of distinct words would fill memory."""
+
+    LIMIT = 200_000
+
+    def __init__(self, make: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, word: str) -> Value:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        value = self[word] = self._make(word)
+        return value
+
+
+# The stems in what stands between two spaces, with a space between them: several in "us-east-1,", none in "--".
+_PIECES: ByWord[str] = ByWord(lambda piece: " ".join(map(stem, WORD.findall(piece))))
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text in order, one for each match of `WORD`."""
+    return " ".join(map(_PIECES.__getitem__, text.split())).split()
+
+
+# A sentence ends at its mark when what follows begins like a new one; at a blank line; before a list item, heading,
+# quote, table row or fence; and after a heading.
+_END = re.compile(
+    r"[.!?…][\"'”’)\]*_`]*\s++(?=[^a-z])"
+    r"|\n(?=[ \t]*(?:\n|[|>#]|[-*+]\s|```|\d{1,3}[.)]\s))"
+    r"|^[ \t]{0,3}#[^\n]*\n",
+    re.MULTILINE,
+)
+# A full stop after these ends no sentence.
+_ABBREVIATED = re.compile(r"\b(?:[Ee]\.g|[Ii]\.e|vs|cf|approx|incl|resp|[A-Z]\.[A-Z])$")
+_LEADING = re.compile(r"(?:\s|[-*+>#|]+\s|\d{1,3}[.)]\s|```\w*\n)*")
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each sentence in order, without list marks and surrounding space; empty ones are left out."""
+    start = 0
+    for match in _END.finditer(text):
+        if text[match.start()] == "." and _ABBREVIATED.search(text, max(start, match.start() - 8), match.start()):
+            continue
+        yield from _cut(text, start, match.end())
+        start = match.end()
+    yield from _cut(text, start, len(text))
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end:
+        stop = end
+        if end - start > LONGEST_SENTENCE:
+            stop = start + LONGEST_SENTENCE
+            # Between words, if there is a place between words at all.
+            stop = max(text.rfind("\n", start, stop), text.rfind(" ", start, stop)) + 1 or stop
+        first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+        last = stop
+        while last > first and text[last - 1].isspace():
+            last -= 1
+        if first < last:
+            yield first, last
+        start = stop

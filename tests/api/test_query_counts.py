@@ -1,0 +1,68 @@
+"""How many queries each answer takes: a committed baseline, the same for one row and for many."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from incidents.actions.lifecycle import reopen
+from incidents.actions.links import add_link
+from kb.patterns.models import Pattern, Tag
+from kb.search import relay
+
+# Three of each are the caller's: the token with its owner, the viewer's teams, and what they were asked to review.
+BASELINE = {
+    "incidents": 7,
+    "incidents?sort=-started&severity=sev1&service=ledger&status=published": 7,
+    "incidents/{ref}": 17,
+    "incidents/{ref}/causes": 16,
+    "incidents/{ref}/links": 16,
+    "incidents/{ref}/audit": 8,
+    "incidents/{ref}/revisions": 5,
+    "incidents/{ref}/export": 16,
+    "organizations": 4,
+    "services": 4,
+    "teams": 5,
+    "teams/checkout/members": 5,
+    "templates": 4,
+    "patterns": 4,
+    "search": 9,
+    "search?q=cache": 9,
+    "tokens": 4,
+    "me": 2,
+}
+# Each database has its own way to find words.
+if connection.vendor == "postgresql":
+    BASELINE["search?q=cache"] = 10
+
+
+@pytest.mark.parametrize("path", BASELINE)
+def test_an_answer_takes_a_known_number_of_queries_however_many_rows_it_has(api, cast, published, path):
+    pattern, _ = Pattern.objects.get_or_create(slug="dns", defaults={"name": "DNS", "family": "network", "counts": "x"})
+
+    def more(number: int) -> None:
+        incident = published(
+            f"{number}", severity="sev1", services=[f"Ledger {number}", "Ledger"], organization=f"Org {number}"
+        )
+        Tag.objects.create(incident=incident, pattern=pattern, source="curator", state="confirmed")
+        add_link(actor=cast.viewer("author"), incident_id=first.pk, kind="related", to=incident.ref)
+        reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+        api("lead").post("organizations", {"name": f"Empty {number}"})
+
+    first = published("first", severity="sev1", services=["Ledger"])
+    counts = []
+    for batch in (range(1), range(1, 5)):
+        for number in batch:
+            more(number)
+        relay.drain()
+        counts.append(_queries(api("author" if "audit" in path else "reader"), path.format(ref=first.ref)))
+    assert counts == [BASELINE[path]] * 2
+
+
+def _queries(caller, path: str) -> int:
+    caller.get(path)
+    with CaptureQueriesContext(connection) as captured:
+        response = caller.get(path)
+    assert response.status_code == 200, response.content
+    return len(captured)

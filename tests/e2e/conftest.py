@@ -1,0 +1,109 @@
+"""A real browser against a real server. Every page that is visited is checked on the way: axe, the console, the
+width."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.conftest import PASSWORD, Cast
+
+DESKTOP, PHONE = 1280, 390
+# A machine that runs two browsers and a database at once may be slow; it may not be wrong.
+PATIENCE = 20_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright's own loop runs in this thread; the database is still used by this thread alone.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def _one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's database of a test lives in memory, on the one connection that all threads of the server share."""
+    if connection.vendor != "sqlite":
+        return
+    lock, answer = threading.Lock(), WSGIHandler.__call__
+
+    def one_by_one(handler: WSGIHandler, environ: Any, start_response: Any) -> Any:
+        with lock:
+            return answer(handler, environ, start_response)
+
+    monkeypatch.setattr(WSGIHandler, "__call__", one_by_one)
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own."""
+
+    page: Page
+    context: BrowserContext
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.go("/sign-in")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_text("Account of")).to_be_attached()
+
+    def saved(self) -> None:
+        """Wait until nothing is unsaved any more."""
+        expect(self.page.locator("#save-state")).to_contain_text("All changes saved", timeout=PATIENCE)
+
+    def look(self) -> None:
+        """What must hold on every page, in both colour schemes."""
+        for scheme in ("dark", "light"):
+            self.page.emulate_media(color_scheme=scheme)
+            found = Axe().run(self.page, options={"resultTypes": ["violations"]})
+            told = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found.response["violations"]]
+            assert told == [], (self.page.url, scheme)
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{self.page.url} scrolls sideways by {wide} px"
+        assert self.complaints == [], self.page.url
+
+
+@pytest.fixture
+def people(chromium: Browser, live_server: Any, cast: Cast, settings: Any) -> Iterator[Callable[..., Person]]:
+    """people(width=390): somebody new, signed in when a name of the cast is given."""
+    settings.BASE_URL = live_server.url
+    contexts: list[BrowserContext] = []
+
+    def arrive(name: str = "", *, width: int = DESKTOP, scripts: bool = True) -> Person:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, java_script_enabled=scripts, timezone_id="Europe/Madrid"
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        person = Person(context.new_page(), context, live_server.url)
+        person.page.on("pageerror", lambda error: person.complaints.append(str(error)))
+        person.page.on("console", lambda m: person.complaints.append(m.text) if "Content Security" in m.text else None)
+        if name:
+            person.sign_in(f"{name}@acme.example")
+        return person
+
+    expect.set_options(timeout=PATIENCE)
+    yield arrive
+    for context in contexts:
+        context.close()

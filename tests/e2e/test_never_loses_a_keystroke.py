@@ -1,0 +1,258 @@
+"""Two people on one text, lost connections, ended sessions, closed windows: what was typed is there afterwards."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from incidents.actions.sections import change_section
+from incidents.models import PostmortemSection
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def incident(draft):
+    return draft("Cache went cold", started="2026-03-31T14:03Z")
+
+
+@pytest.fixture
+def at_the_editor(people, incident):
+    def sit_down(name):
+        person = people(name)
+        person.go(f"/incidents/{incident.ref}/edit")
+        return person
+
+    return sit_down
+
+
+def body(incident, key="summary"):
+    return PostmortemSection.objects.get(incident=incident, key=key).body
+
+
+def summary(person):
+    return person.page.get_by_label("Summary", exact=True)
+
+
+def test_a_text_is_saved_soon_after_typing_stops_and_at_once_when_the_field_is_left(at_the_editor, incident):
+    ana = at_the_editor("author")
+    summary(ana).press_sequentially("It broke.")
+    expect(ana.page.locator("#save-state")).to_have_text("Not saved yet")
+    ana.saved()
+    assert body(incident) == "It broke."
+    summary(ana).press_sequentially(" Then not.")
+    ana.page.get_by_label("Impact", exact=True).focus()
+    ana.saved()
+    assert body(incident) == "It broke. Then not."
+
+
+def test_what_is_typed_while_a_save_is_on_its_way_is_saved_too(at_the_editor, incident):
+    ana = at_the_editor("author")
+    ana.page.route("**/edit/sections/summary", lambda route: (ana.page.wait_for_timeout(700), route.continue_()))
+    summary(ana).press_sequentially("One.")
+    ana.page.keyboard.press("Control+s")
+    summary(ana).press_sequentially(" Two.", delay=60)
+    expect(summary(ana)).to_have_value("One. Two.")
+    ana.saved()
+    assert body(incident) == "One. Two."
+
+
+def test_two_people_in_one_section_both_keep_their_words(at_the_editor, incident):
+    ana, leo = at_the_editor("author"), at_the_editor("lead")
+    summary(ana).fill("About 18% of checkouts failed.")
+    ana.saved()
+    summary(leo).fill("Nearly 20% of checkouts failed.")
+    conflict = leo.page.locator("#problems-section-summary .conflict")
+    expect(conflict).to_contain_text("Author saved this first")
+    expect(conflict.locator("ins")).to_have_text("Nearly 20")
+    expect(conflict.locator("del")).to_have_text("About 18")
+    expect(leo.page.locator("#save-state")).to_contain_text("Not saved yet")
+    leo.look()
+    # Typing goes on, and nothing is overwritten meanwhile.
+    summary(leo).fill("About 18 to 20% of checkouts failed.")
+    leo.page.wait_for_timeout(2_000)
+    assert body(incident) == "About 18% of checkouts failed."
+    leo.page.get_by_role("button", name="Save what stands in the field").click()
+    leo.saved()
+    expect(conflict).to_have_count(0)
+    assert body(incident) == "About 18 to 20% of checkouts failed."
+
+
+def test_whoever_gives_way_sees_the_other_text_in_the_field(at_the_editor, incident, cast):
+    leo = at_the_editor("lead")
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Theirs.")
+    summary(leo).fill("Mine.")
+    leo.page.get_by_role("button", name="Take theirs instead").click()
+    expect(summary(leo)).to_have_value("Theirs.")
+    leo.saved()
+    summary(leo).fill("Theirs, and more.")
+    leo.saved()
+    assert body(incident) == "Theirs, and more."
+
+
+def test_two_people_in_different_places_never_notice_each_other(at_the_editor, incident):
+    ana, leo = at_the_editor("author"), at_the_editor("lead")
+    ana.page.get_by_label("SEV 2").check()
+    ana.saved()
+    leo.page.get_by_label("Team only").check()
+    leo.saved()
+    summary(ana).fill("Ana's summary.")
+    leo.page.get_by_label("Impact", exact=True).fill("Leo's impact.")
+    ana.saved()
+    leo.saved()
+    incident.refresh_from_db()
+    assert (incident.severity, incident.visibility) == ("sev2", "team")
+    assert (body(incident), body(incident, "impact")) == ("Ana's summary.", "Leo's impact.")
+
+
+def test_two_people_on_one_fact_are_asked(at_the_editor, incident):
+    ana, leo = at_the_editor("author"), at_the_editor("lead")
+    ana.page.get_by_label("SEV 2").check()
+    ana.saved()
+    leo.page.get_by_label("SEV 1").check()
+    meanwhile = leo.page.locator("#facts-severity-said")
+    expect(meanwhile).to_contain_text("Somebody saved SEV 2 here meanwhile.")
+    leo.look()
+    meanwhile.get_by_role("button", name="Take theirs").click()
+    leo.saved()
+    expect(leo.page.get_by_label("SEV 2")).to_be_checked()
+    incident.refresh_from_db()
+    assert incident.severity == "sev2"
+
+
+def test_a_window_that_was_closed_too_early_gives_its_text_back(at_the_editor, incident):
+    ana = at_the_editor("author")
+    ana.page.route("**/edit/sections/**", lambda route: route.abort())
+    summary(ana).press_sequentially("An hour of work.")
+    expect(ana.page.locator("#save-state")).to_contain_text("no connection")
+    ana.page.close(run_before_unload=False)
+    page = ana.page = ana.context.new_page()
+    ana.go(f"/incidents/{incident.ref}/edit")
+    expect(page.get_by_text("that was not saved is still here")).to_be_visible()
+    ana.look()
+    page.get_by_role("button", name="Put it back").click()
+    expect(summary(ana)).to_have_value("An hour of work.")
+    ana.saved()
+    assert body(incident) == "An hour of work."
+    page.reload()
+    expect(page.get_by_text("that was not saved is still here")).to_have_count(0)
+
+
+def test_text_that_was_put_back_does_not_overwrite_what_others_wrote_meanwhile(at_the_editor, incident, cast):
+    ana = at_the_editor("author")
+    ana.page.route("**/edit/sections/**", lambda route: route.abort())
+    summary(ana).press_sequentially("Mine, from yesterday.")
+    expect(ana.page.locator("#save-state")).to_contain_text("no connection")
+    ana.page.close(run_before_unload=False)
+    change_section(actor=cast.viewer("lead"), incident_id=incident.pk, key="summary", body="Theirs, from today.")
+    ana.page = ana.context.new_page()
+    ana.go(f"/incidents/{incident.ref}/edit")
+    ana.page.get_by_role("button", name="Put it back").click()
+    expect(ana.page.locator("#problems-section-summary .conflict")).to_be_visible()
+    assert body(incident) == "Theirs, from today."
+
+
+def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(at_the_editor, incident):
+    ana = at_the_editor("author")
+    ana.context.set_offline(True)
+    summary(ana).press_sequentially("Typed in a tunnel.")
+    expect(ana.page.locator("#save-state")).to_contain_text("no connection")
+    ana.context.set_offline(False)
+    ana.saved()
+    assert body(incident) == "Typed in a tunnel."
+
+
+def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident):
+    ana = at_the_editor("author")
+    ana.context.clear_cookies(name="sessionid")
+    summary(ana).press_sequentially("Typed after the session ended.")
+    notice = ana.page.locator("#editor-notice")
+    expect(notice).to_contain_text("You are signed out. Your text is kept")
+    ana.look()
+    with ana.context.expect_page() as opened:
+        notice.get_by_role("link", name="Sign in").click()
+    other = opened.value
+    other.get_by_label("E-mail").fill("author@acme.example")
+    other.get_by_label("Password", exact=True).fill("a long enough pass phrase")
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.get_by_text("Account of")).to_be_attached()
+    other.close()
+    ana.page.bring_to_front()
+    ana.page.evaluate("window.dispatchEvent(new Event('focus'))")
+    ana.saved()
+    expect(notice).to_be_empty()
+    assert body(incident) == "Typed after the session ended."
+
+
+def test_leaving_is_only_asked_about_while_something_is_unsaved(at_the_editor, incident):
+    ana = at_the_editor("author")
+    asked: list[str] = []
+    ana.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    summary(ana).press_sequentially("Saved.")
+    ana.saved()
+    ana.page.reload()
+    assert asked == []
+    summary(ana).press_sequentially(" Not saved.")
+    ana.page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_adding_a_row_saves_what_is_being_typed_in_another_first(at_the_editor, incident):
+    ana = at_the_editor("author")
+    page = ana.page
+    adding = page.locator("#form-new-lessons")
+    for text in ("First", "Second"):
+        adding.get_by_label("Lesson", exact=True).fill(text)
+        adding.get_by_role("button", name="Add lesson").click()
+        expect(page.locator("#records-lessons .row textarea").last).to_have_value(text)
+    first = page.locator("#records-lessons .row textarea").first
+    first.press_sequentially(", and more")
+    page.get_by_role("button", name="Up: Second").click()
+    expect(page.locator("#records-lessons .row textarea").first).to_have_value("Second")
+    expect(page.locator("#records-lessons .row textarea").last).to_have_value("First, and more")
+    ana.saved()
+    assert [lesson.text for lesson in incident.lessons.all()] == ["Second", "First, and more"]
+
+
+def test_a_removed_row_is_put_back_with_one_click(at_the_editor, incident):
+    ana = at_the_editor("author")
+    page = ana.page
+    adding = page.locator("#form-new-causes")
+    adding.get_by_label("What made it possible", exact=True).fill("No backoff")
+    adding.get_by_role("button", name="Add cause").click()
+    page.get_by_role("button", name="Remove: No backoff").click()
+    expect(page.locator("#records-causes .row")).to_have_count(0)
+    ana.look()
+    page.get_by_role("button", name="Put it back").click()
+    expect(page.locator("#records-causes .row textarea")).to_have_value("No backoff")
+    assert incident.causes.count() == 1
+
+
+def test_a_half_written_name_is_not_saved_while_it_is_typed(at_the_editor, incident, cast):
+    from incidents.models import Organization
+
+    ana = at_the_editor("author")
+    organization = ana.page.get_by_label("Organization", exact=True)
+    organization.fill("")
+    organization.press_sequentially("Northwind", delay=20)
+    ana.page.wait_for_timeout(2_500)
+    assert list(Organization.objects.values_list("name", flat=True)) == ["Acme"]
+    organization.blur()
+    ana.saved()
+    incident.refresh_from_db()
+    assert incident.organization.name == "Northwind"
+
+
+def test_a_bad_time_is_said_beside_it_and_saved_once_it_is_right(at_the_editor, incident):
+    ana = at_the_editor("author")
+    resolved = ana.page.get_by_label("Resolved", exact=True)
+    resolved.fill("2026-03-31 13:00")
+    resolved.blur()
+    expect(ana.page.locator("#facts-resolved-said")).to_contain_text("The end is before the start.")
+    expect(ana.page.locator("#save-state")).to_contain_text("see what is marked")
+    ana.look()
+    resolved.fill("15:15")
+    resolved.blur()
+    ana.saved()
+    expect(resolved).to_have_value("2026-03-31 15:15")
+    expect(ana.page.locator("#facts-resolved-said")).to_be_empty()

@@ -1,0 +1,234 @@
+"""What became of a postmortem: its revisions, what changed, who did what, and what lives on after publishing."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents import history
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
+from incidents.actions.links import add_link
+from incidents.actions.sections import add_row, change_row, change_section, remove_row
+from incidents.document import build, read, with_everything
+from incidents.models import AuditEntry, Incident
+from kb.web.writing import changes
+from tests.web.writing.conftest import forms_in, text_of
+
+
+@pytest.fixture
+def twice(cast, published):
+    """Published, reopened, changed in every way, and published again."""
+    incident = published("Cache went cold", text="About 18% of checkouts failed.", visibility="public", severity="sev3")
+    actor = {"actor": cast.viewer("author"), "incident_id": incident.pk}
+    lifecycle.reopen(**actor)
+    change_section(**actor, key="summary", body="Nearly 20% of checkouts failed.")
+    change_incident(**actor, facts={"severity": "sev1", "started": "2026-03-03T14:03Z", "services": ["Cache"]})
+    lesson = incident.lessons.get()
+    change_row(**actor, kind="lessons", row_id=lesson.uuid, values={"text": "A resize is a full flush"})
+    add_row(**actor, kind="causes", values={"kind": "contributing", "text": "No backoff"})
+    remove_row(**actor, kind="timeline", row_id=incident.timelineevents.get().uuid)
+    change_section(**actor, key="timeline", none_reason="Nobody wrote it down")
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk, note="With numbers")
+    incident.refresh_from_db()
+    return incident
+
+
+def test_every_kind_of_change_is_told(twice):
+    first, second = (twice.revisions.get(number=number).document for number in (1, 2))
+    found = changes.between(first, second)
+    assert {fact.label for fact in found.facts} == {"Severity", "Impact started", "Services"}
+    severity = next(fact for fact in found.facts if fact.label == "Severity")
+    assert (severity.before, severity.after) == ("SEV 3", "SEV 1")
+    assert {text.title for text in found.texts} == {"Summary", "Timeline"}
+    told = {(kind.title, row.what.value) for kind in found.rows for row in kind.rows}
+    assert told == {("Timeline", "removed"), ("Causes", "added"), ("Lessons", "changed")}
+    assert not changes.between(first, first)
+
+
+def test_differences_are_readable_on_the_page(cast, twice, browser):
+    response = browser("author").get(f"/incidents/{twice.ref}/history/compare?from=1&to=2")
+    page = response.content.decode()
+    assert "<del>About 18</del><ins>Nearly 20</ins>% of checkouts failed." in page
+    assert "<ins>No backoff</ins>" in page
+    assert "<del>SEV 3</del>" in page
+    assert "None, because Nobody wrote it down" in text_of(response)
+
+
+def test_the_working_copy_is_compared_with_what_readers_see(cast, twice, browser):
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=twice.pk)
+    change_section(actor=cast.viewer("author"), incident_id=twice.pk, key="summary", body="A third text.")
+    page = text_of(browser("author").get(f"/incidents/{twice.ref}/history/compare"))
+    assert "A third text" in page
+    assert browser("reader").get(f"/incidents/{twice.ref}/history/compare?to=now").status_code == 404
+
+
+def test_who_writes_it_sees_every_revision_and_who_did_what(cast, twice, browser):
+    page = text_of(browser("author").get(f"/incidents/{twice.ref}/history"))
+    assert "With numbers" in page
+    assert "Who did what" in page
+    for words in (
+        "began it",
+        "reopened it",
+        "published revision 2",
+        "wrote in the section summary",
+        "added to causes",
+        "removed from timeline",
+        "changed facts: severity",
+    ):
+        assert words in page
+
+
+@pytest.mark.parametrize("name", ["outsider", "reader", "reviewer"])
+def test_readers_see_the_published_revision_and_no_earlier_text(cast, twice, browser, name):
+    client = browser(name)
+    page = text_of(client.get(f"/incidents/{twice.ref}/history"))
+    assert "With numbers" in page
+    assert "Who did what" not in page
+    assert "Lead" in page
+    for query in ("?from=1&to=2", "?from=1", "?to=1"):
+        assert client.get(f"/incidents/{twice.ref}/history/compare{query}").status_code == 404
+    assert "About 18%" not in client.get(f"/incidents/{twice.ref}/history/compare").content.decode()
+
+
+def test_strangers_learn_no_names_and_no_notes(cast, twice, browser):
+    response = browser("anonymous").get(f"/incidents/{twice.ref}/history")
+    assert response.status_code == 200
+    page = text_of(response)
+    assert "Revision" in page
+    for secret in ("Lead", "Author", "With numbers", "Who did what"):
+        assert secret not in page
+
+
+def test_a_comparison_of_what_is_not_there_is_not_there(cast, twice, draft, browser):
+    client = browser("author")
+    for query in ("?from=1&to=9", "?from=x&to=2", "?from=1&to=now", "?from=-1&to=2", "?from=%00&to=2"):
+        assert client.get(f"/incidents/{twice.ref}/history/compare{query}").status_code == 404
+    assert client.get(f"/incidents/{draft().ref}/history/compare").status_code == 200
+
+
+def test_the_audit_tells_nothing_of_incidents_that_the_viewer_cannot_see(cast, draft, published, browser):
+    ours, theirs = draft("Ours"), published("Theirs", visibility="team")
+    change_incident(actor=cast.viewer("admin"), incident_id=theirs.pk, facts={"team": "payments"})
+    add_link(actor=cast.viewer("admin"), incident_id=ours.pk, kind="related", to=theirs.ref)
+    for name, sees in (("admin", True), ("author", False)):
+        incident = with_everything(Incident.objects.filter(pk=ours.pk)).get()
+        entries = history.audit(read(incident, cast.viewer(name)), cast.viewer(name))
+        assert entries.filter(action="link.added").exists() is sees
+        assert ("linked it" in text_of(browser(name).get(f"/incidents/{ours.ref}/history"))) is sees
+
+
+def test_a_long_history_comes_in_pages(cast, draft, browser):
+    incident = draft()
+    for number in range(60):
+        AuditEntry.objects.create(
+            actor=cast.author,
+            action="section.changed",
+            incident=incident,
+            object_type="postmortemsection",
+            object_id=str(number),
+            change={"key": "summary"},
+        )
+    first = browser("author").get(f"/incidents/{incident.ref}/history")
+    assert first.content.decode().count("wrote in the section summary") == 50
+    assert "Older" in text_of(first)
+    last = browser("author").get(f"/incidents/{incident.ref}/history?page=2")
+    assert "began it" in text_of(last)
+
+
+def test_documents_of_another_shape_are_compared_without_an_error(draft):
+    document = build(with_everything(Incident.objects.filter(pk=draft().pk)).get())
+    assert not changes.between({}, {})
+    assert changes.between({}, document).facts
+
+
+# --- Upkeep ------------------------------------------------------------------------------------------
+def test_actions_go_on_after_publishing(cast, published, browser):
+    incident = published()
+    action, author = incident.actionitems.get(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    sent = form.with_(state="done", owner="lead@acme.example", due="2026-05-01")
+    assert author.post(form.action, sent).status_code == 302
+    action.refresh_from_db()
+    assert (action.state, action.owner, str(action.due)) == ("done", cast.lead, "2026-05-01")
+    assert action.done_at is not None
+    assert Incident.objects.get(pk=incident.pk).status == "published"
+
+
+def test_the_text_of_an_action_stays_as_it_was_published(cast, published, browser):
+    incident = published()
+    action, author = incident.actionitems.get(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    author.post(form.action, form.with_(state="done", text="Something else", kind="process"))
+    action.refresh_from_db()
+    assert (action.text, action.kind, action.state) == ("Add backoff to clients", "prevent", "done")
+
+
+def test_two_people_on_one_action_see_both_values(cast, published, browser):
+    incident = published()
+    action, author = incident.actionitems.get(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    change_row(
+        actor=cast.viewer("lead"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=action.uuid,
+        values={"state": "dropped"},
+    )
+    response = author.post(form.action, form.with_(state="done"))
+    assert response.status_code == 409
+    assert "<del>Dropped</del>" in response.content.decode()
+    again = forms_in(response)[f"row-{action.uuid}"]
+    assert author.post(again.action, again.with_(over="2")).status_code == 302
+    action.refresh_from_db()
+    assert action.state == "done"
+
+
+def test_a_bad_owner_is_said_and_nothing_is_changed(cast, published, browser):
+    incident = published()
+    action, author = incident.actionitems.get(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    response = author.post(form.action, form.with_(owner="nobody@acme.example", state="done"))
+    assert response.status_code == 400
+    assert "Nobody here has this address" in text_of(response)
+    action.refresh_from_db()
+    assert action.state == "open"
+
+
+def test_who_may_read_it_changes_at_once(cast, published, browser):
+    incident = published(visibility="public")
+    browser("author").post(f"/incidents/{incident.ref}/upkeep/visibility", {"visibility": "team"})
+    assert browser("anonymous").get(f"/incidents/{incident.ref}").status_code == 404
+    refused = browser("author").post(f"/incidents/{incident.ref}/upkeep/visibility", {"visibility": "everybody"})
+    assert refused.status_code == 400
+    assert Incident.objects.get(pk=incident.pk).visibility == "team"
+
+
+@pytest.mark.parametrize("make", ["draft", "published"])
+def test_links_are_added_and_removed_before_and_after_publishing(cast, request, browser, make):
+    incident, other = (request.getfixturevalue(make)(title) for title in ("One", "Other"))
+    author = browser("author")
+    page = "edit" if make == "draft" else "upkeep"
+    response = author.post(
+        f"/incidents/{incident.ref}/edit/links",
+        {"kind": "recurrence_of", "to": other.ref, "note": "<b>again</b>"},
+        follow=True,
+    )
+    assert response.redirect_chain[-1][0] == f"/incidents/{incident.ref}/{page}#links"
+    assert "Recurrence of" in text_of(response)
+    assert "<b>again</b>" not in response.content.decode()
+    link = incident.links_out.get()
+    response = author.post(f"/incidents/{incident.ref}/edit/links/{link.uuid}/remove", follow=True)
+    assert not incident.links_out.exists()
+
+
+def test_a_link_to_what_the_writer_cannot_see_says_the_same_as_one_to_nothing(cast, draft, published, browser):
+    hidden = published("Theirs", visibility="team")
+    change_incident(actor=cast.viewer("admin"), incident_id=hidden.pk, facts={"team": "payments"})
+    incident, author, words = draft(), browser("author"), []
+    for reference in (hidden.ref, "INC-9999"):
+        response = author.post(
+            f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": reference}, follow=True
+        )
+        words.append(text_of(response).split("Preview")[0])
+    assert words[0] == words[1]
+    assert "There is no such incident, or it is not shared with you." in words[0]

@@ -1,0 +1,244 @@
+"""From draft to published and back, on the pages: who is asked, what is missing, what is said."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+
+from incidents.actions import lifecycle
+from incidents.actions.sections import change_section
+from incidents.models import Incident
+from tests.conftest import fill
+from tests.web.writing.conftest import forms_in, text_of
+
+
+@pytest.fixture
+def complete(cast, draft):
+    incident = draft("Cache went cold")
+    fill(cast, incident)
+    return incident
+
+
+def ask(cast, incident, *names):
+    addresses = [f"{name}@acme.example" for name in names or ("reviewer",)]
+    return lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=addresses)
+
+
+def state(incident):
+    incident.refresh_from_db()
+    return incident.status
+
+
+# --- Asking and deciding -----------------------------------------------------------------------------
+def test_an_author_asks_people_and_they_decide_on_the_page(cast, complete, browser):
+    author, reviewer = browser("author"), browser("reviewer")
+    address = f"/incidents/{complete.ref}/review"
+    assert reviewer.get(address).status_code == 404
+    form = forms_in(author.get(address))["ask"]
+    response = author.post(form.action, form.with_(reviewers=["reviewer@acme.example", ""]), follow=True)
+    assert state(complete) == "in_review"
+    assert "Reviewer Asked" in text_of(response)
+    form = forms_in(reviewer.get(address))[f"{address}/decide"]
+    response = reviewer.post(form.action, form.with_(decision="approve", comment="Clear."))
+    assert response.status_code == 302
+    page = text_of(author.get(address))
+    assert "Approved" in page
+    assert "Clear." in page
+
+
+def test_the_team_is_near_at_hand_and_oneself_is_not(cast, complete, browser):
+    page = browser("author").get(f"/incidents/{complete.ref}/review").content.decode()
+    ticks = page.split('<div class="choices">')[1].split("</div>")[0]
+    assert 'value="lead@acme.example"' in ticks
+    assert 'value="author@acme.example"' not in page
+    assert '<option value="outsider@acme.example">' in page
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("", "Name at least one reviewer."),
+        ("nobody@acme.example", "Nobody here has the address nobody@acme.example."),
+        ("author@acme.example", "Somebody else should review it."),
+        ("a\x00b", "NUL"),
+        ("<script>alert(1)</script>", "Nobody here has the address"),
+    ],
+)
+def test_whom_nobody_can_ask_is_said(cast, complete, browser, address, words):
+    response = browser("author").post(f"/incidents/{complete.ref}/review/ask", {"reviewers": address})
+    assert response.status_code == 400
+    assert words in text_of(response)
+    assert "<script>alert" not in response.content.decode()
+    assert state(complete) == "draft"
+
+
+def test_asking_for_changes_needs_a_comment_and_brings_it_back_to_draft(cast, complete, browser):
+    ask(cast, complete)
+    reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"
+    form = forms_in(reviewer.get(address))[f"{address}/decide"]
+    response = reviewer.post(form.action, form.with_(decision="changes", comment="  "))
+    assert response.status_code == 400
+    assert "Say what should change." in text_of(response)
+    reviewer.post(form.action, form.with_(decision="changes", comment="Which **tool** flushed it?"))
+    assert state(complete) == "draft"
+    page = browser("author").get(address).content.decode()
+    assert "Which <strong>tool</strong> flushed it?" in page
+
+
+def test_a_text_that_changed_while_it_was_read_is_not_approved(cast, complete, browser):
+    ask(cast, complete)
+    reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"
+    form = forms_in(reviewer.get(address))[f"{address}/decide"]
+    change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
+    response = reviewer.post(form.action, form.with_(decision="approve", comment="Fine by me"))
+    assert response.status_code == 409
+    assert "changed after you opened" in text_of(response)
+    assert "Fine by me" in response.content.decode()
+    assert not complete.reviews.filter(state="approved").exists()
+
+
+def test_an_approval_of_an_earlier_text_is_shown_as_one(cast, complete, browser):
+    ask(cast, complete)
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
+    change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
+    author = browser("author")
+    assert "an earlier text" in text_of(author.get(f"/incidents/{complete.ref}/review"))
+    assert "One approval is needed" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
+
+
+def test_a_review_is_taken_back(cast, complete, browser):
+    ask(cast, complete)
+    browser("author").post(f"/incidents/{complete.ref}/review/withdraw")
+    assert state(complete) == "draft"
+
+
+def test_only_who_was_asked_decides(cast, complete, browser):
+    ask(cast, complete)
+    address = f"/incidents/{complete.ref}/review/decide"
+    sent = {"decision": "approve", "version": str(complete.version)}
+    complete.refresh_from_db()
+    assert browser("lead").post(address, sent).status_code == 403
+    assert browser("outsider").post(address, sent).status_code == 404
+    assert "You were asked" not in text_of(browser("lead").get(f"/incidents/{complete.ref}/review"))
+
+
+def test_reviewers_get_a_mail_when_there_is_a_server_for_it(cast, complete, browser, settings):
+    settings.EMAIL_URL = "smtp://mail.acme.example"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    browser("author").post(f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"})
+    (sent,) = mail.outbox
+    assert sent.to == ["reviewer@acme.example"]
+    assert f"{settings.BASE_URL}/incidents/{complete.ref}/review" in sent.body
+
+
+def test_a_mail_server_that_fails_fails_no_review_and_is_told(cast, complete, browser, settings):
+    settings.EMAIL_URL = "smtp://127.0.0.1:1"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    response = browser("author").post(
+        f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"}, follow=True
+    )
+    assert state(complete) == "in_review"
+    assert "No mail could be sent to reviewer@acme.example" in text_of(response)
+
+
+def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_do(cast, complete, browser):
+    response = browser("author").post(
+        f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"}, follow=True
+    )
+    assert mail.outbox == []
+    assert "finds it on the start page" in text_of(response)
+
+
+# --- Publishing --------------------------------------------------------------------------------------
+def test_what_is_missing_is_listed_with_the_way_there(cast, draft, browser):
+    incident = draft()
+    response = browser("lead").get(f"/incidents/{incident.ref}/publish")
+    page = response.content.decode()
+    for key in ("summary", "impact", "timeline", "causes", "lessons", "actions"):
+        assert f'href="/incidents/{incident.ref}/edit#section-{key}"' in page
+    assert "Summary has no text yet" in text_of(response)
+    refused = browser("lead").post(f"/incidents/{incident.ref}/publish/now", {"version": "1"})
+    assert refused.status_code == 409
+    assert "Summary has no text yet" in text_of(refused)
+    assert state(incident) == "draft"
+
+
+def test_a_lead_publishes_with_a_note(cast, complete, browser):
+    lead, address = browser("lead"), f"/incidents/{complete.ref}/publish"
+    form = forms_in(lead.get(address))[f"{address}/now"]
+    response = lead.post(form.action, form.with_(note="First account"), follow=True)
+    assert "Published as revision 1." in text_of(response)
+    assert state(complete) == "published"
+    assert complete.revisions.get().note == "First account"
+
+
+def test_an_author_publishes_what_was_approved(cast, complete, browser):
+    author, address = browser("author"), f"/incidents/{complete.ref}/publish"
+    assert "One approval is needed" in text_of(author.get(address))
+    complete.refresh_from_db()
+    refused = author.post(f"{address}/now", {"version": str(complete.version)})
+    assert refused.status_code == 409
+    ask(cast, complete)
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
+    response = author.get(address)
+    assert "Approved by Reviewer" in text_of(response)
+    form = forms_in(response)[f"{address}/now"]
+    assert author.post(form.action, form.values).status_code == 302
+    assert state(complete) == "published"
+
+
+def test_a_text_that_changed_meanwhile_is_not_published_unseen(cast, complete, browser):
+    lead, address = browser("lead"), f"/incidents/{complete.ref}/publish"
+    form = forms_in(lead.get(address))[f"{address}/now"]
+    change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
+    response = lead.post(form.action, form.with_(note="My note"))
+    assert response.status_code == 409
+    assert 'value="My note"' in response.content.decode()
+    assert state(complete) == "draft"
+
+
+def test_a_note_that_is_too_long_is_shown_again(cast, complete, browser):
+    complete.refresh_from_db()
+    sent = {"version": str(complete.version), "note": "n" * 501}
+    response = browser("lead").post(f"/incidents/{complete.ref}/publish/now", sent)
+    assert response.status_code == 400
+    assert "At most 500 characters" in text_of(response)
+
+
+def test_reopening_leads_to_the_editor_and_readers_keep_the_published_text(cast, published, browser):
+    incident = published(text="The first text.")
+    response = browser("author").post(f"/incidents/{incident.ref}/reopen", follow=True)
+    assert "Readers see revision 1" in text_of(response)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="The second text.")
+    assert "The first text." in text_of(browser("outsider").get(f"/incidents/{incident.ref}"))
+
+
+def test_a_published_postmortem_is_not_edited_but_can_be_reopened(cast, published, browser):
+    incident = published()
+    response = browser("author").get(f"/incidents/{incident.ref}/edit", follow=True)
+    assert response.redirect_chain == [(f"/incidents/{incident.ref}", 302)]
+    assert "Reopen it to change its text" in text_of(response)
+    sent = {"body": "Quietly different.", "version": "2"}
+    assert browser("author").post(f"/incidents/{incident.ref}/edit/sections/summary", sent).status_code == 409
+
+
+def test_archiving_and_back(cast, published, browser):
+    incident, lead = published(), browser("lead")
+    assert lead.post(f"/incidents/{incident.ref}/archive").status_code == 302
+    assert state(incident) == "archived"
+    assert browser("author").post(f"/incidents/{incident.ref}/restore").status_code == 403
+    assert lead.post(f"/incidents/{incident.ref}/restore").status_code == 302
+    assert state(incident) == "published"
+
+
+def test_deleting_asks_to_type_the_reference(cast, draft, browser):
+    incident, lead = draft(), browser("lead")
+    address = f"/incidents/{incident.ref}/delete"
+    form = forms_in(lead.get(address))[f"{address}/now"]
+    refused = lead.post(form.action, form.with_(confirm="INC-0"))
+    assert refused.status_code == 400
+    assert f"Type {incident.ref} to delete it." in text_of(refused)
+    assert lead.post(form.action, form.with_(confirm=incident.ref.lower())).status_code == 302
+    assert Incident.objects.get(pk=incident.pk).deleted_at is not None
+    assert lead.get(f"/incidents/{incident.ref}").status_code == 404

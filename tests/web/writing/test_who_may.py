@@ -1,0 +1,186 @@
+"""Every address of the writing pages, tried by everybody: what is hidden is not there, what is readable stays."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from incidents.actions import lifecycle
+from incidents.models import Incident
+from kb.web.writing import urls
+from tests.conftest import fill
+from tests.web.conftest import famous
+from tests.web.writing.conftest import text_of
+
+ROW = uuid.UUID("8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10")
+READS = {"edit", "review", "publish", "delete", "upkeep", "history", "compare"}
+STEPS = {
+    "save-facts",
+    "save-section",
+    "preview-markdown",
+    "paste-timeline",
+    "save-paste",
+    "add-link",
+    "remove-link",
+    "add-row",
+    "put-back-row",
+    "save-row",
+    "move-row",
+    "remove-row",
+    "submit",
+    "withdraw",
+    "decide",
+    "publish-now",
+    "reopen",
+    "archive",
+    "restore",
+    "delete-now",
+    "save-visibility",
+    "save-progress",
+}
+# Pages that whoever may read the incident may read too.
+FOR_READERS = {"history", "compare"}
+
+
+def address(name, incident):
+    pattern = next(pattern for pattern in urls.urlpatterns if pattern.name == name)
+    route = "/" + str(pattern.pattern)
+    for part, value in (
+        ("<str:reference>", incident.ref),
+        ("<slug:key>", "summary"),
+        ("<slug:kind>", "lessons"),
+        ("<uuid:row_id>", str(ROW)),
+        ("<uuid:link_id>", str(ROW)),
+    ):
+        route = route.replace(part, value)
+    return route
+
+
+def snapshot():
+    return list(Incident.objects.order_by("pk").values_list("pk", "version", "status", "visibility", "deleted_at"))
+
+
+def test_every_address_has_its_row_here():
+    assert {pattern.name for pattern in urls.urlpatterns} == READS | STEPS | {"new"}
+
+
+@pytest.mark.parametrize("name", sorted(READS))
+@pytest.mark.parametrize("person", ["outsider", "reviewer"])
+def test_a_draft_is_not_there_for_other_teams(cast, draft, browser, name, person):
+    incident = draft()
+    hidden = browser(person).get(address(name, incident))
+    incident.pk = 99_999
+    nothing = browser(person).get(address(name, incident))
+    assert (hidden.status_code, nothing.status_code) == (404, 404)
+    assert text_of(hidden) == text_of(nothing)
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+@pytest.mark.parametrize("person", ["outsider", "reviewer"])
+def test_a_draft_cannot_be_changed_by_other_teams_nor_told_from_nothing(cast, draft, browser, name, person):
+    incident = draft()
+    before = snapshot()
+    assert browser(person).post(address(name, incident), {"version": "1"}).status_code == 404
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("name", sorted(READS | {"new"}))
+def test_strangers_are_led_to_signing_in_whether_there_is_something_or_not(cast, draft, browser, name):
+    if name in FOR_READERS:
+        assert browser("anonymous").get(address(name, draft())).status_code == 404
+        return
+    incident = draft()
+    response = browser("anonymous").get(address(name, incident))
+    assert response.status_code == 302
+    assert response["Location"] == f"/sign-in?next={address(name, incident)}"
+    incident.pk = 99_999
+    assert browser("anonymous").get(address(name, incident)).status_code == 302
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_strangers_change_nothing(cast, draft, published, browser, name):
+    incident = published(visibility="public") if name in ("reopen", "archive", "save-progress") else draft()
+    before = snapshot()
+    assert browser("anonymous").post(address(name, incident), {"version": "1"}).status_code == 401
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+@pytest.mark.parametrize("person", ["reader", "outsider"])
+def test_who_may_only_read_it_changes_nothing(cast, published, browser, name, person):
+    incident = published(visibility="internal")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    before = snapshot()
+    sent = {
+        "version": "1",
+        "confirm": incident.ref,
+        "visibility": "public",
+        "reviewers": "lead@acme.example",
+        "keep": "0",
+        "at": "14:03",
+        "kind": "other",
+        "text": "x",
+    }
+    response = browser(person).post(address(name, incident), sent)
+    assert response.status_code in (400, 403), response.status_code
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("name", sorted(READS - FOR_READERS))
+def test_pages_of_writers_are_closed_to_readers(cast, published, browser, name):
+    incident = published(visibility="internal")
+    assert browser("outsider").get(address(name, incident)).status_code == 403
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_what_changes_something_is_only_posted(cast, draft, browser, name):
+    incident = draft()
+    before = snapshot()
+    assert browser("admin").get(address(name, incident)).status_code == 405
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("name", ["archive", "restore", "delete-now"])
+def test_only_leads_and_admins_archive_and_delete(cast, published, browser, name):
+    incident = published()
+    if name == "restore":
+        lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    before = snapshot()
+    assert browser("author").post(address(name, incident), {"confirm": incident.ref}).status_code == 403
+    assert snapshot() == before
+    assert browser("lead").post(address(name, incident), {"confirm": incident.ref}).status_code == 302
+
+
+def test_a_form_from_another_site_is_refused(cast, draft):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    incident = draft()
+    before = snapshot()
+    for name in sorted(STEPS):
+        assert client.post(address(name, incident), {"version": "1"}).status_code == 403
+    assert snapshot() == before
+
+
+def test_a_reviewer_reads_but_does_not_write(cast, draft, browser):
+    incident = draft()
+    fill(cast, incident)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    client = browser("reviewer")
+    assert client.get(address("review", incident)).status_code == 200
+    assert client.get(address("edit", incident)).status_code == 403
+    assert client.post(address("save-section", incident), {"version": "2", "body": "x"}).status_code == 403
+
+
+def test_famous_outages_are_not_edited_by_anybody(cast, browser):
+    incident = famous()
+    for person in ("author", "admin"):
+        assert browser(person).get(address("edit", incident)).status_code == 403
+        assert browser(person).post(address("reopen", incident)).status_code == 403
+
+
+def test_beginning_one_needs_a_team_to_write_for(cast, browser):
+    assert browser("reader").get("/incidents/new").status_code == 403
+    assert browser("reader").post("/incidents/new", {"title": "x", "team": "checkout"}).status_code == 403
+    assert not Incident.objects.exists()

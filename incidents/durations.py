@@ -152,7 +152,9 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
     # An hour is always written with its minutes.
     if _ORDER.index(known) > _ORDER.index(written):
         raise Invalid({field: f"{text} is not written as far as {known.label}."})
-    kept = {p.value: int(parts[p.value]) for p in _ORDER[: _ORDER.index(known) + 1]}
+    is_time = known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
+    read = _ORDER if is_time else _ORDER[: _ORDER.index(known) + 1]
+    kept = {p.value: int(parts[p.value]) for p in read if parts[p.value] is not None}
     try:
         naive = datetime(
             kept["year"],
@@ -162,10 +164,14 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
             kept.get("minute", 0),
             kept.get("second", 0),
         )
-        if parts["offset"] and known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR):
+        if parts["offset"] and is_time:
             aware = datetime.fromisoformat(naive.isoformat() + parts["offset"].upper().replace("Z", "+00:00"))
         else:
             aware = naive.replace(tzinfo=ZoneInfo(zone))
+        if is_time and known is not Precision.SECOND:
+            # An hour or a minute is one of the clock on the incident's wall, whatever offset the writer used.
+            local = aware.astimezone(ZoneInfo(zone))
+            aware = local.replace(second=0, minute=0 if known is Precision.HOUR else local.minute)
         return Moment(aware.astimezone(UTC), known)
     except (ValueError, OverflowError) as error:
         raise Invalid({field: f"{text} is no time on the calendar."}) from error

@@ -25,7 +25,11 @@ from incidents.vocabulary import Role
 
 # One budget for all properties: a slow machine is no failure.
 hypothesis_settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "suite",
+    deadline=None,
+    # The check of a commit must not depend on luck; everywhere else new examples are tried each time.
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 hypothesis_settings.load_profile("suite")
 

@@ -55,6 +55,7 @@ class Person:
     page: Page
     context: BrowserContext
     url: str
+    schemes: tuple[str, ...] = ("dark", "light")
     complaints: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> Page:
@@ -73,9 +74,9 @@ class Person:
         expect(self.page.locator("#save-state")).to_contain_text("All changes saved", timeout=PATIENCE)
 
     def look(self) -> None:
-        """What must hold on every page, in both colour schemes."""
-        for scheme in ("dark", "light"):
-            self.page.emulate_media(color_scheme=scheme)
+        """What must hold on every page, in each of the person's colour schemes."""
+        for scheme in self.schemes:
+            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             found = Axe().run(self.page, options={"resultTypes": ["violations"]})
             told = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found.response["violations"]]
             assert told == [], (self.page.url, scheme)
@@ -90,13 +91,15 @@ def people(chromium: Browser, live_server: Any, cast: Cast, settings: Any) -> It
     settings.BASE_URL = live_server.url
     contexts: list[BrowserContext] = []
 
-    def arrive(name: str = "", *, width: int = DESKTOP, scripts: bool = True) -> Person:
+    def arrive(
+        name: str = "", *, width: int = DESKTOP, scripts: bool = True, schemes: tuple[str, ...] = ("dark", "light")
+    ) -> Person:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, java_script_enabled=scripts, timezone_id="Europe/Madrid"
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
-        person = Person(context.new_page(), context, live_server.url)
+        person = Person(context.new_page(), context, live_server.url, schemes)
         person.page.on("pageerror", lambda error: person.complaints.append(str(error)))
         person.page.on("console", lambda m: person.complaints.append(m.text) if "Content Security" in m.text else None)
         if name:

@@ -18,10 +18,12 @@ PASTED = """the channel was renamed
 14:58 Retries switched off by flag"""
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_from_an_invitation_to_a_search_result(people, cast, width):
+# Every page is seen in both colour schemes: in the light one on a desk, in the dark one on a phone.
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
+    look = {"width": width, "schemes": (scheme,)}
     # A lead invites somebody new.
-    lead = people("lead", width=width)
+    lead = people("lead", **look)
     lead.go("/teams/checkout")
     lead.look()
     lead.page.get_by_role("button", name="Make a link").click()
@@ -29,7 +31,7 @@ def test_from_an_invitation_to_a_search_result(people, cast, width):
     lead.look()
 
     # Who has the link joins, in the time zone of the browser.
-    ana = people(width=width)
+    ana = people(**look)
     ana.page.goto(link)
     ana.look()
     page = ana.page
@@ -96,7 +98,7 @@ def test_from_an_invitation_to_a_search_result(people, cast, width):
     ana.look()
 
     # Somebody of another team reads and approves it.
-    reviewer = people("reviewer", width=width)
+    reviewer = people("reviewer", **look)
     reviewer.look()
     reviewer.page.get_by_role("link", name=incident.title).first.click()
     reviewer.look()
@@ -118,7 +120,7 @@ def test_from_an_invitation_to_a_search_result(people, cast, width):
 
     # A colleague of another team, who knows only what happened to her, finds it.
     relay.drain()
-    outsider = people("outsider", width=width)
+    outsider = people("outsider", **look)
     outsider.go("/search?q=retries+cold+cache")
     outsider.look()
     outsider.page.get_by_role("link", name=incident.title).click()

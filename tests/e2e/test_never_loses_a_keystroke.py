@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from incidents.actions.sections import change_section
-from incidents.models import PostmortemSection
+from incidents.models import Organization, PostmortemSection
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -206,6 +206,7 @@ def test_adding_a_row_saves_what_is_being_typed_in_another_first(at_the_editor, 
         adding.get_by_role("button", name="Add lesson").click()
         expect(page.locator("#records-lessons .row textarea").last).to_have_value(text)
     first = page.locator("#records-lessons .row textarea").first
+    first.press("End")
     first.press_sequentially(", and more")
     page.get_by_role("button", name="Up: Second").click()
     expect(page.locator("#records-lessons .row textarea").first).to_have_value("Second")
@@ -229,8 +230,6 @@ def test_a_removed_row_is_put_back_with_one_click(at_the_editor, incident):
 
 
 def test_a_half_written_name_is_not_saved_while_it_is_typed(at_the_editor, incident, cast):
-    from incidents.models import Organization
-
     ana = at_the_editor("author")
     organization = ana.page.get_by_label("Organization", exact=True)
     organization.fill("")

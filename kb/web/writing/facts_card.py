@@ -56,7 +56,7 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
             )
         )
     return [
-        Input("title", "Title", size="title", required=True, form=f"form-{ID}"),
+        Input("title", "Title", Shape.TEXT, size="title", required=True, form=f"form-{ID}"),
         Input("organization", "Organization", suggestions="organizations"),
         Input(
             "team",

@@ -69,7 +69,12 @@ def told(entry: AuditEntry) -> str:
         what = SAID[entry.action]
         match entry.action:
             case "incident.changed":
-                names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in entry.change]
+                # In the order of the page: the database keeps keys in an order of its own.
+                order = list(changes.FACTS)
+                changed = sorted(
+                    entry.change, key=lambda name: (name not in order, order.index(name) if name in order else 0)
+                )
+                names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in changed]
                 return f"{what}: {', '.join(names)}"
             case "section.changed" if "key" in entry.change:
                 return f"wrote in the section {str(entry.change['key']).replace('_', ' ')}"

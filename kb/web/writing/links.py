@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from incidents.actions.links import add_link, remove_link
 from incidents.errors import Invalid
-from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing.access import id_of, incident_named, incident_to_edit, signed_in, step
+from kb.web.writing.editor import EDITABLE
 
 
 @step
@@ -43,5 +43,5 @@ def remove(request: Request, reference: str, link_id: uuids.UUID) -> HttpRespons
 
 def _back(request: Request, reference: str) -> HttpResponse:
     incident = incident_named(request, reference)
-    name = "web:edit" if incident.status in (Status.DRAFT, Status.IN_REVIEW) else "web:upkeep"
+    name = "web:edit" if incident.status in EDITABLE else "web:upkeep"
     return redirect(f"{reverse(name, args=[incident.ref])}#links")

@@ -83,12 +83,16 @@ def _people(request: Request) -> list[User]:
 
 
 def _colleagues(request: Request, incident: Incident, asked: list[ReviewRequest]) -> list[tuple[User, bool]]:
-    """The owning team and who was asked before, to tick; True for who is ticked already."""
+    """The owning team and who was asked before, to tick.
+
+    After changes whoever was asked before is ticked. While it is in review nobody is: asking somebody again takes back
+    what they decided.
+    """
     known = {r.reviewer_id for r in asked}
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
     near = people.filter(pk__in=known) | people.filter(memberships__team=incident.team_id)
     return [
-        (person, person.pk in known)
+        (person, person.pk in known and incident.status == Status.DRAFT)
         for person in near.exclude(pk=request.viewer.person).distinct().order_by("name", "pk")[:QUICK_PICKS]
     ]
 

@@ -21,7 +21,7 @@ from kb.web.request import Request
 from kb.web.writing import facts_card, record_inputs
 from kb.web.writing.access import id_of, incident_named, incident_to_edit, page, signed_in, step, version_opened
 from kb.web.writing.cards import Attempt, Card, Conflict
-from kb.web.writing.editor import people_to_suggest
+from kb.web.writing.editor import EDITABLE, people_to_suggest
 from kb.web.writing.inputs import by_name, filled
 
 KIND = "actions"
@@ -31,7 +31,9 @@ LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live)
 @page
 @signed_in
 def upkeep(request: Request, reference: str) -> HttpResponse:
-    return upkeep_page(request, incident_to_edit(request, reference))
+    """While it is being written, all of this is in the editor."""
+    incident = incident_to_edit(request, reference)
+    return redirect("web:edit", incident.ref) if incident.status in EDITABLE else upkeep_page(request, incident)
 
 
 def upkeep_page(

@@ -41,6 +41,7 @@ class _Forms(HTMLParser):
         self.select: tuple[str, str | None] | None = None
         self.area: str | None = None
         self.written = ""
+        self.area_form = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = {name: value or "" for name, value in attrs}
@@ -51,7 +52,7 @@ class _Forms(HTMLParser):
         elif tag == "input" and has.get("name"):
             self._input(has)
         elif tag == "textarea":
-            self.area, self.written = has.get("name", ""), ""
+            self.area, self.written, self.area_form = has.get("name", ""), "", has.get("form", "")
         elif tag == "select":
             self.select = (has.get("name", ""), None)
         elif tag == "option" and self.select:
@@ -72,9 +73,12 @@ class _Forms(HTMLParser):
         if tag == "form":
             self.open = None
         elif tag == "textarea" and self.area is not None:
-            if self.open and self.area:
-                # A browser drops the first line break of a text area.
-                self.open.values.setdefault(self.area, []).append(self.written.removeprefix("\n"))
+            # A browser drops the first line break of a text area.
+            written = self.written.removeprefix("\n")
+            if self.area_form:
+                self.waiting.append((self.area_form, self.area, written))
+            elif self.open and self.area:
+                self.open.values.setdefault(self.area, []).append(written)
             self.area = None
         elif tag == "select" and self.select:
             if self.open and self.select[1] is not None:

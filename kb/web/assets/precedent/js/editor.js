@@ -88,7 +88,7 @@ function changed(form) {
 }
 
 // What is written as prose is saved while it is typed; a name or a time only when it is complete.
-const isProse = (element) => element.matches("textarea, [name=title], [name=none_reason]");
+const isProse = (element) => element.matches("textarea, [name=none_reason]");
 
 document.addEventListener("input", (event) => {
   const lines = event.target.closest(".line-list");

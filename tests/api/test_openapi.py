@@ -99,6 +99,7 @@ EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
 
 
 @pytest.mark.slow
+@pytest.mark.postgres_only  # the stricter of the two databases
 @pytest.mark.django_db(transaction=True)
 def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, draft):
     """A few hundred requests from the document, good and bad, as an author who may write; the same ones every time."""

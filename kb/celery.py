@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 
 app = Celery("kb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["kb"])
+app.autodiscover_tasks(["kb", "kb.api"])

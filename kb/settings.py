@@ -326,7 +326,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "relay": {"task": "kb.tasks.relay", "schedule": 5.0, "options": {"expires": 5}},
     "audit-index": {"task": "kb.tasks.audit_index", "schedule": crontab(minute="17")},
-    "forget-old-requests": {"task": "kb.tasks.forget_old_requests", "schedule": crontab(minute="41")},
+    "forget-old-requests": {"task": "kb.api.tasks.forget_old_requests", "schedule": crontab(minute="41")},
 }
 
 # --- Logs ------------------------------------------------------------------------------------------

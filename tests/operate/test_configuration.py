@@ -78,3 +78,10 @@ def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf
     assert address("10.1.1.1", "203.0.113.9, 10.2.2.2") == ("203.0.113.9", True)
     assert address("10.1.1.1", "198.51.100.1, 203.0.113.9") == ("203.0.113.9", True)
     assert address("203.0.113.9", "10.1.1.1") == ("203.0.113.9", False)
+
+
+def test_every_scheduled_job_exists(settings):
+    from kb.celery import app
+
+    app.loader.import_default_modules()
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= set(app.tasks)

@@ -141,11 +141,19 @@ def published(incident: Incident) -> dict[str, Any]:
     return {
         **revision.document,
         **surroundings(incident),
+        **_still_unpublished(revision.document, incident.status),
         "status": "archived" if incident.status == "archived" else "published",
         "actions": actions,
         "revision": revision.number,
         "published_at": revision.published_at.isoformat(),
     }
+
+
+def _still_unpublished(document: dict[str, Any], status: str) -> dict[str, Any]:
+    """What a reopened incident is about now is part of its draft: readers keep what was published."""
+    if status not in scopes.UNPUBLISHED:
+        return {}
+    return {"organization": document["organization"], "services": document["services"]}
 
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
@@ -192,6 +200,7 @@ def _published(row: dict[str, Any], services: list[str], progress: dict[str, dic
         },
         "team": {"name": row["team__name"], "slug": row["team__slug"]} if row["team__slug"] else None,
         "services": services,
+        **_still_unpublished(document, row["status"]),
         "created_at": row["created_at"].isoformat(),
         "status": "archived" if row["status"] == "archived" else "published",
         "actions": [{**action, **progress.get(action["id"], {})} for action in document["actions"]],

@@ -152,6 +152,8 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
     # An hour is always written with its minutes.
     if _ORDER.index(known) > _ORDER.index(written):
         raise Invalid({field: f"{text} is not written as far as {known.label}."})
+    if not 1900 <= int(parts["year"]) <= 2100:
+        raise Invalid({field: f"{text} is outside the years 1900 to 2100."})
     is_time = known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
     read = _ORDER if is_time else _ORDER[: _ORDER.index(known) + 1]
     kept = {p.value: int(parts[p.value]) for p in read if parts[p.value] is not None}

@@ -21,6 +21,8 @@ from incidents.models import PostmortemTemplate
 from incidents.vocabulary import SectionKind
 
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
+# Searchable texts of the incident that are no sections.
+RESERVED = ("title", "ref", "organization", "services", "other")
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
 
 
@@ -50,6 +52,8 @@ def check(definition: Any, *, field: str = "definition") -> None:
     if problems:
         raise Invalid(problems)
     keys = [section["key"] for section in definition["sections"]]
+    if reserved := [key for key in keys if key in RESERVED]:
+        raise Invalid({f"{field}.sections": f"The key {reserved[0]} is taken by the incident itself; choose another."})
     if twice := {key for key in keys if keys.count(key) > 1}:
         raise Invalid({f"{field}.sections": f"The key {min(twice)} stands here twice."})
     if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in keys]:

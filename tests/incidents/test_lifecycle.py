@@ -128,3 +128,15 @@ def test_nothing_is_enqueued_when_the_change_is_rolled_back(cast, draft):
     incident.refresh_from_db()
     assert incident.index_version == before
     assert not OutboxEntry.objects.exists()
+
+
+def test_readers_of_a_reopened_postmortem_learn_no_organization_or_service_of_its_draft(cast, published):
+    incident = published(visibility="public", services=["Checkout"])
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_incident(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        facts={"organization": "SecretCorp", "services": ["Project Nimbus"]},
+    )
+    document = reading(incident, cast.viewer("anonymous")).document
+    assert (document["organization"]["name"], document["services"]) == ("Acme", ["Checkout"])

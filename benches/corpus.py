@@ -30,8 +30,6 @@ from incidents.template import SectionPlan
 from incidents.vocabulary import CauseKind, DetectedBy, Family, Mitigation, Precision, Role, Severity, Visibility
 
 BATCH = 1_000
-# Changes with what is generated, so that a corpus kept from before is not taken for it.
-EDITION = 1
 _FIRST_DAY = datetime(2012, 1, 1, tzinfo=UTC)
 _KEPT = ("actions", "timeline", "causes", "lessons", "sources")
 _PROSE = {"summary": 320, "impact": 140, "detection": 90, "trigger": 90, "mitigation": 110, "went_well": 80}

@@ -16,17 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-from benches.corpus_edition import EDITION
+from benches.words import EDITION
 from chaos import databases
-from chaos.application import WORKER, Process, environment
+from chaos.application import BIN, WORKER, Process, environment
 from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_foreign
-
-BIN = Path(sys.executable).parent
 
 
 def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
     """The environment of the full mode over a corpus of this size."""
-    return environment(
+    env = environment(
         surroundings,
         database=f"corpus_{EDITION}_{incidents}",
         folder=_folder(surroundings),
@@ -34,13 +32,24 @@ def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
         port=free_port(),
         prefix=f"corpus-{EDITION}-{incidents}",
     )
+    return {**env, "LOG_LEVEL": "WARNING"}
 
 
 def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
     """The environment of the embedded mode: its database is a file, and it has no services."""
     folder = _folder(surroundings) / f"embedded-{EDITION}-{incidents}"
     folder.mkdir(exist_ok=True)
-    return {**without_foreign(), "DJANGO_SETTINGS_MODULE": "kb.settings", "VAR_DIR": str(folder)}
+    port = free_port()
+    return {
+        **without_foreign(),
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "DJANGO_SETTINGS_MODULE": "kb.settings",
+        "VAR_DIR": str(folder),
+        "PORT": str(port),
+        "BASE_URL": f"http://127.0.0.1:{port}",
+        "API_RATE_ADDRESS": "1000000/min",
+        "LOG_LEVEL": "WARNING",
+    }
 
 
 def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> None:
@@ -134,6 +143,3 @@ def _folder(surroundings: Surroundings) -> Path:
     folder = surroundings.folder / "var"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-__all__ = ["embedded", "fill", "full", "measure", "megabytes", "os", "web", "workers"]

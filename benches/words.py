@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+# Changes with what is generated, so that a corpus kept from before is not taken for it.
+EDITION = 1
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "outages"
 _END = ""
 
@@ -60,7 +62,8 @@ def sentences() -> list[str]:
 
 def prose(chance: random.Random, characters: int) -> str:
     """Whole sentences, about this long."""
-    found, length = [], 0
+    found: list[str] = []
+    length = 0
     while length < characters:
         found.append(chance.choice(sentences()))
         length += len(found[-1]) + 1
@@ -74,7 +77,7 @@ def title(chance: random.Random) -> str:
 def queries(count: int, *, seed: int = 1) -> list[str]:
     """What people search: two or three words that stand near each other somewhere, sometimes with a filter."""
     chance = random.Random(seed)
-    found = []
+    found: list[str] = []
     while len(found) < count:
         words = [word.strip(".,;:()'\"").lower() for word in prose(chance, 60).split()]
         telling = [word for word in words if len(word) > 3 and word.isalpha()]

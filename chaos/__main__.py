@@ -28,7 +28,8 @@ BASE = "campaign"
 # How many examples of what went wrong are printed of each kind.
 EXAMPLES = 5
 
-console = Console()
+# A table that goes into a file needs no more than its own width.
+console = Console(width=None if sys.stdout.isatty() else 170)
 
 
 def main() -> int:

@@ -77,6 +77,12 @@ class Process:
                 self.deaths += 1
                 self._spawn()
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise Trouble(f"{self.log.stem} does not run")
+        return self._process.pid
+
     def tell(self, line: str) -> None:
         if self._process is None or self._process.stdin is None:
             raise Trouble(f"{self.log.stem} does not run")
@@ -84,8 +90,7 @@ class Process:
         self._process.stdin.flush()
 
     def send(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     def stop(self, seconds: float = 15.0) -> None:
         with self._lock:

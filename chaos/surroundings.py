@@ -55,8 +55,8 @@ def shared_cache() -> Path:
 class Surroundings:
     """Three services in `folder`. Their programs are those that are already on this machine."""
 
-    def __init__(self, folder: Path, *, ports: dict[str, int] | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, ports: dict[str, int] | None = None, heap: str = "512m") -> None:
+        self.folder, self.heap = folder, heap
         self.ports = ports or {name: free_port() for name in NAMES}
 
     # --- Addresses ---------------------------------------------------------------------------------
@@ -93,8 +93,13 @@ class Surroundings:
             raise Trouble(f"scripts/services {command} {' '.join(names)}: {done.stdout}{done.stderr}")
 
     def _environment(self) -> dict[str, str]:
-        ports = {f"PRECEDENT_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        return {**without_foreign(), "PRECEDENT_SERVICES": "native", "PRECEDENT_CACHE": str(self.folder), **ports}
+        return {
+            **without_foreign(),
+            **{f"PRECEDENT_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
+            "PRECEDENT_SERVICES": "native",
+            "PRECEDENT_CACHE": str(self.folder),
+            "PRECEDENT_ELASTICSEARCH_HEAP": self.heap,
+        }
 
 
 def without_foreign() -> dict[str, str]:
@@ -123,7 +128,7 @@ def lasting(purpose: str) -> Iterator[Surroundings]:
     """Services whose data stays for the next time; one user at a time."""
     folder = _home(purpose)
     with _held(folder):
-        surroundings = _prepared(folder)
+        surroundings = _prepared(folder, heap="1g")
         surroundings.stop()
         try:
             yield surroundings
@@ -137,7 +142,7 @@ def _home(purpose: str) -> Path:
     return home
 
 
-def _prepared(folder: Path) -> Surroundings:
+def _prepared(folder: Path, *, heap: str = "512m") -> Surroundings:
     """The account that root hands the services over to must be able to pass through, and the programs are shared."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
@@ -145,7 +150,7 @@ def _prepared(folder: Path) -> Surroundings:
     link = folder / "elasticsearch"
     if not link.exists():
         link.symlink_to(programs)
-    return Surroundings(folder)
+    return Surroundings(folder, heap=heap)
 
 
 @contextmanager

@@ -1,156 +1,107 @@
-"""Which of many phrases stand in a sentence, without asking each of them.
+"""Which of many phrases stand in a sentence, found in one pass over its words.
 
-A phrase of one word is known by that word. Every other phrase is known by pairs of words: one of each of two
-neighbouring elements (the two with the fewest pairs), or two neighbours inside a run of words. Of a sentence only
-those pairs are looked at whose words are both in it, which are few however many phrases there are. For most phrases
-a pair near enough is the phrase itself; the others are then looked for in full.
+Every word that a phrase can use is a character of an alphabet, and a sentence is a text over it, with a space for each word
+that no phrase knows. Two steps find the phrases:
+
+1. Each phrase has one bit in each of three rows. A word that can stand for one of its three most telling elements sets its
+   bit in that element's row. The union over the words of a sentence is one operation on integers per word, for all phrases
+   together; only a phrase whose bit is set in every row can stand in the sentence.
+2. Of the few that are left each is looked for in full, as a regular expression over the alphabet.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
-from itertools import repeat
 from operator import or_
-from typing import NamedTuple
 
-from kb.patterns.phrases import STOP_STEMS, Element, Phrase, Sentence, Stems
+from kb.patterns.phrases import ANYWHERE, STOP_STEMS, Chain, Element, Phrase
+from kb.patterns.tokens import ByWord, stems
 
-
-class _Sign(NamedTuple):
-    """A pair of words that a phrase is known by: the partner stands from `low` to `high` words after the word under
-    which the pair is kept, or before it if negative. `is_all`: the pair is the whole phrase."""
-
-    phrase: int
-    low: int
-    high: int
-    is_all: bool
-
-
-class _Row(NamedTuple):
-    """The partners of a word, and their bits together."""
-
-    bits: int
-    partners: dict[str, tuple[_Sign, ...]]
-
-
-class _Known(NamedTuple):
-    """One word or two by which a phrase is known."""
-
-    words: Stems
-    reach: int
-    is_all: bool
-
-
-class _Key(NamedTuple):
-    """The word by which an alternative is known, and how many of its words stand between it and the other element."""
-
-    word: str
-    beside: int
-    is_all: bool
+_ROWS = 3
+# The alphabet begins here. Far from every character that means something in a regular expression, and long enough for
+# 20,000 words before the surrogates.
+_FIRST = 0x8000
+_UNKNOWN = " "
 
 
 class PhraseIndex:
-    """An index of phrases by their number in the sequence."""
+    """An index of phrases by their number in the sequence. `watched` are further words: `has_watched` tells whether a sentence
+    holds one."""
 
-    def __init__(self, phrases: Sequence[Phrase]) -> None:
-        self._phrases = phrases
-        self._words: dict[str, list[int]] = {}
-        pairs: dict[tuple[str, str], set[tuple[int, int, bool]]] = {}
+    def __init__(self, phrases: Sequence[Phrase], watched: Collection[str] = ()) -> None:
+        words = {word for phrase in phrases for element in phrase.elements for run in element for word in run}
+        letters = {word: chr(_FIRST + place) for place, word in enumerate(sorted(words.union(watched)))}
+        self._count = len(phrases)
+        self._searches = [re.compile(_pattern(phrase, letters), re.DOTALL).search for phrase in phrases]
+        self._pieces: ByWord[str] = ByWord(lambda piece: "".join(letters.get(stem, _UNKNOWN) for stem in stems(piece)))
+        self._fill(phrases, letters)
+        self._watched_bit = 1 << (_ROWS * self._count)
+        for word in watched:
+            self._rows[letters[word]] = self._rows.get(letters[word], 0) | self._watched_bit
+
+    def _fill(self, phrases: Sequence[Phrase], letters: dict[str, str]) -> None:
+        shared = Counter(word for phrase in phrases for element in phrase.elements for run in element for word in run)
+        self._rows: dict[str, int] = {_UNKNOWN: 0, **dict.fromkeys(letters.values(), 0)}
+        # A phrase with fewer elements than rows has its bit set in the rows that it does not need.
+        self._filled = 0
         for number, phrase in enumerate(phrases):
-            for words, reach, is_all in _known(phrase):
-                if len(words) == 1:
-                    self._words.setdefault(words[0], []).append(number)
+            keys = sorted(
+                (_keys(element, shared) for element in phrase.elements), key=lambda key: _breadth(key, shared)
+            )
+            for row in range(_ROWS):
+                bit = 1 << (row * self._count + number)
+                if row < len(keys):
+                    for word in keys[row]:
+                        self._rows[letters[word]] |= bit
                 else:
-                    pairs.setdefault((words[0], words[1]), set()).add((number, reach, is_all))
-        rows = _rows(pairs)
-        # One bit for each word that is a partner: a sentence's words become one number, and a row without a partner
-        # among them is passed over by one operation.
-        partners = sorted({partner for row in rows.values() for partner in row})
-        self._bits = {word: 1 << place for place, word in enumerate(partners)}
-        self._rows = {word: _Row(reduce(or_, map(self._bits.__getitem__, row)), row) for word, row in rows.items()}
+                    self._filled |= bit
+        self._lowest = (1 << self._count) - 1
 
-    def standing(self, sentence: Sentence) -> list[int]:
-        """The numbers of the phrases that stand in the sentence, in order."""
-        at, again = sentence.at, sentence.again
-        words = at.keys()
-        found: set[int] = set()
-        doubtful: set[int] = set()
-        for word in self._words.keys() & words:
-            found.update(self._words[word])
-        bits = reduce(or_, map(self._bits.get, at, repeat(0)), 0)
-        for word in self._rows.keys() & words:
-            row_bits, row = self._rows[word]
-            if not row_bits & bits:
-                continue
-            for partner in row.keys() & words:
-                if word in again or partner in again:
-                    distances = {o - p for p in sentence.all_at(word) for o in sentence.all_at(partner)}
-                    for phrase, low, high, is_all in row[partner]:
-                        if any(low <= distance <= high for distance in distances):
-                            (found if is_all else doubtful).add(phrase)
-                else:
-                    distance = at[partner] - at[word]
-                    for phrase, low, high, is_all in row[partner]:
-                        if low <= distance <= high:
-                            (found if is_all else doubtful).add(phrase)
-        for number in doubtful - found:
-            if next(self._phrases[number].placements(sentence), None):
-                found.add(number)
-        return sorted(found)
+    def standing(self, text: str) -> tuple[list[int], bool]:
+        """The numbers of the phrases that stand in a sentence, in order, and whether it holds a watched word."""
+        sentence = "".join(map(self._pieces.__getitem__, text.split()))
+        rows = reduce(or_, map(self._rows.__getitem__, sentence), self._filled)
+        count = self._count
+        left = rows & (rows >> count) & (rows >> 2 * count) & self._lowest
+        found = []
+        while left:
+            lowest = left & -left
+            left ^= lowest
+            number = lowest.bit_length() - 1
+            if self._searches[number](sentence):
+                found.append(number)
+        return found, bool(rows & self._watched_bit)
 
 
-def _rows(
-    pairs: Mapping[tuple[str, str], Iterable[tuple[int, int, bool]]],
-) -> dict[str, dict[str, tuple[_Sign, ...]]]:
-    """Pairs by one of their words: no stop word if that can be, else the one with fewer partners. Common words have
-    many partners and would have to be looked at in nearly every sentence."""
-    partners = Counter(word for pair in pairs for word in pair)
-    rows: dict[str, dict[str, tuple[_Sign, ...]]] = {}
-    for (first, second), known in pairs.items():
-        if (first in STOP_STEMS, partners[first]) <= (second in STOP_STEMS, partners[second]):
-            row, partner = rows.setdefault(first, {}), second
-            signs = {_Sign(phrase, 1, reach, is_all) for phrase, reach, is_all in known}
-        else:
-            row, partner = rows.setdefault(second, {}), first
-            signs = {_Sign(phrase, -reach, -1, is_all) for phrase, reach, is_all in known}
-        row[partner] = tuple(sorted(signs.union(row.get(partner, ()))))
-    return rows
+def _keys(element: Element, shared: Counter[str]) -> set[str]:
+    """A word of each alternative, without which it cannot stand there: of several the one that tells most."""
+    return {min(run, key=lambda word: (word in STOP_STEMS, shared[word], word)) for run in element}
 
 
-def _known(phrase: Phrase) -> Iterator[_Known]:
-    if len(phrase.elements) == 1:
-        for run in phrase.elements[0].alternatives:
-            if len(run) == 1:
-                yield _Known(run, 0, True)
-            else:
-                place = min(range(len(run) - 1), key=lambda i: (run[i] in STOP_STEMS) + (run[i + 1] in STOP_STEMS))
-                yield _Known(run[place : place + 2], 1, len(run) == 2)
-        return
-    place = min(range(len(phrase.gaps)), key=lambda place: _cost(phrase.elements[place], phrase.elements[place + 1]))
-    gap = phrase.gaps[place]
-    before, after = phrase.elements[place], phrase.elements[place + 1]
-    for left, right in [(before, after), (after, before)] if gap.either else [(before, after)]:
-        for one in _keys(left, at_end=True):
-            for other in _keys(right, at_end=False):
-                is_all = len(phrase.elements) == 2 and one.is_all and other.is_all
-                yield _Known((one.word, other.word), gap.most + one.beside + other.beside + 1, is_all)
+def _breadth(words: set[str], shared: Counter[str]) -> int:
+    """How often one of the words is in a sentence, roughly. A stop word nearly always is."""
+    return sum(1_000 if word in STOP_STEMS else shared[word] for word in words)
 
 
-def _keys(element: Element, *, at_end: bool) -> Iterator[_Key]:
-    """A word of each alternative: of several the one that tells something and stands nearest to the other element."""
-    for run in element.alternatives:
-        places = range(len(run) - 1, -1, -1) if at_end else range(len(run))
-        place = next((place for place in places if run[place] not in STOP_STEMS), places[0])
-        yield _Key(run[place], len(run) - 1 - place if at_end else place, len(run) == 1)
+def _pattern(phrase: Phrase, letters: dict[str, str]) -> str:
+    return "|".join(_chain(chain, letters) for chain in phrase.chains)
 
 
-def _cost(one: Element, other: Element) -> int:
-    """How often a pair of the two elements would be looked at in vain."""
-    return _breadth(one.alternatives) * _breadth(other.alternatives)
+def _chain(chain: Chain, letters: dict[str, str]) -> str:
+    out = [_element(chain.elements[0], letters)]
+    for most, element in zip(chain.gaps, chain.elements[1:], strict=True):
+        # As few words between as will do: the next element is near, if it is there.
+        out += ["" if not most else ".*?" if most >= ANYWHERE else f".{{0,{most}}}?", _element(element, letters)]
+    return "".join(out)
 
 
-def _breadth(alternatives: Iterable[Stems]) -> int:
-    # A run of stop words is everywhere.
-    return sum(20 if all(word in STOP_STEMS for word in run) else 1 for run in alternatives)
+def _element(element: Element, letters: dict[str, str]) -> str:
+    ways = ["".join(letters[word] for word in run) for run in sorted(element)]
+    single = "".join(way for way in ways if len(way) == 1)
+    longer = [way for way in ways if len(way) > 1]
+    if not longer:
+        return f"[{single}]"
+    return f"(?:{'|'.join([*longer, f'[{single}]'] if single else longer)})"

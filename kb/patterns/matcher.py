@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kb.patterns import negation
 from kb.patterns.index import PhraseIndex
 from kb.patterns.models import PatternStatus, TagState
-from kb.patterns.phrases import Phrase, Sentence
+from kb.patterns.phrases import Phrase
 from kb.patterns.rules import Group, Rule, shipped
 from kb.patterns.tokens import sentences, stems
 
@@ -83,28 +84,29 @@ class Rules:
                         self.uses.append([])
                     self.uses[number].append(_Use(r, g, weight))
         self.phrases = tuple(numbers)
-        self._index = PhraseIndex(self.phrases)
+        self._index = PhraseIndex(self.phrases, negation.TELLING_WORDS)
+        self._words = [frozenset(chain(*chain(*phrase.elements))) for phrase in self.phrases]
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Every phrase in every sentence of a text, once for each sentence."""
         standing = self._index.standing
         for start, end in sentences(text):
-            sentence = Sentence(stems(text[start:end]))
-            phrases = standing(sentence)
-            if phrases:
-                denials = negation.denials(text[start:end], sentence)
-                denied = self._denied(phrases, sentence, denials) if denials else ()
-                for number in phrases:
+            sentence = text[start:end]
+            numbers, may_deny = standing(sentence)
+            if numbers:
+                denied = self._denied(numbers, sentence) if may_deny else ()
+                for number in numbers:
                     yield start, end, number, number in denied
 
-    def _denied(self, numbers: list[int], sentence: Sentence, denials: list[negation.Denial]) -> list[int]:
-        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in
-        all."""
-        words = {word for denial in denials for word in sentence.stems[denial.low : denial.high]}
+    def _denied(self, numbers: list[int], text: str) -> list[int]:
+        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in all."""
+        sentence = stems(text)
+        denials = negation.denials(text, sentence)
+        words = {word for denial in denials for word in sentence[denial.low : denial.high]}
         return [
             number
             for number in numbers
-            if not words.isdisjoint(self.phrases[number].words)
+            if not words.isdisjoint(self._words[number])
             and all(negation.is_denied(found, denials) for found in self.phrases[number].placements(sentence))
         ]
 

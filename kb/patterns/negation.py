@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from kb.patterns.phrases import Sentence, Span
+from kb.patterns.phrases import Span
 from kb.patterns.tokens import WORD, stem, stems
 
 
@@ -61,6 +61,7 @@ _ALWAYS_ENDS = frozenset(
 _CLAUSE_ENDS = frozenset(
     map(stem, ["and", "which", "who", "that", "when", "while", "after", "before", "since", "where", "so", "then", "if"])
 )
+_AUXILIARY = frozenset(map(stem, ("was", "were", "is", "be", "been", "have")))
 _PUNCTUATION = re.compile(r"[,;:](?!\d)|[()–—]|\s-\s")
 
 
@@ -79,7 +80,12 @@ def _by_first_word() -> dict[str, list[Cue]]:
 
 
 _BY_FIRST_WORD = _by_first_word()
-FIRST_WORDS = frozenset(_BY_FIRST_WORD)
+# Without one of these a sentence denies nothing: a word of each cue, of several one that is not in every other sentence.
+TELLING_WORDS = frozenset(
+    next((word for word in cue.words if word not in _AUXILIARY), cue.words[0])
+    for cue in CUES
+    if cue.ahead or cue.behind
+)
 
 
 class Denial(NamedTuple):
@@ -91,17 +97,17 @@ class Denial(NamedTuple):
     high: int
 
 
-def denials(text: str, sentence: Sentence) -> list[Denial]:
+def denials(text: str, sentence: Sequence[str]) -> list[Denial]:
     """What is denied in a sentence, given its text too, for the punctuation."""
     found = [(start, cue) for start, cue in _found(sentence) if cue.ahead or cue.behind]
     if not found:
         return []
-    stems, breaks = sentence.stems, _breaks(text)
+    breaks = _breaks(text)
     out = []
     for start, cue in found:
         end = start + len(cue.words)
-        high = _reach_on(end, cue, stems, breaks)
-        low = _reach_back(start, cue, stems, breaks)
+        high = _reach_on(end, cue, sentence, breaks)
+        low = _reach_back(start, cue, sentence, breaks)
         if high > end:
             out.append(Denial(start, end, end, high))
         if low < start:
@@ -124,21 +130,16 @@ def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
     return False
 
 
-def _found(sentence: Sentence) -> list[tuple[int, Cue]]:
+def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
     """The cues of a sentence in order; of two that begin or lie in the same words the longer, earlier one."""
-    stems = sentence.stems
-    firsts = FIRST_WORDS & sentence.at.keys()
-    if not firsts:
-        return []
-    places = sorted(place for word in firsts for place in sentence.all_at(word))
     out: list[tuple[int, Cue]] = []
     end = 0
-    for place in places:
-        if place < end:
+    for place, word in enumerate(sentence):
+        if place < end or word not in _BY_FIRST_WORD:
             continue
-        for cue in _BY_FIRST_WORD[stems[place]]:
+        for cue in _BY_FIRST_WORD[word]:
             length = len(cue.words)
-            if length == 1 or tuple(stems[place : place + length]) == cue.words:
+            if tuple(sentence[place : place + length]) == cue.words:
                 out.append((place, cue))
                 end = place + length
                 break

@@ -23,8 +23,9 @@ def facts(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "detected_by": document["detected_by"],
         "severity": document["severity"],
-        "mitigations": document["mitigations"],
-        "cause_families": sorted({cause["family"] for cause in document["causes"] if cause["family"]}),
+        "mitigations": document["mitigations"] or None,
+        "cause_families": sorted({cause["family"] for cause in document["causes"] if cause["family"]}) or None,
+        "sector": document["organization"]["sector"],
         "planned_change": document["planned_change"],
         "seconds_to_detect": to_detect.seconds if to_detect else None,
         "seconds_to_mitigate": to_mitigate.seconds if to_mitigate else None,

@@ -35,14 +35,14 @@ SECTION_WEIGHTS: Mapping[str, float] = {
     "summary": 1.0,
     "detection": 1.0,
     "went_wrong": 1.0,
-    "surprises": 0.9,
-    "timeline": 0.8,
-    "impact": 0.8,
-    "mitigation": 0.8,
-    "resolution": 0.8,
-    "lessons": 0.7,
-    "actions": 0.5,
+    "surprises": 0.8,
+    "timeline": 0.7,
+    "mitigation": 0.6,
+    "lessons": 0.6,
+    "impact": 0.5,
+    "resolution": 0.5,
     "lucky": 0.5,
+    "actions": 0.4,
     "customer_message": 0.4,
     "went_well": 0.3,
     # It tells of other incidents.
@@ -82,10 +82,11 @@ class BadRules(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold of one fact. Exactly one of `values`, `flag` and the range is asked for."""
+    """What must hold of one fact. Exactly one of `values`, `none_of`, `flag` and the range is asked for."""
 
     fact: str
     values: frozenset[str] | None = None
+    none_of: frozenset[str] | None = None
     flag: bool | None = None
     at_least: float | None = None
     at_most: float | None = None
@@ -94,8 +95,11 @@ class Condition:
         value = facts.get(self.fact)
         if value is None:
             return False
+        here = {value} if isinstance(value, str) else value
         if self.values is not None:
-            return value in self.values if isinstance(value, str) else not self.values.isdisjoint(value)
+            return not self.values.isdisjoint(here)
+        if self.none_of is not None:
+            return self.none_of.isdisjoint(here)
         if self.flag is not None:
             return bool(value) is self.flag
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
@@ -304,12 +308,15 @@ class _Reader:
     def _condition(self, place: str, fact: str, asked: Any) -> Condition:
         if isinstance(asked, bool):
             return Condition(fact, flag=asked)
-        if isinstance(asked, Mapping):
+        if isinstance(asked, Mapping) and "none_of" not in asked:
             return Condition(fact, at_least=asked.get("at_least"), at_most=asked.get("at_most"))
-        for value in asked:
-            if value not in _CHOICES[fact]:
+        values = asked["none_of"] if isinstance(asked, Mapping) else asked
+        for value in values:
+            if fact in _CHOICES and value not in _CHOICES[fact]:
                 self._refuse(f"{place}.when.{fact}", f"{value} is none of {', '.join(_CHOICES[fact])}")
-        return Condition(fact, values=frozenset(asked))
+        if isinstance(asked, Mapping):
+            return Condition(fact, none_of=frozenset(values))
+        return Condition(fact, values=frozenset(values))
 
     def _ordered(self, groups: Mapping[str, Group]) -> list[str]:
         if self.problems:

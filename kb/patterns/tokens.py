@@ -134,6 +134,7 @@ _IRREGULAR = {
         "meet": "met",
         "overrun": "overran",
         "overwrite": "overwrote overwritten",
+        "panic": "panicked panicking",
         "rise": "rose risen",
         "run": "ran",
         "say": "said",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
@@ -22,7 +23,7 @@ from kb.search.alone import alone
 from kb.search.document import build_many
 from kb.search.elastic import generations, lineage
 from kb.search.elastic.client import PATIENCE, client, reachable
-from kb.search.elastic.engine import CONSUMER, source_and_version, versions_in, write
+from kb.search.elastic.engine import CONSUMER, operations, send, source_and_version, versions_in, write
 from kb.search.elastic.generations import Generation
 from kb.search.engine import Unavailable
 from kb.search.plan import Outcome, differences
@@ -110,14 +111,21 @@ def _clear_away() -> None:
 
 def fill(generation: Generation, progress: Progress | None = None) -> None:
     """Write every incident into the generation. What changes meanwhile arrives by the relay, with a later version."""
-    with _without_refresh(generation):
+    # While Elasticsearch is busy with one batch, the next is built.
+    with _without_refresh(generation), ThreadPoolExecutor(1) as sender:
+        sending: Future[dict[int, str]] | None = None
         for ids in _batches():
-            documents = build_many(ids)
-            refused = write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
-            for pk, reason in refused.items():
-                log.error("rebuild.rejected", incident_id=pk, reason=reason)
+            batch = operations(source_and_version(build_many(ids).values()), [generation.name])
+            _tell_refused(sending)
+            sending = sender.submit(send, batch, budget=PATIENCE)
             if progress:
                 progress(len(ids))
+        _tell_refused(sending)
+
+
+def _tell_refused(sending: Future[dict[int, str]] | None) -> None:
+    for pk, reason in (sending.result() if sending else {}).items():
+        log.error("rebuild.rejected", incident_id=pk, reason=reason)
 
 
 def differing(generation: Generation) -> dict[int, Outcome]:
@@ -125,7 +133,7 @@ def differing(generation: Generation) -> dict[int, Outcome]:
     # Read before the generation: what is delivered in between is then taken for what it was.
     waiting = outbox.waiting_ids(CONSUMER)
     with reachable():
-        client().options(request_timeout=PATIENCE).indices.refresh(index=generation.name)
+        client().indices.refresh(index=generation.name)
     found = differences(versions_in(generation.name))
     return {pk: outcome for pk, outcome in found.items() if pk not in waiting}
 

@@ -20,14 +20,14 @@ from kb.search.engine import Unavailable
 # A search that takes longer is answered by the database instead; so are questions about generations given up.
 SEARCH_BUDGET = 2.0
 WRITE_BUDGET = 10.0
-# For work on whole generations, which nobody waits for.
+# Everything else is work on whole generations, which nobody waits for.
 PATIENCE = 60.0
 
 
 @cache
 def client() -> Elasticsearch:
     """No retries: the circuit breaker and the outbox decide what happens after a failure."""
-    return Elasticsearch(**options(), request_timeout=WRITE_BUDGET, max_retries=0, retry_on_timeout=False)
+    return Elasticsearch(**options(), request_timeout=PATIENCE, max_retries=0, retry_on_timeout=False)
 
 
 def options() -> dict[str, Any]:

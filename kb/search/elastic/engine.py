@@ -93,7 +93,7 @@ class ElasticEngine:
     def refresh(self) -> None:
         try:
             with reachable():
-                client().indices.refresh(index=generations.write_alias())
+                client().options(request_timeout=WRITE_BUDGET).indices.refresh(index=generations.write_alias())
         except NotFoundError as error:
             raise Unavailable("there is no generation yet") from error
 
@@ -131,15 +131,21 @@ def source(document: IndexDocument) -> dict[str, Any]:
 def write(
     documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str], *, budget: float = WRITE_BUDGET
 ) -> dict[int, str]:
-    """Bulk write (id, version, source) to every target. A conflict means that a newer write won, which is fine.
+    """Bulk write (id, version, source) to every target.
 
     Returns the documents that Elasticsearch refuses for what they are. Raises Unavailable when it cannot take any now.
     """
+    return send(operations(documents, targets), budget=budget)
+
+
+def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
+    """As `write`, without asking the database anything: any thread may do it. A conflict means that a newer write won,
+    which is fine."""
     refused: dict[int, str] = {}
     with reachable():
         for ok, item in helpers.streaming_bulk(
             client().options(request_timeout=budget),
-            _operations(documents, targets),
+            operations,
             chunk_size=500,
             max_chunk_bytes=8 * 1024 * 1024,
             raise_on_error=False,
@@ -163,20 +169,23 @@ def write(
     return refused
 
 
-def _operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> Iterator[dict[str, Any]]:
-    """The mark goes first, so that no document is ever seen in a generation without it."""
+def operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> list[dict[str, Any]]:
+    """What `send` takes. The mark goes first, so that no document is ever seen in a generation without it."""
     mark = lineage.latest()
     marks = [(lineage.ID, mark.entry, mark.source)] if mark else []
-    for key, version, body in itertools.chain(marks, documents):
-        for target in targets:
-            yield {
-                "_op_type": "index",
-                "_index": generations.way_into(target),
-                "_id": str(key),
-                "version": version,
-                "version_type": "external_gte",
-                "_source": body,
-            }
+    ways = [generations.way_into(target) for target in targets]
+    return [
+        {
+            "_op_type": "index",
+            "_index": way,
+            "_id": str(key),
+            "version": version,
+            "version_type": "external_gte",
+            "_source": body,
+        }
+        for key, version, body in itertools.chain(marks, documents)
+        for way in ways
+    ]
 
 
 def versions_in(index: str) -> dict[int, int]:

@@ -1,0 +1,101 @@
+"""`python -m benches`: every figure in turn, and a table of them with their targets. Exit code 1 if one is missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from benches import installation
+from benches.figures import Figure
+from chaos.surroundings import Surroundings, lasting
+
+BENCHES = ("rebuild", "search", "write", "embedded")
+# A table that goes into a file needs no more than its own width.
+console = Console(width=None if sys.stdout.isatty() else 130)
+
+
+def main() -> int:
+    options = _options()
+    began = time.monotonic()
+    chosen = options.only or BENCHES
+    figures: list[Figure] = []
+    with lasting("benches") as surroundings:
+        if set(chosen) - {"embedded"}:
+            figures += _full(surroundings, options, chosen)
+        if "embedded" in chosen:
+            figures += _embedded(surroundings, options)
+    console.print(table(figures))
+    console.print(f"{options.incidents:,} incidents; {time.monotonic() - began:.0f} s in all")
+    return 1 if any(figure.is_met is False for figure in figures) else 0
+
+
+def _full(surroundings: Surroundings, options: argparse.Namespace, chosen: Sequence[str]) -> list[Figure]:
+    console.print("starting PostgreSQL, Redis and Elasticsearch for the benches alone")
+    surroundings.up()
+    env = installation.full(surroundings, options.incidents)
+    installation.fill(surroundings, env, options.incidents)
+    found: list[Figure] = []
+
+    def measure(name: str, **settings: object) -> None:
+        console.print(f"measuring: {name}")
+        figures = [Figure.read(stored) for stored in installation.measure(f"bench_{name}", env, **settings)]
+        console.print(table(figures))
+        found.extend(figures)
+
+    if "rebuild" in chosen:
+        measure("rebuild", rounds=options.rounds)
+    if "search" in chosen:
+        with installation.web(env) as web:
+            measure("search", rounds=options.rounds, queries=options.queries)
+            resident = max(installation.megabytes(web.pid))
+            found.append(Figure("resident memory of a web process", "MB", [resident], most=300))
+    if "write" in chosen:
+        with installation.workers(env, 2) as workers:
+            measure("write", per_second=20, seconds=options.seconds, rounds=options.rounds)
+            resident = max(size for worker in workers for size in installation.megabytes(worker.pid))
+            found.append(Figure("resident memory of a worker", "MB", [resident], most=400))
+    return found
+
+
+def _embedded(surroundings: Surroundings, options: argparse.Namespace) -> list[Figure]:
+    incidents = min(options.incidents, 10_000)
+    env = installation.embedded(surroundings, incidents)
+    installation.fill(surroundings, env, incidents)
+    console.print(f"measuring: embedded, {incidents:,} incidents")
+    with installation.web(env):
+        settings = {"rounds": options.rounds, "queries": options.queries}
+        return [Figure.read(stored) for stored in installation.measure("bench_embedded", env, **settings)]
+
+
+def table(figures: list[Figure]) -> Table:
+    out = Table(title="What was measured: medians over rounds, with the quartiles")
+    out.add_column("figure")
+    for column in ("median", "quartiles", "rounds", "target", ""):
+        out.add_column(column, justify="right")
+    for figure in figures:
+        low, high = figure.spread
+        verdict = {True: "met", False: "[red]missed[/red]", None: ""}[figure.is_met]
+        spread = f"{figure.written(low)} to {figure.written(high)}" if len(figure.samples) > 1 else ""
+        out.add_row(
+            figure.name, figure.written(figure.median), spread, str(len(figure.samples)), figure.target, verdict
+        )
+    return out
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description="How fast it is, on a generated corpus.")
+    parser.add_argument("--incidents", type=int, default=100_000, help="in the corpus (100,000)")
+    parser.add_argument("--only", action="append", choices=BENCHES, help="one of " + ", ".join(BENCHES))
+    parser.add_argument("--rounds", type=int, default=5, help="of each bench (5)")
+    parser.add_argument("--queries", type=int, default=300, help="different searches in a round (300)")
+    parser.add_argument("--seconds", type=float, default=15, help="of writing in a round (15)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

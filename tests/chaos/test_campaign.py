@@ -1,0 +1,34 @@
+"""The fault campaign in its short form: some of the faults, and few writes; otherwise as `make chaos` runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# One of each kind: the engine refuses, is slow, loses everything; the broker forgets; the database goes, and comes back
+# as it was before; a worker dies at the worst moment.
+FAULTS = (
+    "elasticsearch-full",
+    "elasticsearch-slow",
+    "redis-flushed",
+    "postgresql-restarted",
+    "database-restored",
+    "worker-killed-after-write",
+)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.slow
+def test_nothing_is_lost_stale_or_leaked_and_no_page_fails_whatever_goes_wrong():
+    only = [word for fault in FAULTS for word in ("--only", fault)]
+    size = ["--writes", "60", "--seeds", "20", "--seconds", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos", *only, *size], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": good") == len(FAULTS)

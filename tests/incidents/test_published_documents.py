@@ -1,0 +1,59 @@
+"""The published document in its two forms, one incident at a time and many in bulk, which must be equal."""
+
+from __future__ import annotations
+
+from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
+from incidents.actions.organizations import change_organization, create_service
+from incidents.actions.sections import change_row, remove_row
+from incidents.document import published as one_published
+from incidents.document import published_many, with_everything
+from incidents.models import Incident
+
+
+def both(*incidents):
+    chosen = Incident.objects.filter(pk__in=[incident.pk for incident in incidents])
+    one_by_one = {
+        incident.pk: one_published(incident)
+        for incident in with_everything(chosen.filter(published_revision__isnull=False))
+    }
+    return published_many(chosen), one_by_one
+
+
+def test_many_are_as_each_alone(cast, published, draft):
+    admin = cast.viewer("admin")
+    for name in ("Web", "Api"):
+        create_service(actor=admin, name=name, organization=cast.home, team=cast.checkout)
+    plain = published("Plain", visibility="public")
+    rich = published("Rich", services=["Web", "Api"], severity="sev1", started={"at": "2026-03-03T14:03"})
+    archived = published("Archived")
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
+    many, each = both(plain, rich, archived, draft("Never published"))
+    assert many == each
+    assert set(many) == {plain.pk, rich.pk, archived.pk}
+    assert many[rich.pk]["services"] == ["Api", "Web"]
+    assert many[archived.pk]["status"] == "archived"
+
+
+def test_what_lives_on_after_publishing_is_laid_over_both_alike(cast, published):
+    incident = published("Living on")
+    action = incident.actionitems.get()
+    values = {"state": "done", "owner": "lead@acme.example", "due": "2026-05-01", "tracker_url": "https://t.example/2"}
+    change_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=action.uuid, values=values)
+    change_organization(actor=cast.viewer("admin"), organization_id=cast.home.pk, values={"name": "Zenith"})
+    many, each = both(incident)
+    assert many == each
+    assert many[incident.pk]["actions"][0]["owner"] == "lead@acme.example"
+    assert many[incident.pk]["organization"]["name"] == "Zenith"
+
+
+def test_a_reopened_draft_shows_in_neither(cast, published):
+    incident = published("Once")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Twice"})
+    row_id = incident.actionitems.get().uuid
+    remove_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row_id)
+    many, each = both(incident)
+    assert many == each
+    assert (many[incident.pk]["title"], many[incident.pk]["status"]) == ("Once", "published")
+    assert len(many[incident.pk]["actions"]) == 1

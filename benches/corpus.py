@@ -197,12 +197,10 @@ def _section(incident: Incident, section: dict[str, Any]) -> PostmortemSection:
 
 
 def _revision(incident: Incident, content: dict[str, Any], setting: Setting) -> Revision:
-    # Nothing is asked of the database for an incident that is not there yet.
-    incident._prefetched_objects_cache = {"services": []}  # type: ignore[attr-defined]
     template = {"key": setting.template.key, "number": setting.template.number}
     whole = {
         "format": document.FORMAT,
-        **document.surroundings(incident),
+        **document.surroundings(incident, incident.organization, []),
         "status": incident.status,
         **document.facts(incident),
         "template": template,
@@ -221,7 +219,9 @@ def _write(batch: Batch) -> None:
     with transaction.atomic():
         for model, rows in batch.rows.items():
             model._default_manager.bulk_create(rows, batch_size=5_000)
-        Incident.objects.filter(revisions__in=batch.rows[Revision]).update(published_revision=F("pk"))
+        Incident.objects.filter(revisions__in=batch.rows[Revision]).update(
+            published_revision=F("pk"), published_organization=F("organization")
+        )
 
 
 def _let_numbers_go_on() -> None:

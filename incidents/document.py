@@ -6,6 +6,7 @@ see it, else the latest revision with what lives on after publishing laid over i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models import Prefetch, QuerySet
 
 from incidents import records, scopes
 from incidents.durations import in_words, written
-from incidents.models import ActionItem, Incident, IncidentLink, Service
+from incidents.models import ActionItem, Incident, IncidentLink, Organization, Service
 from incidents.scopes import Viewer
 from incidents.template import plan
 
@@ -22,10 +23,13 @@ FORMAT = "precedent/1"
 
 def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """The rows that `build` needs, in a fixed number of queries."""
-    return incidents.select_related("organization", "team", "published_revision").prefetch_related(
+    return incidents.select_related(
+        "organization", "team", "published_revision", "published_organization"
+    ).prefetch_related(
         # Many incidents share one template, whose definition then is read once.
         "template",
         "services",
+        "published_services",
         "sections",
         *(
             Prefetch(relation(kind.name), ActionItem.objects.select_related("owner"))
@@ -77,9 +81,8 @@ def facts(incident: Incident) -> dict[str, Any]:
     }
 
 
-def surroundings(incident: Incident) -> dict[str, Any]:
+def surroundings(incident: Incident, organization: Organization, services: Iterable[Service]) -> dict[str, Any]:
     """What lives on after publishing and is always shown as it is now."""
-    organization = incident.organization
     return {
         "id": str(incident.uuid),
         "ref": incident.ref,
@@ -93,7 +96,7 @@ def surroundings(incident: Incident) -> dict[str, Any]:
             "sector": organization.sector or None,
         },
         "team": {"name": incident.team.name, "slug": incident.team.slug} if incident.team else None,
-        "services": [service.name for service in incident.services.all()],
+        "services": [service.name for service in services],
         "created_at": incident.created_at.isoformat(),
     }
 
@@ -118,7 +121,7 @@ def build(incident: Incident) -> dict[str, Any]:
     """The working copy. Links are not in it: they live on after publishing, and depend on who looks."""
     return {
         "format": FORMAT,
-        **surroundings(incident),
+        **surroundings(incident, incident.organization, incident.services.all()),
         "status": incident.status,
         **facts(incident),
         "template": {"key": incident.template.key, "number": incident.template.number},
@@ -131,8 +134,8 @@ def build(incident: Incident) -> dict[str, Any]:
 
 def published(incident: Incident) -> dict[str, Any]:
     """The latest revision with what lives on laid over it: visibility, names, and the actions' own progress."""
-    revision = incident.published_revision
-    if revision is None:
+    revision, organization = incident.published_revision, incident.published_organization
+    if revision is None or organization is None:
         raise ValueError(f"{incident.ref} was never published")
     live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
     now = {row["id"]: row for row in rows(incident, "actions")}
@@ -142,20 +145,12 @@ def published(incident: Incident) -> dict[str, Any]:
     ]
     return {
         **revision.document,
-        **surroundings(incident),
-        **_still_unpublished(revision.document, incident.status),
+        **surroundings(incident, organization, incident.published_services.all()),
         "status": "archived" if incident.status == "archived" else "published",
         "actions": actions,
         "revision": revision.number,
         "published_at": revision.published_at.isoformat(),
     }
-
-
-def _still_unpublished(document: dict[str, Any], status: str) -> dict[str, Any]:
-    """What a reopened incident is about now is part of its draft: readers keep what was published."""
-    if status not in scopes.UNPUBLISHED:
-        return {}
-    return {"organization": document["organization"], "services": document["services"]}
 
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
@@ -164,22 +159,28 @@ def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
     rows = incidents.filter(published_revision__isnull=False).order_by().values(*_STANDING)
     found = {row["pk"]: row for row in rows}
     services: dict[int, list[str]] = {}
-    names = Service.objects.filter(incidents__in=list(found)).order_by("name").values_list("incidents", "name")
-    for pk, name in names:
+    published = Service.objects.filter(published_incidents__in=list(found)).order_by("name")
+    for pk, name in published.values_list("published_incidents", "name"):
         services.setdefault(pk, []).append(name)
     progress: dict[int, dict[str, dict[str, Any]]] = {}
     actions = ActionItem.objects.filter(incident__in=list(found)).order_by()
-    for pk, uuid, state, owner, due, tracker_url in actions.values_list(
-        "incident_id", "uuid", "state", "owner__email", "due", "tracker_url"
+    for pk, uuid, state, owner, due, tracker_url, done_at in actions.values_list(
+        "incident_id", "uuid", "state", "owner__email", "due", "tracker_url", "done_at"
     ):
-        now = {"state": state, "owner": owner, "due": due.isoformat() if due else None, "tracker_url": tracker_url}
+        now = {
+            "state": state,
+            "owner": owner,
+            "due": due.isoformat() if due else None,
+            "tracker_url": tracker_url,
+            "done_at": done_at.isoformat() if done_at else None,
+        }
         progress.setdefault(pk, {})[str(uuid)] = now
     return {pk: _published(row, services.get(pk, []), progress.get(pk, {})) for pk, row in found.items()}
 
 
 _STANDING = (
     *("pk", "uuid", "external_id", "origin", "visibility", "status", "created_at"),
-    *("organization__name", "organization__slug", "organization__website", "organization__sector"),
+    *(f"published_organization__{name}" for name in ("name", "slug", "website", "sector")),
     *("team__name", "team__slug"),
     *("published_revision__document", "published_revision__number", "published_revision__published_at"),
 )
@@ -195,14 +196,13 @@ def _published(row: dict[str, Any], services: list[str], progress: dict[str, dic
         "origin": row["origin"],
         "visibility": row["visibility"],
         "organization": {
-            "name": row["organization__name"],
-            "slug": row["organization__slug"],
-            "website": row["organization__website"] or None,
-            "sector": row["organization__sector"] or None,
+            "name": row["published_organization__name"],
+            "slug": row["published_organization__slug"],
+            "website": row["published_organization__website"] or None,
+            "sector": row["published_organization__sector"] or None,
         },
         "team": {"name": row["team__name"], "slug": row["team__slug"]} if row["team__slug"] else None,
         "services": services,
-        **_still_unpublished(document, row["status"]),
         "created_at": row["created_at"].isoformat(),
         "status": "archived" if row["status"] == "archived" else "published",
         "actions": [{**action, **progress.get(action["id"], {})} for action in document["actions"]],
@@ -253,12 +253,13 @@ def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
     found = []
     for own, other in (("from_incident", "to_incident"), ("to_incident", "from_incident")):
         query = IncidentLink.objects.filter(**{own: incident, f"{other}__in": visible}).select_related(
-            f"{other}__organization", f"{other}__published_revision"
+            f"{other}__organization", f"{other}__published_organization", f"{other}__published_revision"
         )
         for link in query:
             target: Incident = getattr(link, other)
             shows_draft = scopes.sees_working_copy(viewer, target)
             revision = target.published_revision
+            organization = target.organization if shows_draft else target.published_organization
             found.append(
                 {
                     "id": str(link.uuid),
@@ -271,7 +272,7 @@ def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
                         "title": target.title if shows_draft or revision is None else revision.document["title"],
                         "origin": target.origin,
                         "external_id": target.external_id,
-                        "organization": target.organization.name,
+                        "organization": (organization or target.organization).name,
                     },
                 }
             )

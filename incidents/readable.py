@@ -173,7 +173,9 @@ def _action(row: Mapping[str, Any]) -> str:
     lead = [f"**{ActionKind(row['kind']).label}**", ActionState(row["state"]).label.lower()]
     if row["owner"]:
         lead.append(plain(row["owner"]))
-    if row["due"]:
+    if row["done_at"]:
+        lead.append(f"since {row['done_at'][:10]}")
+    elif row["due"]:
         lead.append(f"due {row['due']}")
     if row["tracker_url"]:
         lead.append(link("tracker", row["tracker_url"]))

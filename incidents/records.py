@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -108,8 +108,17 @@ def _read_date(path: str, value: Any, zone: str) -> date | None:
         raise Invalid({path: "Write a day as 2026-03-31."}) from error
 
 
+def _write_instant(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None
+
+
 def _date(name: str, *, live: bool = False) -> Field:
     return Field(name, "date", _read_date, lambda value: value.isoformat() if value else None, live=live)
+
+
+def _read_instant(path: str, value: Any, zone: str) -> datetime | None:
+    moment = read_moment(path, value, zone=zone)
+    return moment.at if moment else None
 
 
 def _read_partial_date(path: str, value: Any, zone: str) -> str:
@@ -126,7 +135,11 @@ def _read_number(path: str, value: Any, zone: str) -> Decimal:
         raise Invalid({path: "This takes a number."}) from error
     if isinstance(value, bool) or not number.is_finite() or abs(number) >= Decimal(10) ** 19:
         raise Invalid({path: "This takes a number below 10^19."})
-    return number.quantize(Decimal("0.0001"))
+    number = number.quantize(Decimal("0.0001"))
+    # As many as every database and every reader of JSON keep.
+    if len(number.normalize().as_tuple().digits) > 15:
+        raise Invalid({path: "This takes a number of at most 15 digits."})
+    return number
 
 
 def _write_number(value: Decimal) -> int | float:
@@ -263,6 +276,7 @@ KINDS: dict[str, Kind] = {
                 ),
                 _date("due", live=True),
                 _url("tracker_url", private=True, live=True),
+                Field("done_at", "date-time", _read_instant, _write_instant, live=True),
             ),
             "action item",
         ),

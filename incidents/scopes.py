@@ -12,12 +12,14 @@ A reopened postmortem keeps its published revision visible as published.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
 from incidents.errors import NotAllowed
-from incidents.models import Incident, Membership, Team, User
+from incidents.models import Incident, Membership, Organization, Service, Team, User
 from incidents.vocabulary import Origin, Role, Status, Visibility
 
 WRITING_ROLES = (Role.AUTHOR, Role.LEAD)
@@ -60,7 +62,7 @@ class Viewer:
             teams=frozenset(roles),
             writes_for=frozenset(t for t, role in roles.items() if role in WRITING_ROLES),
             leads=frozenset(t for t, role in roles.items() if role == Role.LEAD),
-            asked_to_review=frozenset(user.reviews.values_list("incident_id", flat=True)),
+            asked_to_review=frozenset(user.reviews.filter(ended_at__isnull=True).values_list("incident_id", flat=True)),
         )
 
     @classmethod
@@ -139,14 +141,77 @@ def incidents_with_visible_working_copy(viewer: Viewer | None) -> QuerySet[Incid
     """`sees_working_copy` as a queryset."""
     if viewer is None or not viewer.is_signed_in:
         return Incident.objects.none()
-    alive = Incident.objects.filter(deleted_at__isnull=True)
+    return Incident.objects.filter(_working_copy_condition(viewer))
+
+
+def _working_copy_condition(viewer: Viewer) -> Q:
+    """`sees_working_copy` of a signed-in viewer as a condition."""
+    alive = Q(deleted_at__isnull=True)
     if viewer.is_admin:
-        return alive if viewer.is_system else alive.exclude(origin=Origin.FAMOUS, published_revision__isnull=False)
-    return alive.filter(
+        return alive if viewer.is_system else alive & ~Q(origin=Origin.FAMOUS, published_revision__isnull=False)
+    return alive & (
         Q(~Q(origin=Origin.FAMOUS), team__in=viewer.writes_for)
         | Q(pk__in=viewer.asked_to_review, status__in=UNPUBLISHED)
         | Q(published_revision__isnull=True, team__in=viewer.teams)
     )
+
+
+def reads_published(viewer: Viewer) -> Q:
+    """The condition on visible incidents under which the viewer reads the published revision of one whose working copy
+    may say something else by now."""
+    reopened = Q(status__in=UNPUBLISHED, published_revision__isnull=False)
+    return reopened & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened
+
+
+def about_organization(viewer: Viewer, wanted: Q) -> Q:
+    """The condition that an incident is, as the viewer reads it, about an organization that is `wanted` (a condition on
+    organizations)."""
+    return _as_read(viewer, "organization", Organization.objects.filter(wanted))
+
+
+def about_service(viewer: Viewer, wanted: Q) -> Q:
+    """As `about_organization`, for one of its services."""
+    return _as_read(viewer, "services", Service.objects.filter(wanted))
+
+
+def _as_read(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
+    def among(column: str) -> Q:
+        # In a subquery, so that an incident of two such services is still one row.
+        return Q(pk__in=Incident.objects.filter(**{f"{column}__in": wanted}).order_by().values("pk"))
+
+    published = reads_published(viewer)
+    return (~published & among(name)) | (published & among(f"published_{name}"))
+
+
+def with_organization_read(viewer: Viewer, incidents: QuerySet[Incident]) -> QuerySet[Any]:
+    """Visible incidents with `organization_read`: the id of the organization that the viewer reads there."""
+    shown = Case(When(reads_published(viewer), then=F("published_organization")), default=F("organization"))
+    return incidents.annotate(organization_read=shown)
+
+
+# --- What incidents stand in -----------------------------------------------------------------------
+def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
+    """Home, and those of incidents that the viewer can see: a name alone may tell of a hidden one. Admins see all.
+
+    Each has `visible`: how many incidents of it the viewer can see.
+    """
+    read = with_organization_read(viewer, visible_incidents(viewer)).order_by().values("organization_read")
+    of_this = read.filter(organization_read=OuterRef("pk")).annotate(n=Count("pk")).values("n")
+    counted = Organization.objects.annotate(visible=Coalesce(Subquery(of_this), 0))
+    return counted if viewer.is_admin else counted.filter(Q(is_home=True) | Q(visible__gt=0))
+
+
+def visible_services(viewer: Viewer) -> QuerySet[Service]:
+    """Those of incidents that the viewer can see; to colleagues also those that a team keeps. Admins see all."""
+    services = Service.objects.select_related("organization", "team")
+    if viewer.is_admin:
+        return services
+    visible, published = visible_incidents(viewer).order_by(), reads_published(viewer)
+    condition = Q(pk__in=visible.exclude(published).filter(services__isnull=False).values("services"))
+    condition |= Q(pk__in=visible.filter(published, published_services__isnull=False).values("published_services"))
+    if viewer.is_signed_in:
+        condition |= Q(team__isnull=False)
+    return services.filter(condition)
 
 
 # --- May they change it? ---------------------------------------------------------------------------

@@ -115,10 +115,10 @@ def check_size(incident: Incident) -> None:
     from incidents.records import KINDS
 
     size = sum(len(body.encode()) for body in incident.sections.values_list("body", flat=True))
-    for name in KINDS:
-        query = getattr(incident, relation(name))
-        if any(f.name == "text" for f in query.model._meta.fields):
-            size += sum(len(text.encode()) for text in query.values_list("text", flat=True))
+    for kind in KINDS.values():
+        columns = [field.stored_in for field in kind.fields if field.shape in ("string", "strings")]
+        for row in getattr(incident, relation(kind.name)).values_list(*columns):
+            size += sum(len(text.encode()) for value in row for text in ([value] if isinstance(value, str) else value))
     if size > INCIDENT_BYTES:
         raise Invalid(
             {

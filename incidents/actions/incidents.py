@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.text import slugify
 
 from incidents import scopes, template
 from incidents.actions.change import Change, audit, changing
+from incidents.actions.naming import organization_named, services_named
 from incidents.durations import Moment, check_order, moved, read_moment
 from incidents.errors import Invalid, NotAllowed
-from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team, TimelineEvent
+from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
 from incidents.models.incident import TIMES
 from incidents.outbox import enqueue
 from incidents.scopes import Viewer
@@ -152,6 +152,9 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
         name: [f"Unknown here. The facts are {', '.join(FACTS)}."] for name in facts if name not in FACTS
     }
     services: list[Service] | None = None
+    if "organization" in facts and "services" not in facts and incident.pk:
+        # Services belong to an organization: their names go along to another.
+        facts = {**facts, "services": [service.name for service in incident.services.all()]}
     # The zone and the organization come first: times are read in the one, services belong to the other.
     order = sorted(
         (n for n in facts if n in FACTS),
@@ -208,7 +211,7 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
         for event in incident.timelineevents.all():
             at = moved(Moment(event.at, Precision(event.precision)), old=old, new=new).at
             if at != event.at:
-                TimelineEvent.objects.filter(pk=event.pk).update(at=at)
+                TimelineEvent.objects.filter(pk=event.pk).update(at=at, version=event.version + 1)
 
 
 def _planned(actor: Viewer, incident: Incident, value: Any) -> None:
@@ -245,33 +248,6 @@ def _organization(actor: Viewer, incident: Incident, value: Any) -> None:
     incident.organization = organization_named(actor, value)
 
 
-def organization_named(actor: Viewer, value: Any) -> Organization:
-    """The organization of this name or slug; home when nothing is named; a new one when the name is new."""
-    if value in (None, ""):
-        home = Organization.objects.filter(is_home=True).first()
-        if home is None:
-            raise Invalid({"organization": "There is no home organization yet; name one."})
-        return home
-    if isinstance(value, dict):
-        value = value.get("name")
-    name = clean("organization", value, max_characters=120, required=True, single_line=True)
-    found = Organization.objects.filter(name__iexact=name).first() or Organization.objects.filter(slug=name).first()
-    if found is None:
-        found = Organization.objects.create(name=name, slug=free_slug(Organization, name))
-        audit(actor, "organization.created", found, name=name)
-    return found
-
-
-def free_slug(model: type[Organization] | type[Team], name: str) -> str:
-    """A slug that is not taken yet; names without any letter of the alphabet get a short random one."""
-    base = slugify(name)[:100] or uuids.uuid4().hex[:8]
-    slug, n = base, 1
-    while model.objects.filter(slug=slug).exists():
-        n += 1
-        slug = f"{base}-{n}"
-    return slug
-
-
 def _team(actor: Viewer, incident: Incident, value: Any) -> None:
     if isinstance(value, dict):
         value = value.get("slug")
@@ -297,17 +273,11 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
         return []
     if not isinstance(value, list) or len(value) > 100:
         raise Invalid({"services": "This takes a list of at most 100 names."})
-    found = []
-    for i, item in enumerate(value):
-        name = clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
-        slug = slugify(name)[:120] or name.encode().hex()[:120]
-        if incident.organization.pk is None:
-            incident.organization.save()
-        service, _ = Service.objects.get_or_create(
-            organization=incident.organization, slug=slug, defaults={"name": name}
-        )
-        found.append(service)
-    return found
+    names = [
+        clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
+        for i, item in enumerate(value)
+    ]
+    return services_named(incident.organization, names)
 
 
 _READERS = {

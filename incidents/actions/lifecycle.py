@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db.models import Max
 from django.utils import timezone
 
 from incidents import scopes
 from incidents.actions.change import Change, changing
 from incidents.document import build, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
-from incidents.models import Incident, ReviewRequest, Revision, User
+from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.text import clean
@@ -41,9 +42,11 @@ def missing(incident: Incident) -> dict[str, str]:
 def submit(
     *, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None
 ) -> Incident:
-    """Ask people, by e-mail address, to review. Sending it again asks those who had decided anew."""
+    """Ask people, by e-mail address, to review: a new round. Whoever decided before and is named again decides anew;
+    who is not named is asked no more."""
     with changing(actor, incident_id, expected_version=expected_version) as change:
         found = _reviewers(actor, reviewers)
+        _end_round(change)
         for user in found:
             ReviewRequest.objects.update_or_create(
                 incident=change.incident,
@@ -54,6 +57,7 @@ def submit(
                     "decided_at": None,
                     "comment": "",
                     "approved_version": None,
+                    "ended_at": None,
                 },
             )
         change.incident.status = Status.IN_REVIEW
@@ -65,6 +69,7 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
     """Back to draft, before anybody decided."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
         change.incident.status = Status.DRAFT
+        _end_round(change)
         change.did("incident.withdrawn")
     return change.incident
 
@@ -84,6 +89,8 @@ def review(
         states=(Status.IN_REVIEW,),
     ) as change:
         request = ReviewRequest.objects.get(incident=change.incident, reviewer_id=actor.user_id)
+        if approve and _wrote_in_this_round(change.incident, actor.person):
+            raise NotAllowed("You changed this text while it was in review, so somebody else approves it.")
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
         request.comment, request.decided_at = comment, timezone.now()
         request.approved_version = change.incident.version if approve else None
@@ -114,8 +121,6 @@ def write_revision(change: Change, note: str) -> Revision:
     """The working copy as the next revision of an incident that is being changed."""
     incident = change.incident
     incident.status = Status.PUBLISHED
-    # Names that left the text may still stand in the index.
-    change.narrows = incident.published_revision_id is not None
     # Not saved before: a row written twice makes its commit wait for its organization, which somebody who renames that
     # holds while waiting for this row.
     document = build(incident)
@@ -128,7 +133,9 @@ def write_revision(change: Change, note: str) -> Revision:
         published_by_id=change.actor.person,
     )
     incident.published_revision = revision
-    ReviewRequest.objects.filter(incident=incident, state=ReviewState.ASKED).delete()
+    incident.published_organization = incident.organization
+    incident.published_services.set(incident.services.all())
+    _end_round(change)
     change.did("incident.published", revision, number=revision.number)
     return revision
 
@@ -169,6 +176,22 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
     return change.incident
 
 
+def _end_round(change: Change) -> None:
+    """Whom nobody is asking any more sees later drafts no more, and approves none. What they said is kept."""
+    round_now = change.incident.reviews.filter(ended_at__isnull=True)
+    round_now.filter(state=ReviewState.ASKED).delete()
+    round_now.update(ended_at=timezone.now())
+    # The index may still hold who was asked, and names that left the text.
+    change.narrows = True
+
+
+def _wrote_in_this_round(incident: Incident, user_id: int) -> bool:
+    entries = AuditEntry.objects.filter(incident=incident)
+    submitted = entries.filter(action="incident.submitted").aggregate(last=Max("pk"))["last"] or 0
+    later = entries.filter(pk__gt=submitted, actor_id=user_id)
+    return later.exclude(action="incident.reviewed").exists()
+
+
 def _was_asked(viewer: Viewer, incident: Incident) -> bool:
     return incident.pk in viewer.asked_to_review
 
@@ -176,7 +199,8 @@ def _was_asked(viewer: Viewer, incident: Incident) -> bool:
 def _is_approved(incident: Incident) -> bool:
     if incident.status != Status.IN_REVIEW:
         raise WrongState("Send it to review first, or ask a team lead to publish it.")
-    return incident.reviews.filter(state=ReviewState.APPROVED, approved_version=incident.version).exists()
+    approvals = incident.reviews.filter(state=ReviewState.APPROVED, ended_at__isnull=True)
+    return approvals.filter(approved_version=incident.version).exists()
 
 
 def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:

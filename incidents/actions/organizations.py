@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
-from django.utils.text import slugify
+from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from incidents import outbox, scopes, template
 from incidents.actions.change import audit
-from incidents.actions.incidents import free_slug
+from incidents.actions.naming import free_slug
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, Membership, Organization, PostmortemTemplate, Service, Team, User
 from incidents.scopes import Viewer
@@ -34,13 +34,14 @@ def create_organization(
     _only_admins(actor)
     with transaction.atomic():
         name = _free_name(Organization, name)
-        organization = Organization.objects.create(
+        organization = Organization(
             name=name,
-            slug=free_slug(Organization, name),
+            slug=free_slug(Organization.objects.all(), name),
             website=clean_url("website", website),
             sector=clean("sector", sector, max_characters=40, single_line=True),
             is_home=is_home,
         )
+        _save_under_free_name(organization)
         audit(actor, "organization.created", organization, name=name)
     return organization
 
@@ -63,14 +64,14 @@ def change_organization(
         if "sector" in values:
             organization.sector = clean("sector", values["sector"], max_characters=40, single_line=True)
         organization.version += 1
-        organization.save()
+        _save_under_free_name(organization)
         audit(
             actor,
             "organization.changed",
             organization,
             **{name: getattr(organization, name) for name in values},
         )
-        _reindex(Incident.objects.filter(organization=organization))
+        _reindex(Incident.objects.filter(Q(organization=organization) | Q(published_organization=organization)))
     return organization
 
 
@@ -82,7 +83,7 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
         if organization is None:
             raise Missing
         _expect(organization, expected_version)
-        if organization.is_home or organization.incidents.exists():
+        if organization.is_home or organization.incidents.exists() or organization.published_incidents.exists():
             raise Invalid({"organization": "There are incidents of this organization; move them first."})
         audit(actor, "organization.deleted", organization, name=organization.name)
         organization.delete()
@@ -92,11 +93,10 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
 def create_service(*, actor: Viewer, name: str, organization: Organization, team: Team | None = None) -> Service:
     _may_keep_services(actor, team)
     with transaction.atomic():
-        name = clean("name", name, max_characters=120, required=True, single_line=True)
-        slug = slugify(name)[:120] or name.encode().hex()[:120]
-        if organization.services.filter(slug=slug).exists():
-            raise Invalid({"name": f"{organization.name} already has a service of this name."})
-        service = Service.objects.create(organization=organization, name=name, slug=slug, team=team)
+        name = _free_service_name(organization, name)
+        service = Service(organization=organization, name=name, team=team)
+        service.slug = free_slug(organization.services.all(), name)
+        _save_under_free_name(service)
         audit(actor, "service.created", service, name=name)
     return service
 
@@ -112,14 +112,14 @@ def change_service(
         _expect(service, expected_version)
         _known(values, ("name", "team"))
         if "name" in values:
-            service.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
+            service.name = _free_service_name(service.organization, values["name"], besides=service.pk)
         if "team" in values:
             service.team = team_named(actor, values["team"])
             _may_keep_services(actor, service.team)
         service.version += 1
         service.save()
         audit(actor, "service.changed", service, fields=sorted(values))
-        _reindex(service.incidents.all())
+        _reindex(Incident.objects.filter(pk__in=_incidents_of(service)))
     return service
 
 
@@ -130,10 +130,16 @@ def delete_service(*, actor: Viewer, service_id: int, expected_version: int | No
             raise Missing
         _may_keep_services(actor, service.team)
         _expect(service, expected_version)
-        if service.incidents.exists():
+        if _incidents_of(service):
             raise Invalid({"service": "There are incidents of this service; take it off them first."})
         audit(actor, "service.deleted", service, name=service.name)
         service.delete()
+
+
+def _incidents_of(service: Service) -> set[int]:
+    """Those that are about it now, or were when they were published."""
+    either = Q(services=service) | Q(published_services=service)
+    return set(Incident.objects.filter(either).values_list("pk", flat=True))
 
 
 def _may_keep_services(actor: Viewer, team: Team | None) -> None:
@@ -146,11 +152,12 @@ def create_team(*, actor: Viewer, name: str, description: str = "") -> Team:
     _only_admins(actor)
     with transaction.atomic():
         name = _free_name(Team, name, most=80)
-        team = Team.objects.create(
+        team = Team(
             name=name,
-            slug=free_slug(Team, name)[:80],
+            slug=free_slug(Team.objects.all(), name, most=80),
             description=clean("description", description, max_characters=300, single_line=True),
         )
+        _save_under_free_name(team)
         audit(actor, "team.created", team, name=name)
     return team
 
@@ -165,7 +172,7 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
         if "description" in values:
             team.description = clean("description", values["description"], max_characters=300, single_line=True)
         team.version += 1
-        team.save()
+        _save_under_free_name(team)
         audit(actor, "team.changed", team, fields=sorted(values))
         _reindex(team.incidents.all())
     return team
@@ -189,7 +196,8 @@ def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None)
         team = _own_team(actor, team_id)
         before = Membership.objects.filter(team=team, user=user).first()
         loses_lead = before is not None and before.role == Role.LEAD and role != Role.LEAD
-        if loses_lead and not team.memberships.filter(role=Role.LEAD).exclude(user=user).exists():
+        others = team.memberships.filter(role=Role.LEAD, user__is_active=True).exclude(user=user)
+        if loses_lead and not others.exists():
             raise Invalid({"role": "A team needs a lead. Make somebody else lead first."})
         if role is None:
             if before is not None:
@@ -258,3 +266,19 @@ def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: in
     if model.objects.filter(name__iexact=text).exclude(pk=besides).exists():
         raise Invalid({"name": "This name is taken."})
     return text
+
+
+def _free_service_name(organization: Organization, name: Any, *, besides: int = 0) -> str:
+    text = clean("name", name, max_characters=120, required=True, single_line=True)
+    if organization.services.filter(name__iexact=text).exclude(pk=besides).exists():
+        raise Invalid({"name": f"{organization.name} already has a service of this name."})
+    return text
+
+
+def _save_under_free_name(thing: Organization | Service | Team) -> None:
+    """The name was free a moment ago; somebody may have taken it since."""
+    try:
+        with transaction.atomic():
+            thing.save()
+    except IntegrityError as error:
+        raise Invalid({"name": "This name was just taken."}) from error

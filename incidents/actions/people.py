@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from incidents.actions.change import audit
@@ -58,6 +58,14 @@ def clean_password(password: str, user: User) -> str:
     return password
 
 
+def _save_under_free_address(user: User, taken: str) -> None:
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        raise Invalid({"email": taken}) from error
+
+
 # --- Invitations -----------------------------------------------------------------------------------
 def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -73,7 +81,7 @@ def invite(
 ) -> tuple[Invitation, str]:
     """An invitation and its secret, which is shown once and kept only as a digest. Leads invite into their team."""
     role = clean_choice("role", role, Role.values) or Role.AUTHOR
-    if not actor.is_admin and (as_admin or team is None or team.pk not in actor.leads):
+    if not _may_invite(actor, team, as_admin):
         raise NotAllowed("Leads invite into their team; everybody else is invited by an admin.")
     address = clean_email(email) if email else ""
     if address and User.objects.filter(email=address).exists():
@@ -105,9 +113,14 @@ def open_invitation(secret: str) -> Invitation:
         .select_related("team", "invited_by")
         .first()
     )
-    if found is None:
+    # Nobody gets in by the word of somebody who could not invite them any more.
+    if found is None or not _may_invite(Viewer.of(found.invited_by), found.team, found.as_admin):
         raise Missing("This invitation was used, withdrawn, or is too old. Ask for a new link.")
     return found
+
+
+def _may_invite(actor: Viewer, team: Team | None, as_admin: bool) -> bool:
+    return actor.is_admin or (not as_admin and team is not None and team.pk in actor.leads)
 
 
 def accept(*, secret: str, name: str, email: str, password: str, time_zone: str = "UTC") -> User:
@@ -115,12 +128,10 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
     with transaction.atomic():
         invitation = open_invitation(secret)
         # The compare-and-set: a link that two people open at once lets in one.
-        won = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(accepted_at=timezone.now())
-        if not won:
-            raise Missing("This invitation was just used.")
+        still_open = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True, revoked_at__isnull=True)
+        if not still_open.update(accepted_at=timezone.now()):
+            raise Missing("This invitation was just used or withdrawn.")
         address = invitation.email or clean_email(email)
-        if User.objects.filter(email=address).exists():
-            raise Invalid({"email": "Somebody with this address is here already. Sign in instead."})
         user = User(
             email=address,
             name=clean("name", name, max_characters=120, required=True, single_line=True),
@@ -128,7 +139,7 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
             time_zone=clean_zone("time_zone", time_zone),
         )
         user.set_password(clean_password(password, user))
-        user.save()
+        _save_under_free_address(user, "Somebody with this address is here already. Sign in instead.")
         Invitation.objects.filter(pk=invitation.pk).update(accepted_by=user)
         if invitation.team:
             Membership.objects.create(team=invitation.team, user=user, role=invitation.role)
@@ -186,7 +197,9 @@ def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, 
         if is_admin is not None:
             user.is_admin = is_admin
         user.save()
-        if not User.objects.filter(is_admin=True, is_active=True, is_system=False).exists():
+        # A service account cannot sign in to let anybody in again.
+        people = User.objects.filter(is_system=False, is_service_account=False)
+        if not people.filter(is_admin=True, is_active=True).exists():
             raise Invalid({"user": "Somebody has to be admin. Make somebody else admin first."})
         audit(actor, "user.standing", user, active=user.is_active, admin=user.is_admin)
     return user
@@ -198,14 +211,12 @@ def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
         raise NotAllowed("Only admins make service accounts.")
     with transaction.atomic():
         address = clean_email(email)
-        if User.objects.filter(email=address).exists():
-            raise Invalid({"email": "This address is taken."})
         user = User(
             email=address,
             name=clean("name", name, max_characters=120, required=True, single_line=True),
             is_service_account=True,
         )
         user.set_unusable_password()
-        user.save()
+        _save_under_free_address(user, "This address is taken.")
         audit(actor, "user.created", user, service_account=True)
     return user

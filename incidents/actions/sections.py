@@ -147,7 +147,12 @@ def apply_row(
         raise Missing
     if expected_version is not None and row.version != expected_version:
         raise Stale(row.version)
-    columns = _dated(kind.read(path, dict(values), zone=change.incident.time_zone, partial=True), row)
+    # What is as it was needs no reading anew: its owner may have left since.
+    now = kind.write(row, change.incident.time_zone)
+    wanted = {name: value for name, value in values.items() if name not in now or now[name] != value}
+    if kind.ordered_by_time and wanted.keys() & {"at", "precision"}:
+        wanted |= {name: value for name, value in values.items() if name in ("at", "precision")}
+    columns = _dated(kind.read(path, wanted, zone=change.incident.time_zone, partial=True), row)
     differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if differing:
         for name, value in differing.items():
@@ -179,6 +184,12 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     here = {str(row.uuid): row for row in getattr(change.incident, relation(kind.name)).all()}
     problems: dict[str, list[str]] = {}
     kept: set[str] = set()
+    named = {str(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
+    # Removed first: the new ones take their room.
+    for row_id, row in here.items():
+        if row_id not in named:
+            change.did(f"{kind.name}.removed", row)
+            row.delete()
     for place, item in enumerate(wanted):
         path = f"{kind.name}.{place}."
         if not isinstance(item, Mapping):
@@ -200,19 +211,14 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             problems.update(error.fields)
     if problems:
         raise Invalid(problems)
-    for row_id, row in here.items():
-        if row_id not in kept:
-            change.did(f"{kind.name}.removed", row)
-            row.delete()
 
 
 def _dated(columns: dict[str, Any], row: Row | None) -> dict[str, Any]:
-    """An action that becomes done gets its day, one that is reopened loses it."""
-    if "state" in columns:
-        done = columns["state"] == ActionState.DONE
-        was_done = isinstance(row, ActionItem) and row.state == ActionState.DONE
-        if done and not was_done:
-            columns["done_at"] = timezone.now()
-        elif not done:
+    """An action that becomes done gets its time unless one is given, one that is reopened loses it."""
+    if columns.keys() & {"state", "done_at"}:
+        here = row if isinstance(row, ActionItem) else ActionItem()
+        if columns.get("state", here.state) != ActionState.DONE:
             columns["done_at"] = None
+        else:
+            columns["done_at"] = columns.get("done_at") or here.done_at or timezone.now().replace(microsecond=0)
     return columns

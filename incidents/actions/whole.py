@@ -163,7 +163,10 @@ def _follow(change: Change, template: PostmortemTemplate) -> None:
 
 def _check_size(content: Content) -> None:
     texts = [text.body for text in content.sections.values()]
-    texts += [str(row.values.get("text", "")) for rows in content.rows.values() for row in rows]
+    for rows in content.rows.values():
+        for row in rows:
+            for value in row.values.values():
+                texts += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     if (size := sum(len(text.encode(errors="replace")) for text in texts)) > INCIDENT_BYTES:
         most = INCIDENT_BYTES // 1024
         raise Invalid({"incident": f"At most {most:,} KiB of text in all; this has {size // 1024 + 1:,} KiB."})

@@ -84,6 +84,11 @@ class Incident(Versioned):
     published_revision = models.ForeignKey(
         "Revision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    # What the published revision is about. It differs from the above only while a reopened incident is a draft.
+    published_organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="published_incidents"
+    )
+    published_services = models.ManyToManyField(Service, blank=True, related_name="published_incidents")
     index_version = models.PositiveBigIntegerField(default=1)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     deleted_at = models.DateTimeField(null=True, blank=True)

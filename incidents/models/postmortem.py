@@ -165,6 +165,8 @@ class ReviewRequest(models.Model):
     approved_version = models.PositiveIntegerField(null=True, blank=True)
     asked_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
+    # The round is over: published, withdrawn, or others were asked. What was said stays for those who write.
+    ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["asked_at", "pk"]

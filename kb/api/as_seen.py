@@ -34,17 +34,16 @@ class _Fact(Func):
 class AsSeen:
     """The visible incidents, with the published facts of those whose working copy the viewer may not see."""
 
+    viewer: Viewer
     incidents: QuerySet[Incident]
     published: dict[int, dict[str, Any]]
 
     @classmethod
     def by(cls, viewer: Viewer) -> AsSeen:
         visible = scopes.visible_incidents(viewer)
-        reopened = visible.filter(status__in=scopes.UNPUBLISHED, published_revision__isnull=False).exclude(
-            pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")
-        )
+        reopened = visible.filter(scopes.reads_published(viewer))
         rows = reopened.values_list("pk", *(_Fact(F("published_revision__document"), Value(name)) for name in FACTS))
-        return cls(visible, {pk: dict(zip(FACTS, facts, strict=True)) for pk, *facts in rows})
+        return cls(viewer, visible, {pk: dict(zip(FACTS, facts, strict=True)) for pk, *facts in rows})
 
     def where(self, condition: Q, holds: Callable[[dict[str, Any]], bool]) -> Q:
         """`condition` on columns, or `holds` of the published facts where those are what is seen."""

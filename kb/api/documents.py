@@ -10,7 +10,7 @@ from django.db.models import Q
 from incidents import scopes
 from incidents.document import Reading, facts, read, relation, with_everything
 from incidents.errors import Missing
-from incidents.models import Incident, IncidentLink
+from incidents.models import Incident, IncidentLink, Organization, Team
 from incidents.records import KINDS
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
@@ -114,12 +114,15 @@ def summary(
     view: ApiView,
     incident: Incident,
     *,
+    viewer: Viewer,
     published: dict[str, Any] | None,
     tags: tuple[list[str], list[str]],
-    shows_working_copy: bool,
 ) -> dict[str, Any]:
     """One line of a list. `published` are the facts of the revision, where the viewer sees that one instead."""
     shown = published or facts(incident)
+    organization = incident.published_organization if published else None
+    services = incident.published_services if published else incident.services
+    team = incident.team if viewer.is_signed_in else None
     revision = incident.published_revision
     return {
         "id": str(incident.uuid),
@@ -131,9 +134,9 @@ def summary(
         "title": shown["title"],
         "status": Status.PUBLISHED.value if published else incident.status,
         "severity": shown["severity"],
-        "organization": {"name": incident.organization.name, "slug": incident.organization.slug},
-        "team": {"name": incident.team.name, "slug": incident.team.slug} if incident.team else None,
-        "services": [service.name for service in incident.services.all()],
+        "organization": name_and_slug(organization or incident.organization),
+        "team": name_and_slug(team),
+        "services": [service.name for service in services.all()],
         "started": shown["started"],
         "duration": shown["duration"],
         "detected_by": shown["detected_by"],
@@ -142,5 +145,9 @@ def summary(
         "created_at": incident.created_at.isoformat(),
         "patterns": tags[0],
         "suggested_patterns": tags[1],
-        "version": incident.version if shows_working_copy else None,
+        "version": incident.version if scopes.sees_working_copy(viewer, incident) else None,
     }
+
+
+def name_and_slug(thing: Organization | Team | None) -> dict[str, str] | None:
+    return {"name": thing.name, "slug": thing.slug} if thing else None

@@ -10,9 +10,11 @@ from django import forms
 from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
+from incidents import scopes
 from incidents.durations import Moment, read_moment
 from incidents.errors import Invalid
 from incidents.models import Incident, Service
+from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Severity, Status, Visibility
 from kb.api.as_seen import AsSeen, started
 from kb.api.pagination import Order, by_instant
@@ -118,15 +120,13 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(self.seen.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
 
     def by_organization(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(Q(organization__slug__in=wanted) | Q(organization__name__in=wanted))
+        return rows.filter(scopes.about_organization(self.seen.viewer, _named(wanted)))
 
     def by_team(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(team__slug__in=wanted)
+        return rows.filter(team__in=scopes.visible_teams(self.seen.viewer).filter(slug__in=wanted))
 
     def by_service(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        # In a subquery, so that an incident of two such services is still one row.
-        services = Service.objects.filter(Q(slug__in=wanted) | Q(name__in=wanted))
-        return rows.filter(pk__in=Incident.services.through.objects.filter(service__in=services).values("incident_id"))
+        return rows.filter(scopes.about_service(self.seen.viewer, _named(wanted)))
 
     def by_start(self, rows: QuerySet[Incident], name: str, wanted: Moment) -> QuerySet[Incident]:
         if name == "started_after":
@@ -154,6 +154,10 @@ class IncidentFilter(django_filters.FilterSet):
         )
 
 
+def _named(wanted: list[str]) -> Q:
+    return Q(slug__in=wanted) | Q(name__in=wanted)
+
+
 def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
     if at is None:
         return False
@@ -162,8 +166,15 @@ def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
 
 class ServiceFilter(django_filters.FilterSet):
     organization = Words(field_name="organization__slug", lookup_expr="in", label="By slug of the organization.")
-    team = Words(field_name="team__slug", lookup_expr="in", label="By slug of the team.")
+    team = Words(label="By slug of the team.", method="by_team")
 
     class Meta:
         model: type[Model] = Service
         fields: list[str] = []
+
+    def __init__(self, data: QueryDict, viewer: Viewer) -> None:
+        super().__init__(data, scopes.visible_services(viewer))
+        self.viewer = viewer
+
+    def by_team(self, rows: QuerySet[Service], name: str, wanted: list[str]) -> QuerySet[Service]:
+        return rows.filter(team__in=scopes.visible_teams(self.viewer).filter(slug__in=wanted))

@@ -41,7 +41,7 @@ def organizations(request: Request) -> HttpResponse:
 def organization(request: Request, slug: str) -> HttpResponse:
     """What happened there. An organization that only hidden incidents are about is not there."""
     found = Organization.objects.filter(slug=slug).first()
-    if found is None or not (found.is_home or counts.listed(request.viewer).filter(organization=found).exists()):
+    if found is None or not (found.is_home or counts.has_any(request.viewer, found)):
         raise Http404
     try:
         _, context = _found(request, {"organization": [found.name]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Lower
@@ -39,7 +40,9 @@ def listed(viewer: Viewer) -> QuerySet[Incident]:
 
 
 def counts(viewer: Viewer) -> Counts:
-    found = listed(viewer).aggregate(incidents=Count("pk"), organizations=Count("organization", distinct=True))
+    found = _with_organization(viewer).aggregate(
+        incidents=Count("pk"), organizations=Count("organization_read", distinct=True)
+    )
     return Counts(
         incidents=found["incidents"],
         organizations=found["organizations"],
@@ -49,12 +52,18 @@ def counts(viewer: Viewer) -> Counts:
 
 def by_organization(viewer: Viewer) -> list[OrganizationCount]:
     """Organizations with at least one incident, by name; an organization of hidden incidents only is hidden too."""
-    numbers = {
-        row["organization"]: row["n"]
-        for row in listed(viewer).order_by().values("organization").annotate(n=Count("pk"))
-    }
+    counted = _with_organization(viewer).order_by().values_list("organization_read").annotate(n=Count("pk"))
+    numbers = dict(counted)
     found = Organization.objects.filter(pk__in=numbers).order_by(Lower("name"))
     return [OrganizationCount(organization, numbers[organization.pk]) for organization in found]
+
+
+def has_any(viewer: Viewer, organization: Organization) -> bool:
+    return _with_organization(viewer).filter(organization_read=organization.pk).exists()
+
+
+def _with_organization(viewer: Viewer) -> QuerySet[Any]:
+    return scopes.with_organization_read(viewer, listed(viewer))
 
 
 def by_pattern(viewer: Viewer) -> list[PatternCount]:

@@ -43,8 +43,10 @@ def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api):
     assert causes.status_code == 201
     assert author.get(causes["Location"]).json() == causes.json()
     assert author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]}).json()["status"] == "in_review"
-    assert reviewer.get(address).json()["status"] == "in_review"
-    assert reviewer.post(f"{address}/review", {"approve": True}).status_code == 200
+    seen = reviewer.get(address)
+    assert seen.json()["status"] == "in_review"
+    assert reviewer.post(f"{address}/review", {"approve": True}).status_code == 428
+    assert reviewer.post(f"{address}/review", {"approve": True}, if_match=seen["ETag"]).status_code == 200
     published = author.post(f"{address}/publish", {"note": "First"})
     assert (published.json()["status"], published.json()["revision"]) == ("published", 1)
     assert api("outsider").get(address).json()["title"] == CONTENT["title"]

@@ -66,6 +66,7 @@ rows = st.fixed_dictionaries(
                     "owner": optional(st.just("lead@acme.example")),
                     "due": optional(st.dates().map(str)),
                     "tracker_url": st.just("") | urls,
+                    "done_at": optional(st.just("2026-05-01T10:00:00+00:00")),
                 }
             ),
             max_size=3,

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from incidents import document
-from incidents.actions.incidents import organization_named
+from incidents.actions.naming import organization_named
 from incidents.models import (
+    ActionItem,
     Cause,
     Incident,
     Lesson,
@@ -137,6 +138,9 @@ def build(team: Team, author: User) -> Corpus:
         started=day + timedelta(days=800),
         resolved=day + timedelta(days=800, hours=2),
     )
+    add("late", "Late aardvarks", "Somebody still has to feed them.", due=date(2020, 1, 1))
+    add("reopened", "Reopened aardvarks", "They came back.", organization="Globex", due=date(9999, 1, 1))
+    reopen(Incident.objects.get(pk=corpus.named["reopened"]), organization="Vandelay", due=date(2020, 1, 1))
 
     chance = random.Random(7)
     for n in range(SIZE - len(corpus.named)):
@@ -178,6 +182,7 @@ def make(
     customer_message: str = "",
     lessons: list[str] | None = None,
     causes: list[tuple[str, str]] | None = None,
+    due: date | None = None,
 ) -> Incident:
     """An incident with its revision, row by row: the actions have their own suites, and this needs hundreds."""
     template = PostmortemTemplate.objects.get(key="standard", is_current=True)
@@ -207,10 +212,21 @@ def make(
     Cause.objects.bulk_create(
         Cause(incident=incident, kind=kind, family=family, text="It was so") for kind, family in causes or []
     )
+    if due:
+        ActionItem.objects.create(incident=incident, kind="prevent", text="It has to be done", due=due)
     if published:
         whole = document.with_everything(Incident.objects.filter(pk=incident.pk)).get()
         incident.published_revision = Revision.objects.create(
             incident=incident, number=1, document=document.build(whole), published_by=author
         )
+        incident.published_organization = incident.organization
         incident.save()
     return incident
+
+
+def reopen(incident: Incident, *, organization: str, due: date) -> None:
+    """Make a draft of what is published, about another organization and with one more action."""
+    incident.status = Status.DRAFT
+    incident.organization = organization_named(Viewer.system(), organization)
+    incident.save()
+    ActionItem.objects.create(incident=incident, kind="prevent", text="An idea, so far", due=due)

@@ -67,8 +67,9 @@ class Incidents(IncidentView):
         seen = AsSeen.by(self.viewer)
         rows, order = IncidentFilter(request.query_params, seen).ordered()
         # The document itself is large, and its facts are known already where they are needed.
-        rows = rows.select_related("organization", "team", "published_revision").defer("published_revision__document")
-        found, next_address = paginate(request, rows.prefetch_related("services"), order)
+        rows = rows.select_related("organization", "published_organization", "team", "published_revision")
+        rows = rows.defer("published_revision__document").prefetch_related("services", "published_services")
+        found, next_address = paginate(request, rows, order)
         tags = documents.tags_of(incident.pk for incident in found)
         return page([self._line(incident, seen, tags[incident.pk]) for incident in found], next_address)
 
@@ -76,9 +77,9 @@ class Incidents(IncidentView):
         return documents.summary(
             self,
             incident,
+            viewer=self.viewer,
             published=seen.published.get(incident.pk),
             tags=tags,
-            shows_working_copy=scopes.sees_working_copy(self.viewer, incident),
         )
 
     @writes("Begin a postmortem", body="IncidentCreate", answer="Incident", status=201)
@@ -150,7 +151,7 @@ class Withdraw(Step):
 class Review(Step):
     step = "review"
 
-    @writes("Approve, or ask for changes", body="Review", answer="Incident", precondition="optional")
+    @writes("Approve, or ask for changes", body="Review", answer="Incident", precondition="required")
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref, approve=self.body["approve"], comment=self.body.get("comment") or "")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,9 +12,9 @@ from incidents import scopes
 from incidents.actions import organizations as actions
 from incidents.errors import Invalid, Missing
 from incidents.models import Membership, Organization, Service, Team, User
-from incidents.scopes import Viewer
 from kb.api import etags, filters
 from kb.api.base import ApiView, answer, nothing, page
+from kb.api.documents import name_and_slug
 from kb.api.filters import ServiceFilter
 from kb.api.operations import reads, writes
 from kb.api.pagination import Order, paginate
@@ -25,33 +24,10 @@ from kb.api.problems import Refusal
 BY_NAME = Order("name")
 
 
-def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
-    """Home, and those of incidents that the viewer can see: a name alone may tell of a hidden one. Admins see all."""
-    condition = scopes.visible_condition(viewer, "incidents__")
-    counted = Organization.objects.annotate(visible=Count("incidents", filter=condition, distinct=True))
-    return counted if viewer.is_admin else counted.filter(Q(is_home=True) | Q(visible__gt=0))
-
-
-def visible_services(viewer: Viewer) -> QuerySet[Service]:
-    """Those of incidents that the viewer can see; to colleagues also those that a team keeps. Admins see all."""
-    services = Service.objects.select_related("organization", "team")
-    if viewer.is_admin:
-        return services
-    through = Service.incidents.through.objects.filter(scopes.visible_condition(viewer, "incident__"))
-    condition = Q(pk__in=through.values("service_id"))
-    if viewer.is_signed_in:
-        condition |= Q(team__isnull=False)
-    return services.filter(condition)
-
-
-def _name_and_slug(thing: Organization | Team | None) -> dict[str, str] | None:
-    return {"name": thing.name, "slug": thing.slug} if thing else None
-
-
 # --- Organizations ---------------------------------------------------------------------------------
 class OrganizationView(ApiView):
     def find(self, slug: str) -> Organization:
-        found = visible_organizations(self.viewer).filter(slug=slug).first()
+        found = scopes.visible_organizations(self.viewer).filter(slug=slug).first()
         if found is None:
             raise Missing
         return found
@@ -78,7 +54,7 @@ class OrganizationView(ApiView):
 class Organizations(OrganizationView):
     @reads("List organizations that incidents are about", answer="OrganizationList", query=PAGING)
     def get(self, request: Request) -> Response:
-        found, next_address = paginate(request, visible_organizations(self.viewer), BY_NAME)
+        found, next_address = paginate(request, scopes.visible_organizations(self.viewer), BY_NAME)
         return page([self.line(organization) for organization in found], next_address)
 
     @writes("Add an organization", body="OrganizationCreate", answer="Organization", status=201)
@@ -119,7 +95,7 @@ class OneOrganization(OrganizationView):
 # --- Services --------------------------------------------------------------------------------------
 class ServiceView(ApiView):
     def find(self, service_id: uuid.UUID) -> Service:
-        found = visible_services(self.viewer).filter(uuid=service_id).first()
+        found = scopes.visible_services(self.viewer).filter(uuid=service_id).first()
         if found is None:
             raise Missing
         return found
@@ -130,8 +106,8 @@ class ServiceView(ApiView):
             "url": self.address("service", service_id=service.uuid),
             "name": service.name,
             "slug": service.slug,
-            "organization": _name_and_slug(service.organization),
-            "team": _name_and_slug(service.team) if self.viewer.is_signed_in else None,
+            "organization": name_and_slug(service.organization),
+            "team": name_and_slug(service.team) if self.viewer.is_signed_in else None,
             "version": service.version,
         }
 
@@ -144,7 +120,7 @@ class ServiceView(ApiView):
 class Services(ServiceView):
     @reads("List services", answer="ServiceList", query=(*filters.parameters(ServiceFilter), *PAGING))
     def get(self, request: Request) -> Response:
-        rows = filters.checked(ServiceFilter(request.query_params, visible_services(self.viewer)))
+        rows = filters.checked(ServiceFilter(request.query_params, self.viewer))
         found, next_address = paginate(request, rows, BY_NAME)
         return page([self.line(service) for service in found], next_address)
 
@@ -159,7 +135,7 @@ class Services(ServiceView):
         return self.shown(service, 201)
 
     def _organization(self, slug: str | None) -> Organization:
-        visible = visible_organizations(self.viewer)
+        visible = scopes.visible_organizations(self.viewer)
         found = visible.filter(slug=slug).first() if slug else visible.filter(is_home=True).first()
         if found is None:
             raise Invalid({"organization": "There is no such organization here."})

@@ -20,7 +20,7 @@ from incidents.actions.incidents import create_incident
 from incidents.actions.sections import change_section
 from incidents.document import links
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
-from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Service, Team, User
+from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, User
 from incidents.scopes import Viewer
 from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import LinkKind, Status
@@ -170,13 +170,11 @@ def people_to_suggest(viewer: Viewer) -> list[User]:
 
 def _organizations(viewer: Viewer) -> list[str]:
     """Only names that the viewer could find anyway."""
-    known = Q(is_home=True) | Q(pk__in=scopes.visible_incidents(viewer).values("organization"))
-    return list(Organization.objects.filter(known).values_list("name", flat=True)[:SUGGESTIONS])
+    return list(scopes.visible_organizations(viewer).values_list("name", flat=True)[:SUGGESTIONS])
 
 
 def _services(viewer: Viewer, incident: Incident) -> list[str]:
-    known = Q(team__isnull=False) | Q(incidents__in=scopes.visible_incidents(viewer))
-    services = Service.objects.filter(known, organization=incident.organization).order_by("name").distinct()
+    services = scopes.visible_services(viewer).filter(organization=incident.organization).order_by("name")
     return list(services.values_list("name", flat=True)[:SUGGESTIONS])
 
 

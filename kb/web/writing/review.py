@@ -44,7 +44,7 @@ def review_page(
     if not scopes.sees_working_copy(viewer, incident):
         raise NotAllowed("Reviews are for those who write it and whom they ask.")
     asked = list(incident.reviews.select_related("reviewer", "asked_by"))
-    mine = next((r for r in asked if r.reviewer_id == viewer.user_id), None)
+    mine = next((r for r in asked if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
     may_edit = scopes.may_edit(viewer, incident)
     in_review = incident.status == Status.IN_REVIEW
     context = {
@@ -68,7 +68,8 @@ def review_page(
 
 def is_current(review: ReviewRequest, incident: Incident) -> bool:
     """Does it approve the text as it stands?"""
-    return review.state == ReviewState.APPROVED and review.approved_version == incident.version
+    approved = review.state == ReviewState.APPROVED and review.ended_at is None
+    return approved and review.approved_version == incident.version
 
 
 def may_publish(request: Request, incident: Incident, asked: list[ReviewRequest]) -> bool:

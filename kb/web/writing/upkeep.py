@@ -25,7 +25,7 @@ from kb.web.writing.editor import EDITABLE, people_to_suggest
 from kb.web.writing.inputs import by_name, filled
 
 KIND = "actions"
-LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live)
+LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live and field.name in record_inputs.names(KIND))
 
 
 @page

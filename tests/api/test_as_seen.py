@@ -1,0 +1,77 @@
+"""Reopened incidents in lists: whoever reads the published text finds it by what that says, and by nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions.incidents import change_incident
+from incidents.actions.lifecycle import reopen
+
+
+@pytest.fixture
+def reopened(cast, published):
+    """Published about Globex's Ledger; its draft is about SecretCorp's Nimbus."""
+    incident = published(organization="Globex", services=["Ledger"], visibility="public")
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    facts = {"organization": "SecretCorp", "services": ["Nimbus"]}
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts=facts)
+    return incident
+
+
+READS_PUBLISHED, READS_DRAFT = ("anonymous", "outsider", "reader"), ("author", "lead", "admin")
+
+
+@pytest.mark.parametrize("name", READS_PUBLISHED + READS_DRAFT)
+def test_a_line_of_a_list_says_what_the_reader_reads(api, reopened, name):
+    (line,) = api(name).get("incidents").json()["results"]
+    expected = ("Globex", ["Ledger"]) if name in READS_PUBLISHED else ("SecretCorp", ["Nimbus"])
+    assert (line["organization"]["name"], line["services"]) == expected
+
+
+@pytest.mark.parametrize("name", READS_PUBLISHED + READS_DRAFT)
+@pytest.mark.parametrize(
+    ("by_published", "by_draft"),
+    [("organization=globex", "organization=secretcorp"), ("service=Ledger", "service=nimbus")],
+)
+def test_filters_find_it_by_what_the_reader_reads(api, reopened, name, by_published, by_draft):
+    found = [len(api(name).get(f"incidents?{query}").json()["results"]) for query in (by_published, by_draft)]
+    assert found == ([1, 0] if name in READS_PUBLISHED else [0, 1])
+
+
+@pytest.mark.parametrize("name", READS_PUBLISHED)
+def test_lists_of_organizations_and_services_tell_nothing_of_the_draft(api, reopened, name):
+    organizations = {row["name"]: row["incidents"] for row in api(name).get("organizations").json()["results"]}
+    assert organizations == {"Acme": 0, "Globex": 1}
+    assert [row["name"] for row in api(name).get("services").json()["results"]] == ["Ledger"]
+    assert api(name).get("organizations/secretcorp").status_code == 404
+
+
+def test_pages_tell_nothing_of_the_draft(client, reopened):
+    assert "SecretCorp" not in client.get("/organizations").content.decode()
+    assert client.get("/organizations/secretcorp").status_code == 404
+    assert client.get("/organizations/globex").status_code == 200
+
+
+def test_a_link_to_it_names_the_published_organization(api, cast, reopened, published):
+    other = published("Other", visibility="public")
+    api("author").post(f"incidents/{other.ref}/links", {"kind": "related", "to": reopened.ref})
+    for name, organization in (("anonymous", "Globex"), ("author", "SecretCorp")):
+        (link,) = api(name).get(f"incidents/{other.ref}").json()["links"]
+        assert link["incident"]["organization"] == organization
+
+
+def test_strangers_learn_no_team(api, cast, published):
+    published(visibility="public")
+    anonymous, reader = api("anonymous"), api("outsider")
+    assert anonymous.get("incidents").json()["results"][0]["team"] is None
+    assert reader.get("incidents").json()["results"][0]["team"]["slug"] == "checkout"
+    assert anonymous.get("incidents?team=checkout").json()["results"] == []
+    assert len(reader.get("incidents?team=checkout").json()["results"]) == 1
+
+
+def test_strangers_learn_no_team_of_a_service(api, cast, published):
+    published(services=["Ledger"], visibility="public")
+    service = api("admin").get("services").json()["results"][0]
+    assert api("admin").patch(service["url"], {"team": "checkout"}).status_code == 200
+    assert api("anonymous").get("services?team=checkout").json()["results"] == []
+    assert len(api("outsider").get("services?team=checkout").json()["results"]) == 1

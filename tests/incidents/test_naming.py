@@ -1,0 +1,113 @@
+"""Organizations and services by the names that people write."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connection
+
+from incidents.actions.incidents import change_incident, create_incident
+from incidents.actions.lifecycle import reopen
+from incidents.actions.naming import organization_named, services_named
+from incidents.actions.organizations import (
+    change_organization,
+    change_service,
+    create_organization,
+    delete_organization,
+    delete_service,
+)
+from incidents.document import read, with_everything
+from incidents.errors import Invalid
+from incidents.models import Incident, Organization, Service
+from incidents.scopes import Viewer
+
+
+def document(incident, viewer):
+    return read(with_everything(Incident.objects).get(pk=incident.pk), viewer).document
+
+
+def names(found):
+    return [service.name for service in found]
+
+
+def test_a_hidden_organization_is_found_by_its_name_and_not_guessed_by_its_address(cast, draft):
+    hidden = create_organization(actor=Viewer.system(), name="Initech Merger GmbH")
+    author = cast.viewer("author")
+    assert organization_named(author, "initech-merger-gmbh").name == "initech-merger-gmbh"
+    assert organization_named(author, "INITECH merger GmbH") == hidden
+    draft(organization="Initech Merger GmbH")
+    assert organization_named(author, hidden.slug) != hidden, "a name comes before an address"
+
+
+def test_a_visible_organization_is_found_by_its_address(cast, published):
+    published(organization="Globex Corporation", visibility="public")
+    assert organization_named(cast.viewer("outsider"), "globex-corporation").name == "Globex Corporation"
+
+
+def test_names_with_the_same_letters_are_two_services(cast):
+    found = services_named(cast.home, ["C++", "C#", "c++"])
+    assert names(found) == ["C++", "C#", "C++"]
+    assert len({service.slug for service in cast.home.services.all()}) == 2
+
+
+def test_a_renamed_service_is_found_by_its_new_name(cast, draft):
+    incident = draft(services=["Ledger"])
+    service = Service.objects.get(name="Ledger")
+    change_service(actor=cast.viewer("admin"), service_id=service.pk, values={"name": "Book"})
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"services": ["Book"]})
+    assert list(incident.services.all()) == [service]
+    assert Service.objects.count() == 1
+
+
+def test_services_go_along_to_another_organization_by_name(cast, draft):
+    incident = draft(services=["Ledger"])
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"organization": "Globex"})
+    service = incident.services.get()
+    assert (service.name, service.organization.name) == ("Ledger", "Globex")
+
+
+def test_what_is_published_about_an_organization_or_service_keeps_it(cast, published):
+    incident = published(organization="Globex", services=["Ledger"])
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    facts = {"organization": "Initech", "services": []}
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts=facts)
+    admin, globex = cast.viewer("admin"), Organization.objects.get(name="Globex")
+    with pytest.raises(Invalid):
+        delete_service(actor=admin, service_id=globex.services.get().pk)
+    with pytest.raises(Invalid):
+        delete_organization(actor=admin, organization_id=globex.pk)
+    before = Incident.objects.get(pk=incident.pk).index_version
+    change_organization(actor=admin, organization_id=globex.pk, values={"name": "Globex Worldwide"})
+    assert Incident.objects.get(pk=incident.pk).index_version > before
+    shown = document(incident, cast.viewer("outsider"))
+    assert (shown["organization"]["name"], shown["services"]) == ("Globex Worldwide", ["Ledger"])
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_many_who_write_the_same_new_names_at_once_get_the_same_things(cast):
+    author, errors, ready = cast.viewer("author"), [], threading.Barrier(6)
+
+    def write(backwards: bool) -> None:
+        services = [f"Service {number}" for number in range(12)]
+        try:
+            ready.wait(10)
+            create_incident(
+                actor=author,
+                facts={"title": "x", "organization": "Newly Founded", "services": services[:: -1 if backwards else 1]},
+            )
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=(number % 2 == 0,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert Organization.objects.filter(name="Newly Founded").count() == 1
+    assert Service.objects.count() == 12
+    assert Incident.objects.count() == 6

@@ -1,0 +1,78 @@
+"""Rounds of review: who is asked no more sees and approves nothing later, and nobody approves their own text."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions import lifecycle
+from incidents.actions.organizations import set_membership
+from incidents.actions.sections import change_section
+from incidents.errors import Missing, NotAllowed
+from incidents.models import OutboxEntry
+from incidents.scopes import Viewer, visible_incidents
+from tests.conftest import fill
+
+REVIEWER = "reviewer@acme.example"
+
+
+@pytest.fixture
+def in_review(cast, draft):
+    incident = draft(visibility="team")
+    fill(cast, incident)
+    ask(cast, incident, REVIEWER)
+    return incident
+
+
+def ask(cast, incident, *addresses):
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=list(addresses))
+
+
+def sees(cast, name, incident):
+    return visible_incidents(cast.viewer(name)).filter(pk=incident.pk).exists()
+
+
+def approve(cast, incident, name="reviewer"):
+    lifecycle.review(actor=cast.viewer(name), incident_id=incident.pk, approve=True)
+
+
+def test_a_reviewer_of_an_earlier_round_sees_no_later_draft_and_cannot_approve_it(cast, in_review):
+    approve(cast, in_review)
+    lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=in_review.pk)
+    assert not sees(cast, "reviewer", in_review)
+    ask(cast, in_review, "outsider@acme.example")
+    with pytest.raises(Missing):
+        approve(cast, in_review)
+    review = in_review.reviews.get(reviewer=cast.reviewer)
+    assert (review.state, review.ended_at is None) == ("approved", False), "what was said is kept"
+
+
+def test_who_is_not_named_again_is_asked_no_more_and_search_hears_of_it(cast, in_review):
+    OutboxEntry.objects.all().delete()
+    ask(cast, in_review, "outsider@acme.example")
+    assert (sees(cast, "reviewer", in_review), sees(cast, "outsider", in_review)) == (False, True)
+    assert OutboxEntry.objects.get(incident_id=in_review.pk).narrows
+
+
+def test_who_is_named_again_decides_anew(cast, in_review):
+    approve(cast, in_review)
+    ask(cast, in_review, REVIEWER)
+    with pytest.raises(NotAllowed):
+        lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
+    approve(cast, in_review)
+    lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
+
+
+def test_taking_it_back_ends_the_round(cast, in_review):
+    lifecycle.withdraw(actor=cast.viewer("author"), incident_id=in_review.pk)
+    assert not sees(cast, "reviewer", in_review)
+
+
+def test_whoever_changed_the_text_in_review_cannot_approve_it(cast, in_review):
+    ask(cast, in_review, REVIEWER, "reader@acme.example")
+    set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.reviewer, role="author")
+    change_section(actor=cast.viewer("reviewer"), incident_id=in_review.pk, key="summary", body="My own words.")
+    with pytest.raises(NotAllowed, match="somebody else approves"):
+        approve(cast, in_review)
+    approve(cast, in_review, "reader")
+    lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)

@@ -1,0 +1,107 @@
+"""Rows of records: what is kept as it was, how many there may be, and what a time zone does to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions.compose import write_incident
+from incidents.actions.incidents import change_incident
+from incidents.actions.people import set_standing
+from incidents.actions.rows import add_rows
+from incidents.actions.sections import add_row, change_row
+from incidents.document import build, with_everything
+from incidents.errors import Invalid
+from incidents.models import ActionItem, Incident, TimelineEvent
+
+
+def content(incident, kind):
+    return build(with_everything(Incident.objects).get(pk=incident.pk))[kind]
+
+
+@pytest.fixture
+def action(cast, draft):
+    values = {"kind": "prevent", "text": "Add backoff", "owner": "reader@acme.example"}
+    return add_row(actor=cast.viewer("author"), incident_id=draft().pk, kind="actions", values=values)
+
+
+def test_an_action_whose_owner_left_is_saved_as_it_was_read(cast, action):
+    set_standing(actor=cast.viewer("admin"), user_id=cast.reader.pk, is_active=False)
+    (row,) = content(action.incident, "actions")
+    write_incident(
+        actor=cast.viewer("author"),
+        incident_id=action.incident_id,
+        body={"actions": [{**row, "text": "Add backoff and jitter"}]},
+    )
+    (row,) = content(action.incident, "actions")
+    assert (row["text"], row["owner"]) == ("Add backoff and jitter", "reader@acme.example")
+    with pytest.raises(Invalid):
+        add_row(
+            actor=cast.viewer("author"),
+            incident_id=action.incident_id,
+            kind="actions",
+            values={"kind": "prevent", "text": "New", "owner": "reader@acme.example"},
+        )
+
+
+def test_an_action_is_done_now_or_when_one_says(cast, action):
+    def change(**values):
+        change_row(
+            actor=cast.viewer("author"),
+            incident_id=action.incident_id,
+            kind="actions",
+            row_id=action.uuid,
+            values=values,
+        )
+        return ActionItem.objects.get(pk=action.pk).done_at
+
+    now = change(state="done")
+    assert now is not None
+    assert change(text="Other words") == now
+    assert change(done_at="2026-05-01T10:00Z").isoformat() == "2026-05-01T10:00:00+00:00"
+    assert content(action.incident, "actions")[0]["done_at"] == "2026-05-01T10:00:00+00:00"
+    assert change(state="open") is None
+    assert change(state="done", done_at="2026-05-02").isoformat() == "2026-05-02T00:00:00+00:00"
+
+
+def test_as_many_rows_as_may_be_are_replaced_by_as_many_others(cast, draft, monkeypatch):
+    monkeypatch.setattr("incidents.actions.sections.ROWS_PER_KIND", 3)
+    incident, author = draft(), cast.viewer("author")
+    for texts in (["a", "b", "c"], ["d", "e", "f"]):
+        body = {"lessons": [{"text": text} for text in texts]}
+        write_incident(actor=author, incident_id=incident.pk, body=body)
+        assert [row["text"] for row in content(incident, "lessons")] == texts
+    with pytest.raises(Invalid):
+        write_incident(actor=author, incident_id=incident.pk, body={"lessons": [{"text": "x"}] * 4})
+
+
+def test_every_text_counts_to_the_size_of_an_incident(cast, draft):
+    incident, author = draft(), cast.viewer("author")
+    sources = [
+        {"url": f"https://acme.example/{number}", "title": "Page", "supports": ["x" * 80] * 200} for number in range(70)
+    ]
+    with pytest.raises(Invalid) as refused:
+        add_rows(actor=author, incident_id=incident.pk, kind="sources", rows=sources)
+    assert set(refused.value.fields) == {"incident"}
+
+
+def test_a_number_with_more_digits_than_documents_carry_is_refused(cast, draft):
+    figure = {"label": "Lost", "unit": "EUR"}
+    incident, author = draft(), cast.viewer("author")
+    for value in ("1234567890123456789", "123456789012.1234"):
+        with pytest.raises(Invalid):
+            add_row(actor=author, incident_id=incident.pk, kind="impact_figures", values={**figure, "value": value})
+    for value in ("1234567890123450000", "12345678901.1234"):
+        add_row(actor=author, incident_id=incident.pk, kind="impact_figures", values={**figure, "value": value})
+    assert [str(row["value"]) for row in content(incident, "impact_figures")] == [
+        "1234567890123450000",
+        "12345678901.1234",
+    ]
+
+
+def test_events_that_a_new_zone_moves_are_new_versions(cast, draft):
+    incident, author = draft(), cast.viewer("author")
+    add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": "2026-03-03", "text": "That day"})
+    add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": "2026-03-03T14:03Z", "text": "Then"})
+    change_incident(actor=author, incident_id=incident.pk, facts={"time_zone": "Europe/Madrid"})
+    versions = dict(TimelineEvent.objects.values_list("text", "version"))
+    assert versions["That day"] == 2

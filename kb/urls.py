@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from kb.api.views.meta import Nowhere
 from kb.web import operate
 
 urlpatterns = [
     path("healthz", operate.healthz, name="healthz"),
     path("metrics", operate.metrics, name="metrics"),
+    path("api/v1", Nowhere.as_view()),
     path("api/v1/", include("kb.api.urls")),
     path("", include("kb.web.urls")),
 ]

@@ -6,7 +6,7 @@ from django.urls import path, re_path, register_converter
 
 from incidents.records import KINDS
 from kb.api.addresses import Name, Number, Reference
-from kb.api.views import history, incidents, knowledge, meta, parts, people, surroundings
+from kb.api.views import findings, history, incidents, knowledge, meta, parts, people, surroundings
 
 register_converter(Reference, "ref")
 register_converter(Name, "name")
@@ -33,6 +33,17 @@ urlpatterns = [
     path("incidents/<ref:ref>/revisions/<number:number>", history.OneRevision.as_view(), name="incident-revision"),
     path("incidents/<ref:ref>/audit", history.Audit.as_view(), name="incident-audit"),
     path("incidents/<ref:ref>/export", history.Export.as_view(), name="incident-export"),
+    path("incidents/<ref:ref>/patterns", findings.Tags.as_view(), name="incident-patterns"),
+    path("incidents/<ref:ref>/patterns/<name:slug>", findings.OneTag.as_view(), name="incident-pattern"),
+    *(
+        path(
+            f"incidents/<ref:ref>/patterns/<name:slug>/{decision}",
+            view.as_view(),
+            name=f"incident-pattern-{decision}",
+        )
+        for decision, view in findings.DECISIONS.items()
+    ),
+    path("incidents/<ref:ref>/similar", findings.Similar.as_view(), name="incident-similar"),
     path("organizations", surroundings.Organizations.as_view(), name="organizations"),
     path("organizations/<name:slug>", surroundings.OneOrganization.as_view(), name="organization"),
     path("services", surroundings.Services.as_view(), name="services"),

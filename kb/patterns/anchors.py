@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,3 +79,16 @@ def _places(text: str, quote: str) -> list[tuple[int, int]]:
         return []
     pattern = r"\s+".join(map(re.escape, words))
     return [match.span() for match in re.finditer(pattern, text)]
+
+
+def standing(evidence: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> list[Anchor]:
+    """The stored anchors whose quotes stand in this document, at their present places. What a reader's document does
+    not hold is not quoted to them."""
+    fields = dict(texts(document))
+    found = []
+    for anchor in map(Anchor.read, evidence):
+        text = fields.get(anchor.field)
+        place = find(anchor, text) if text is not None else None
+        if text is not None and place is not None:
+            found.append(Anchor(anchor.field, hash_of(text), *place, text[place[0] : place[1]]))
+    return found

@@ -30,7 +30,7 @@ from kb.api.models import AccessToken
 from kb.api.urls import urlpatterns
 from kb.api.views import incidents as incident_views
 from kb.api.views.meta import openapi
-from kb.patterns.models import Pattern
+from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller
 from tests.conftest import Cast, fill
@@ -182,6 +182,15 @@ MATRIX: dict[tuple[str, str], Row] = {
     ),
     ("GET", f"{INCIDENT}/audit"): Row(READS_WORKING_COPY),
     ("GET", f"{INCIDENT}/export"): Row(READS),
+    ("GET", f"{INCIDENT}/similar"): Row(READS),
+    ("GET", f"{INCIDENT}/patterns"): Row(READS),
+    ("POST", f"{INCIDENT}/patterns"): Row(edits(201, published=201), {"slug": "retry-storm"}),
+    ("GET", f"{INCIDENT}/patterns/{{slug}}"): Row(READS, parts={"slug": "retry-storm"}),
+    ("POST", f"{INCIDENT}/patterns/{{slug}}/confirm"): Row(edits(200, published=200), parts={"slug": "retry-storm"}),
+    ("POST", f"{INCIDENT}/patterns/{{slug}}/reject"): Row(
+        edits(200, published=200), {"reason": "No client retried"}, {"slug": "retry-storm"}
+    ),
+    ("POST", f"{INCIDENT}/patterns/{{slug}}/undo"): Row(edits(200, published=200), parts={"slug": "retry-storm"}),
     ("GET", "/api/v1/organizations"): Row(EVERYBODY),
     ("POST", "/api/v1/organizations"): Row(ADMINS_CREATE, {"name": "Initech"}),
     ("GET", "/api/v1/organizations/{slug}"): Row(EVERYBODY, parts={"slug": "acme"}),
@@ -305,9 +314,11 @@ def world(cast: Cast, draft: Callable[..., Incident]) -> World:
     create_team(actor=admin, name="Empty")
     service = create_service(actor=admin, name="Basket", organization=cast.home, team=cast.checkout)
     create_service_account(actor=admin, name="Bot", email="bot@acme.example")
-    Pattern.objects.get_or_create(
+    pattern, _ = Pattern.objects.get_or_create(
         slug="retry-storm", defaults={"name": "Retry storm", "family": "load", "counts": "Retries."}
     )
+    for incident in incidents.values():
+        Tag.objects.create(incident=incident, pattern=pattern, source="rule", state="suggested", rule_version=1)
     own, _ = tokens.create_token(actor=author, name="Laptop")
     ids = {"hub": hub.ref, "service_id": service.uuid, "user_id": cast.reader.pk, "token_id": own.uuid}
     return World(cast, _callers(cast), incidents, ids)

@@ -27,7 +27,7 @@ BASELINE = {
     "/organizations/acme": (10, 14),
     "/patterns": (3, 7),
     "/patterns/retry-storm": (10, 14),
-    "incident": (15, 20),
+    "incident": (17, 22),
 }
 
 

@@ -46,7 +46,9 @@ def is_nullable(field: Field) -> bool:
     """Some fields show nothing as null, others as an empty text; their own writer says which."""
     if field.required:
         return False
-    return field.shape in ("date", "date-time", "email") or (field.shape in ("string", "choice") and field.write("") is None)
+    return field.shape in ("date", "date-time", "email") or (
+        field.shape in ("string", "choice") and field.write("") is None
+    )
 
 
 def field_shape(field: Field) -> Schema:

@@ -22,7 +22,8 @@ from kb.api.shapes.parts import (
     whole,
 )
 from kb.api.tokens import MOST_DAYS
-from kb.patterns.models import PatternStatus
+from kb.patterns.decisions import REASON_CHARACTERS
+from kb.patterns.models import PatternStatus, TagSource, TagState
 from kb.search.engine import FACETS
 
 _TEAM = nullable(obj({"name": text(), "slug": text()}))
@@ -32,6 +33,24 @@ _ANY_SECTION = array({"type": "object"}, "As templates/postmortem.schema.json de
 def _change(fields: dict[str, Schema]) -> Schema:
     return obj(fields, optional=fields)
 
+
+_RESULT: dict[str, Schema] = {
+    "ref": text(),
+    "id": uuid(),
+    "external_id": nullable(text()),
+    "title": text(),
+    "url": url(),
+    "organization": text(),
+    "origin": choice(Origin.values),
+    "severity": nullable(choice(Severity.values)),
+    "status": choice(Status.values),
+    "visibility": choice(Visibility.values),
+    "started_at": nullable(instant()),
+    "duration_seconds": nullable(whole()),
+    "patterns": array(text()),
+    "suggested_patterns": array(text()),
+    "source_urls": array(text()),
+}
 
 SHAPES: dict[str, Schema] = {
     "Problem": obj(
@@ -165,6 +184,41 @@ SHAPES: dict[str, Schema] = {
         }
     ),
     "PatternList": page(ref("Pattern")),
+    "Tag": obj(
+        {
+            "url": url(),
+            "slug": text("The pattern's."),
+            "name": text(),
+            "family": choice(Family.values),
+            "state": choice(TagState.values, "Rejected ones are shown to those who decide."),
+            "source": choice(TagSource.values),
+            "rule_version": nullable(whole("Of the rule that found it.", least=1)),
+            "score": nullable(number()),
+            "reason": text("Why it was rejected."),
+            "decided_by": nullable(text("A name; not for strangers.")),
+            "decided_at": nullable(instant()),
+            "evidence": array(
+                obj(
+                    {
+                        "field": text("A path: title, sections.<key>, or <kind>/<row id>."),
+                        "start": whole("In characters (code points) of the field's Markdown."),
+                        "end": whole(),
+                        "quote": text(),
+                    }
+                ),
+                "The sentences that show it, as they stand in the text now.",
+            ),
+        }
+    ),
+    "TagList": page(ref("Tag")),
+    "TagCreate": obj(
+        {
+            "slug": text("The pattern's."),
+            "sentence": nullable(text("One of the text, copied as it stands there, that shows it.", most=2_000)),
+        },
+        optional=["sentence"],
+    ),
+    "TagReject": obj({"reason": text("It helps whoever writes the rule.", most=REASON_CHARACTERS)}),
     "SearchAnswer": obj(
         {
             "query": text(),
@@ -183,26 +237,14 @@ SHAPES: dict[str, Schema] = {
     ),
     "SearchResult": obj(
         {
-            "ref": text(),
-            "id": uuid(),
-            "external_id": nullable(text()),
-            "title": text(),
-            "url": url(),
-            "organization": text(),
-            "origin": choice(Origin.values),
-            "severity": nullable(choice(Severity.values)),
-            "status": choice(Status.values),
-            "visibility": choice(Visibility.values),
-            "started_at": nullable(instant()),
-            "duration_seconds": nullable(whole()),
+            **_RESULT,
             "score": number(),
             "highlights": array(obj({"section": text(), "html": text("Escaped text in which only <mark> is markup.")})),
             "why": array(text()),
-            "patterns": array(text()),
-            "suggested_patterns": array(text()),
-            "source_urls": array(text()),
         }
     ),
+    "Similar": obj({**_RESULT, "score": number(), "reasons": array(text("Something both share, to be checked."))}),
+    "SimilarList": page(ref("Similar")),
     "Token": obj(
         {
             "id": uuid(),

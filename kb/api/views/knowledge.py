@@ -21,6 +21,7 @@ from kb.api.parameters import PAGING, Parameter
 from kb.api.shapes.parts import choice, text
 from kb.patterns.models import SHOWN, Pattern, PatternStatus
 from kb.search.engine import FACETS, SORTS
+from kb.search.results import Result
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
 
 
@@ -191,24 +192,10 @@ class Search(ApiView):
             "total": found.total,
             "results": [
                 {
-                    "ref": result.ref,
-                    "id": result.id,
-                    "external_id": result.external_id,
-                    "title": result.title,
-                    "url": self.address("incident", ref=result.ref),
-                    "organization": result.organization,
-                    "origin": result.origin,
-                    "severity": result.severity,
-                    "status": result.status,
-                    "visibility": result.visibility,
-                    "started_at": result.started_at.isoformat() if result.started_at else None,
-                    "duration_seconds": result.duration_seconds,
+                    **result_line(self, result),
                     "score": result.score,
                     "highlights": [{"section": part.section, "html": str(part.html)} for part in result.highlights],
                     "why": list(result.why),
-                    "patterns": list(result.patterns),
-                    "suggested_patterns": list(result.suggested_patterns),
-                    "source_urls": list(result.source_urls),
                 }
                 for result in found.results
             ],
@@ -222,3 +209,24 @@ class Search(ApiView):
             ],
             "notices": list(found.notices),
         }
+
+
+def result_line(view: ApiView, result: Result) -> dict[str, Any]:
+    """What a found incident is, whatever it was found by."""
+    return {
+        "ref": result.ref,
+        "id": result.id,
+        "external_id": result.external_id,
+        "title": result.title,
+        "url": view.address("incident", ref=result.ref),
+        "organization": result.organization,
+        "origin": result.origin,
+        "severity": result.severity,
+        "status": result.status,
+        "visibility": result.visibility,
+        "started_at": result.started_at.isoformat() if result.started_at else None,
+        "duration_seconds": result.duration_seconds,
+        "patterns": list(result.patterns),
+        "suggested_patterns": list(result.suggested_patterns),
+        "source_urls": list(result.source_urls),
+    }

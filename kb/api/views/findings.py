@@ -1,0 +1,117 @@
+"""What is found about an incident: the patterns of failure that it shows, and incidents like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from incidents.document import Reading
+from incidents.errors import Missing
+from kb.api import documents, etags
+from kb.api.base import answer, page
+from kb.api.operations import reads, writes
+from kb.api.views.incidents import IncidentView
+from kb.api.views.knowledge import result_line
+from kb.patterns import decisions
+from kb.patterns.anchors import standing
+from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
+from kb.search.similar import similar
+
+
+class TagView(IncidentView):
+    def tags(self, reading: Reading) -> list[Tag]:
+        """Those that readers see, by slug; what was rejected is for those who decide."""
+        states = [*SHOWN, TagState.SUGGESTED]
+        if decisions.may_decide(self.viewer, reading.incident):
+            states.append(TagState.REJECTED)
+        found = Tag.objects.filter(incident=reading.incident, state__in=states)
+        found = found.exclude(pattern__status=PatternStatus.RETIRED).select_related("pattern", "decided_by")
+        return list(found.order_by("pattern__slug"))
+
+    def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
+        decided_by = tag.decided_by.name if tag.decided_by and self.viewer.is_signed_in else None
+        return {
+            "url": self.address("incident-pattern", ref=reading.incident.ref, slug=tag.pattern.slug),
+            "slug": tag.pattern.slug,
+            "name": tag.pattern.name,
+            "family": tag.pattern.family,
+            "state": tag.state,
+            "source": tag.source,
+            "rule_version": tag.rule_version,
+            "score": tag.score,
+            "reason": tag.reason,
+            "decided_by": decided_by,
+            "decided_at": tag.decided_at.isoformat() if tag.decided_at else None,
+            "evidence": [
+                {"field": anchor.field, "start": anchor.start, "end": anchor.end, "quote": anchor.quote}
+                for anchor in standing(tag.evidence, reading.document)
+            ],
+        }
+
+    def decided(self, ref: str, slug: str, status: int = 200) -> Response:
+        """The tag after a decision about it."""
+        reading = self.find(ref)
+        tag = Tag.objects.select_related("pattern", "decided_by").get(incident=reading.incident, pattern__slug=slug)
+        body = self.line(tag, reading)
+        return answer(body, etag=etags.of_content(body), status=status, location=body["url"] if status == 201 else None)
+
+
+class Tags(TagView):
+    @reads("List the patterns that an incident shows, with their evidence", answer="TagList")
+    def get(self, request: Request, ref: str) -> Response:
+        reading = self.find(ref)
+        return page([self.line(tag, reading) for tag in self.tags(reading)])
+
+    @writes("Say that an incident shows a pattern", body="TagCreate", answer="Tag", status=201)
+    def post(self, request: Request, ref: str) -> Response:
+        decisions.add(
+            actor=self.viewer,
+            incident_id=self.locate(ref).pk,
+            slug=self.body["slug"],
+            sentence=self.body.get("sentence"),
+        )
+        return self.decided(ref, self.body["slug"], 201)
+
+
+class OneTag(TagView):
+    @reads("Read why an incident carries a pattern", answer="Tag", etag=True)
+    def get(self, request: Request, ref: str, slug: str) -> Response:
+        reading = self.find(ref)
+        tag = next((one for one in self.tags(reading) if one.pattern.slug == slug), None)
+        if tag is None:
+            raise Missing
+        body = self.line(tag, reading)
+        return answer(body, etag=etags.of_content(body))
+
+
+class Confirm(TagView):
+    @writes("Confirm that it shows the pattern", answer="Tag")
+    def post(self, request: Request, ref: str, slug: str) -> Response:
+        decisions.confirm(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
+        return self.decided(ref, slug)
+
+
+class Reject(TagView):
+    @writes("Say that it does not show the pattern, and why", body="TagReject", answer="Tag")
+    def post(self, request: Request, ref: str, slug: str) -> Response:
+        decisions.reject(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug, reason=self.body["reason"])
+        return self.decided(ref, slug)
+
+
+class Undo(TagView):
+    @writes("Take a decision about a pattern back", answer="Tag")
+    def post(self, request: Request, ref: str, slug: str) -> Response:
+        decisions.undo(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
+        return self.decided(ref, slug)
+
+
+DECISIONS = {"confirm": Confirm, "reject": Reject, "undo": Undo}
+
+
+class Similar(IncidentView):
+    @reads("Find incidents like this one, with the reasons", answer="SimilarList")
+    def get(self, request: Request, ref: str) -> Response:
+        found = similar(self.viewer, documents.read_as(self.viewer, self.locate(ref).pk).incident)
+        return page([{**result_line(self, one.result), "score": one.score, "reasons": one.reasons} for one in found])

@@ -1,0 +1,97 @@
+"""What is found about an incident: its patterns with their evidence and people's decisions, and incidents like it."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions.lifecycle import reopen
+from incidents.actions.sections import change_section
+from kb.patterns.models import Pattern, Tag
+from kb.search import relay
+from tests.api.conftest import codes, fields
+
+SENTENCE = "The cache was resized and emptied."
+
+
+@pytest.fixture
+def pattern(db) -> Pattern:
+    defaults = {"name": "Retry storm", "family": "load", "counts": "Retries."}
+    return Pattern.objects.get_or_create(slug="retry-storm", defaults=defaults)[0]
+
+
+@pytest.fixture
+def tagged(cast, published, pattern):
+    incident = published(visibility="public")
+    Tag.objects.create(incident=incident, pattern=pattern, source="rule", state="suggested", rule_version=3, score=1.4)
+    return incident
+
+
+def test_a_pattern_is_added_by_hand_with_the_sentence_that_shows_it(api, published, pattern):
+    incident = published(visibility="public")
+    author = api("author")
+    made = author.post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm", "sentence": SENTENCE})
+    assert made.status_code == 201
+    assert author.get(made["Location"]).json() == made.json()
+    (evidence,) = made.json()["evidence"]
+    assert (evidence["field"], evidence["quote"]) == ("sections.summary", SENTENCE)
+    (tag,) = api("anonymous").get(f"incidents/{incident.ref}/patterns").json()["results"]
+    assert (tag["state"], tag["source"], tag["decided_by"]) == ("confirmed", "person", None)
+    assert api("reader").get(made["Location"]).json()["decided_by"] == "Author"
+    refused = author.post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm", "sentence": "Not there."})
+    assert fields(refused) == {"sentence"}
+    assert fields(author.post(f"incidents/{incident.ref}/patterns", {"slug": "no-such"})) == {"slug"}
+
+
+def test_a_decision_is_made_and_taken_back(api, tagged):
+    author, address = api("author"), f"incidents/{tagged.ref}/patterns/retry-storm"
+    assert author.post(f"{address}/confirm").json()["state"] == "confirmed"
+    assert author.get(f"incidents/{tagged.ref}").json()["patterns"] == ["retry-storm"]
+    assert fields(author.post(f"{address}/reject", {"reason": " "})) == {"reason"}
+    rejected = author.post(f"{address}/reject", {"reason": "No client retried"}).json()
+    assert (rejected["state"], rejected["reason"]) == ("rejected", "No client retried")
+    undone = author.post(f"{address}/undo").json()
+    assert (undone["state"], undone["decided_at"]) == ("withdrawn", None), "its rule does not find it in this text"
+
+
+def test_what_was_rejected_is_shown_to_those_who_decide(api, tagged):
+    address = f"incidents/{tagged.ref}/patterns/retry-storm"
+    api("author").post(f"{address}/reject", {"reason": "No client retried"})
+    assert api("lead").get(address).json()["reason"] == "No client retried"
+    for name in ("anonymous", "outsider", "reader"):
+        assert codes(api(name).get(address)) == (404, "not_found")
+        assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"] == []
+
+
+def test_a_sentence_of_the_draft_is_quoted_to_nobody_else(api, cast, published, pattern):
+    incident = published(visibility="public")
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    secret = "The key of the vault was in the log."
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=secret)
+    anchor = {"field": "sections.summary", "hash": "", "start": 0, "end": len(secret), "quote": secret}
+    Tag.objects.create(incident=incident, pattern=pattern, source="person", state="confirmed", evidence=[anchor])
+    address = f"incidents/{incident.ref}/patterns/retry-storm"
+    assert [one["quote"] for one in api("author").get(address).json()["evidence"]] == [secret]
+    for name in ("anonymous", "outsider", "reader"):
+        assert api(name).get(address).json()["evidence"] == []
+
+
+def test_similar_incidents_come_with_their_reasons_and_none_is_hidden(api, published, pattern):
+    about, alike, hidden = (
+        published(f"Cache emptied {number}", visibility=visibility, text=SENTENCE)
+        for number, visibility in enumerate(("public", "public", "team"))
+    )
+    for incident in (about, alike, hidden):
+        Tag.objects.create(incident=incident, pattern=pattern, source="curator", state="confirmed")
+    relay.drain()
+    found = api("anonymous").get(f"incidents/{about.ref}/similar").json()["results"]
+    assert [one["ref"] for one in found] == [alike.ref]
+    assert "same pattern: retry storm" in found[0]["reasons"]
+    assert {one["ref"] for one in api("reader").get(f"incidents/{about.ref}/similar").json()["results"]} == {
+        alike.ref,
+        hidden.ref,
+    }
+
+
+def test_the_address_of_the_api_itself_answers_as_the_api_does(client):
+    for path in ("/api/v1", "/api/v1/"):
+        assert client.get(path)["Content-Type"] == "application/problem+json"

@@ -10,7 +10,7 @@ COPY pyproject.toml ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > /tmp/requirements.txt
 RUN pip --python /opt/venv/bin/python install -r /tmp/requirements.txt
 ENV PATH=/opt/venv/bin:$PATH
-COPY manage.py Procfile ./
+COPY manage.py Procfile gunicorn.conf.py ./
 COPY scripts/entrypoint scripts/healthy ./scripts/
 COPY incidents ./incidents
 COPY kb ./kb

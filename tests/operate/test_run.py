@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -68,6 +69,9 @@ def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> N
     assert "3.9.2" in line
 
 
+HEALTHZ_COUNT = r'django_http_requests_total_by_view_transport_method_total\{[^}]*view="healthz"[^}]*\} (\S+)'
+
+
 class Run:
     """A running `make run` with its output."""
 
@@ -123,6 +127,16 @@ def test_a_start_a_stop_and_a_second_start(
         assert started.one("celery", "beat")
         first = run.output
         assert "password" in first.lower()
+        assert "WARNING" not in first
+
+        # Whichever process is asked, it tells of all of them.
+        address = f"http://127.0.0.1:{free_port}"
+        for _ in range(20):
+            urlopen(f"{address}/healthz", timeout=5).close()
+        told = {urlopen(f"{address}/metrics", timeout=5).read().decode() for _ in range(6)}
+        counts = {int(float(count)) for text in told for count in re.findall(HEALTHZ_COUNT, text)}
+        assert len(counts) == 1
+        assert counts.pop() >= 21
 
         # The same folder, by somebody who has forgotten the other window.
         assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))

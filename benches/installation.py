@@ -56,17 +56,20 @@ def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> Non
     """Generate the corpus unless it is there. An interrupted generation leaves nothing that looks finished."""
     done = Path(env["VAR_DIR"]) / f"filled-{env.get('ELASTICSEARCH_INDEX', 'embedded')}"
     name = env.get("DATABASE_URL", "").rpartition("/")[2]
-    if done.exists() and (not name or databases.exists(surroundings, name)):
-        return
-    if name:
-        databases.drop(surroundings, name)
-        databases.create(surroundings, name)
-    else:
-        for file in Path(env["VAR_DIR"]).glob("precedent.sqlite3*"):
-            file.unlink()
+    is_there = done.exists() and (not name or databases.exists(surroundings, name))
+    if not is_there:
+        done.unlink(missing_ok=True)
+        if name:
+            databases.drop(surroundings, name)
+            databases.create(surroundings, name)
+        else:
+            for file in Path(env["VAR_DIR"]).glob("precedent.sqlite3*"):
+                file.unlink()
+    # One that stayed from an earlier run may be of an earlier version.
     run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env)
-    run([sys.executable, "-m", "benches.filling", str(incidents)], env)
-    done.touch()
+    if not is_there:
+        run([sys.executable, "-m", "benches.filling", str(incidents)], env)
+        done.touch()
 
 
 def run(command: list[str], env: dict[str, str]) -> None:

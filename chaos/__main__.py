@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,12 +43,17 @@ def main() -> int:
     outcomes = []
     with temporary("chaos") as surroundings:
         console.print("starting PostgreSQL, Redis and Elasticsearch for the campaign alone")
-        surroundings.up()
-        _prepare(surroundings)
+        with ThreadPoolExecutor(1) as beside:
+            surroundings.up("postgresql", "redis")
+            # It takes longest, and is not needed yet.
+            engine = beside.submit(surroundings.up, "elasticsearch")
+            _prepare(surroundings)
+            engine.result()
         console.print(f"ready after {time.monotonic() - began:.0f} s")
-        for fault in chosen:
-            outcomes.append(_play(fault, surroundings, options))
-            _tell(outcomes[-1])
+        for faults in [chosen] if options.together else [[fault] for fault in chosen]:
+            for outcome in _play(faults, surroundings, options):
+                outcomes.append(outcome)
+                _tell(outcome)
     console.print(table(outcomes))
     console.print(f"{len(outcomes)} faults in {time.monotonic() - began:.0f} s")
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
@@ -69,33 +76,45 @@ def _prepare(surroundings: Surroundings) -> None:
             raise Trouble(f"{' '.join(words)}: {done.stdout}{done.stderr}")
 
 
-def _play(fault: Fault, surroundings: Surroundings, options: argparse.Namespace) -> Outcome:
-    name = fault.name.replace("-", "_")
-    folder = options.logs / fault.name if options.logs else surroundings.folder / "episodes" / fault.name
+def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
+    """Faults in one installation, each as soon as it is over."""
+    name = faults[0].name.replace("-", "_")
+    folder = (options.logs or surroundings.folder / "episodes") / faults[0].name
     folder.mkdir(parents=True, exist_ok=True)
     surroundings.up()
     databases.copy(surroundings, BASE, name)
-    result = folder / "outcome.json"
-    result.unlink(missing_ok=True)
+    result = folder / "outcomes"
+    result.write_text("")
     own = {"services": surroundings.folder, "ports": json.dumps(surroundings.ports), "cast": _cast(surroundings)}
     scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds}
-    settings = {"folder": folder, "result": result, "database": name, "prefix": f"chaos-{fault.name}", **own, **scale}
+    settings = {"folder": folder, "result": result, "database": name, "prefix": f"chaos-{name}", **own, **scale}
     words = [f"--{key}={value}" for key, value in settings.items()]
+    names = [fault.name for fault in faults]
+    told = 0
     with (folder / "episode.log").open("wb") as log:
-        command = [sys.executable, "-m", "chaos.episode", fault.name, f"--per-second={options.per_second}", *words]
+        command = [sys.executable, "-m", "chaos.episode", *names, f"--per-second={options.per_second}", *words]
         episode = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            episode.wait()
+            while episode.poll() is None:
+                time.sleep(0.2)
+                for outcome in _noted(result)[told:]:
+                    told += 1
+                    yield outcome
         finally:
             # With everything that it started: nothing may go on to use services that are about to be taken away.
             with suppress(ProcessLookupError):
                 os.killpg(episode.pid, signal.SIGKILL)
             episode.wait()
-    if not result.exists():
+    yield from _noted(result)[told:]
+    for fault in faults[len(_noted(result)) :]:
         end = (folder / "episode.log").read_text(errors="replace").splitlines()[-15:]
-        return Outcome(fault.name, errors=["the episode did not come to its end", *end])
+        yield Outcome(fault.name, errors=["the episode did not come to its end", *end])
     databases.drop(surroundings, name)
-    return Outcome(**json.loads(result.read_text()))
+
+
+def _noted(result: Path) -> list[Outcome]:
+    """One a line; what follows the last end of a line is still being written."""
+    return [Outcome(**json.loads(line)) for line in result.read_text().split("\n")[:-1]]
 
 
 def _cast(surroundings: Surroundings) -> Path:
@@ -146,6 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-second", type=float, default=40.0, help="writes a second at most (40)")
     parser.add_argument("--seeds", type=int, default=60, help="incidents before the first write (60)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (10)")
+    parser.add_argument("--together", action="store_true", help="one installation for all, instead of one for each")
     parser.add_argument("--logs", type=Path, help="a folder in which the logs of every process are kept")
     return parser.parse_args()
 

@@ -109,9 +109,9 @@ class Process:
 
 
 class Application:
-    """`dies`: the step of the relay at which one worker shall die; see chaos.doomed."""
+    """`doomed`: its workers can be made to die at a step of their work; see chaos.doomed."""
 
-    def __init__(self, surroundings: Surroundings, *, database: str, prefix: str, folder: Path, dies: str = "") -> None:
+    def __init__(self, surroundings: Surroundings, *, database: str, prefix: str, folder: Path, doomed: bool) -> None:
         self.port, self.proxy_port = free_port(), free_port()
         self.dies_on = folder / "dies-now"
         self.env = environment(
@@ -122,11 +122,11 @@ class Application:
             port=self.port,
             prefix=prefix,
         )
-        worker_env = {**self.env, "CHAOS_DIES": dies, "CHAOS_DIES_ON": str(self.dies_on)}
+        worker_env = {**self.env, "CHAOS_DIES_ON": str(self.dies_on)}
         web = (ROOT / "Procfile").read_text().split("web: exec ", 1)[1].splitlines()[0]
         celery = [sys.executable, "-m", "celery", "--quiet", "-A"]
         workers = [
-            [*celery, "chaos.doomed" if dies else "kb", *WORKER, "--hostname", f"worker{number}@chaos"]
+            [*celery, "chaos.doomed" if doomed else "kb", *WORKER, "--hostname", f"worker{number}@chaos"]
             for number in (1, 2)
         ]
         proxy = [sys.executable, "-m", "chaos.proxy", str(self.proxy_port), str(surroundings.ports["elasticsearch"])]

@@ -1,7 +1,7 @@
-"""A Celery worker that dies of SIGKILL at a chosen step of the relay: `celery -A chaos.doomed worker`.
+"""A Celery worker that can be made to die of SIGKILL at a step of the relay: `celery -A chaos.doomed worker`.
 
-CHAOS_DIES names the step. It dies there once somebody has made the file CHAOS_DIES_ON, which it takes away first, so
-that of many workers exactly one dies, and the one that comes in its place does not.
+It dies at the step that the file CHAOS_DIES_ON names, once there is one, and takes the file away first: of many workers
+exactly one dies, and the one that comes in its place does not.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from kb.celery import app
 
 __all__ = ["app"]
 
-STEPS = ("claimed", "built", "half-written", "written")
 
-
-def _die() -> None:
+def _die(step: str) -> None:
+    order = Path(os.environ["CHAOS_DIES_ON"])
     try:
-        Path(os.environ["CHAOS_DIES_ON"]).unlink()
+        if order.read_text() != step:
+            return
+        order.unlink()
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _after(function: Callable[..., Any], *, only_if: Callable[[Any], bool] = lambda result: True) -> Callable[..., Any]:
-    """The function, and death after it."""
+def _after(step: str, function: Callable[..., Any], *, only_if: Callable[[Any], bool] = lambda result: True) -> Any:
+    """The function, and after it the death of this step."""
 
     def deadly(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
         if only_if(result):
-            _die()
+            _die(step)
         return result
 
     return deadly
@@ -49,13 +50,8 @@ def _doom(**_: Any) -> None:
     from kb.search.database.engine import DatabaseEngine
     from kb.search.elastic.engine import ElasticEngine
 
-    match os.environ.get("CHAOS_DIES"):
-        case "claimed":
-            outbox.claim = _after(outbox.claim, only_if=bool)
-        case "built":
-            relay.build_many = _after(relay.build_many)
-        case "half-written":
-            # Inside the transaction of the database's own index.
-            DatabaseEngine._write = _after(DatabaseEngine._write)  # type: ignore[method-assign]
-        case "written":
-            ElasticEngine.index = _after(ElasticEngine.index)  # type: ignore[method-assign]
+    outbox.claim = _after("claimed", outbox.claim, only_if=bool)
+    relay.build_many = _after("built", relay.build_many)
+    # Inside the transaction of the database's own index.
+    DatabaseEngine._write = _after("half-written", DatabaseEngine._write)  # type: ignore[method-assign]
+    ElasticEngine.index = _after("written", ElasticEngine.index)  # type: ignore[method-assign]

@@ -1,4 +1,5 @@
-"""One fault from the start to the verdict: `python -m chaos.episode FAULT ...`, as `python -m chaos` calls it.
+"""One installation from its first incident, and what faults do to it: `python -m chaos.episode FAULT ... `, as
+`python -m chaos` calls it. Each fault comes to its verdict before the next one strikes.
 
 An episode is a process of its own, because the settings of the application are those of its database.
 """
@@ -10,6 +11,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +71,8 @@ class Outcome:
         return self.converged_after is not None and not (self.lost or self.stale or self.leaked or self.errors)
 
 
-def play(fault: Fault, surroundings: Surroundings, options: argparse.Namespace) -> Outcome:
+def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
     """Django must have been set up for the episode's database and index."""
-    from chaos.readers import Readers
     from chaos.writers import Writers
 
     began = time.monotonic()
@@ -81,24 +83,34 @@ def play(fault: Fault, surroundings: Surroundings, options: argparse.Namespace) 
         scene = Scene(
             surroundings, application, writers, options.database, options.prefix, options.folder, options.seconds
         )
-        readers = Readers(application.address, cast.tokens, history)
-        settle(readers, PATIENCE)
-        readers.start()
-        strike = Strike(fault, scene)
-        try:
-            writers.start()
-            writers.wait_for(STRIKES_AT)
-            strike.start()
-            writers.join()
-            strike.join()
-            calm = time.monotonic()
-            converged = settle(readers, PATIENCE)
-        finally:
-            readers.stop()
-        outcome = report(fault, writers, readers)
-        outcome.converged_after = converged - calm if converged is not None else None
-    outcome.errors += strike.errors
-    outcome.seconds = time.monotonic() - began
+        for fault in faults:
+            outcome = strike(fault, scene, cast.tokens, history)
+            outcome.seconds = time.monotonic() - began
+            yield outcome
+            began = time.monotonic()
+
+
+def strike(fault: Fault, scene: Scene, tokens: dict[str, str], history: History) -> Outcome:
+    """The fault in the midst of writing and reading, and what came of it."""
+    from chaos.readers import Readers
+
+    readers = Readers(scene.application.address, tokens, history)
+    settle(readers, PATIENCE)
+    readers.start()
+    striking = Strike(fault, scene)
+    try:
+        scene.writers.start()
+        scene.writers.wait_for(STRIKES_AT)
+        striking.start()
+        scene.writers.join()
+        striking.join()
+        calm = time.monotonic()
+        converged = settle(readers, PATIENCE)
+    finally:
+        readers.stop()
+    outcome = report(fault, scene.writers, readers)
+    outcome.converged_after = converged - calm if converged is not None else None
+    outcome.errors += striking.errors
     return outcome
 
 
@@ -119,13 +131,19 @@ class Strike(threading.Thread):
 
 def settle(readers: Readers, patience: float) -> float | None:
     """The moment from which both indexes equal the record and the right engine answers; None if that does not come."""
+    from django.db import InterfaceError, OperationalError, connection
+
     from chaos.verdict import differences
 
     limit = time.monotonic() + patience
     while time.monotonic() < limit:
         now = time.monotonic()
-        if not differences() and readers.engine_now() == "elasticsearch":
-            return now
+        # While PostgreSQL is away or has just come back, nothing has converged.
+        with suppress(OperationalError, InterfaceError):
+            if not differences() and readers.engine_now() == "elasticsearch":
+                return now
+        # The next look may not use a connection that a fault has cut.
+        connection.close()
         time.sleep(0.25)
     return None
 
@@ -134,7 +152,7 @@ def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
     from chaos.verdict import verdict
 
     tally, observed = writers.tally, readers.observed
-    alive = {one.name: one.pk for mine in writers.tracked for one in mine}
+    alive = {one.name: one.pk for mine in writers.tracked for one in mine if not one.gone}
     found: Verdict = verdict(alive)
     errors = [*tally.broken, *observed.errors]
     if not fault.database_away:
@@ -158,10 +176,14 @@ def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
 
 def main() -> int:
     options = _options()
-    fault = next(fault for fault in FAULTS if fault.name == options.fault)
+    faults = [fault for fault in FAULTS if fault.name in options.faults]
     surroundings = Surroundings(options.services, ports=json.loads(options.ports))
     options.application = Application(
-        surroundings, database=options.database, prefix=options.prefix, folder=options.folder, dies=fault.dies
+        surroundings,
+        database=options.database,
+        prefix=options.prefix,
+        folder=options.folder,
+        doomed=any(fault.doomed for fault in faults),
     )
     import os
 
@@ -171,14 +193,15 @@ def main() -> int:
     # The campaign's own look at Elasticsearch does not go through the proxy.
     os.environ["ELASTICSEARCH_URL"] = surroundings.elasticsearch_url
     django.setup()
-    outcome = play(fault, surroundings, options)
-    options.result.write_text(json.dumps(asdict(outcome)))
+    with options.result.open("a") as result:
+        for outcome in play(faults, surroundings, options):
+            print(json.dumps(asdict(outcome)), file=result, flush=True)
     return 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("fault")
+    parser.add_argument("faults", nargs="+")
     for name, kind in (("services", Path), ("ports", str), ("cast", Path), ("folder", Path), ("result", Path)):
         parser.add_argument(f"--{name}", type=kind, required=True)
     for name, number in (("writes", int), ("seeds", int), ("per-second", float), ("seconds", float)):

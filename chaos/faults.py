@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`strike` makes it happen and ends it. `database_away`: writes may be refused meanwhile. `dies`: the step of
-    chaos.doomed at which a worker will."""
+    """`strike` makes it happen and ends it. `database_away`: writes may be refused meanwhile. `doomed`: its workers can
+    be made to die."""
 
     name: str
     strike: Callable[[Scene], None]
     database_away: bool = False
-    dies: str = ""
+    doomed: bool = False
 
 
 def nothing(scene: Scene) -> None:
@@ -123,9 +124,7 @@ def redis_flushed(scene: Scene) -> None:
 
 def nudges_repeated_and_reversed(scene: Scene) -> None:
     """The workers stand still until nudges have come together; each is then delivered twice, the last one first."""
-    with redis.Redis.from_url(scene.surroundings.broker_url) as broker:
-        for worker in scene.application.workers:
-            worker.send(signal.SIGSTOP)
+    with redis.Redis.from_url(scene.surroundings.broker_url) as broker, _standing_still(scene):
         scene.last()
         with broker.pipeline() as atomic:
             queued = broker.lrange("celery", 0, -1)
@@ -133,6 +132,15 @@ def nudges_repeated_and_reversed(scene: Scene) -> None:
             for message in [*queued, *queued]:
                 atomic.lpush("celery", message)
             atomic.execute()
+
+
+@contextmanager
+def _standing_still(scene: Scene) -> Iterator[None]:
+    for worker in scene.application.workers:
+        worker.send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
         for worker in scene.application.workers:
             worker.send(signal.SIGCONT)
 
@@ -156,14 +164,21 @@ def database_restored(scene: Scene) -> None:
 
 
 # --- Workers ---------------------------------------------------------------------------------------
-def worker_killed(scene: Scene) -> None:
-    """One worker dies at its step; the one that comes in its place goes on."""
-    scene.application.dies_on.touch()
-    limit = time.monotonic() + 30
-    while scene.application.dies_on.exists():
-        if time.monotonic() > limit:
-            raise RuntimeError("no worker came to the step at which it should die")
-        time.sleep(0.05)
+def worker_killed(at: str) -> Callable[[Scene], None]:
+    """One worker dies at a step of its work on a whole batch; the one that comes in its place goes on."""
+
+    def strike(scene: Scene) -> None:
+        # Meanwhile the batch gathers.
+        with _standing_still(scene):
+            scene.last()
+            scene.application.dies_on.write_text(at)
+        limit = time.monotonic() + 30
+        while scene.application.dies_on.exists():
+            if time.monotonic() > limit:
+                raise RuntimeError("no worker came to the step at which it should die")
+            time.sleep(0.05)
+
+    return strike
 
 
 FAULTS = (
@@ -182,8 +197,8 @@ FAULTS = (
     Fault("nudges-twice-and-reversed", nudges_repeated_and_reversed),
     Fault("postgresql-restarted", postgresql_restarted, database_away=True),
     Fault("database-restored", database_restored, database_away=True),
-    Fault("worker-killed-after-claim", worker_killed, dies="claimed"),
-    Fault("worker-killed-after-build", worker_killed, dies="built"),
-    Fault("worker-killed-in-mid-write", worker_killed, dies="half-written"),
-    Fault("worker-killed-after-write", worker_killed, dies="written"),
+    Fault("worker-killed-after-claim", worker_killed("claimed"), doomed=True),
+    Fault("worker-killed-after-build", worker_killed("built"), doomed=True),
+    Fault("worker-killed-in-mid-write", worker_killed("half-written"), doomed=True),
+    Fault("worker-killed-after-write", worker_killed("written"), doomed=True),
 )

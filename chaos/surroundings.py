@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("postgresql", "redis", "elasticsearch")
@@ -53,10 +54,13 @@ def shared_cache() -> Path:
 
 
 class Surroundings:
-    """Three services in `folder`. Their programs are those that are already on this machine."""
+    """Three services in `folder`. Their programs are those that are already on this machine. With a `password`,
+    Elasticsearch asks for it, and speaks TLS."""
 
-    def __init__(self, folder: Path, *, ports: dict[str, int] | None = None, heap: str = "512m") -> None:
-        self.folder, self.heap = folder, heap
+    def __init__(
+        self, folder: Path, *, ports: dict[str, int] | None = None, heap: str = "512m", password: str = ""
+    ) -> None:
+        self.folder, self.heap, self.password = folder, heap, password
         self.ports = ports or {name: free_port() for name in NAMES}
 
     # --- Addresses ---------------------------------------------------------------------------------
@@ -69,7 +73,12 @@ class Surroundings:
 
     @property
     def elasticsearch_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['elasticsearch']}"
+        address = f"127.0.0.1:{self.ports['elasticsearch']}"
+        return f"https://precedent:{quote(self.password, safe='')}@{address}" if self.password else f"http://{address}"
+
+    @property
+    def elasticsearch_authority(self) -> Path:
+        return self.folder / "services" / "certificates" / "ca.pem"
 
     # --- What is done to them ----------------------------------------------------------------------
     def up(self, *names: str) -> None:
@@ -99,6 +108,7 @@ class Surroundings:
             "PRECEDENT_SERVICES": "native",
             "PRECEDENT_CACHE": str(self.folder),
             "PRECEDENT_ELASTICSEARCH_HEAP": self.heap,
+            "PRECEDENT_ELASTICSEARCH_PASSWORD": self.password,
         }
 
 
@@ -108,14 +118,14 @@ def without_foreign() -> dict[str, str]:
 
 
 @contextmanager
-def temporary(purpose: str) -> Iterator[Surroundings]:
+def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
     """Services that are gone afterwards, with their data. What an interrupted run left behind is cleared first."""
     home = _home(purpose)
     for left in home.iterdir():
         _clear(left)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=home))
     with _held(folder):
-        surroundings = _prepared(folder)
+        surroundings = _prepared(folder, password=password)
         try:
             yield surroundings
         finally:
@@ -142,7 +152,7 @@ def _home(purpose: str) -> Path:
     return home
 
 
-def _prepared(folder: Path, *, heap: str = "512m") -> Surroundings:
+def _prepared(folder: Path, *, heap: str = "512m", password: str = "") -> Surroundings:
     """The account that root hands the services over to must be able to pass through, and the programs are shared."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
@@ -150,7 +160,7 @@ def _prepared(folder: Path, *, heap: str = "512m") -> Surroundings:
     link = folder / "elasticsearch"
     if not link.exists():
         link.symlink_to(programs)
-    return Surroundings(folder, heap=heap)
+    return Surroundings(folder, heap=heap, password=password)
 
 
 @contextmanager

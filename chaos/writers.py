@@ -43,7 +43,7 @@ def _word() -> str:
 @dataclass(slots=True)
 class Tracked:
     """One incident as its writer knows it. `name` stands in its title; `texts` are all that ever stood in its summary,
-    the published one last."""
+    the published one last. One that is gone is kept: a restored database brings it back."""
 
     uuid: uuid.UUID
     name: str
@@ -80,18 +80,13 @@ class Tally:
 
 
 class Writers:
-    """`most` writes in all, at most `per_second` of them a second. Runs until they are done."""
+    """`most` writes in a run, at most `per_second` of them a second. What was made stays known from run to run."""
 
     def __init__(self, cast: Cast, history: History, *, most: int, per_second: float, threads: int = 4) -> None:
         self.cast, self.history, self.most, self.per_second = cast, history, most, per_second
-        self.tally = Tally()
         self.tracked: list[list[Tracked]] = [[] for _ in range(threads)]
         self._lock = threading.Lock()
-        self._begun = 0
         self._busy = [threading.Lock() for _ in range(threads)]
-        self._threads = [
-            threading.Thread(target=self._run, args=[place], name=f"writer-{place}") for place in range(threads)
-        ]
 
     # --- From outside ------------------------------------------------------------------------------
     def seed(self, count: int) -> None:
@@ -102,7 +97,12 @@ class Writers:
             self._create(author, mine, visibility=Visibility.values[number % 3])
 
     def start(self) -> None:
+        self.tally = Tally()
+        self._begun = 0
         self._started = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._run, args=[place], name=f"writer-{place}") for place in range(len(self._busy))
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -175,11 +175,12 @@ class Writers:
             self.tally.slowest = max(self.tally.slowest, time.monotonic() - began)
 
     def _write_incident(self, kind: str, chance: random.Random, author: Viewer, mine: list[Tracked]) -> None:
+        there = [one for one in mine if not one.gone]
         fitting = {
-            "edit": mine,
-            "narrow": [one for one in mine if one.visibility in _NARROWER],
-            "widen": [one for one in mine if one.visibility in _WIDER],
-            "delete": mine,
+            "edit": there,
+            "narrow": [one for one in there if one.visibility in _NARROWER],
+            "widen": [one for one in there if one.visibility in _WIDER],
+            "delete": there,
         }.get(kind, [])
         if not fitting:
             self._create(author, mine, visibility=chance.choice(Visibility.values))
@@ -195,7 +196,6 @@ class Writers:
             case "widen":
                 self._show_to(author, one, _WIDER[Visibility(one.visibility)])
             case "delete":
-                mine.remove(one)
                 self._delete(author, one)
 
     def _after_loss(self, mine: list[Tracked]) -> None:
@@ -262,7 +262,6 @@ class Writers:
     def _observe_all(self, mine: list[Tracked]) -> None:
         for tracked in mine:
             self._observe(tracked)
-        mine[:] = [tracked for tracked in mine if not tracked.gone]
 
     def _observe(self, one: Tracked) -> None:
         """Take over what the record says of this one. An edit that was cut off in its middle is brought to its end."""

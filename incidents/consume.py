@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
 
 from incidents import outbox
 from incidents.outbox import Claim
@@ -17,6 +21,8 @@ Work = Callable[[list[int]], dict[int, str]]
 
 BATCH = 100
 PAUSE = timedelta(seconds=5)
+# Work that takes longer than this hangs: its lease runs out, and somebody else begins anew.
+LONGEST = timedelta(minutes=10)
 
 
 class Unreachable(Exception):
@@ -29,6 +35,11 @@ def run_once(consumer: str, work: Work) -> int:
     claim = outbox.claim(consumer, most=BATCH)
     if not claim:
         return 0
+    with _held(claim):
+        return _handle(claim, work)
+
+
+def _handle(claim: Claim, work: Work) -> int:
     try:
         refused = work(list(claim.entries))
     except Unreachable as error:
@@ -40,6 +51,34 @@ def run_once(consumer: str, work: Work) -> int:
     for pk, reason in refused.items():
         _reject(claim, pk, reason)
     return len(claim.entries)
+
+
+@contextmanager
+def _held(claim: Claim) -> Iterator[None]:
+    """Renews the lease while its holder is at work, so that nobody begins slow work a second time before its end."""
+    over = threading.Event()
+    # A killed process takes this thread with it, and so its lease runs out.
+    keeper = threading.Thread(target=_renew, args=(claim, over), name="outbox-lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def _renew(claim: Claim, over: threading.Event) -> None:
+    every = settings.OUTBOX_LEASE / 3
+    left = LONGEST
+    while left > timedelta(0) and not over.wait(every.total_seconds()):
+        left -= every
+        try:
+            if not outbox.renew(claim):
+                return
+        except DatabaseError as error:
+            log.warning("outbox.not_renewed", consumer=claim.consumer, error=type(error).__name__)
+        finally:
+            connection.close()
 
 
 def _one_by_one(claim: Claim, work: Work) -> int:

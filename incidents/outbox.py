@@ -9,7 +9,7 @@ claim without counting a try; an object that its service rejects again and again
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Min, Q
+from django.db.models import Count, F, Max, Min, Q
 from django.utils import timezone
 
 from incidents.models import Incident, OutboxEntry
@@ -25,11 +25,11 @@ from incidents.models import Incident, OutboxEntry
 log = structlog.get_logger(__name__)
 
 
-def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
+def enqueue(incident_ids: Iterable[int], *, narrows: bool = False, consumers: Collection[str] | None = None) -> None:
     """Write one entry per consumer and incident. Call it inside the transaction of the change.
 
     `narrows`: fewer people may see this, or less of it, than the index knows. Until the entries are gone, readers
-    exclude these incidents inside their queries.
+    exclude these incidents inside their queries. `consumers`: those that have to look; otherwise all.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("outbox.enqueue belongs inside the transaction of the change")
@@ -37,7 +37,7 @@ def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
         [
             OutboxEntry(consumer=consumer, incident_id=incident_id, narrows=narrows)
             for incident_id in incident_ids
-            for consumer in settings.OUTBOX_CONSUMERS
+            for consumer in (settings.OUTBOX_CONSUMERS if consumers is None else consumers)
         ],
         batch_size=500,
     )
@@ -46,10 +46,10 @@ def enqueue(incident_ids: Iterable[int], *, narrows: bool = False) -> None:
         transaction.on_commit(nudge, robust=True)
 
 
-def enqueue_again(incident_ids: Iterable[int]) -> None:
-    """Have every consumer look at these incidents once more, though nothing in them changed."""
+def enqueue_again(incident_ids: Iterable[int], *, consumer: str, narrows: bool = False) -> None:
+    """Have a consumer look at these incidents once more, though nothing in them changed. `narrows` as in `enqueue`."""
     with transaction.atomic():
-        enqueue(incident_ids)
+        enqueue(incident_ids, narrows=narrows, consumers=[consumer])
 
 
 def nudge() -> None:
@@ -63,12 +63,16 @@ def nudge() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The entries that one worker holds, coalesced by incident: {incident_id: [entry ids]}."""
+    """The entries that one worker holds, coalesced by incident: {incident_id: [entry ids]}.
+
+    `parked`: the entries of these incidents that were parked before.
+    """
 
     consumer: str
     lease: uuid.UUID
     entries: dict[int, list[int]]
     tries: dict[int, int]
+    parked: dict[int, list[int]]
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -100,13 +104,32 @@ def claim(consumer: str, *, most: int = 200) -> Claim:
     ):
         entries.setdefault(incident_id, []).append(pk)
         tries[incident_id] = max(tried, tries.get(incident_id, 0))
-    return Claim(consumer, lease, entries, tries)
+    parked: dict[int, list[int]] = {}
+    if entries:
+        rows = OutboxEntry.objects.filter(consumer=consumer, parked_at__isnull=False, incident_id__in=list(entries))
+        for pk, incident_id in rows.values_list("pk", "incident_id"):
+            parked.setdefault(incident_id, []).append(pk)
+    return Claim(consumer, lease, entries, tries, parked)
+
+
+def renew(claim: Claim) -> bool:
+    """Hold on for another lease. False when nothing is held any more: it is done, or the lease ran out and somebody
+    else has it."""
+    held = OutboxEntry.objects.filter(lease=claim.lease)
+    return held.update(leased_until=timezone.now() + settings.OUTBOX_LEASE) > 0
 
 
 def done(claim: Claim, incident_ids: Iterable[int]) -> None:
-    """Delete exactly the claimed entries of these incidents, if the lease is still ours."""
-    ids = [pk for incident_id in incident_ids for pk in claim.entries[incident_id]]
-    OutboxEntry.objects.filter(pk__in=ids, lease=claim.lease).delete()
+    """Delete exactly the claimed entries of these incidents, if the lease is still ours, and what of theirs was parked
+    before: the state that was delivered now came after the one that was refused then."""
+    ids = list(incident_ids)
+    OutboxEntry.objects.filter(pk__in=_of(claim.entries, ids), lease=claim.lease).delete()
+    if parked := _of(claim.parked, ids):
+        OutboxEntry.objects.filter(pk__in=parked, parked_at__isnull=False).delete()
+
+
+def _of(entries: dict[int, list[int]], incident_ids: list[int]) -> list[int]:
+    return [pk for incident_id in incident_ids for pk in entries.get(incident_id, [])]
 
 
 def release(claim: Claim, *, wait: timedelta = timedelta(0), reason: str = "") -> None:
@@ -124,7 +147,7 @@ def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
     tries = claim.tries[incident_id] + 1
     parked = tries >= settings.OUTBOX_TRIES
     now = timezone.now()
-    OutboxEntry.objects.filter(pk__in=claim.entries[incident_id], lease=claim.lease).update(
+    held = OutboxEntry.objects.filter(pk__in=claim.entries[incident_id], lease=claim.lease).update(
         tries=tries,
         lease=None,
         leased_until=None,
@@ -132,7 +155,7 @@ def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
         parked_at=now if parked else None,
         last_error=reason[:500],
     )
-    return parked
+    return parked and held > 0
 
 
 def retry_parked(consumer: str | None = None) -> int:
@@ -141,6 +164,22 @@ def retry_parked(consumer: str | None = None) -> int:
     if consumer:
         parked = parked.filter(consumer=consumer)
     return parked.update(parked_at=None, tries=0, not_before=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    consumer: str
+    incident_id: int
+    reason: str
+
+
+def parked(*, most: int = 100) -> list[Parked]:
+    """What was set aside after repeated refusal, the latest first, once for each consumer and incident."""
+    found: dict[tuple[str, int], Parked] = {}
+    rows = OutboxEntry.objects.filter(parked_at__isnull=False).order_by("-parked_at", "-pk")
+    for consumer, incident_id, reason in rows.values_list("consumer", "incident_id", "last_error")[:most]:
+        found.setdefault((consumer, incident_id), Parked(consumer, incident_id, reason))
+    return list(found.values())
 
 
 def narrowing_ids(consumer: str, *, among: Iterable[int] | None = None) -> list[int]:
@@ -159,47 +198,56 @@ def waiting_ids(consumer: str) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
+    """How far behind a consumer is.
+
+    retrying  waiting entries that were refused before
+    tries     how often the one was refused that was refused most
+    lag       age of the oldest waiting entry
+    paused    whether the consumer's service could not be reached when it was tried last
+    """
+
     consumer: str
-    waiting: int
-    parked: int
-    retrying: int
-    lag_seconds: float
+    waiting: int = 0
+    parked: int = 0
+    retrying: int = 0
+    tries: int = 0
+    lag_seconds: float = 0.0
+    paused: bool = False
 
 
 def depths() -> list[Depth]:
-    """How far behind each consumer is; lag is the age of its oldest waiting entry."""
+    """Of each consumer in the settings, and of each that left entries behind."""
     now = timezone.now()
-    rows = {
-        row["consumer"]: row
-        for row in OutboxEntry.objects.values("consumer")
-        .annotate(
-            waiting=Count("pk", filter=Q(parked_at__isnull=True)),
-            parked=Count("pk", filter=Q(parked_at__isnull=False)),
-            retrying=Count("pk", filter=Q(parked_at__isnull=True, tries__gt=0)),
-            oldest=Min("created_at", filter=Q(parked_at__isnull=True)),
+    waits = Q(parked_at__isnull=True)
+    # Only `release` leaves an error without counting a try.
+    counts = OutboxEntry.objects.values("consumer").annotate(
+        waiting=Count("pk", filter=waits),
+        parked=Count("pk", filter=~waits),
+        retrying=Count("pk", filter=waits & Q(tries__gt=0)),
+        most=Max("tries", filter=waits),
+        oldest=Min("created_at", filter=waits),
+        released=Count("pk", filter=waits & Q(tries=0) & ~Q(last_error="")),
+    )
+    found = {
+        row["consumer"]: Depth(
+            consumer=row["consumer"],
+            waiting=row["waiting"],
+            parked=row["parked"],
+            retrying=row["retrying"],
+            tries=row["most"] or 0,
+            lag_seconds=(now - row["oldest"]).total_seconds() if row["oldest"] else 0.0,
+            paused=row["released"] > 0,
         )
-        .order_by()
+        for row in counts.order_by()
     }
-    out = []
-    for consumer in sorted({*settings.OUTBOX_CONSUMERS, *rows}):
-        row = rows.get(consumer)
-        lag = (now - row["oldest"]).total_seconds() if row and row["oldest"] else 0.0
-        out.append(
-            Depth(
-                consumer,
-                row["waiting"] if row else 0,
-                row["parked"] if row else 0,
-                row["retrying"] if row else 0,
-                lag,
-            )
-        )
-    return out
+    return [found.get(name, Depth(name)) for name in sorted({*settings.OUTBOX_CONSUMERS, *found})]
 
 
-def raise_index_version(incident_ids: Iterable[int]) -> None:
-    """Something in the documents of these incidents changed other than their own rows: a name, a tag."""
+def raise_index_version(incident_ids: Iterable[int], *, consumers: Collection[str] | None = None) -> None:
+    """Something in the documents of these incidents changed other than their own rows: a name, a tag. `consumers` as in
+    `enqueue`."""
     ids = list(incident_ids)
     # Locked in the one order that everybody keeps who locks several: an update alone takes them as they lie on disk.
     list(Incident.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
-    enqueue(ids)
+    enqueue(ids, consumers=consumers)

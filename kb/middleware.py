@@ -11,16 +11,21 @@ from django.http import HttpRequest, HttpResponse
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
+MORE_TRIES = 2
+
 
 def asked_again(get_response: GetResponse) -> GetResponse:
     """A request to read whose database connection broke, as when the server restarts, is answered on a new one.
 
-    It has changed nothing, so that nothing is done twice. Any other is left to whoever sent it.
+    It has changed nothing, so that nothing is done twice. Any other is left to whoever sent it. A server that goes down
+    cuts its connections one after another, so that the next one may break as well.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if response.status_code >= 500 and request.method in ("GET", "HEAD") and _connection_broke():
+        for _ in range(MORE_TRIES):
+            if response.status_code < 500 or request.method not in ("GET", "HEAD") or not _connection_broke():
+                break
             connection.close()
             response = get_response(request)
         return response

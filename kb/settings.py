@@ -296,9 +296,9 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- The index -------------------------------------------------------------------------------------
 # Each consumer of the outbox gets its own entry for every change; see incidents/outbox.py.
-OUTBOX_CONSUMERS = ["database_index", *(["elasticsearch"] if ELASTICSEARCH_URL else [])]
+OUTBOX_CONSUMERS = ["tagger", "database_index", *(["elasticsearch"] if ELASTICSEARCH_URL else [])]
 OUTBOX_NUDGE = "kb.tasks.relay"
-# What a killed worker held waits this long. Longer than a batch takes; one that takes longer is done twice, harmlessly.
+# What a killed worker held waits this long. One that is at work renews its lease.
 OUTBOX_LEASE = timedelta(seconds=20)
 OUTBOX_TRIES = 5
 
@@ -308,7 +308,7 @@ if CELERY_BROKER_URL:
 else:
     # Carries only nudges with ids, so that it may be emptied at every start.
     _broker = VAR_DIR / "broker"
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker / "queue"),
         "data_folder_out": str(_broker / "queue"),
@@ -325,6 +325,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "relay": {"task": "kb.tasks.relay", "schedule": 5.0, "options": {"expires": 5}},
+    "retag": {"task": "kb.tasks.retag", "schedule": 15.0, "options": {"expires": 15}},
+    "check-tags": {"task": "kb.tasks.check_tags", "schedule": crontab(hour="3", minute="23")},
     "audit-index": {"task": "kb.tasks.audit_index", "schedule": crontab(minute="17")},
     "forget-old-requests": {"task": "kb.api.tasks.forget_old_requests", "schedule": crontab(minute="41")},
 }

@@ -58,9 +58,10 @@ def _cheap_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _only_the_database_engine(settings: Any) -> None:
-    """Suites that are about Elasticsearch switch it on for themselves; see tests/search/elastic.py."""
+    """Suites that are about Elasticsearch or the tagger switch it on for themselves; see tests/search/elastic.py and
+    tests/patterns/conftest.py."""
     settings.ELASTICSEARCH_URL = ""
-    settings.OUTBOX_CONSUMERS = [name for name in settings.OUTBOX_CONSUMERS if name != "elasticsearch"]
+    settings.OUTBOX_CONSUMERS = ["database_index"]
 
 
 @dataclass

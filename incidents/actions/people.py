@@ -29,6 +29,8 @@ def first_start(*, organization: str, team: str, email: str, password: str) -> U
     """The home organization and one team led by the admin. None when there is somebody already."""
     with transaction.atomic():
         system = Viewer.system()
+        # Whoever starts at the same moment waits here, and then finds that there is somebody.
+        User.objects.select_for_update().get(pk=system.person)
         if User.objects.filter(is_system=False).exists():
             return None
         if not Organization.objects.filter(is_home=True).exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from incidents.durations import Duration, Moment, between, total
 from incidents.models.base import Versioned
@@ -15,7 +16,7 @@ from incidents.vocabulary import DetectedBy, LinkKind, Origin, Precision, Severi
 class Organization(Versioned):
     """Whose incident it was, by the name of the time. Exactly one is home: ours."""
 
-    name = models.CharField(max_length=120, unique=True)
+    name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=120, unique=True)
     website = models.URLField(max_length=1000, blank=True)
     sector = models.CharField(max_length=40, blank=True)
@@ -23,7 +24,11 @@ class Organization(Versioned):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["is_home"], condition=Q(is_home=True), name="one_home")]
+        constraints = [
+            models.UniqueConstraint(fields=["is_home"], condition=Q(is_home=True), name="one_home"),
+            # Of an expression, because PostgreSQL locks a row whose unique column changes against all who refer to it.
+            models.UniqueConstraint(Lower("name"), name="organization_name_once"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -60,13 +60,15 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]
 
 
 class Team(Versioned):
-    name = models.CharField(max_length=80, unique=True)
+    name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=80, unique=True)
     description = models.CharField(max_length=300, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
 
     class Meta:
         ordering = ["name"]
+        # Of an expression, for the same reason as an organization's.
+        constraints = [models.UniqueConstraint(Lower("name"), name="team_name_once")]
 
     def __str__(self) -> str:
         return self.name

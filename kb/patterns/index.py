@@ -1,11 +1,11 @@
 """Which of many phrases stand in a sentence, found in one pass over its words.
 
-Every word that a phrase can use is a character of an alphabet, and a sentence is a text over it, with a space for each word
-that no phrase knows. Two steps find the phrases:
+Every word that a phrase can use is a character of an alphabet, and a sentence is a text over it, with a space for each
+word that no phrase knows. Two steps find the phrases:
 
-1. Each phrase has one bit in each of three rows. A word that can stand for one of its three most telling elements sets its
-   bit in that element's row. The union over the words of a sentence is one operation on integers per word, for all phrases
-   together; only a phrase whose bit is set in every row can stand in the sentence.
+1. Each phrase has one bit in each of three rows. A word that can stand for one of its three most telling elements sets
+   its bit in that element's row. The union over the words of a sentence is one operation on integers per word, for all
+   phrases together; only a phrase whose bit is set in every row can stand in the sentence.
 2. Of the few that are left each is looked for in full, as a regular expression over the alphabet.
 """
 
@@ -28,8 +28,7 @@ _UNKNOWN = " "
 
 
 class PhraseIndex:
-    """An index of phrases by their number in the sequence. `watched` are further words: `has_watched` tells whether a sentence
-    holds one."""
+    """An index of phrases by their number in the sequence. `watched` are further words that `standing` tells of."""
 
     def __init__(self, phrases: Sequence[Phrase], watched: Collection[str] = ()) -> None:
         words = {word for phrase in phrases for element in phrase.elements for run in element for word in run}

@@ -20,7 +20,7 @@ from kb.patterns.index import PhraseIndex
 from kb.patterns.models import PatternStatus, TagState
 from kb.patterns.phrases import Phrase
 from kb.patterns.rules import Group, Rule, shipped
-from kb.patterns.tokens import sentences, stems
+from kb.patterns.tokens import ByWord, sentences, stems
 
 # Sentences shown for one match.
 MOST_EVIDENCE = 5
@@ -62,11 +62,12 @@ class _Score(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """Where a phrase counts: a rule's group, with the weight it has there."""
+    """Where a phrase counts: a rule's group, with the weight it has there, and whether it counts where it is denied."""
 
     rule: int
     group: int
     weight: float
+    heeds_negation: bool
 
 
 class Rules:
@@ -82,10 +83,26 @@ class Rules:
                     number = numbers.setdefault(phrase, len(numbers))
                     if number == len(self.uses):
                         self.uses.append([])
-                    self.uses[number].append(_Use(r, g, weight))
+                    self.uses[number].append(_Use(r, g, weight, group.heeds_negation))
         self.phrases = tuple(numbers)
         self._index = PhraseIndex(self.phrases, negation.TELLING_WORDS)
         self._words = [frozenset(chain(*chain(*phrase.elements))) for phrase in self.phrases]
+        self._uses_in: ByWord[list[list[_Use]]] = ByWord(self._weighed)
+
+    def uses_in(self, section: str) -> list[list[_Use]]:
+        """By the number of a phrase, where it counts when it stands in this section, with what it is worth there."""
+        return self._uses_in[section]
+
+    def _weighed(self, section: str) -> list[list[_Use]]:
+        def counts(use: _Use) -> bool:
+            sections = self.rules[use.rule].groups[use.group].sections
+            return sections is None or section in sections
+
+        worth = [rule.section_weight(section) for rule in self.rules]
+        return [
+            [use._replace(weight=use.weight * worth[use.rule]) for use in uses if worth[use.rule] and counts(use)]
+            for uses in self.uses
+        ]
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Every phrase in every sentence of a text, once for each sentence."""
@@ -99,9 +116,12 @@ class Rules:
                     yield start, end, number, number in denied
 
     def _denied(self, numbers: list[int], text: str) -> list[int]:
-        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in all."""
+        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in
+        all."""
         sentence = stems(text)
         denials = negation.denials(text, sentence)
+        if not denials:
+            return []
         words = {word for denial in denials for word in sentence[denial.low : denial.high]}
         return [
             number
@@ -140,19 +160,13 @@ def _gathered(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
     in."""
     out: dict[int, _Gathered] = {}
     for field, text in fields.items():
-        section = section_of(field)
+        uses_in = rules.uses_in(section_of(field))
         for start, end, phrase, denied in rules.hits(text):
-            for number, group_number, weight in rules.uses[phrase]:
-                rule = rules.rules[number]
-                group = rule.groups[group_number]
-                if denied and group.heeds_negation:
+            where = (field, start, end)
+            for number, group, value, heeds_negation in uses_in[phrase]:
+                if denied and heeds_negation:
                     continue
-                by_section = rule.section_weight(section)
-                if not by_section or (group.sections is not None and section not in group.sections):
-                    continue
-                value = weight * by_section
-                shown = out.setdefault(number, {}).setdefault(group_number, {})
-                where = (field, start, end)
+                shown = out.setdefault(number, {}).setdefault(group, {})
                 if abs(value) >= abs(shown.get(where, 0.0)):
                     shown[where] = value
     return out

@@ -43,6 +43,11 @@ class Pattern(models.Model):
     status = models.CharField(max_length=10, choices=PatternStatus.choices, default=PatternStatus.ACTIVE)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField(default=1)
+    # Raised whenever the digest of the rule changes; 0 for a pattern that never had one.
+    rule_version = models.PositiveIntegerField(default=0)
+    rule_digest = models.CharField(max_length=64, blank=True)
+    # The version of the rule that every incident has been asked with.
+    rule_applied = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["family", "name"]
@@ -84,6 +89,40 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident_id}: {self.pattern_id} {self.state}"
+
+
+class Retag(models.Model):
+    """One round of asking changed rules about every incident: `patterns` are {slug: version of its rule}.
+
+    What is left to do are its batches; kb/patterns/retagging.py works through them.
+    """
+
+    patterns = models.JSONField()
+    batches_planned = models.PositiveIntegerField()
+    begun_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{len(self.patterns)} rules, begun {self.begun_at:%Y-%m-%d %H:%M}"
+
+
+class RetagBatch(models.Model):
+    """Incidents that a round has not come to yet, by the first and last id. Deleted with the write of its tags."""
+
+    retag = models.ForeignKey(Retag, on_delete=models.CASCADE, related_name="batches")
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    lease = models.UUIDField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["first"]
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
 
 
 SHOWN = (TagState.AUTOMATIC, TagState.CONFIRMED)

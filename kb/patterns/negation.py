@@ -65,22 +65,25 @@ _AUXILIARY = frozenset(map(stem, ("was", "were", "is", "be", "been", "have")))
 _PUNCTUATION = re.compile(r"[,;:](?!\d)|[()–—]|\s-\s")
 
 
-def _by_first_word() -> dict[str, list[Cue]]:
-    """Cues by their first stem, the longest first; two with the same words are one that reaches both ways."""
+def _by_words() -> dict[tuple[str, ...], Cue]:
+    """Cues by their stems; two with the same words are one that reaches both ways."""
     merged: dict[tuple[str, ...], Cue] = {}
     for cue in CUES:
         other = merged.get(cue.words, cue)
         merged[cue.words] = Cue(
             cue.words, max(cue.ahead, other.ahead), max(cue.behind, other.behind), cue.crosses or other.crosses
         )
-    out: dict[str, list[Cue]] = {}
-    for cue in sorted(merged.values(), key=lambda cue: -len(cue.words)):
-        out.setdefault(cue.words[0], []).append(cue)
-    return out
+    return merged
 
 
-_BY_FIRST_WORD = _by_first_word()
-# Without one of these a sentence denies nothing: a word of each cue, of several one that is not in every other sentence.
+_BY_WORDS = _by_words()
+# How many words the cues have that begin with this one, the most first.
+_LENGTHS = {
+    first: sorted({len(words) for words in _BY_WORDS if words[0] == first}, reverse=True)
+    for first in {words[0] for words in _BY_WORDS}
+}
+# Without one of these a sentence denies nothing: a word of each cue, of several one that is not in every other
+# sentence.
 TELLING_WORDS = frozenset(
     next((word for word in cue.words if word not in _AUXILIARY), cue.words[0])
     for cue in CUES
@@ -134,14 +137,14 @@ def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
     """The cues of a sentence in order; of two that begin or lie in the same words the longer, earlier one."""
     out: list[tuple[int, Cue]] = []
     end = 0
-    for place, word in enumerate(sentence):
-        if place < end or word not in _BY_FIRST_WORD:
+    for start in [place for place, word in enumerate(sentence) if word in _LENGTHS]:
+        if start < end:
             continue
-        for cue in _BY_FIRST_WORD[word]:
-            length = len(cue.words)
-            if tuple(sentence[place : place + length]) == cue.words:
-                out.append((place, cue))
-                end = place + length
+        for length in _LENGTHS[sentence[start]]:
+            cue = _BY_WORDS.get(tuple(sentence[start : start + length]))
+            if cue is not None:
+                out.append((start, cue))
+                end = start + length
                 break
     return out
 

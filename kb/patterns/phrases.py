@@ -4,8 +4,8 @@
     (retry|load balancer)    one of these, each of one or more words
     <retry>                  one of the rule's list of words of that name
     a ..4 b                  b after a, with at most 4 words between; `..` alone: anywhere later in the sentence
-    a ~4 b                   the same, in either order; `~` alone: anywhere in the sentence. Once in a phrase: what stands
-                             before it and what stands after it change places as a whole
+    a ~4 b                   the same, in either order; `~` alone: anywhere in the sentence. Once in a phrase: what
+                             stands before it and what stands after it change places as a whole
 
 A phrase never reaches over the end of a sentence. docs/patterns.md tells it to those who write rules.
 """

@@ -1,12 +1,27 @@
-"""What the rules read of an incident: its texts by the paths that anchors use, and its facts."""
+"""What the rules read of an incident: its texts by the paths that anchors use, and its facts, as readers see them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from incidents.document import build, published_many, with_everything
 from incidents.durations import between, read_moment
+from incidents.models import Incident
 from kb.patterns.anchors import texts
+
+
+def documents(incident_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """What readers see of these incidents, by id: the published revision, or the working copy of what was never
+    published. Deleted ones are not among them.
+
+    For rules and their evidence alone: nobody was asked whether they may see it.
+    """
+    alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
+    found = published_many(alive)
+    for incident in with_everything(alive.filter(published_revision__isnull=True)):
+        found[incident.pk] = build(incident)
+    return found
 
 
 def fields(document: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import Stemmer
@@ -221,40 +221,40 @@ def stems(text: str) -> list[str]:
 
 
 # A sentence ends at its mark when what follows begins like a new one; at a blank line; before a list item, heading,
-# quote, table row or fence; and after a heading.
+# quote, table row or fence; and after a heading. A full stop after an abbreviation ends none.
+# Every way begins with a character of its own, which lets the search run past all others.
 _END = re.compile(
-    r"[.!?…][\"'”’)\]*_`]*\s++(?=[^a-z])"
+    r"[.!?…](?<!\b[Ee]\.g\.)(?<!\b[Ii]\.e\.)(?<!\bvs\.)(?<!\bcf\.)(?<!\bapprox\.)(?<!\bincl\.)(?<!\bresp\.)"
+    r"(?<!\b[A-Z]\.[A-Z]\.)[\"'”’)\]*_`]*\s++(?=[^a-z])"
     r"|\n(?=[ \t]*(?:\n|[|>#]|[-*+]\s|```|\d{1,3}[.)]\s))"
-    r"|^[ \t]{0,3}#[^\n]*\n",
+    r"|#(?<=^#)[^\n]*\n",
     re.MULTILINE,
 )
-# A full stop after these ends no sentence.
-_ABBREVIATED = re.compile(r"\b(?:[Ee]\.g|[Ii]\.e|vs|cf|approx|incl|resp|[A-Z]\.[A-Z])$")
 _LEADING = re.compile(r"(?:\s|[-*+>#|]+\s|\d{1,3}[.)]\s|```\w*\n)*")
 
 
-def sentences(text: str) -> Iterator[tuple[int, int]]:
+def sentences(text: str) -> list[tuple[int, int]]:
     """Start and end of each sentence in order, without list marks and surrounding space; empty ones are left out."""
+    found: list[tuple[int, int]] = []
     start = 0
     for match in _END.finditer(text):
-        if text[match.start()] == "." and _ABBREVIATED.search(text, max(start, match.start() - 8), match.start()):
-            continue
-        yield from _cut(text, start, match.end())
-        start = match.end()
-    yield from _cut(text, start, len(text))
+        end = match.end()
+        _cut(text, start, end, found)
+        start = end
+    _cut(text, start, len(text), found)
+    return found
 
 
-def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _cut(text: str, start: int, end: int, found: list[tuple[int, int]]) -> None:
     while start < end:
         stop = end
         if end - start > LONGEST_SENTENCE:
             stop = start + LONGEST_SENTENCE
             # Between words, if there is a place between words at all.
             stop = max(text.rfind("\n", start, stop), text.rfind(" ", start, stop)) + 1 or stop
-        first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
-        last = stop
-        while last > first and text[last - 1].isspace():
-            last -= 1
-        if first < last:
-            yield first, last
+        first = start
+        if not text[start].isalpha():
+            first = _LEADING.match(text, start, stop).end()  # type: ignore[union-attr]
+        if last := len(text[first:stop].rstrip()):
+            found.append((first, first + last))
         start = stop

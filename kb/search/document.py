@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from incidents import document as record
-from incidents.durations import DurationKind
+from incidents.durations import DurationKind, read_moment
 from incidents.models import Incident, ReviewRequest
 from incidents.scopes import UNPUBLISHED
 from incidents.vocabulary import ActionState
@@ -124,8 +124,8 @@ def _tags(incident_ids: Iterable[int]) -> dict[int, list[Tagged]]:
 def _reviewers(incident_ids: Iterable[int]) -> dict[int, list[int]]:
     """Who was asked to review what is not published, or not again yet."""
     found: dict[int, list[int]] = {}
-    asked = ReviewRequest.objects.filter(incident_id__in=list(incident_ids)).order_by("reviewer_id")
-    for pk, reviewer in asked.values_list("incident_id", "reviewer_id"):
+    asked = ReviewRequest.objects.filter(incident_id__in=list(incident_ids), ended_at__isnull=True)
+    for pk, reviewer in asked.order_by("reviewer_id").values_list("incident_id", "reviewer_id"):
         found.setdefault(pk, []).append(reviewer)
     return found
 
@@ -140,7 +140,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
         {cause["family"] for cause in content["causes"] if cause["family"]}
         | {tag.family for tag in tags if tag.is_shown}
     )
-    started = _instant(content["started"])
+    moment = read_moment("started", content["started"], zone=content["time_zone"])
+    started = moment.at if moment else None
     duration = content["duration"]
     seconds = duration["seconds"] if duration else None
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
@@ -154,7 +155,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
             "status": [status],
             "origin": [content["origin"]],
             "detected_by": [content["detected_by"] or UNKNOWN],
-            "year": [str(started.year) if started else UNKNOWN],
+            # The year that people read, which in their zone may be another than in UTC.
+            "year": [content["started"]["at"][:4] if started else UNKNOWN],
             "duration": [duration_bucket(seconds)],
             "pattern": patterns,
             "family": families,
@@ -229,15 +231,6 @@ def duration_bucket(seconds: int | None) -> str:
     if seconds is None:
         return UNKNOWN
     return next(name for name, low, high in DURATION_BUCKETS if seconds >= low and (high is None or seconds < high))
-
-
-def _instant(moment: dict[str, str] | None) -> datetime | None:
-    """The first instant of a document's moment, in UTC."""
-    if moment is None:
-        return None
-    text = moment["at"] + {4: "-01-01", 7: "-01"}.get(len(moment["at"]), "")
-    instant = datetime.fromisoformat(text)
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _has(content: dict[str, Any], patterns: list[str], is_published: bool) -> list[str]:

@@ -6,13 +6,13 @@ highlights tell nothing about documents that the viewer may not see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from incidents.consume import Unreachable
 from incidents.scopes import Viewer
 from kb.search.document import IndexDocument
-from kb.search.nodes import Node
+from kb.search.nodes import AnyFilter, ChoiceFilter, Node, Text, rebuild
 
 Sort = Literal["relevance", "newest", "oldest", "longest", "shortest", "severity"]
 SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest", "longest", "shortest", "severity")
@@ -36,11 +36,16 @@ class Unavailable(Unreachable):
     """The engine cannot be reached, or not in time. Says nothing about the documents."""
 
 
+class Refused(Exception):
+    """The engine is well and will not answer this one query: it asks for more than the engine allows, say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One search.
 
-    root     what must hold, or None for everything; its positive words are what is scored and highlighted
+    root     what must hold, or None for everything; its positive words are what is scored and highlighted.
+             Engines compile `condition`, which is what of it this viewer may ask
     chosen   {facet: values}, any of the values of each; a facet's own counts ignore its own choice
     after    the sort key and id of the last hit of the page before
     archived whether archived incidents are included
@@ -53,6 +58,16 @@ class Ask:
     size: int = 20
     after: tuple[float | str, int] | None = None
     archived: bool = False
+
+    @property
+    def condition(self) -> Node | None:
+        """`root`, where a condition on teams finds nothing for strangers: which team something belongs to is not
+        shown to them, so it must not show in what they find."""
+        return self.root if self.viewer.is_signed_in else rebuild(self.root, _without_teams)
+
+
+def _without_teams(leaf: Text | AnyFilter) -> Node:
+    return replace(leaf, values=()) if isinstance(leaf, ChoiceFilter) and leaf.field == "team" else leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +97,13 @@ class Engine(Protocol):
 
     name: str
 
-    def search(self, ask: Ask) -> Answer: ...
+    def search(self, ask: Ask) -> Answer:
+        """Raises Unavailable and Refused."""
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
         """What the viewer may find that reads like the document or shares a pattern with it, the likest first.
 
-        Never the document itself. Hits have no fragments.
+        Never the document itself. Hits have no fragments. Raises Unavailable and Refused.
         """
 
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
+import structlog
 from django.conf import settings
 
+from kb.search import in_step
 from kb.search.breaker import Breaker
 from kb.search.database import engine as database
 from kb.search.elastic import client, generations
 from kb.search.elastic import engine as elastic
-from kb.search.engine import Engine, Unavailable
+from kb.search.engine import Engine, Refused, Unavailable
 
 Answered = TypeVar("Answered")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,16 @@ def breaker() -> Breaker:
 def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered]:
     """The engine that answered, whether it was only standing in, and its answer."""
     standing_in = bool(settings.ELASTICSEARCH_URL)
-    if standing_in and breaker().allows():
+    if standing_in and in_step.includes(elastic.CONSUMER) and breaker().allows():
         engine = elastic.ElasticEngine()
         try:
             answer = ask(engine)
         except Unavailable as error:
             breaker().failed(str(error))
+        except Refused as error:
+            # One query's matter: an engine that says no is well, and everybody else is still answered by it.
+            breaker().succeeded()
+            log.error("search.refused", engine=engine.name, error=str(error))
         else:
             breaker().succeeded()
             return engine, False, answer

@@ -1,4 +1,5 @@
-"""The documents of the database engine: one row an incident, rebuilt from the record at any time."""
+"""The documents of the database engine: one row an incident, rebuilt from the record at any time. And which engines
+are told of every change."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class SearchDocument(models.Model):
 
 
 class SearchValue(models.Model):
-    """What a document can have many of: patterns, families, services, mitigations, teams, and what it `has`."""
+    """What a document can have many of: patterns, families, services, mitigations, teams, what it `has`, and the days
+    on which its open actions are due."""
 
     document = models.ForeignKey(SearchDocument, on_delete=models.CASCADE, related_name="values")
     field = models.CharField(max_length=12)
@@ -55,3 +57,12 @@ class SearchValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.field}={self.value}"
+
+
+class EngineInStep(models.Model):
+    """An engine, by its name as a consumer of the outbox, that is told of every change; see kb/search/in_step.py."""
+
+    consumer = models.CharField(max_length=30, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.consumer

@@ -63,6 +63,8 @@ __all__ = [
 
 MAX_TEXT = 10_000
 MAX_CLAUSES = 64
+# Over all words and phrases. Elasticsearch looks for each in every section, and refuses a query of too many such looks.
+MAX_WORDS = 256
 MAX_VALUES = 100
 MAX_DEPTH = 16
 MAX_REFS = 20
@@ -181,13 +183,14 @@ def _build(pieces: list[Piece]) -> Node | None:
 
 def _limited(root: Node | None, notices: list[str]) -> Node | None:
     """The tree with no more words, phrases and values than engines are asked for, the first ones kept."""
-    clauses = values = 0
+    clauses = words = values = 0
 
     def keep(leaf: Text | AnyFilter) -> Node | None:
-        nonlocal clauses, values
+        nonlocal clauses, words, values
         if isinstance(leaf, Term | Phrase):
             clauses += 1
-            return leaf if clauses <= MAX_CLAUSES else None
+            words += len(leaf.stems) if isinstance(leaf, Phrase) else 1
+            return leaf if clauses <= MAX_CLAUSES and words <= MAX_WORDS else None
         room = max(MAX_VALUES - values, 0)
         values += len(leaf.values)
         return leaf.first(room)
@@ -195,6 +198,8 @@ def _limited(root: Node | None, notices: list[str]) -> Node | None:
     root = rebuild(root, keep)
     if clauses > MAX_CLAUSES:
         notices.append(f"Only the first {MAX_CLAUSES} words and phrases were searched")
+    elif words > MAX_WORDS:
+        notices.append(f"Only the first {MAX_WORDS} words were searched, whole phrases of them")
     if values > MAX_VALUES:
         notices.append(f"Only the first {MAX_VALUES} values of fields were used")
     return root

@@ -3,7 +3,8 @@
     1. throw away what is no use: generations that were never finished, are lost, or come from another record
     2. make an empty generation; from now on every write goes to it as well
     3. fill it from the record, by keyset, in batches
-    4. gate: the (id, version) sets of the record and of the generation must be equal, but for what is on its way
+    4. gate: the (id, version) sets of the record and of the generation must be equal, but for what is on its way, and
+       for documents that Elasticsearch refuses: those are enqueued, tried again and parked like any other
     5. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
 A writer that had read the list of generations just before the new one was made wrote what was committed before it was
 filled.
@@ -12,13 +13,16 @@ filled.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 
 import structlog
+from django.core.cache import cache
 
 from incidents import outbox
 from incidents.models import Incident
+from kb.search import in_step
 from kb.search.alone import alone
 from kb.search.document import build_many
 from kb.search.elastic import generations, lineage
@@ -32,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 GATE_ROUNDS = 20
+# After a gate that stayed closed, `ensure` leaves it at that for so long: what was in the way will still be there.
+PAUSE = timedelta(minutes=5)
 
 Progress = Callable[[int], None]
 
@@ -72,24 +78,31 @@ def _rebuild(progress: Progress | None = None) -> Generation:
     _clear_away()
     generation = generations.create()
     log.info("rebuild.began", generation=generation.name)
-    fill(generation, progress)
-    promote(generation)
+    promote(generation, refused=fill(generation, progress))
     return generation
 
 
-def ensure() -> None:
+def ensure() -> bool:
     """See to it that a generation of this record answers, and build one if there is none: on the first start, after
-    Elasticsearch lost its data, after the database was restored from a backup. Never raises for what can be tried
-    again later."""
+    Elasticsearch lost its data, after the database was restored from a backup. Returns whether one answers now, and
+    never raises for what can be tried again later."""
+    pause = f"search-rebuild-pauses:{generations.prefix()}"
     try:
         if _is_there():
-            return
+            return True
+        if cache.get(pause):
+            return False
         with alone("search-rebuild") as is_mine:
             # Somebody else may just have come to the end.
             if is_mine and not _is_there():
                 _rebuild()
-    except (Unavailable, GateClosed) as error:
+            return is_mine
+    except Unavailable as error:
         log.warning("rebuild.postponed", error=str(error))
+    except GateClosed as error:
+        cache.set(pause, True, PAUSE.total_seconds())
+        log.error("rebuild.postponed", error=str(error), pause=str(PAUSE))
+    return False
 
 
 def _is_there() -> bool:
@@ -109,23 +122,21 @@ def _clear_away() -> None:
             generations.throw_away(generation)
 
 
-def fill(generation: Generation, progress: Progress | None = None) -> None:
-    """Write every incident into the generation. What changes meanwhile arrives by the relay, with a later version."""
+def fill(generation: Generation, progress: Progress | None = None) -> dict[int, str]:
+    """Write every incident into the generation; returns {id: reason} of those that Elasticsearch refuses. What changes
+    meanwhile arrives by the relay, with a later version."""
+    refused: dict[int, str] = {}
     # While Elasticsearch is busy with one batch, the next is built.
     with _without_refresh(generation), ThreadPoolExecutor(1) as sender:
         sending: Future[dict[int, str]] | None = None
         for ids in _batches():
             batch = operations(source_and_version(build_many(ids).values()), [generation.name])
-            _tell_refused(sending)
+            refused |= sending.result() if sending else {}
             sending = sender.submit(send, batch, budget=PATIENCE)
             if progress:
                 progress(len(ids))
-        _tell_refused(sending)
-
-
-def _tell_refused(sending: Future[dict[int, str]] | None) -> None:
-    for pk, reason in (sending.result() if sending else {}).items():
-        log.error("rebuild.rejected", incident_id=pk, reason=reason)
+        refused |= sending.result() if sending else {}
+    return refused
 
 
 def differing(generation: Generation) -> dict[int, Outcome]:
@@ -138,21 +149,29 @@ def differing(generation: Generation) -> dict[int, Outcome]:
     return {pk: outcome for pk, outcome in found.items() if pk not in waiting}
 
 
-def promote(generation: Generation) -> None:
+def promote(generation: Generation, *, refused: Mapping[int, str] | None = None) -> None:
     """Send readers to the generation once it equals the record. While people write, the gate is tried again, each time
-    after bringing in what was missing. Raises GateClosed."""
+    after bringing in what was missing. What Elasticsearch refuses, now or when the generation was filled, is not waited
+    for. Raises GateClosed."""
+    absent = dict(refused or {})
     missing: dict[int, Outcome] = {}
     for _ in range(GATE_ROUNDS):
-        missing = differing(generation)
+        missing = {pk: outcome for pk, outcome in differing(generation).items() if pk not in absent}
         if not missing:
             break
         documents = build_many(pk for pk, outcome in missing.items() if outcome is Outcome.INDEX)
-        write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
+        absent |= write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
         time.sleep(0.1)
     else:
         raise GateClosed(generation, missing)
     generations.swap(generation)
-    log.info("rebuild.promoted", generation=generation.name)
+    in_step.add(CONSUMER)
+    for pk, reason in absent.items():
+        log.error("rebuild.refused", generation=generation.name, incident_id=pk, reason=reason)
+    if absent:
+        # Tried once more and then parked, each is told to whoever looks after the index, until it is mended.
+        outbox.enqueue_again(absent, consumer=CONSUMER)
+    log.info("rebuild.promoted", generation=generation.name, refused=len(absent))
 
 
 def rollback() -> Generation:

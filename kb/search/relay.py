@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from incidents import consume, outbox
-from kb.search import rebuild
+from kb.search import in_step, rebuild
+from kb.search.database import engine as database
 from kb.search.document import build_many
 from kb.search.elastic import engine as elastic
 from kb.search.engine import Unavailable
@@ -49,6 +50,7 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
 
     The engines take turns, so that one which is slow does not keep the others from their work.
     """
+    _take_in()
     handled = 0
     while count := sum(_turn(consumer) for consumer in consumers()):
         handled += count
@@ -61,6 +63,23 @@ def _turn(consumer: Consumer) -> int:
     if consumer.name == elastic.CONSUMER:
         rebuild.ensure()
     return run_once(consumer)
+
+
+def _take_in() -> None:
+    """Compare engines that were not told of every change with the record; from then on they answer searches. The
+    database's own has been told of everything since the record began."""
+    engines = {consumer.name: consumer for consumer in consumers() if consumer.name != database.CONSUMER}
+    for name in in_step.missing(engines):
+        if name == elastic.CONSUMER and not rebuild.ensure():
+            continue
+        try:
+            # What waits from before is no excuse: it was not told of what came after.
+            found = _repair(engines[name], but=set())
+        except Unavailable as error:
+            log.warning("relay.not_in_step", consumer=name, error=str(error))
+            continue
+        in_step.add(name)
+        log.info("relay.in_step", consumer=name, incidents=len(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +99,29 @@ def audit() -> Finding:
 
     What waits in the outbox is on its way and no difference. An engine that is ahead of the record cannot be repaired
     so, because it keeps the later version; its caller makes a new generation. An engine that cannot be reached is left
-    for the next audit.
+    for the next audit. What differs is found by nobody until it is repaired.
     """
     found: dict[str, dict[int, Outcome]] = {}
     for consumer in consumers():
         try:
-            found[consumer.name] = _differing(consumer)
+            # Read before the index: what is delivered in between is then taken for what it was.
+            found[consumer.name] = _repair(consumer, but=outbox.waiting_ids(consumer.name))
         except Unavailable as error:
             log.warning("audit.unreachable", consumer=consumer.name, error=str(error))
             continue
         if found[consumer.name]:
             log.warning("audit.differs", consumer=consumer.name, incidents=len(found[consumer.name]))
-    differing = sorted({pk for outcomes in found.values() for pk in outcomes})
-    if differing:
-        outbox.enqueue_again(differing)
     return Finding(found)
 
 
-def _differing(consumer: Consumer) -> dict[int, Outcome]:
-    # Read before the index: what is delivered in between is then taken for what it was.
-    waiting = outbox.waiting_ids(consumer.name)
+def _repair(consumer: Consumer, *, but: set[int]) -> dict[int, Outcome]:
+    """Enqueue what differs, `but` for some; returns it. Raises Unavailable."""
     consumer.engine.refresh()
-    found = differences(consumer.engine.versions())
-    return {pk: outcome for pk, outcome in found.items() if pk not in waiting}
+    indexed = consumer.engine.versions()
+    found = {pk: outcome for pk, outcome in differences(indexed).items() if pk not in but}
+    # Whatever changed without the index's knowledge may be what narrows access.
+    stale = found.keys() & indexed.keys()
+    for ids, narrows in ((stale, True), (found.keys() - stale, False)):
+        if ids:
+            outbox.enqueue_again(sorted(ids), consumer=consumer.name, narrows=narrows)
+    return found

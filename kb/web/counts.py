@@ -9,9 +9,10 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Lower
 
 from incidents import scopes
-from incidents.models import Incident, Organization
+from incidents.models import Organization
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
+from kb.insights.listed import listed
 from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag
 
 
@@ -32,11 +33,6 @@ class OrganizationCount:
 class PatternCount:
     pattern: Pattern
     incidents: int
-
-
-def listed(viewer: Viewer) -> QuerySet[Incident]:
-    """The incidents that lists and counts are about."""
-    return scopes.visible_incidents(viewer).exclude(status=Status.ARCHIVED)
 
 
 def counts(viewer: Viewer) -> Counts:

@@ -134,19 +134,23 @@ def _may_scrape(request: HttpRequest) -> bool:
         return False
 
 
+# What `outbox.Depth` says, by its name there.
+_GAUGES = {
+    "waiting": "Entries that wait for the consumer",
+    "lag_seconds": "Age of the oldest waiting entry",
+    "retrying": "Waiting entries that were refused before",
+    "tries": "Refusals of the waiting entry that was refused most",
+    "parked": "Entries set aside after repeated refusal",
+    "paused": "1 while the consumer's service cannot be reached",
+}
+
+
 def _outbox_metrics() -> bytes:
     """Read at each scrape: the counts live in the database, not in this process."""
     registry = CollectorRegistry()
     gauges = {
-        "waiting": Gauge(
-            "precedent_outbox_waiting", "Entries that wait to be indexed", ["consumer"], registry=registry
-        ),
-        "parked": Gauge(
-            "precedent_outbox_parked", "Entries set aside after repeated rejection", ["consumer"], registry=registry
-        ),
-        "lag_seconds": Gauge(
-            "precedent_outbox_lag_seconds", "Age of the oldest waiting entry", ["consumer"], registry=registry
-        ),
+        name: Gauge(f"precedent_outbox_{name}", about, ["consumer"], registry=registry)
+        for name, about in _GAUGES.items()
     }
     try:
         for depth in outbox.depths():

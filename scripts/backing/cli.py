@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from . import places
 from .container import Container
-from .service import Service, known
+from .service import Service, elasticsearch_authority, known
 from .trouble import Trouble
 
 HELP = """\
@@ -26,6 +26,7 @@ commands:
 A service is what its variable points to (DATABASE_URL, CELERY_BROKER_URL, ELASTICSEARCH_URL), else a
 container where a Docker engine answers, else a native process. PRECEDENT_SERVICES=native or docker decides,
 PRECEDENT_CACHE moves programs and data, PRECEDENT_POSTGRESQL_PORT and the like move the ports.
+PRECEDENT_ELASTICSEARCH_PASSWORD starts a native Elasticsearch with TLS and a user.
 """
 
 
@@ -105,6 +106,8 @@ def logs(services: Sequence[Service], options: argparse.Namespace) -> int:
 def env(services: Sequence[Service], options: argparse.Namespace) -> int:
     for service in services:
         print(f"export {service.variable}={shlex.quote(service.url)}")
+    if "elasticsearch" in (service.name for service in services) and (authority := elasticsearch_authority()):
+        print(f"export ELASTICSEARCH_CA={shlex.quote(authority)}")
     return 0
 
 

@@ -13,7 +13,7 @@ import zipfile
 from functools import cached_property
 from pathlib import Path
 
-from . import debian, java, places
+from . import debian, java, places, securing
 from .native import Native
 from .trouble import Trouble
 
@@ -52,6 +52,8 @@ class Elasticsearch(Native):
         config = self.folder / "config"
         shutil.rmtree(config, ignore_errors=True)
         shutil.copytree(self._programs() / "config", config)
+        if securing.PASSWORD:
+            securing.secure(config)
         (config / "elasticsearch.yml").write_text(
             f"cluster.name: precedent-{self.port}\n"
             f"path.data: {self.folder}/data\n"
@@ -61,7 +63,7 @@ class Elasticsearch(Native):
             # Any free port: a single node talks to nobody.
             "transport.port: 0\n"
             "discovery.type: single-node\n"
-            "xpack.security.enabled: false\n"
+            f"{securing.settings()}"
             # A nearly full disk would turn all indexes read-only.
             "cluster.routing.allocation.disk.threshold_enabled: false\n"
             # Otherwise it keeps asking a cloud service of Elastic what it may offer.

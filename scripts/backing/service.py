@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from urllib.parse import urlsplit
+from functools import cached_property, partial
+from urllib.parse import quote, urlsplit
 
-from . import container, places, probes
+from . import container, places, probes, securing
 from .container import Container
 from .elasticsearch import Elasticsearch
 from .native import Native
@@ -91,6 +91,15 @@ def _own(scheme: str, service: str, default: int, credentials: str = "", path: s
     return f"{scheme}://{credentials}127.0.0.1:{places.port(service, default)}{path}"
 
 
+def _elasticsearch_user() -> str:
+    return f"{securing.USER}:{quote(securing.PASSWORD, safe='')}@" if securing.PASSWORD else ""
+
+
+def elasticsearch_authority() -> str:
+    """Path of the authority that signed the node's certificate; "" for those that the machine trusts anyway."""
+    return os.environ.get("ELASTICSEARCH_CA") or (str(securing.authority()) if securing.PASSWORD else "")
+
+
 def known() -> dict[str, Service]:
     services = [
         Service(
@@ -104,8 +113,8 @@ def known() -> dict[str, Service]:
         Service(
             "elasticsearch",
             "ELASTICSEARCH_URL",
-            _own("http", "elasticsearch", 19200),
-            probes.elasticsearch,
+            _own("https" if securing.PASSWORD else "http", "elasticsearch", 19200, _elasticsearch_user()),
+            partial(probes.elasticsearch, authority=elasticsearch_authority()),
             Elasticsearch,
         ),
     ]

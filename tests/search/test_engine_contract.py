@@ -149,7 +149,6 @@ class EngineContract:
             ("wombats duration:<1h", {"short"}),
             ("wombats duration:5m..3h", {"short", "own"}),
             ("wombats has:causes", {"long", "short"}),
-            ("wombats team:checkout org:hooli", {"short", "own"}),
             ("wombats is:ours", {"own"}),
             ("is:archived", {"archived"}),
             ("wombats status:archived", {"archived"}),
@@ -157,6 +156,28 @@ class EngineContract:
     )
     def test_filters(self, q, names):
         assert set(self.found(q)) == names
+
+    def test_a_condition_on_teams_tells_strangers_nothing(self):
+        q = "wombats team:checkout org:hooli"
+        for who in PERSON_PARTS:
+            assert set(self.found(q, who=who)) == {"short", "own"}, who
+            assert self.ask("wombats -team:checkout", who=who).total == 0, who
+        assert self.ask(q).total == self.ask("team:checkout").total == self.ask("team:payments").total == 0
+        everything = self.ask("wombats").total
+        assert self.ask("wombats -team:checkout").total == self.ask("wombats -team:payments").total == everything
+        assert self.ask("wombats (team:checkout OR org:initech)").total == 1
+
+    def test_overdue_is_what_readers_see_as_overdue(self):
+        """Not an action that so far stands only in the draft of a reopened incident."""
+        for who in self.all.viewers:
+            assert self.found("is:overdue", who=who) == ["late"], who
+            assert self.found("aardvarks -is:overdue", who=who) == ["reopened"], who
+
+    def test_a_reopened_incident_is_about_what_it_published(self):
+        for who in self.all.viewers:
+            assert self.found("aardvarks org:globex", who=who) == ["reopened"], who
+            assert self.found("org:vandelay", who=who) == [], who
+            assert self.ask("aardvarks", who=who).facets["organization"] == {"Northwind": 1, "Globex": 1}, who
 
     def test_archived_incidents_are_found_only_when_asked_for(self):
         assert "archived" not in self.found("wombats")

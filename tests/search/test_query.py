@@ -398,6 +398,16 @@ class TestLimits:
         assert len(list(leaves(parsed.root))) == query.MAX_CLAUSES
         assert any("words and phrases" in notice for notice in parsed.notices)
 
+    @pytest.mark.parametrize(("before", "between", "after"), [('"', " ", '"'), ("", "-", "")])
+    def test_words_are_limited_over_all_phrases_and_no_phrase_is_cut_for_it(self, before, between, after) -> None:
+        length = 20
+        text = " ".join(before + between.join(f"w{n}x{k}" for k in range(length)) + after for n in range(60))
+        parsed = parse(text)
+        phrases = list(leaves(parsed.root))
+        assert {len(phrase.stems) for phrase in phrases} == {length}
+        assert len(phrases) == query.MAX_WORDS // length
+        assert parsed.notices == (f"Only the first {query.MAX_WORDS} words were searched, whole phrases of them",)
+
     def test_values_of_filters_are_limited(self) -> None:
         for text in (
             " ".join(f"org:o{n}" for n in range(500)),

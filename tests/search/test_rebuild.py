@@ -6,17 +6,18 @@ import threading
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
 from incidents import outbox
 from incidents.actions.incidents import change_incident, delete_incident
-from incidents.models import AuditEntry, Incident
+from incidents.models import AuditEntry, Incident, OutboxEntry
 from kb.search import engines, rebuild, relay
 from kb.search.alone import alone
 from kb.search.document import build_many
-from kb.search.elastic import generations, lineage, mapping
+from kb.search.elastic import engine, generations, lineage, mapping
 from kb.search.elastic.client import client
 from kb.search.elastic.engine import GONE, ElasticEngine, source_and_version, versions_in, write
 from kb.search.engine import Unavailable
@@ -34,6 +35,16 @@ def elastic():
 
 def refresh():
     client().indices.refresh(index=generations.read_alias())
+
+
+def poison(monkeypatch, incident_id):
+    """Have Elasticsearch refuse the document of one incident."""
+    source = engine.source
+
+    def with_surprise(document):
+        return {**source(document), **({"surprise": 1} if document.incident_id == incident_id else {})}
+
+    monkeypatch.setattr(engine, "source", with_surprise)
 
 
 def total(viewer, q=""):
@@ -199,6 +210,94 @@ def test_the_gate_lets_pass_what_the_outbox_will_bring(elastic, cast, published)
     assert total(cast.viewer("anonymous"), "cats") == 0
 
 
+def test_a_document_that_elasticsearch_refuses_is_told_and_holds_up_nobody(elastic, cast, published, monkeypatch):
+    good, bad = published("Cats", visibility="public"), published("Dogs", visibility="public")
+    relay.drain()
+    poison(monkeypatch, bad.pk)
+    assert rebuild.rebuild().number == 2
+    assert ElasticEngine().versions() == {good.pk: good.index_version}
+    assert total(cast.viewer("anonymous")) == 1
+    for _ in range(settings.OUTBOX_TRIES):
+        relay.drain()
+        OutboxEntry.objects.update(not_before=None)
+    out = StringIO()
+    call_command("search_index", "status", stdout=out)
+    assert bad.ref in out.getvalue()
+    assert "strict_dynamic_mapping_exception" in out.getvalue()
+    monkeypatch.undo()
+    outbox.retry_parked()
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 2
+
+
+def test_a_refused_document_does_not_keep_the_first_generation_from_answering(elastic, cast, published, monkeypatch):
+    published("Cats", visibility="public")
+    poison(monkeypatch, published("Dogs", visibility="public").pk)
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 1
+
+
+def test_after_a_closed_gate_the_next_try_waits(elastic, cast, published, monkeypatch):
+    published("Cats", visibility="public")
+    monkeypatch.setattr(rebuild, "GATE_ROUNDS", 1)
+    filled = []
+    monkeypatch.setattr(rebuild, "send", lambda *args, **kwargs: filled.append(args) or {})
+    OutboxEntry.objects.all().delete()
+    relay.drain()
+    relay.drain()
+    assert len(filled) == 1
+    assert [(g.number, g.reads) for g in generations.generations()] == [(1, False)]
+    monkeypatch.undo()
+    rebuild.rebuild()
+    assert total(cast.viewer("anonymous")) == 1
+
+
+def test_a_generation_that_cannot_be_marked_is_built_anew_and_no_incident_is_blamed(elastic, cast, published):
+    incident = published("Cats", visibility="public")
+    unmarked = mapping.body()
+    del unmarked["mappings"]["properties"]["mark"]
+    name = f"{generations.prefix()}-000001"
+    aliases = {alias: {} for alias in (generations.read_alias(), generations.write_alias(), generations.way_into(name))}
+    client().indices.create(index=name, **unmarked, aliases=aliases)
+    with pytest.raises(Unavailable, match="search_index rebuild"):
+        ElasticEngine().index(list(build_many([incident.pk]).values()))
+    assert not lineage.is_ours(generations.read_alias())
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 1
+    assert not OutboxEntry.objects.exists()
+
+
+# --- Switched off for a while ------------------------------------------------------------------------
+def test_an_elasticsearch_that_was_switched_off_for_a_while_answers_only_after_it_was_compared(
+    elastic, cast, published, settings
+):
+    narrowed, gone = published("Cats", visibility="public"), published("Dogs", visibility="public")
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 2
+    url, consumers = settings.ELASTICSEARCH_URL, settings.OUTBOX_CONSUMERS
+    settings.ELASTICSEARCH_URL, settings.OUTBOX_CONSUMERS = "", ["database_index"]
+    change_incident(actor=cast.viewer("author"), incident_id=narrowed.pk, facts={"visibility": "team"})
+    delete_incident(actor=cast.viewer("lead"), incident_id=gone.pk)
+    relay.drain()
+    settings.ELASTICSEARCH_URL, settings.OUTBOX_CONSUMERS = url, consumers
+    page = search(cast.viewer("anonymous"), SearchRequest())
+    assert (page.engine, page.degraded, page.total) == ("postgresql", True, 0)
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 0
+    assert total(cast.viewer("author")) == 1
+
+
+def test_what_the_audit_finds_is_found_by_nobody_until_it_is_repaired(elastic, cast, published):
+    incident = published("Cats", visibility="public")
+    relay.drain()
+    Incident.objects.filter(pk=incident.pk).update(visibility="team", index_version=incident.index_version + 1)
+    relay.audit()
+    assert total(cast.viewer("anonymous")) == 0
+    relay.drain()
+    assert total(cast.viewer("anonymous")) == 0
+    assert total(cast.viewer("author")) == 1
+
+
 def test_a_mark_that_the_record_does_not_hold_is_told(elastic, published):
     published("Cats")
     relay.drain()
@@ -233,12 +332,8 @@ def test_a_purged_incident_never_comes_back(elastic, published):
 
 
 def test_an_unknown_field_is_refused_by_the_mapping_and_parks_its_document(elastic, published, monkeypatch):
-    from incidents import outbox
-    from kb.search.elastic import engine
-
     incident = published("Cats")
-    source = engine.source
-    monkeypatch.setattr(engine, "source", lambda document: {**source(document), "surprise": 1})
+    poison(monkeypatch, incident.pk)
     relay.drain()
     waiting = {depth.consumer: depth for depth in outbox.depths()}
     assert waiting["elasticsearch"].retrying >= 1
@@ -270,6 +365,32 @@ def test_without_elasticsearch_the_command_says_so(cast, settings):
     settings.ELASTICSEARCH_URL = ""
     with pytest.raises(CommandError, match="ELASTICSEARCH_URL is not set"):
         call_command("search_index", "rebuild")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_that_start_at_once_make_one_first_generation(elastic, cast, published):
+    published("Cats", visibility="public")
+    together = threading.Barrier(3)
+    ended = []
+
+    def start():
+        together.wait(10)
+        try:
+            ended.append(relay.drain())
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=start) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(ended) == len(workers)
+    # Who came too early for the generation has put its entries off.
+    OutboxEntry.objects.update(not_before=None)
+    relay.drain()
+    assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, True, True)]
+    assert total(cast.viewer("anonymous")) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from incidents import outbox
+from incidents import consume, outbox
 from incidents.actions.incidents import change_incident, delete_incident
 from incidents.actions.lifecycle import publish, reopen
 from incidents.actions.organizations import change_organization
@@ -134,6 +135,75 @@ def test_an_incident_that_is_refused_again_and_again_is_parked_and_holds_up_nobo
     assert outbox.retry_parked() == 1
     relay.drain()
     assert titles(cast.viewer("author")) == ["Bad", "Good"]
+
+
+def test_a_parked_narrowing_ends_when_a_later_state_is_delivered(cast, published, settings):
+    """Otherwise its exclusion from searches would outlive the reason for it."""
+    incident = published("Back again", visibility="public")
+    relay.drain()
+
+    class Refusing(DatabaseEngine):
+        def index(self, documents):
+            return dict.fromkeys((document.incident_id for document in documents), "not to my taste")
+
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
+    for _ in range(settings.OUTBOX_TRIES):
+        relay.run_once(Consumer(CONSUMER, Refusing()))
+        OutboxEntry.objects.update(not_before=None)
+    assert OutboxEntry.objects.get().parked_at
+    assert titles(cast.viewer("author")) == []
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "public"})
+    relay.drain()
+    assert not OutboxEntry.objects.exists()
+    assert titles(cast.viewer("anonymous")) == ["Back again"]
+
+
+def test_a_parked_entry_of_another_incident_or_consumer_or_of_later_stays(draft, settings):
+    settings.OUTBOX_CONSUMERS = [CONSUMER, "elasticsearch"]
+    one, other = draft("One"), draft("Other")
+    OutboxEntry.objects.filter(consumer="elasticsearch").update(parked_at=timezone.now())
+    OutboxEntry.objects.filter(incident_id=other.pk).update(parked_at=timezone.now())
+    earlier = OutboxEntry.objects.create(consumer=CONSUMER, incident_id=one.pk, parked_at=timezone.now())
+    claim = outbox.claim(CONSUMER)
+    OutboxEntry.objects.create(consumer=CONSUMER, incident_id=one.pk, parked_at=timezone.now())
+    before = set(OutboxEntry.objects.values_list("pk", flat=True))
+    outbox.done(claim, claim.entries)
+    left = set(OutboxEntry.objects.values_list("pk", flat=True))
+    assert before - left == {*claim.entries[one.pk], earlier.pk}
+
+
+def test_a_late_holder_neither_counts_a_try_nor_parks_what_somebody_else_holds(draft, settings):
+    settings.OUTBOX_TRIES = 1
+    incident = draft()
+    late = outbox.claim(CONSUMER)
+    OutboxEntry.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    present = outbox.claim(CONSUMER)
+    assert not outbox.rejected(late, incident.pk, "refused by the late one")
+    outbox.release(late, wait=timedelta(hours=1))
+    assert not outbox.renew(late)
+    entry = OutboxEntry.objects.get()
+    assert (entry.lease, entry.tries, entry.parked_at, entry.not_before) == (present.lease, 0, None, None)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_work_that_takes_longer_than_a_lease_is_begun_once(cast, draft, settings):
+    """Begun again and again, it would never be done: each worker would find its lease with the next one."""
+    draft()
+    settings.OUTBOX_LEASE = timedelta(seconds=0.3)
+    begun = []
+
+    def take_long(ids):
+        begun.append(ids)
+        limit = time.monotonic() + 4 * settings.OUTBOX_LEASE.total_seconds()
+        while time.monotonic() < limit:
+            assert not outbox.claim(CONSUMER)
+            time.sleep(0.02)
+        return {}
+
+    assert consume.run_once(CONSUMER, take_long) == 1
+    assert len(begun) == 1
+    assert not OutboxEntry.objects.exists()
 
 
 def test_one_incident_that_cannot_be_built_does_not_keep_the_rest_of_its_batch(cast, draft, monkeypatch):

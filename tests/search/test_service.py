@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from incidents import outbox
 from incidents.actions.links import add_link
-from kb.search import engines, relay
+from kb.patterns.models import Pattern, Tag
+from kb.search import engines, query, relay
 from kb.search.breaker import Breaker, State
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
@@ -31,6 +33,14 @@ HOSTILE = [
     "severity:nonsense started:yesterday org: :: a:b C:\\x https://example.org/?q=1&r=[2]",
     "'; DROP TABLE incidents; --",
     "MATCH NEAR(a b) {a b} : a AND NOT",
+]
+
+LONG_PHRASES = " OR ".join('"' + " ".join(f"a{n}b{k}" for k in range(30)) + '"' for n in range(45))
+LONG = [
+    LONG_PHRASES,
+    LONG_PHRASES.replace(" OR ", " "),
+    " ".join("-".join(f"a{n}b{k}" for k in range(20)) for n in range(64)),
+    " OR ".join(["oom dc mttr spof elb rca pop"] * 9),
 ]
 
 
@@ -155,6 +165,33 @@ def test_similar_incidents_come_with_their_reasons_and_only_what_the_viewer_may_
     assert hidden.ref in {s.result.ref for s in similar(cast.viewer("author"), one)}
 
 
+@pytest.fixture
+def alike(draft):
+    """Two drafts with a pattern in common, and not one telling word."""
+    pattern = Pattern.objects.create(slug="dns", name="DNS", family="network", counts="x")
+    one, like = draft("DB 1"), draft("Go 2")
+    for incident in (one, like):
+        Tag.objects.create(incident=incident, pattern=pattern, source="person", state="confirmed")
+    outbox.raise_index_version([one.pk, like.pk])
+    return one, like
+
+
+def test_without_a_telling_word_the_patterns_alone_tell_what_is_similar(cast, alike):
+    one, like = alike
+    relay.drain()
+    assert [s.result.ref for s in similar(cast.viewer("author"), one)] == [like.ref]
+
+
+@pytest.mark.postgres_only
+def test_on_elasticsearch_the_patterns_alone_tell_it_too(cast, alike):
+    one, like = alike
+    with own_generations():
+        relay.drain()
+        client().indices.refresh(index=generations.read_alias())
+        assert [s.result.ref for s in similar(cast.viewer("author"), one)] == [like.ref]
+        assert engines.breaker().state is State.CLOSED
+
+
 def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):
     from incidents.document import read, with_everything
     from incidents.scopes import visible_incidents
@@ -204,6 +241,32 @@ def test_the_database_answers_while_elasticsearch_cannot_and_elasticsearch_again
             time.sleep(0.05)
         page = search(viewer, SearchRequest(q="wombats"))
         assert (page.engine, page.degraded) == ("elasticsearch", False)
+
+
+@pytest.mark.postgres_only
+def test_a_query_that_elasticsearch_refuses_is_answered_by_the_database_and_costs_nobody_else_anything(
+    cast, published, monkeypatch
+):
+    incident = published("Wombats", visibility="public")
+    viewer = cast.viewer("anonymous")
+    with own_generations():
+        relay.drain()
+        client().indices.refresh(index=generations.read_alias())
+        monkeypatch.setattr(query, "MAX_WORDS", 10**6)
+        page = search(viewer, SearchRequest(q=f"wombats -({LONG_PHRASES})"))
+        assert (page.engine, page.degraded, refs(page)) == ("postgresql", True, [incident.ref])
+        assert engines.breaker().state is State.CLOSED
+        page = search(viewer, SearchRequest(q="wombats"))
+        assert (page.engine, page.degraded) == ("elasticsearch", False)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("q", [*HOSTILE, *LONG])
+def test_elasticsearch_answers_any_text_at_all(cast, published, q):
+    published("Connection refused", visibility="public")
+    with own_generations():
+        relay.drain()
+        assert not search(cast.viewer("anonymous"), SearchRequest(q=q)).degraded
 
 
 @pytest.mark.postgres_only

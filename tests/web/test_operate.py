@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from incidents import outbox
 from incidents.models import OutboxEntry
 from kb.api.tokens import create_token
 from kb.web import operate
@@ -127,20 +128,61 @@ def test_a_forged_forwarding_header_makes_nobody_local(db):
     assert client.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 404
 
 
-def test_metrics_show_how_far_the_index_is_behind(cast, draft, browser):
+def outbox_metrics(consumer: str = "database_index") -> dict[str, float]:
+    """What /metrics says of a consumer, by the end of its name."""
+    families = text_string_to_metric_families(Client().get("/metrics").content.decode())
+    return {
+        sample.name.removeprefix("precedent_outbox_"): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("precedent_outbox_") and sample.labels["consumer"] == consumer
+    }
+
+
+def test_metrics_show_how_far_the_index_is_behind(cast, draft):
     draft()
     OutboxEntry.objects.update(created_at=timezone.now() - timedelta(seconds=90))
-    browser("anonymous").get("/")
-    response = Client().get("/metrics")
-    found = {
-        (sample.name, sample.labels.get("consumer")): sample.value
-        for family in text_string_to_metric_families(response.content.decode())
-        for sample in family.samples
+    found = outbox_metrics()
+    assert 90 <= found.pop("lag_seconds") < 120
+    assert found == {"waiting": 1, "retrying": 0, "tries": 0, "parked": 0, "paused": 0}
+
+
+def test_metrics_show_that_nothing_waits(db):
+    assert set(outbox_metrics().values()) == {0}
+
+
+def test_metrics_tell_a_consumer_that_cannot_be_reached_from_entries_that_are_refused(cast, draft):
+    one, other = draft(), draft()
+    outbox.release(outbox.claim("database_index"), reason="nobody answers")
+    assert outbox_metrics()["paused"] == 1
+    claim = outbox.claim("database_index")
+    for _ in range(2):
+        outbox.rejected(claim, one.pk, "no date")
+        OutboxEntry.objects.filter(incident_id=one.pk).update(not_before=None)
+        outbox.done(claim, [other.pk])
+        claim = outbox.claim("database_index")
+    found = outbox_metrics()
+    assert {name: found[name] for name in ("waiting", "retrying", "tries", "parked", "paused")} == {
+        "waiting": 1,
+        "retrying": 1,
+        "tries": 2,
+        "parked": 0,
+        "paused": 0,
     }
-    assert found["precedent_outbox_waiting", "database_index"] == 1
-    assert found["precedent_outbox_parked", "database_index"] == 0
-    assert found["precedent_outbox_lag_seconds", "database_index"] >= 90
-    assert any(name.startswith("django_http_requests") for name, _ in found)
+
+
+def test_metrics_show_what_was_set_aside(cast, draft, settings):
+    settings.OUTBOX_TRIES = 1
+    incident = draft()
+    outbox.rejected(outbox.claim("database_index"), incident.pk, "no date")
+    found = outbox_metrics()
+    assert (found["parked"], found["waiting"]) == (1, 0)
+
+
+def test_metrics_count_requests(db, browser):
+    browser("anonymous").get("/")
+    families = text_string_to_metric_families(Client().get("/metrics").content.decode())
+    assert any(family.name.startswith("django_http_requests") for family in families)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])

@@ -21,7 +21,7 @@ from incidents.management.progress import bar, without_chatter
 from incidents.models import OutboxEntry, User
 from incidents.outages import files, loading
 from incidents.scopes import Viewer
-from kb.patterns import vocabulary
+from kb.patterns import tagging, vocabulary
 from kb.search import relay
 
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             with without_chatter():
                 call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
                 self._load(verbosity)
-                self._index()
+                self._tag_and_index()
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"The database gave up: {_one_line(error)}") from error
         except ActionError as error:
@@ -115,7 +115,11 @@ class Command(BaseCommand):
             )
             self.stdout.flush()
 
-    def _index(self) -> None:
+    def _tag_and_index(self) -> None:
+        to_tag = OutboxEntry.objects.filter(consumer=tagging.CONSUMER).values("incident_id").distinct().count()
+        if to_tag:
+            with bar("Finding patterns", to_tag) as moving:
+                tagging.drain(progress=moving.advance)
         waiting = OutboxEntry.objects.values("consumer", "incident_id").distinct().count()
         if waiting:
             with bar("Indexing", waiting) as moving:

@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 mapping = "current" if g.is_current else "old: rebuild"
                 table.add_row(g.name, "yes" if g.reads else "", "yes" if g.writes else "", mapping, f"{g.documents:,}")
             self.console.print(table)
-        table = Table("consumer", "waiting", "retrying", "parked", "lag")
+        table = Table("consumer", "waiting", "retrying", "parked", "lag", "paused")
         for depth in outbox.depths():
             table.add_row(
                 depth.consumer,
@@ -54,8 +54,11 @@ class Command(BaseCommand):
                 str(depth.retrying),
                 str(depth.parked),
                 f"{depth.lag_seconds:.0f} s",
+                "yes" if depth.paused else "",
             )
         self.console.print(table)
+        for one in outbox.parked():
+            self.console.print(f"INC-{one.incident_id} is parked for {one.consumer}: {one.reason}")
 
     def rebuild(self) -> None:
         columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -10,7 +10,6 @@ from django.db.models import BooleanField, Exists, OuterRef, Q
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from incidents.models import Incident
 from incidents.vocabulary import Status
 from kb.search.database import postgresql, sqlite
 from kb.search.engine import MULTIVALUED
@@ -112,16 +111,9 @@ def _choice(field: str, values: list[str]) -> Q:
         case "visibility":
             return Q(incident__visibility__in=values)
         case "is":
-            today = timezone.now().date()
-            return Q(
-                Exists(
-                    Incident.objects.filter(
-                        pk=OuterRef("pk"),
-                        actionitems__state__in=("open", "in_progress"),
-                        actionitems__due__lt=today,
-                    )
-                )
-            )
+            # Days are kept as YYYY-MM-DD, whose order as texts is their order in time.
+            today = timezone.now().date().isoformat()
+            return Q(Exists(SearchValue.objects.filter(document=OuterRef("pk"), field="due", value__lt=today)))
         case "detected":
             return Q(detected_by__in=values)
         case "severity" | "status" | "origin":

@@ -38,6 +38,7 @@ from kb.search.synonyms import expanded
 CONSUMER = "database_index"
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NO_DURATION = -1
+_NO_SCORES = "SELECT 0 AS id, 0.0 AS score WHERE 1 = 0"
 MOST_FRAGMENTS = 2
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 
@@ -83,7 +84,7 @@ class DatabaseEngine:
         """What the viewer may find, before any facet is chosen."""
         pending = OutboxEntry.objects.filter(consumer=CONSUMER, narrows=True).values("incident_id")
         found = SearchDocument.objects.filter(
-            scopes.visible_condition(ask.viewer, "incident__"), condition(expanded(ask.root))
+            scopes.visible_condition(ask.viewer, "incident__"), condition(expanded(ask.condition))
         ).exclude(pk__in=pending)
         return found if ask.archived else found.exclude(status=Status.ARCHIVED)
 
@@ -133,7 +134,8 @@ class DatabaseEngine:
 
     def _by_relevance(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[tuple[int, float]]:
         inner, inner_params = found.order_by().values("pk").query.sql_with_params()
-        scored, score_params = dialect().scores(scored_texts(ask.root))
+        texts = scored_texts(ask.root)
+        scored, score_params = dialect().scores(texts) if texts else (_NO_SCORES, [])
         # What holds none of the words (found by filters in an OR) comes last, with no score.
         sql = (
             f"WITH scored AS ({scored}), found(id) AS ({inner}), ranked AS ("
@@ -206,6 +208,7 @@ class DatabaseEngine:
                 for field, values in (
                     *((f, document.facets[f]) for f in MULTIVALUED),
                     *document.values.items(),
+                    ("due", document.shown["due"]),
                 )
                 for value in values
             ]

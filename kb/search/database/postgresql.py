@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import structlog
 from django.db import connection
 
 from kb.search.analysis import stems
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
 from kb.search.nodes import And, Or, Phrase, Term, Text
+
+log = structlog.get_logger(__name__)
 
 CREATE = (
     "ALTER TABLE search_searchdocument ADD COLUMN words tsvector NOT NULL DEFAULT ''; "
@@ -17,10 +20,12 @@ CREATE = (
 )
 DROP = "ALTER TABLE search_searchdocument DROP COLUMN words"
 
-# tsvector keeps positions up to 16383 and 256 of a lexeme, and one vector at most 1 MB.
+# tsvector keeps positions up to 16383 and 256 of a lexeme, and one vector at most 1 MB: what is left stays unused.
 LAST_POSITION = 16_383
 MOST_OF_ONE = 255
-MOST_LEXEMES = 20_000
+MOST_BYTES = 900_000
+# What a lexeme takes beside its own bytes (its count of positions, and what aligns it), and a position.
+_OF_LEXEME, _OF_POSITION = 4, 2
 # Between two texts, so that a phrase never runs from one into the next.
 GAP = 16
 
@@ -82,18 +87,32 @@ def write(documents: list[IndexDocument]) -> None:
 
 
 def vector(document: IndexDocument) -> str:
-    """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would cut words otherwise than ours."""
+    """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would cut words otherwise than ours.
+
+    Of a text with more different words than a vector holds, the first are kept.
+    """
     places: dict[str, list[str]] = {}
-    position = 0
+    position = used = left_out = 0
     for section, text in document.texts.items():
         letter = FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT)
         for stem in stems(text):
             position += 1
-            of_stem = places.setdefault(stem, [])
-            if len(of_stem) < MOST_OF_ONE and len(places) <= MOST_LEXEMES:
+            of_stem = places.get(stem)
+            if of_stem is None:
+                size = len(stem.encode()) + _OF_LEXEME + _OF_POSITION
+                if used + size > MOST_BYTES:
+                    left_out += 1
+                    continue
+                of_stem = places[stem] = []
+                used += size - _OF_POSITION
+            if len(of_stem) < MOST_OF_ONE and used + _OF_POSITION <= MOST_BYTES:
                 of_stem.append(f"{min(position, LAST_POSITION)}{letter}")
+                used += _OF_POSITION
         position += GAP
-    return " ".join(f"'{stem}':{','.join(found)}" for stem, found in places.items() if found)
+    if left_out:
+        # Elasticsearch holds them all; this index stands in for it, or is the only one.
+        log.warning("search.words_left_out", incident_id=document.incident_id, words=left_out)
+    return " ".join(f"'{stem}':{','.join(found)}" for stem, found in places.items())
 
 
 def remove(incident_ids: list[int]) -> None:

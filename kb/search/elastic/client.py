@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from elasticsearch import ApiError, Elasticsearch, TransportError
@@ -39,7 +39,7 @@ def options() -> dict[str, Any]:
     if settings.ELASTICSEARCH_API_KEY:
         found["api_key"] = settings.ELASTICSEARCH_API_KEY
     elif parts.username:
-        found["basic_auth"] = (parts.username, parts.password or "")
+        found["basic_auth"] = (unquote(parts.username), unquote(parts.password or ""))
     if settings.ELASTICSEARCH_CA:
         found["ca_certs"] = settings.ELASTICSEARCH_CA
     return found

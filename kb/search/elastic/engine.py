@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import structlog
 from elasticsearch import ApiError, NotFoundError, helpers
 
 from incidents import outbox
@@ -15,7 +14,7 @@ from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
 from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable
 from kb.search.elastic.mapping import SECTIONS
-from kb.search.engine import FACETS, Answer, Ask, Hit, Unavailable
+from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
 
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
@@ -28,8 +27,6 @@ DOCUMENT_ERRORS = (
     "strict_dynamic_mapping_exception",
     "illegal_argument_exception",
 )
-
-log = structlog.get_logger(__name__)
 
 
 class ElasticEngine:
@@ -54,7 +51,7 @@ class ElasticEngine:
         )
 
     def _run(self, body: dict[str, Any]) -> Any:
-        """The answer to a search body, whole and in time. Raises Unavailable."""
+        """The answer to a search body, whole and in time. Raises Unavailable and Refused."""
         try:
             if not lineage.is_ours(generations.read_alias()):
                 raise Unavailable("the index was written from another history of the record")
@@ -64,12 +61,11 @@ class ElasticEngine:
                     .options(request_timeout=SEARCH_BUDGET)
                     .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
                 )
-        except LookupError as error:
+        except (LookupError, NotFoundError) as error:
             raise Unavailable("there is no generation to read yet") from error
         except ApiError as error:
-            # A query that only this engine refuses: the database answers instead.
-            log.error("elasticsearch.refused", status=error.status_code, error=error.message)
-            raise Unavailable(f"{error.status_code}: {error.message}") from error
+            said = f"{error.status_code}: {error.message}"
+            raise (Refused if error.status_code < 500 else Unavailable)(said) from error
         if found["timed_out"] or found["_shards"]["failed"]:
             raise Unavailable("the answer was not complete in time")
         return found
@@ -165,7 +161,14 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
             # are not.
             if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
-            refused[int(result["_id"])] = f"{reason.get('type')}: {reason.get('reason')}"
+            said = f"{reason.get('type')}: {reason.get('reason')}"
+            if result["_id"] == lineage.ID:
+                # The generation is to blame, not what should go into it.
+                raise Unavailable(
+                    f"{result['_index']} cannot take the record's mark ({said}): `search_index rebuild` makes a "
+                    "generation that can, `search_index retire` then removes this one"
+                )
+            refused[int(result["_id"])] = said
     return refused
 
 

@@ -51,7 +51,14 @@ def is_ours(index: str) -> bool:
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
-        # Nothing was written yet that came from a record with a history.
-        return True
+        # Either nothing was written yet that came from a record with a history, or nothing ever can be marked: that
+        # is a generation of an earlier version, and where its documents come from cannot be told.
+        return _can_be_marked(index)
     mark = found["_source"]["mark"]
     return AuditEntry.objects.filter(pk=mark["entry"], at=datetime.fromisoformat(mark["at"])).exists()
+
+
+def _can_be_marked(index: str) -> bool:
+    with reachable():
+        found = client().options(request_timeout=SEARCH_BUDGET).indices.get_mapping(index=index)
+    return all("mark" in about["mappings"].get("properties", {}) for about in found.values())

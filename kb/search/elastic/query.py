@@ -44,8 +44,8 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
     if not ask.archived:
         must_not.append({"term": {"facets.status": Status.ARCHIVED}})
     found: Body = {"filter": filters, "must_not": must_not}
-    if ask.root is not None:
-        found["must"] = [compile_node(ask.root)]
+    if (condition := ask.condition) is not None:
+        found["must"] = [compile_node(condition)]
     whole: Body = {
         "query": {"bool": found},
         "post_filter": {"bool": {"filter": list(chosen.values())}},

@@ -1,0 +1,51 @@
+"""Checks the files of the patterns: their form, and every rule with its own sentences. Needs no database."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from kb.patterns import rules
+from kb.patterns.matcher import Rules, match
+
+
+class Command(BaseCommand):
+    help = "Check the files of the patterns: a line per problem. Exit code 1 when there is any."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", nargs="?", type=Path, default=rules.FOLDER, help="the folder of the patterns")
+
+    def handle(self, *, path: Path, **options: Any) -> None:
+        try:
+            definitions = rules.read(path)
+        except rules.BadRules as error:
+            for problem in error.problems:
+                self.stdout.write(str(problem))
+            raise CommandError(f"{len(error.problems)} problems.", returncode=1) from error
+        found = [problem for definition in definitions for problem in wrong_sentences(definition)]
+        for problem in found:
+            self.stdout.write(str(problem))
+        if found:
+            raise CommandError(f"{len(found)} problems in {len(definitions)} files.", returncode=1)
+        self.stdout.write(f"{len(definitions)} files, nothing wrong.")
+
+
+def wrong_sentences(definition: rules.Definition) -> list[rules.Problem]:
+    """The rule's own sentences that it does not judge as its file says, each read as a cause."""
+    alone = Rules([definition.rule])
+    file = f"{definition.slug}.yaml"
+    wanted = [("positive", sentence, True) for sentence in definition.positive]
+    wanted += [("near_miss", sentence, False) for sentence in definition.near_misses]
+    return [
+        rules.Problem(
+            file,
+            f"sentences.{kind}",
+            f"“{sentence}” {'is not found' if is_positive else 'is found'}",
+        )
+        for kind, sentence, is_positive in wanted
+        if bool(match(alone, {"causes": sentence})) is not is_positive
+    ]

@@ -1,0 +1,99 @@
+"""Says how well the rules find what people found in labelled incidents."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from incidents.errors import ActionError
+from kb.patterns import evaluation
+from kb.patterns.evaluation import Counts, Evaluation, Labelled
+from kb.patterns.matcher import shipped_rules
+from kb.patterns.models import TagState
+
+
+class Command(BaseCommand):
+    help = (
+        "Precision, recall and F1 of the rules on labelled incidents, by default the public outages. Tags by curators "
+        "are the labels and count as no predictions. Tune rules on the development half alone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--labels", type=Path, help="a YAML mapping from an outage's id or INC-12 to a list of patterns"
+        )
+        parser.add_argument("--text-only", action="store_true", help="without causes' families and other fields")
+        parser.add_argument("--misses", action="store_true", help="name what differs in the development half")
+
+    def handle(self, *, labels: Path | None, text_only: bool, misses: bool, **options: Any) -> None:
+        # A table that goes into a file needs no more than its own width.
+        self.console = Console(file=cast("IO[str]", self.stdout), width=120)
+        try:
+            labelled = evaluation.of_labels(labels) if labels else evaluation.of_outages()
+        except ActionError as error:
+            raise CommandError(error.message) from error
+        if not labelled:
+            raise CommandError("Nothing is labelled.")
+        found = evaluation.predictions(shipped_rules(), labelled, text_only=text_only)
+        halves = {
+            "development": [one for one in labelled if not one.is_held_out],
+            "held out": [one for one in labelled if one.is_held_out],
+        }
+        evaluations = {name: evaluation.evaluate(half, found) for name, half in halves.items() if half}
+        self._patterns(evaluations)
+        surely = {
+            pk: [slug for slug, state in states.items() if state == TagState.AUTOMATIC] for pk, states in found.items()
+        }
+        self._summary("suggested or automatic", evaluations)
+        self._summary(
+            "automatic alone", {name: evaluation.evaluate(half, surely) for name, half in halves.items() if half}
+        )
+        if misses:
+            self._misses(halves["development"], found)
+
+    def _patterns(self, evaluations: Mapping[str, Evaluation]) -> None:
+        table = Table(title="Suggested or automatic, by pattern")
+        table.add_column("pattern", no_wrap=True)
+        for name in evaluations:
+            # The name of the half stands over its first column.
+            for place, column in enumerate(("support", "precision", "recall", "F1")):
+                table.add_column(f"{'' if place else name}\n{column}", justify="right")
+        for slug in sorted({slug for one in evaluations.values() for slug in one.by_pattern}):
+            cells: list[str] = []
+            for one in evaluations.values():
+                counts = one.by_pattern.get(slug, Counts())
+                cells += [str(counts.support), *map(_share, (counts.precision, counts.recall, counts.f1))]
+            table.add_row(slug, *cells)
+        self.console.print(table)
+
+    def _summary(self, what: str, evaluations: Mapping[str, Evaluation]) -> None:
+        table = Table(
+            "half", title=f"All patterns together, {what}; 95% intervals of {evaluation.RESAMPLES:,} resamples"
+        )
+        for column in ("incidents", "labels", "precision", "recall", "micro F1", "macro F1"):
+            table.add_column(column, justify="right")
+        for name, one in evaluations.items():
+            estimates = [
+                f"{e.value:.3f}\n{e.low:.3f} to {e.high:.3f}"
+                for e in (one.estimates[figure] for figure in ("precision", "recall", "micro F1", "macro F1"))
+            ]
+            table.add_row(name, str(one.incidents), str(one.micro.support), *estimates)
+        self.console.print(table)
+
+    def _misses(self, half: list[Labelled], found: Mapping[str, Mapping[str, TagState]]) -> None:
+        for one in half:
+            wrong, missed = sorted(found[one.id].keys() - one.patterns), sorted(one.patterns - found[one.id].keys())
+            if wrong or missed:
+                self.console.print(
+                    f"{one.id}: wrongly {', '.join(wrong) or 'none'}; missed {', '.join(missed) or 'none'}"
+                )
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

@@ -1,0 +1,194 @@
+"""What people decide about the tags of an incident, and how often the rules were right by those decisions.
+
+A decision stays until a person takes it back. Whoever may edit an incident decides about its tags; public outages are
+nobody's own, so everybody who writes postmortems for a team does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import sqrt
+
+from django.db import transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from incidents import outbox, scopes
+from incidents.actions.change import audit, locked
+from incidents.errors import Invalid, Missing, NotAllowed, WrongState
+from incidents.models import Incident
+from incidents.scopes import Viewer
+from incidents.text import clean
+from incidents.vocabulary import Origin, Status
+from kb.patterns import tagging
+from kb.patterns.curation import evidence
+from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
+from kb.patterns.reading import documents
+
+REASON_CHARACTERS = 500
+
+
+def may_decide(viewer: Viewer, incident: Incident) -> bool:
+    """Those who may edit it; for a public outage every author, lead and admin. Never the system: it is no person."""
+    if viewer.is_system or incident.deleted_at is not None:
+        return False
+    if incident.origin == Origin.FAMOUS:
+        return viewer.is_admin or bool(viewer.writes_for)
+    return scopes.may_edit(viewer, incident)
+
+
+def confirm(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
+    """Yes, the incident shows this pattern. Raises Missing when it carries no such tag."""
+    with _deciding(actor, incident_id) as incident:
+        return _decide(actor, _tag(incident, slug), TagState.CONFIRMED)
+
+
+def reject(*, actor: Viewer, incident_id: int, slug: str, reason: str) -> Tag:
+    """No, it does not; the reason helps whoever writes the rule. Raises Missing when it carries no such tag."""
+    reason = clean("reason", reason, max_characters=REASON_CHARACTERS, required=True, single_line=True)
+    with _deciding(actor, incident_id) as incident:
+        return _decide(actor, _tag(incident, slug), TagState.REJECTED, reason)
+
+
+def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = None) -> Tag:
+    """The incident shows this pattern too; `sentence`, copied from its text as readers see it, shows that.
+
+    What a rule or a curator had found already is confirmed by it. Raises Invalid, naming `slug` or `sentence`.
+    """
+    sentence = clean("sentence", sentence, max_characters=2_000)
+    with _deciding(actor, incident_id) as incident:
+        pattern = Pattern.objects.filter(slug=slug, status=PatternStatus.ACTIVE).first()
+        if pattern is None:
+            raise Invalid({"slug": "There is no such pattern in use."})
+        tag = Tag.objects.filter(incident=incident, pattern=pattern).first()
+        if tag is None or tag.state == TagState.WITHDRAWN:
+            tag = tag or Tag(incident=incident, pattern=pattern)
+            tag.source, tag.rule_version, tag.score, tag.evidence = TagSource.PERSON, None, None, []
+        if sentence:
+            _show(tag, sentence)
+        return _decide(actor, tag, TagState.CONFIRMED, action="tag.added")
+
+
+def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
+    """Take a decision back: the tag is again what its curator or its rule says, and one added by hand is withdrawn."""
+    with _deciding(actor, incident_id) as incident:
+        tag = _tag(incident, slug)
+        if tag.decided_by_id is None:
+            return tag
+        tag.decided_by, tag.decided_at, tag.reason = None, None, ""
+        tag.state = TagState.CONFIRMED if tag.source == TagSource.CURATOR else TagState.WITHDRAWN
+        if tag.source != TagSource.CURATOR:
+            tagging.ask_rule(incident, tag)
+        return _save(actor, tag, "tag.undone")
+
+
+@contextmanager
+def _deciding(actor: Viewer, incident_id: int) -> Iterator[Incident]:
+    """Hold the incident to decide about one of its tags. Raises Missing, NotAllowed, WrongState."""
+    with transaction.atomic():
+        incident = locked(actor, incident_id)
+        if not may_decide(actor, incident):
+            raise NotAllowed(
+                "Authors, leads and admins decide about the patterns of public outages."
+                if incident.origin == Origin.FAMOUS
+                else "Only authors and leads of the owning team decide about its patterns."
+            )
+        if incident.status == Status.ARCHIVED:
+            raise WrongState("This is archived. Restore it first.")
+        yield incident
+
+
+def _tag(incident: Incident, slug: str) -> Tag:
+    """One that somebody said something about: a withdrawn one is gone."""
+    found = Tag.objects.filter(incident=incident, pattern__slug=slug).exclude(state=TagState.WITHDRAWN).first()
+    if found is None:
+        raise Missing("The incident does not carry this pattern. It can be added.")
+    return found
+
+
+def _show(tag: Tag, sentence: str) -> None:
+    """Let the sentence be the tag's first evidence."""
+    document = documents([tag.incident_id])[tag.incident_id]
+    anchors = evidence(document, [{"slug": tag.pattern.slug, "sentence": sentence}])[tag.pattern.slug]
+    if not anchors:
+        raise Invalid({"sentence": "The text does not hold this sentence. Copy it as it stands there."})
+    own = anchors[0].stored()
+    tag.evidence = [own, *(other for other in tag.evidence if other["quote"] != own["quote"])]
+
+
+def _decide(actor: Viewer, tag: Tag, state: TagState, reason: str = "", *, action: str = "") -> Tag:
+    """Deciding again what is decided so already writes nothing, whoever does it."""
+    before = Tag.objects.filter(pk=tag.pk).values_list("state", "reason", "evidence", "decided_by").first()
+    if before and before[3] is not None and before[:3] == (state, reason, tag.evidence):
+        return tag
+    tag.state, tag.reason = state, reason
+    tag.decided_by_id, tag.decided_at = actor.person, timezone.now()
+    return _save(actor, tag, action or f"tag.{state}")
+
+
+def _save(actor: Viewer, tag: Tag, action: str) -> Tag:
+    tag.save()
+    change = {"pattern": tag.pattern.slug, "state": str(tag.state)}
+    if tag.reason:
+        change["reason"] = tag.reason
+    audit(actor, action, tag, incident=tag.incident, **change)
+    outbox.raise_index_version([tag.incident_id])
+    return tag
+
+
+# --- How often a rule is right --------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Of `n` tags of a rule that people decided on, which share they confirmed; `low` to `high` is the 95% interval.
+
+    Wilson's interval (Wilson 1927), which stays honest for few decisions and at both ends. Without any decision the
+    share and the interval are None.
+    """
+
+    confirmed: int
+    rejected: int
+
+    @property
+    def n(self) -> int:
+        return self.confirmed + self.rejected
+
+    @property
+    def share(self) -> float | None:
+        return self.confirmed / self.n if self.n else None
+
+    @property
+    def low(self) -> float | None:
+        return self._interval[0] if self.n else None
+
+    @property
+    def high(self) -> float | None:
+        return self._interval[1] if self.n else None
+
+    @property
+    def _interval(self) -> tuple[float, float]:
+        z, n, p = 1.959964, self.n, self.confirmed / self.n
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def precisions() -> dict[str, Precision]:
+    """Of every pattern by slug, from what people decided on tags that its rule made."""
+    decided = Q(tags__source=TagSource.RULE, tags__decided_by__isnull=False)
+    rows = Pattern.objects.order_by("slug").annotate(
+        confirmed=Count("tags", filter=decided & Q(tags__state=TagState.CONFIRMED)),
+        rejected=Count("tags", filter=decided & Q(tags__state=TagState.REJECTED)),
+    )
+    return {slug: Precision(yes, no) for slug, yes, no in rows.values_list("slug", "confirmed", "rejected")}
+
+
+def precision(pattern: Pattern) -> Precision:
+    """Of one pattern, as `precisions`."""
+    decided = pattern.tags.filter(source=TagSource.RULE, decided_by__isnull=False)
+    counts = decided.aggregate(
+        confirmed=Count("pk", filter=Q(state=TagState.CONFIRMED)),
+        rejected=Count("pk", filter=Q(state=TagState.REJECTED)),
+    )
+    return Precision(counts["confirmed"], counts["rejected"])

@@ -1,0 +1,129 @@
+"""What the rules change in an incident's tags: decided here as values, carried out by kb/patterns/tagging.py.
+
+- What a person decided stays. Only a later version of the rule may suggest again what a person rejected, and only with
+  a sentence that they had not seen.
+- What a curator set stays. Where curators have tagged, as public outages are, rules suggest and do no more.
+- A tag of a rule follows its rule: it appears, changes its state and is withdrawn as the text and the rule change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kb.patterns.anchors import Anchor, hash_of
+from kb.patterns.matcher import Evidence, Match
+from kb.patterns.models import Tag, TagSource, TagState
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A tag as it is. `is_decided`: by a person, whose word it then is."""
+
+    source: str
+    state: str
+    is_decided: bool
+    rule_version: int | None
+    score: float | None
+    evidence: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, tag: Tag) -> Standing:
+        return cls(tag.source, tag.state, tag.decided_by_id is not None, tag.rule_version, tag.score, tag.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a tag becomes. `drops_decision`: a person's rejection makes room for a new suggestion."""
+
+    state: str
+    rule_version: int
+    score: float | None
+    evidence: tuple[Mapping[str, Any], ...]
+    drops_decision: bool = False
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Of the tag's row."""
+        columns: dict[str, Any] = {
+            "source": TagSource.RULE,
+            "state": self.state,
+            "rule_version": self.rule_version,
+            "score": self.score,
+            "evidence": list(self.evidence),
+        }
+        if self.drops_decision:
+            columns |= {"decided_by": None, "decided_at": None}
+        return columns
+
+    def is_of(self, here: Standing) -> bool:
+        """Says the tag so already, but for the version of the rule?"""
+        return here.source == TagSource.RULE and (here.state, here.score, tuple(here.evidence)) == (
+            self.state,
+            self.score,
+            self.evidence,
+        )
+
+
+def plan(
+    here: Mapping[str, Standing],
+    matches: Mapping[str, Match],
+    *,
+    versions: Mapping[str, int],
+    texts: Mapping[str, str],
+    is_curated: bool = False,
+) -> dict[str, Wanted]:
+    """What changes, by slug; empty when the tags are as the rules say.
+
+    `versions` are those of the rules that were asked: tags of other patterns are left alone. `texts` are the fields
+    that the matches were found in.
+    """
+    out: dict[str, Wanted] = {}
+    for slug, version in versions.items():
+        standing, match = here.get(slug), matches.get(slug)
+        wanted = (
+            _withdrawn(standing, version)
+            if match is None
+            else _found(standing, match, version, [_anchored(one, texts) for one in match.evidence], is_curated)
+        )
+        if wanted is not None:
+            out[slug] = wanted
+    return out
+
+
+def _found(
+    here: Standing | None, match: Match, version: int, evidence: Sequence[Mapping[str, Any]], is_curated: bool
+) -> Wanted | None:
+    state = TagState.SUGGESTED if is_curated else match.state
+    wanted = Wanted(state, version, match.score, tuple(evidence))
+    if here is None:
+        return wanted
+    if here.is_decided:
+        return _suggested_again(here, wanted) if here.state == TagState.REJECTED else None
+    if here.state == TagState.WITHDRAWN:
+        return wanted
+    if here.source != TagSource.RULE or (here.rule_version == version and wanted.is_of(here)):
+        return None
+    return wanted
+
+
+def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
+    """Nothing speaks for the pattern any more."""
+    if here is None or here.is_decided or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
+        return None
+    return Wanted(TagState.WITHDRAWN, version, None, ())
+
+
+def _suggested_again(rejected: Standing, wanted: Wanted) -> Wanted | None:
+    if rejected.source == TagSource.CURATOR or rejected.rule_version == wanted.rule_version:
+        return None
+    seen = {anchor["quote"] for anchor in rejected.evidence}
+    if all(anchor["quote"] in seen for anchor in wanted.evidence):
+        return None
+    return Wanted(TagState.SUGGESTED, wanted.rule_version, wanted.score, wanted.evidence, drops_decision=True)
+
+
+def _anchored(evidence: Evidence, texts: Mapping[str, str]) -> dict[str, Any]:
+    anchor = Anchor(evidence.field, hash_of(texts[evidence.field]), evidence.start, evidence.end, evidence.quote)
+    return anchor.stored()

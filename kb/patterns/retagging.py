@@ -1,0 +1,124 @@
+"""Asking changed rules about every incident, in batches that several workers share and that survive being killed.
+
+The vocabulary's loader gives a changed rule a new version. A round (`Retag`) then covers every incident, with the
+changed rules only; a batch is deleted in the transaction that writes its tags, so what was interrupted is done again
+and what was done is not. Incidents that change or appear meanwhile are the tagger's, through the outbox.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import pairwise
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from incidents.actions.change import audit
+from incidents.models import Incident
+from incidents.scopes import Viewer
+from kb.patterns.matcher import Rules
+from kb.patterns.models import Pattern, PatternStatus, Retag, RetagBatch
+from kb.patterns.tagging import BATCH, asked, carry_out, plans_of
+
+# What a killed worker held waits this long. Longer than a batch takes.
+LEASE: timedelta = settings.OUTBOX_LEASE
+
+
+def begin(slugs: Iterable[str] | None = None) -> Retag | None:
+    """The round that is under way, or a new one where rules changed since the last; None when there is nothing to do.
+
+    `slugs`: ask these rules again although they have not changed.
+    """
+    if slugs is None and not _is_needed():
+        return None
+    with transaction.atomic():
+        # In one order, and whoever comes second finds the round of the first.
+        patterns = list(Pattern.objects.select_for_update().filter(status=PatternStatus.ACTIVE).order_by("pk"))
+        if slugs is not None:
+            Pattern.objects.filter(slug__in=slugs).update(rule_applied=0)
+            patterns = list(Pattern.objects.filter(status=PatternStatus.ACTIVE).order_by("pk"))
+        pending = {one.slug: one.rule_version for one in patterns if one.rule_applied != one.rule_version}
+        running = Retag.objects.filter(finished_at__isnull=True).first()
+        if running is not None and running.patterns == pending and slugs is None:
+            return running
+        if running is not None:
+            running.delete()
+        return _planned(pending) if pending else None
+
+
+def work(
+    *, rules: Rules | None = None, seconds: float | None = None, progress: Callable[[int], None] | None = None
+) -> int:
+    """Do batches of the round under way, begun if need be, until none is free or time is up; returns how many incidents
+    were looked at. Raises OtherRules (kb/patterns/tagging.py) in a process that has not the rules of the vocabulary."""
+    until = time.monotonic() + seconds if seconds is not None else None
+    retag = begin()
+    if retag is None:
+        return 0
+    wanted = asked(rules, only=retag.patterns)
+    handled = 0
+    while until is None or time.monotonic() < until:
+        batch = _claimed(retag)
+        if batch is None:
+            _finish(retag)
+            break
+        ids = list(Incident.objects.filter(pk__range=(batch.first, batch.last)).values_list("pk", flat=True))
+        seen, plans = plans_of(wanted, ids)
+        with transaction.atomic():
+            carry_out(wanted, plans, seen)
+            RetagBatch.objects.filter(pk=batch.pk, lease=batch.lease).delete()
+        handled += len(ids)
+        if progress:
+            progress(len(ids))
+    return handled
+
+
+def _is_needed() -> bool:
+    changed = Pattern.objects.filter(status=PatternStatus.ACTIVE).exclude(rule_applied=F("rule_version"))
+    return changed.exists() or Retag.objects.filter(finished_at__isnull=True).exists()
+
+
+def _planned(patterns: dict[str, int]) -> Retag:
+    ids = list(Incident.objects.order_by("pk").values_list("pk", flat=True))
+    # The first id of each batch, and one past the last of all.
+    bounds = [*ids[::BATCH], ids[-1] + 1] if ids else []
+    retag = Retag.objects.create(patterns=patterns, batches_planned=max(len(bounds) - 1, 0), begun_at=timezone.now())
+    RetagBatch.objects.bulk_create(
+        [RetagBatch(retag=retag, first=first, last=following - 1) for first, following in pairwise(bounds)]
+    )
+    audit(Viewer.system(), "patterns.retagging", retag, patterns=patterns)
+    return retag
+
+
+def _claimed(retag: Retag) -> RetagBatch | None:
+    """A batch that is ours for the time of its lease; None when none is free."""
+    now = timezone.now()
+    free = Q(retag=retag) & (Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+    lease = uuid.uuid4()
+    while True:
+        with transaction.atomic():
+            batch = RetagBatch.objects.select_for_update(skip_locked=True).filter(free).order_by("first").first()
+            if batch is None:
+                return None
+            # The condition is repeated in the update: that is the compare of the compare-and-set.
+            won = RetagBatch.objects.filter(free, pk=batch.pk).update(lease=lease, leased_until=now + LEASE)
+        if won:
+            batch.lease = lease
+            return batch
+
+
+def _finish(retag: Retag) -> None:
+    """Unless another worker still holds a batch, or finished it before us."""
+    with transaction.atomic():
+        if retag.batches.exists():
+            return
+        if not Retag.objects.filter(pk=retag.pk, finished_at__isnull=True).update(finished_at=timezone.now()):
+            return
+        for slug, version in retag.patterns.items():
+            Pattern.objects.filter(slug=slug, rule_version=version).update(rule_applied=F("rule_version"))
+        audit(Viewer.system(), "patterns.retagged", retag, patterns=retag.patterns)

@@ -1,0 +1,216 @@
+"""Bringing the tags of incidents in line with the rules: as a consumer of the outbox, and for whole batches.
+
+What changes is planned from one reading of an incident (kb/patterns/planning.py) and written under its lock, if the
+incident still is what was read. Whatever changed it meanwhile has left its own entry in the outbox. A run that finds
+nothing to change writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from incidents import consume, outbox
+from incidents.models import AuditEntry, Incident, User
+from incidents.vocabulary import Origin
+from kb.patterns.matcher import Rules, match, shipped_rules
+from kb.patterns.models import Pattern, PatternStatus, Retag, Tag
+from kb.patterns.planning import Standing, Wanted, plan
+from kb.patterns.reading import documents, facts, fields
+
+CONSUMER = "tagger"
+BATCH = 500
+
+# The id of an incident's row, and what changes in its tags, by slug.
+Plans = dict[int, dict[str, Wanted]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rules, the versions that the vocabulary gives them, and the ids of their patterns' rows."""
+
+    rules: Rules
+    versions: Mapping[str, int]
+    patterns: Mapping[str, int]
+
+
+class OtherRules(consume.Unreachable):
+    """The vocabulary in the database was loaded from other rules than this process has: it must be started anew, or
+    the vocabulary loaded."""
+
+
+def asked(rules: Rules | None = None, *, only: Collection[str] | None = None) -> Asked:
+    """The rules of patterns in use, of all or of some. Raises OtherRules."""
+    rules = rules or shipped_rules()
+    if only is not None:
+        rules = Rules(rule for rule in rules.rules if rule.slug in only)
+    digests = {rule.slug: rule.digest for rule in rules.rules}
+    rows = Pattern.objects.filter(status=PatternStatus.ACTIVE, slug__in=digests).exclude(rule_digest="")
+    versions, patterns = {}, {}
+    for pk, slug, version, digest in rows.values_list("pk", "slug", "rule_version", "rule_digest"):
+        if digest != digests[slug]:
+            raise OtherRules(f"The rule of {slug} here is not the one that the vocabulary was loaded with.")
+        versions[slug], patterns[slug] = version, pk
+    return Asked(rules, versions, patterns)
+
+
+def tag_incidents(incident_ids: Iterable[int], *, rules: Rules | None = None) -> dict[int, str]:
+    """Bring these incidents' tags up to date with all rules; returns {id: reason} of those refused, which are none.
+
+    Raises OtherRules.
+    """
+    ids = list(incident_ids)
+    wanted = asked(rules)
+    seen, plans = plans_of(wanted, ids)
+    if plans:
+        with transaction.atomic():
+            carry_out(wanted, plans, seen)
+    return {}
+
+
+def run_once() -> int:
+    """Handle one batch of the tagger's entries in the outbox; returns how many incidents it was about."""
+    return consume.run_once(CONSUMER, tag_incidents)
+
+
+def drain(*, progress: Callable[[int], None] | None = None) -> int:
+    """Tag until no entry of the outbox is due; returns how many incidents were looked at."""
+    handled = 0
+    while count := run_once():
+        handled += count
+        if progress:
+            progress(count)
+    return handled
+
+
+def ask_rule(incident: Incident, tag: Tag) -> None:
+    """Set, without saving, what the tag's rule says of the incident now; nothing where this process has other rules
+    than the vocabulary: one that has them will."""
+    slug = tag.pattern.slug
+    try:
+        one = asked(only=[slug])
+    except OtherRules:
+        return
+    document = documents([incident.pk])[incident.pk]
+    if change := _plan(one, document, {slug: Standing.of(tag)}).get(slug):
+        for name, value in change.columns.items():
+            setattr(tag, name, value)
+
+
+def check_consistency(*, progress: Callable[[int], None] | None = None) -> list[int]:
+    """Find incidents whose tags are not what the rules say, and have the tagger look at them again; returns their ids.
+
+    What waits in the outbox is on its way and no difference, and so is everything while changed rules are being asked
+    about every incident. Raises OtherRules.
+    """
+    if Retag.objects.filter(finished_at__isnull=True).exists():
+        return []
+    wanted = asked()
+    # Read before the tags: what is delivered in between is then taken for what it was.
+    waiting = outbox.waiting_ids(CONSUMER)
+    differing: list[int] = []
+    last = 0
+    while ids := list(Incident.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        last = ids[-1]
+        _, plans = plans_of(wanted, ids)
+        differing += [pk for pk in plans if pk not in waiting]
+        if progress:
+            progress(len(ids))
+    if differing:
+        with transaction.atomic():
+            outbox.enqueue(differing, consumers=[CONSUMER])
+    return differing
+
+
+def plans_of(wanted: Asked, incident_ids: Collection[int]) -> tuple[dict[int, int], Plans]:
+    """The index version that each incident was read at, and what changes in the tags of those that need it."""
+    if not wanted.versions:
+        return {}, {}
+    alive = Incident.objects.filter(pk__in=incident_ids, deleted_at__isnull=True).order_by()
+    # Before anything else is read: whatever comes later raises it.
+    seen = dict(alive.values_list("pk", "index_version"))
+    tags = _standing(wanted, seen)
+    plans = {pk: _plan(wanted, document, tags.get(pk, {})) for pk, document in documents(seen).items()}
+    return seen, {pk: changes for pk, changes in plans.items() if changes}
+
+
+def _standing(wanted: Asked, incident_ids: Collection[int]) -> dict[int, dict[str, Standing]]:
+    slugs = {pk: slug for slug, pk in wanted.patterns.items()}
+    tags = Tag.objects.filter(incident_id__in=incident_ids, pattern_id__in=slugs).order_by()
+    found: dict[int, dict[str, Standing]] = {}
+    for tag in tags:
+        found.setdefault(tag.incident_id, {})[slugs[tag.pattern_id]] = Standing.of(tag)
+    return found
+
+
+def _plan(wanted: Asked, document: Mapping[str, Any], here: Mapping[str, Standing]) -> dict[str, Wanted]:
+    texts = fields(document)
+    found = {one.slug: one for one in match(wanted.rules, texts, facts(document))}
+    is_curated = document["origin"] == Origin.FAMOUS
+    return plan(here, found, versions=wanted.versions, texts=texts, is_curated=is_curated)
+
+
+def carry_out(wanted: Asked, plans: Plans, seen: Mapping[int, int]) -> int:
+    """Write what was planned for the incidents that are still at the version they were read at, with one audit entry;
+    returns how many incidents that was. Inside a transaction of the caller's."""
+    rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=plans, deleted_at__isnull=True).order_by("pk")
+    current = [pk for pk, version in rows.values_list("pk", "index_version") if version == seen[pk]]
+    if not current:
+        return 0
+    changes = {(pk, wanted.patterns[slug]): change for pk in current for slug, change in plans[pk].items()}
+    states = _write(changes)
+    moved: dict[int, dict[str, str]] = {}
+    for pk in current:
+        for slug, change in plans[pk].items():
+            if states.get((pk, wanted.patterns[slug])) != change.state:
+                moved.setdefault(pk, {})[slug] = change.state
+    if moved:
+        AuditEntry.objects.create(
+            actor=User.objects.system(),
+            action="tags.changed",
+            incident_id=next(iter(moved)) if len(moved) == 1 else None,
+            object_type="tag",
+            change={"incidents": {str(pk): slugs for pk, slugs in moved.items()}},
+        )
+        # The tagger need not hear of its own work.
+        others = [name for name in settings.OUTBOX_CONSUMERS if name != CONSUMER]
+        outbox.raise_index_version(moved, consumers=others)
+    return len(current)
+
+
+def _write(changes: Mapping[tuple[int, int], Wanted]) -> dict[tuple[int, int], str]:
+    """Make and change tags, by the ids of incident and pattern; returns the states of those that were there."""
+    tags = Tag.objects.filter(
+        incident_id__in={pk for pk, _ in changes}, pattern_id__in={pattern for _, pattern in changes}
+    )
+    here = {key: tag for tag in tags if (key := (tag.incident_id, tag.pattern_id)) in changes}
+    states = {key: str(tag.state) for key, tag in here.items()}
+    now = timezone.now()
+    names = {"updated_at"}
+    differing: list[Tag] = []
+    found_again: dict[int, list[int]] = {}
+    for key, tag in here.items():
+        change = changes[key]
+        if change.is_of(Standing.of(tag)):
+            found_again.setdefault(change.rule_version, []).append(tag.pk)
+            continue
+        for name, value in {**change.columns, "updated_at": now}.items():
+            setattr(tag, name, value)
+            names.add(name)
+        differing.append(tag)
+    # After a change of a rule most tags are these.
+    for version, pks in found_again.items():
+        Tag.objects.filter(pk__in=pks).update(rule_version=version, updated_at=now)
+    Tag.objects.bulk_update(differing, sorted(names), batch_size=200)
+    new = [
+        Tag(incident_id=pk, pattern_id=pattern, **change.columns)
+        for (pk, pattern), change in changes.items()
+        if (pk, pattern) not in here
+    ]
+    Tag.objects.bulk_create(new, batch_size=500)
+    return states

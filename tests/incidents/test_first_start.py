@@ -1,0 +1,41 @@
+"""The very first start, by two processes at once."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from incidents.actions.people import first_start
+from incidents.models import Organization, User
+
+pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
+
+
+def test_of_two_first_starts_at_once_one_makes_the_admin():
+    # It loaded the templates before.
+    User.objects.system()
+    made = []
+
+    def start(email):
+        try:
+            made.append(
+                first_start(organization="Acme", team="Engineering", email=email, password="a long enough pass phrase")
+            )
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=start, args=("second@acme.example",))
+    with transaction.atomic():
+        first = first_start(
+            organization="Acme", team="Engineering", email="first@acme.example", password="a long enough pass phrase"
+        )
+        second.start()
+        # Without waiting for the first one, the second would be done by then.
+        second.join(1)
+        assert made == []
+    second.join()
+    assert made == [None]
+    assert list(User.objects.filter(is_system=False)) == [first]
+    assert Organization.objects.filter(is_home=True).count() == 1

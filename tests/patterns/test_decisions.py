@@ -1,0 +1,251 @@
+"""People decide about tags; nothing but a person undoes that."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from incidents.actions.lifecycle import archive
+from incidents.document import with_everything
+from incidents.errors import Invalid, Missing, NotAllowed, WrongState
+from incidents.models import AuditEntry, Incident, OutboxEntry
+from incidents.scopes import Viewer, may_see
+from kb.patterns import decisions, tagging
+from kb.patterns.decisions import Precision, may_decide
+from kb.patterns.models import Pattern, Tag
+from tests.conftest import Cast
+from tests.incidents.curated import OUTAGE, outage
+from tests.incidents.curated import write as write_outages
+from tests.patterns.conftest import NO_STORM, STORM, state, tag, write
+
+WHY = "The retries came after it was over."
+
+
+def decide(step, actor, incident, slug="retry-storm", **more):
+    return getattr(decisions, step)(actor=actor, incident_id=incident.pk, slug=slug, **more)
+
+
+@pytest.fixture
+def famous(tagger, tmp_path):
+    def load(**changes):
+        call_command("load_outages", write_outages(tmp_path / "outages", outage(**changes)), stdout=StringIO())
+        return with_everything(Incident.objects).get(origin="famous")
+
+    return load
+
+
+def test_a_confirmed_tag_is_still_the_rules_and_now_a_persons_word_too(cast, tagged):
+    incident = tagged()
+    assert state(incident) == ("rule", "automatic")
+    decided = decide("confirm", cast.viewer("author"), incident)
+    assert state(incident) == ("rule", "confirmed")
+    assert (decided.decided_by, decided.score) == (cast.author, 2.0)
+    assert decided.decided_at is not None
+
+
+def test_a_rejection_has_a_reason(cast, tagged):
+    incident = tagged()
+    with pytest.raises(Invalid) as refused:
+        decide("reject", cast.viewer("author"), incident, reason="  ")
+    assert list(refused.value.fields) == ["reason"]
+    decided = decide("reject", cast.viewer("author"), incident, reason=WHY)
+    assert (decided.state, decided.reason) == ("rejected", WHY)
+    assert decide("confirm", cast.viewer("lead"), incident).reason == ""
+
+
+def test_every_decision_is_audited_and_goes_to_the_index(cast, tagged):
+    incident = tagged()
+    for step, more in (("reject", {"reason": WHY}), ("confirm", {}), ("undo", {})):
+        OutboxEntry.objects.all().delete()
+        version = Incident.objects.get(pk=incident.pk).index_version
+        decide(step, cast.viewer("author"), incident, **more)
+        assert Incident.objects.get(pk=incident.pk).index_version == version + 1
+        assert "database_index" in OutboxEntry.objects.values_list("consumer", flat=True)
+    entries = AuditEntry.objects.filter(incident=incident, object_type="tag").exclude(action="tags.changed")
+    assert [(entry.action, entry.change["state"]) for entry in entries.order_by("pk")] == [
+        ("tag.rejected", "rejected"),
+        ("tag.confirmed", "confirmed"),
+        ("tag.undone", "automatic"),
+    ]
+    assert entries.get(action="tag.rejected").change["reason"] == WHY
+
+
+def test_deciding_again_what_is_decided_writes_nothing(cast, tagged):
+    incident = tagged()
+    decide("reject", cast.viewer("author"), incident, reason=WHY)
+    entries = AuditEntry.objects.count()
+    decide("reject", cast.viewer("lead"), incident, reason=WHY)
+    assert AuditEntry.objects.count() == entries
+    assert tag(incident).decided_by == cast.author
+
+
+def test_a_pattern_is_added_by_hand_with_its_sentence(cast, tagged):
+    incident = tagged(NO_STORM)
+    added = decide("add", cast.viewer("author"), incident, sentence=f"  {NO_STORM} ")
+    assert state(incident) == ("person", "confirmed")
+    (anchor,) = added.evidence
+    assert (anchor["field"], anchor["quote"]) == ("sections.summary", NO_STORM)
+    assert decide("add", cast.viewer("author"), incident, slug="dns").evidence == []
+
+
+def test_what_is_added_must_be_a_pattern_and_a_sentence_of_the_text(cast, tagged):
+    incident = tagged()
+    with pytest.raises(Invalid, match="slug"):
+        decide("add", cast.viewer("author"), incident, slug="no-such-pattern")
+    with pytest.raises(Invalid, match="sentence"):
+        decide("add", cast.viewer("author"), incident, sentence="The disk was full.")
+    assert state(incident) == ("rule", "automatic")
+
+
+def test_a_sentence_of_a_draft_is_no_evidence_for_readers_of_the_published_text(cast, tagged):
+    incident = tagged()
+    write(cast, incident, "Nobody was to read this yet.")
+    with pytest.raises(Invalid, match="sentence"):
+        decide("add", cast.viewer("author"), incident, slug="dns", sentence="Nobody was to read this yet.")
+
+
+def test_adding_what_a_rule_found_confirms_it(cast, tagged):
+    incident = tagged()
+    decide("add", cast.viewer("author"), incident)
+    assert state(incident) == ("rule", "confirmed")
+    assert [anchor["quote"] for anchor in tag(incident).evidence] == [STORM]
+
+
+def test_only_what_is_there_can_be_decided_about(cast, tagged):
+    incident = tagged(NO_STORM)
+    for step, more in (("confirm", {}), ("reject", {"reason": WHY}), ("undo", {})):
+        with pytest.raises(Missing):
+            decide(step, cast.viewer("author"), incident, **more)
+
+
+@pytest.mark.parametrize("step", ["confirm", "reject"])
+def test_undoing_brings_back_what_the_rule_says(cast, tagged, step):
+    incident = tagged()
+    decide(step, cast.viewer("author"), incident, **({"reason": WHY} if step == "reject" else {}))
+    undone = decide("undo", cast.viewer("lead"), incident)
+    assert state(incident) == ("rule", "automatic")
+    assert (undone.decided_by, undone.decided_at, undone.reason) == (None, None, "")
+
+
+def test_undoing_what_was_added_by_hand_withdraws_it(cast, tagged):
+    incident = tagged(NO_STORM)
+    decide("add", cast.viewer("author"), incident)
+    decide("undo", cast.viewer("author"), incident)
+    assert state(incident) == ("person", "withdrawn")
+    with pytest.raises(Missing):
+        decide("confirm", cast.viewer("author"), incident)
+    assert decide("add", cast.viewer("author"), incident).state == "confirmed"
+
+
+def test_no_rule_undoes_a_decision(cast, tagged):
+    rejected, confirmed, added = tagged(), tagged(title="Another"), tagged(NO_STORM, title="A third")
+    decide("reject", cast.viewer("author"), rejected, reason=WHY)
+    decide("confirm", cast.viewer("author"), confirmed)
+    decide("add", cast.viewer("author"), added)
+    for incident, text in ((rejected, f"{STORM} It was slow."), (confirmed, NO_STORM), (added, NO_STORM)):
+        write(cast, incident, text)
+        decisions_before = state(incident)
+        tagging.tag_incidents([incident.pk])
+        assert state(incident) == decisions_before
+    assert [state(one)[1] for one in (rejected, confirmed, added)] == ["rejected", "confirmed", "confirmed"]
+
+
+@pytest.mark.parametrize("who", Cast.NAMES)
+def test_who_may_edit_decides_and_who_may_not_see_learns_nothing(cast, tagged, who):
+    incident = tagged(visibility="team")
+    viewer = cast.viewer(who)
+    may = who in ("author", "lead", "admin")
+    assert may_decide(viewer, incident) is may
+    if may:
+        assert decide("confirm", viewer, incident).decided_by == cast.user(who)
+        return
+    with pytest.raises(NotAllowed if may_see(viewer, incident) else Missing):
+        decide("confirm", viewer, incident)
+    assert state(incident) == ("rule", "automatic")
+
+
+@pytest.mark.parametrize("who", Cast.NAMES)
+def test_everybody_who_writes_for_a_team_decides_about_public_outages(cast, famous, who):
+    incident = famous()
+    viewer = cast.viewer(who)
+    may = who in ("author", "lead", "admin", "outsider", "reviewer")
+    assert may_decide(viewer, incident) is may
+    if may:
+        assert decide("confirm", viewer, incident, slug="limit-reached").decided_by == cast.user(who)
+    else:
+        with pytest.raises(NotAllowed):
+            decide("confirm", viewer, incident, slug="limit-reached")
+
+
+def test_the_system_decides_nothing(famous):
+    incident = famous()
+    with pytest.raises(NotAllowed):
+        decide("confirm", Viewer.system(), incident, slug="limit-reached")
+
+
+def test_tags_of_what_is_archived_stay_as_they_are(cast, tagged):
+    incident = tagged()
+    archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    with pytest.raises(WrongState):
+        decide("confirm", cast.viewer("author"), incident)
+
+
+def test_a_rejected_curators_tag_survives_the_next_loading(cast, famous):
+    incident = famous()
+    decide("reject", cast.viewer("author"), incident, slug="limit-reached", reason="No limit was involved.")
+    famous(title="The same, told anew")
+    assert state(incident, "limit-reached") == ("curator", "rejected")
+    tagging.tag_incidents([incident.pk])
+    assert state(incident, "limit-reached") == ("curator", "rejected")
+    decide("undo", cast.viewer("author"), incident, slug="limit-reached")
+    assert state(incident, "limit-reached") == ("curator", "confirmed")
+    assert tag(incident, "limit-reached").evidence
+
+
+def test_a_decision_on_a_public_outage_survives_that_the_file_names_other_patterns(cast, famous):
+    incident = famous()
+    decide("confirm", cast.viewer("author"), incident, slug="limit-reached")
+    decide("add", cast.viewer("outsider"), incident, slug="dns")
+    decide("reject", cast.viewer("author"), incident, slug="dns", reason="Only a sketch said so.")
+    famous(patterns=[{**OUTAGE["patterns"][0], "slug": "dns"}])
+    assert state(incident, "limit-reached") == ("curator", "confirmed")
+    assert state(incident, "dns") == ("person", "rejected")
+
+
+def test_precision_counts_what_people_decided_about_the_rules_tags(cast, tagged):
+    incidents = [tagged(title=f"Gateway was slow {n}") for n in range(4)]
+    for incident in incidents[:2]:
+        decide("confirm", cast.viewer("author"), incident)
+    decide("reject", cast.viewer("author"), incidents[2], reason=WHY)
+    by_hand = tagged(NO_STORM, title="By hand")
+    decide("add", cast.viewer("author"), by_hand)
+    found = decisions.precisions()["retry-storm"]
+    assert found == Precision(confirmed=2, rejected=1) == decisions.precision(Pattern.objects.get(slug="retry-storm"))
+    assert found.share == pytest.approx(2 / 3)
+    decide("undo", cast.viewer("author"), incidents[2])
+    assert decisions.precisions()["retry-storm"] == Precision(2, 0)
+
+
+def test_without_decisions_a_rule_has_no_precision(tagged):
+    tagged()
+    nothing = decisions.precisions()["retry-storm"]
+    assert (nothing.n, nothing.share, nothing.low, nothing.high) == (0, None, None, None)
+
+
+# Newcombe (1998), Two-sided confidence intervals for the single proportion, table I, method 3.
+@pytest.mark.parametrize(
+    ("confirmed", "rejected", "low", "high"),
+    [(81, 182, 0.2553, 0.3662), (15, 133, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (29, 0, 0.8830, 1.0)],
+)
+def test_the_interval_is_wilsons(confirmed, rejected, low, high):
+    found = Precision(confirmed, rejected)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+def test_an_incident_has_a_pattern_once(cast, tagged):
+    incident = tagged()
+    for step in ("confirm", "add", "undo", "add"):
+        decide(step, cast.viewer("author"), incident)
+    assert Tag.objects.filter(incident=incident, pattern__slug="retry-storm").count() == 1

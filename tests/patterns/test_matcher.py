@@ -1,0 +1,306 @@
+"""What a rule's score is made of, and that the fast matcher finds exactly what a slow one does."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kb.patterns import negation
+from kb.patterns.matcher import MOST_EVIDENCE, Rules, match, section_of, shipped_rules
+from kb.patterns.phrases import parse
+from kb.patterns.rules import SECTION_WEIGHTS, definition, shipped
+from kb.patterns.tokens import LONGEST_SENTENCE, sentences, stem, stems
+from tests.patterns.vocabularies import pattern
+
+
+def rules(**groups):
+    return Rules([definition("empty-tank", pattern(rule__groups=groups)).rule])
+
+
+def score(text, facts=None, *, section="summary", **groups):
+    """Of a text in a section of weight 1; 0 for what is not even suggested."""
+    found = match(rules(**groups), text if isinstance(text, dict) else {section: text}, facts)
+    return found[0].score if found else 0
+
+
+# --- Phrases --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("phrase", "text", "stands"),
+    [
+        ("retry storm", "The retries stormed in.", True),
+        ("retry storm", "A storm of retries.", False),
+        ("retry storm", "A retry. Storm followed.", False),
+        ("(retry|load balancer) failed", "The load balancer failed.", True),
+        ("(retry|load balancer) failed", "The balancer failed.", False),
+        ("tank ..2 empty", "The tank was quite empty.", True),
+        ("tank ..2 empty", "The tank was not yet quite empty.", False),
+        ("tank .. empty", "The tank, said those who had looked into it in the morning, was empty.", True),
+        ("tank .. empty", "Empty was the tank.", False),
+        ("tank ~2 empty", "Empty was the tank.", True),
+        ("tank ~ empty", "Empty, said those who had looked into it in the morning, was the tank.", True),
+        ("UPS", "The UPS failed.", True),
+        ("UPS", "There were ups and downs.", False),
+        ("not behave", "It didn't behave.", True),
+        ("overwrite", "Rows were overwritten, and somebody overwrote more.", True),
+    ],
+)
+def test_a_phrase_stands_in_a_sentence(phrase, text, stands):
+    assert bool(score(text, named={"weight": 2, "any": [phrase], "negation": "ignore"})) is stands
+
+
+def _stands(phrase, words):
+    """The meaning of a phrase, told again without any index: try every way of placing it."""
+
+    def rest(chain, index, place):
+        if index == len(chain.elements):
+            return True
+        most = 0 if index == 0 else chain.gaps[index - 1]
+        starts = range(len(words)) if index == 0 else range(place, min(place + most, len(words)) + 1)
+        return any(
+            list(run) == words[start : start + len(run)] and rest(chain, index + 1, start + len(run))
+            for start in starts
+            for run in chain.elements[index]
+        )
+
+    return any(rest(chain, 0, 0) for chain in phrase.chains)
+
+
+def _slow_hits(prepared, text):
+    """What `Rules.hits` finds, phrase by phrase."""
+    for start, end in sentences(text):
+        sentence = text[start:end]
+        words = stems(sentence)
+        denials = negation.denials(sentence, words)
+        for number, phrase in enumerate(prepared.phrases):
+            if _stands(phrase, words):
+                placements = list(phrase.placements(words))
+                yield start, end, number, bool(denials) and all(negation.is_denied(one, denials) for one in placements)
+
+
+WORDS = sorted(
+    {word for phrase in shipped_rules().phrases for element in phrase.elements for run in element for word in run}
+)
+CUES = ["not", "never", "no", "without", "instead of", "ruled out", "was ruled out", "but", "and", "no longer"]
+WORD_OR_CUE = st.one_of(
+    st.sampled_from(WORDS), st.sampled_from(CUES), st.sampled_from(["zebra", ",", ".", "\n\n", "—"])
+)
+
+
+def _phrase_texts():
+    """Sentences that hold a shipped phrase, with words in between."""
+
+    def text(phrase, seed):
+        chain = phrase.chains[seed % len(phrase.chains)]
+        return [" ".join(sorted(element)[seed % len(element)]) for element in chain.elements]
+
+    return st.builds(text, st.sampled_from(shipped_rules().phrases), st.integers(0, 50))
+
+
+TEXTS = st.lists(st.one_of(st.lists(WORD_OR_CUE, max_size=6), _phrase_texts()), max_size=6).map(
+    lambda parts: " ".join(word for part in parts for word in part)
+)
+
+
+@given(TEXTS)
+@example("The certificate was not renewed, and it was not that the disk was full.")
+def test_the_fast_matcher_finds_what_the_slow_one_finds(text):
+    assert list(shipped_rules().hits(text)) == list(_slow_hits(shipped_rules(), text))
+
+
+def test_the_fast_matcher_finds_what_the_slow_one_finds_in_the_rules_own_sentences():
+    for one in shipped():
+        for sentence in (*one.positive, *one.near_misses):
+            assert list(shipped_rules().hits(sentence)) == list(_slow_hits(shipped_rules(), sentence))
+
+
+PHRASES = st.lists(
+    st.sampled_from(["a b", "a ..2 b", "b ~1 c", "(a|b c) ..1 (d|a a)", "a ..0 a", "c ~ a ..1 b", "d"]),
+    min_size=1,
+    unique=True,
+)
+LETTERS = {"a": "tank", "b": "empty", "c": "well", "d": "dry"}
+
+
+@given(PHRASES, st.lists(st.sampled_from([*LETTERS, "zebra"]), max_size=14))
+def test_any_phrases_stand_where_their_meaning_says(phrases, letters):
+    written = ["".join(LETTERS.get(c, c) for c in phrase) for phrase in phrases]
+    prepared = Rules([definition("empty-tank", pattern(rule__groups={"named": {"weight": 2, "any": written}})).rule])
+    text = " ".join(LETTERS.get(letter, letter) for letter in letters)
+    found = {number for _, _, number, _ in prepared.hits(text)}
+    assert found == {n for n, phrase in enumerate(prepared.phrases) if _stands(phrase, stems(text))}
+
+
+def test_what_stands_together_in_one_element_is_read_as_one_run():
+    assert parse("(load balancer|proxy) failed").elements[0] == frozenset({("load", "balanc"), ("proxi",)})
+
+
+# --- The score --------------------------------------------------------------------------------
+TANK = {"weight": 2, "any": ["tank ..2 empty"]}
+
+
+@pytest.mark.parametrize("section", ["causes", "trigger", "summary", "impact", "customer_message", "precedent"])
+def test_a_section_counts_by_its_weight(section):
+    found = match(rules(named={**TANK, "weight": 5}), {f"sections.{section}": "The tank was empty."})
+    assert found[0].score == pytest.approx(5 * SECTION_WEIGHTS[section])
+    assert SECTION_WEIGHTS["causes"] == SECTION_WEIGHTS["trigger"] > 2 * SECTION_WEIGHTS["customer_message"]
+
+
+def test_a_rule_may_weigh_sections_its_own_way():
+    prepared = Rules([definition("empty-tank", pattern(rule__sections={"lessons": 1.5, "causes": 0})).rule])
+    assert match(prepared, {"lessons/1": "The tank was empty."})[0].score == 3
+    assert match(prepared, {"causes/1": "The tank was empty."}) == []
+
+
+def test_a_group_counts_its_best_sentence_or_their_sum_up_to_its_cap():
+    text = "The tank was empty. Again the tank was empty. The tank is empty."
+    assert score(text, named=TANK) == 2
+    assert score(text, named={**TANK, "cap": 5}) == 5
+    assert score(text, named={**TANK, "cap": 10}) == 6
+
+
+def test_a_phrase_may_have_a_weight_of_its_own_and_the_strongest_of_a_sentence_counts():
+    named = {"weight": 1, "any": ["tank", {"phrase": "empty", "weight": 3}]}
+    assert score("The tank was empty.", named=named) == 3
+    assert score("The tank was full.", named=named) == 1
+
+
+def test_groups_require_and_exclude_each_other_whatever_their_order():
+    groups = {
+        "after": {"weight": 1, "any": ["alarm"], "requires": ["named"]},
+        "named": TANK,
+        "unless": {"weight": -1, "any": ["joke"], "excludes": ["after"]},
+    }
+    assert score("There was an alarm.", **groups) == 0
+    assert score("The tank was empty. There was an alarm.", **groups) == 3
+    assert score("The tank was empty. It was a joke.", **groups) == 1
+    assert score("The tank was empty. There was an alarm, no joke.", **groups) == 3
+
+
+def test_a_group_may_look_into_some_sections_alone():
+    groups = {"named": {**TANK, "in": ["causes", "trigger"]}}
+    assert score("The tank was empty.", section="causes/1", **groups) == 2.4
+    assert score("The tank was empty.", section="summary", **groups) == 0
+
+
+@pytest.mark.parametrize(
+    ("when", "facts", "holds"),
+    [
+        ({"detected_by": ["customer"]}, {"detected_by": "customer"}, True),
+        ({"detected_by": ["customer"]}, {"detected_by": "alert"}, False),
+        ({"detected_by": {"none_of": ["customer"]}}, {"detected_by": "alert"}, True),
+        ({"mitigations": ["restore", "rollback"]}, {"mitigations": ["wait", "restore"]}, True),
+        ({"mitigations": {"none_of": ["restore"]}}, {"mitigations": ["wait", "restore"]}, False),
+        ({"planned_change": True}, {"planned_change": True}, True),
+        ({"planned_change": True}, {"planned_change": False}, False),
+        ({"planned_change": False}, {"planned_change": False}, True),
+        ({"seconds_to_detect": {"at_least": 600}}, {"seconds_to_detect": 600}, True),
+        ({"seconds_to_detect": {"at_least": 600, "at_most": 900}}, {"seconds_to_detect": 901}, False),
+        ({"duration_seconds": {"at_most": 60}}, {"duration_seconds": 0}, True),
+        # What is unknown holds nothing, not even that it is none of something.
+        ({"detected_by": {"none_of": ["customer"]}}, {"detected_by": None}, False),
+        ({"duration_seconds": {"at_most": 60}}, {}, False),
+        ({"detected_by": ["customer"], "planned_change": True}, {"detected_by": "customer"}, False),
+    ],
+)
+def test_facts_hold_or_do_not(when, facts, holds):
+    assert score("The tank was empty.", facts, named=TANK, more={"weight": 1, "when": when}) == (3 if holds else 2)
+
+
+def test_facts_alone_show_nothing():
+    groups = {"named": TANK, "late": {"weight": 5, "when": {"detected_by": ["customer"]}}}
+    assert match(rules(**groups), {"summary": "All was well."}, {"detected_by": "customer"}) == []
+
+
+def test_thresholds_tell_suggested_from_automatic():
+    rule = pattern(rule__thresholds={"suggested": 1.5, "automatic": 2.4})
+    prepared = Rules([definition("empty-tank", rule).rule])
+    states = {
+        section: [one.state for one in match(prepared, {section: "The tank was empty."})]
+        for section in ("causes", "summary", "lessons")
+    }
+    assert states == {"causes": ["automatic"], "summary": ["suggested"], "lessons": []}
+
+
+def test_evidence_begins_with_what_counts_most_has_each_text_once_and_ends_somewhere():
+    fields = {
+        "lessons/1": "The tank was empty.",
+        "causes/1": "So the tank was quite empty.",
+        "summary": "The tank was empty.",
+    }
+    (found,) = match(rules(named=TANK), fields)
+    assert [(one.field, one.quote) for one in found.evidence] == [
+        ("causes/1", "So the tank was quite empty."),
+        ("summary", "The tank was empty."),
+    ]
+    many = {"summary": " ".join(f"Tank {n} empty." for n in range(20))}
+    assert len(match(rules(named=TANK), many)[0].evidence) == MOST_EVIDENCE
+
+
+def test_sentences_that_speak_against_are_no_evidence():
+    groups = {"named": TANK, "against": {"weight": -0.5, "any": ["joke"]}}
+    (found,) = match(rules(**groups), {"summary": "The tank was empty. It was a joke."})
+    assert (found.score, [one.quote for one in found.evidence]) == (1.5, ["The tank was empty."])
+
+
+def test_offsets_count_code_points_of_the_source():
+    text = "# Ünglück 🦊\n\n- Ein *Test*.\n- The **tank** was empty, we saw.\n"
+    (found,) = match(rules(named=TANK), {"summary": text})
+    (one,) = found.evidence
+    assert text[one.start : one.end] == one.quote == "The **tank** was empty, we saw."
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
+def test_sentences_are_in_order_apart_and_lose_no_word(text):
+    spans = list(sentences(text))
+    assert all(0 <= start < end <= len(text) and end - start <= LONGEST_SENTENCE for start, end in spans)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert [word for start, end in spans for word in stems(text[start:end])] == stems(text) or any(
+        mark in text for mark in "-*+>#|`0123456789."
+    )
+
+
+def test_a_text_alone_is_read_by_the_same_function():
+    found = match(
+        shipped_rules(), {"text": "We will rotate the signing key while clients still trust only the old one."}
+    )
+    assert "expiry" in {one.slug for one in found}
+
+
+def test_the_section_of_a_field():
+    assert [section_of(one) for one in ("title", "sections.went_wrong", "causes/8d0b")] == [
+        "title",
+        "went_wrong",
+        "causes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("broke", "breaking"), ("behaviour", "behavior"), ("organisation", "organization"), ("didn't", "not"),
+     ("Überlast", "uberlast"), ("DNS", "dns"), ("VMs", "vm"), ("lost", "losing")],
+)  # fmt: skip
+def test_forms_of_a_word_have_one_stem(one, other):
+    assert stem(one) == stem(other)
+
+
+def test_reading_is_fast():
+    """A floor far below what any machine does; `make bench` has the figures."""
+    text = " ".join(sentence for one in shipped() for sentence in one.positive)[:1500]
+    match(shipped_rules(), {"summary": text})
+    times = []
+    for _ in range(30):
+        began = time.process_time()
+        match(shipped_rules(), {"summary": text})
+        times.append(time.process_time() - began)
+    assert statistics.median(times) < 0.02
+
+
+def test_a_text_that_repeats_itself_without_end_is_read_in_time():
+    began = time.process_time()
+    match(shipped_rules(), {"summary": "retry load certificate not expired " * 20_000})
+    assert time.process_time() - began < 20

@@ -1,0 +1,84 @@
+"""What a sentence denies, and how far."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.patterns.matcher import Rules, match
+from kb.patterns.rules import definition
+from tests.patterns.vocabularies import pattern
+
+PHRASES = [
+    "data loss",
+    "lost data",
+    "(data|messages) ..2 lost",
+    "lose ..2 data",
+    "full outage",
+    "attack",
+    "retry storm",
+    "configuration change",
+    "disk ..1 full",
+    "certificate ..3 expired",
+    "not renewed",
+]
+LOSS = Rules([definition("any-harm", pattern(rule__groups={"named": {"weight": 2, "any": PHRASES}})).rule])
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "No data was lost.",
+        "The outage was not caused by a configuration change.",
+        "It was not due to an attack.",
+        "An attack was ruled out early.",
+        "We ruled out an attack.",
+        "There was no evidence of an attack.",
+        "There is no indication that the retry storm came from outside.",
+        "The failover worked without data loss.",
+        "We recovered without losing any data.",
+        "Readers saw stale pages instead of a full outage.",
+        "It was slow rather than a full outage.",
+        "Messages were never lost.",
+        "No messages were delayed or lost.",
+        "The queue prevented data loss.",
+        "The limit averted a retry storm.",
+        "A slower reaction would have lost data.",
+        "The disk wasn't full, nor was there an attack.",
+        "Nobody lost data.",
+        "Data loss did not occur.",
+        "The attack was not the cause.",
+        "The incident was unrelated to the configuration change.",
+    ],
+)
+def test_what_is_denied_is_not_found(sentence):
+    assert match(LOSS, {"causes": sentence}) == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Data was lost.",
+        "Not only was data lost, backups were gone too.",
+        "There was no alarm, and messages were lost.",
+        "The alarm did not ring because the disk was full.",
+        "It was not slow; it was a full outage.",
+        "It was not noticed that data was lost.",
+        "Nothing worked any more but the retry storm went on.",
+        "We could not stop the retry storm: the attack went on.",
+        "The certificate was not renewed.",
+        "There was no doubt that the certificate had expired.",
+        "The page no longer answered during the attack.",
+        "No data was lost in the first hour, but after it messages were lost.",
+    ],
+)
+def test_what_is_said_beside_a_denial_is_found(sentence):
+    assert len(match(LOSS, {"causes": sentence})) == 1
+
+
+def test_a_group_may_look_at_what_is_denied_too():
+    heedless = pattern(rule__groups={"named": {"weight": 2, "any": ["data loss"], "negation": "ignore"}})
+    assert match(Rules([definition("any-harm", heedless).rule]), {"causes": "There was no data loss."})
+
+
+def test_a_denial_ends_with_its_sentence():
+    assert match(LOSS, {"causes": "No. Data was lost."})

@@ -1,0 +1,154 @@
+"""What a rule may change in a tag, for every tag that may be there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from kb.patterns.anchors import hash_of
+from kb.patterns.matcher import Evidence, Match
+from kb.patterns.models import TagSource, TagState
+from kb.patterns.planning import Standing, plan
+
+SLUG = "retry-storm"
+TEXTS = {"sections.summary": "It stormed. It stormed again."}
+OLD, NEW = Evidence("sections.summary", 0, 11, "It stormed."), Evidence("sections.summary", 12, 29, "It stormed again.")
+VERSION = 3
+
+
+def match(*evidence, state=TagState.AUTOMATIC):
+    return Match(SLUG, 2.5, state, evidence or (OLD,))
+
+
+def stored(*evidence):
+    return [
+        {"field": e.field, "hash": hash_of(TEXTS[e.field]), "start": e.start, "end": e.end, "quote": e.quote}
+        for e in evidence
+    ]
+
+
+def standing(source="rule", state="automatic", is_decided=False, rule_version=VERSION, score=2.5, evidence=(OLD,)):
+    return Standing(source, state, is_decided, rule_version, score, stored(*evidence))
+
+
+def planned(here, found, **more):
+    changes = plan(
+        {SLUG: here} if here else {}, {SLUG: found} if found else {}, versions={SLUG: VERSION}, texts=TEXTS, **more
+    )
+    return changes.get(SLUG)
+
+
+def test_what_is_found_becomes_a_tag_of_the_rule_with_its_sentences():
+    assert planned(None, match()).columns == {
+        "source": "rule",
+        "state": "automatic",
+        "rule_version": VERSION,
+        "score": 2.5,
+        "evidence": stored(OLD),
+    }
+
+
+def test_what_is_found_as_before_is_left_alone():
+    assert planned(standing(), match()) is None
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        standing(state="suggested"),
+        standing(rule_version=VERSION - 1),
+        standing(score=1.5),
+        standing(evidence=(NEW,)),
+        standing(state="withdrawn", evidence=()),
+        standing("person", "withdrawn", rule_version=None, score=None, evidence=()),
+        standing("curator", "withdrawn", rule_version=None, score=None, evidence=()),
+    ],
+)
+def test_a_tag_that_nobody_stands_for_becomes_what_the_rule_says(here):
+    assert planned(here, match()) == planned(None, match())
+
+
+def test_what_is_no_longer_found_is_withdrawn_once():
+    gone = planned(standing(), None)
+    assert (gone.state, gone.score, gone.evidence) == ("withdrawn", None, ())
+    assert planned(standing(state="withdrawn", score=None, evidence=()), None) is None
+    assert planned(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "version", "evidence"),
+    list(
+        product(
+            TagSource.values,
+            [None, match(), match(OLD, NEW)],
+            [VERSION, VERSION - 1, None],
+            [(), (OLD,), (OLD, NEW)],
+        )
+    ),
+)
+def test_what_a_person_confirmed_stays_as_it_is(source, found, version, evidence):
+    here = standing(source, "confirmed", is_decided=True, rule_version=version, evidence=evidence)
+    assert planned(here, found) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "found"),
+    list(product(["curator", "model"], ["confirmed", "suggested", "automatic"], [None, match()])),
+)
+def test_what_others_than_rules_found_is_left_alone(source, state, found):
+    assert planned(standing(source, state, rule_version=None), found) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "version", "may_suggest"),
+    [
+        ("rule", match(OLD, NEW), VERSION - 1, True),
+        ("person", match(OLD, NEW), None, True),
+        # The same rule has nothing new to say; neither has a later one that shows the same sentence.
+        ("rule", match(OLD, NEW), VERSION, False),
+        ("rule", match(OLD), VERSION - 1, False),
+        ("rule", None, VERSION - 1, False),
+        ("curator", match(OLD, NEW), None, False),
+    ],
+)
+def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_new_sentence(
+    source, found, version, may_suggest
+):
+    again = planned(standing(source, "rejected", is_decided=True, rule_version=version), found)
+    if not may_suggest:
+        assert again is None
+        return
+    # Never more than suggested, however sure the rule is.
+    assert again.state == "suggested"
+    assert again.columns["decided_by"] is again.columns["decided_at"] is None
+
+
+def test_where_curators_have_tagged_rules_only_suggest():
+    assert planned(None, match(), is_curated=True).state == "suggested"
+    assert planned(standing(state="suggested"), match(), is_curated=True) is None
+    assert planned(standing(state="automatic"), match(), is_curated=True).state == "suggested"
+
+
+def test_patterns_whose_rules_were_not_asked_are_left_alone():
+    assert plan({SLUG: standing()}, {}, versions={"dns": 1}, texts=TEXTS) == {}
+
+
+@pytest.mark.parametrize("found", [None, match(), match(OLD, NEW), match(state=TagState.SUGGESTED)])
+@pytest.mark.parametrize(
+    "here",
+    [
+        None,
+        standing(),
+        standing(state="withdrawn", rule_version=1),
+        standing("curator", "confirmed"),
+        standing(state="rejected", is_decided=True, rule_version=1),
+    ],
+)
+def test_after_what_was_planned_nothing_is_left_to_plan(here, found):
+    change = planned(here, found)
+    if change is None:
+        return
+    done = Standing("rule", change.state, False, change.rule_version, change.score, list(change.evidence))
+    assert planned(done, replace(found, state=TagState.SUGGESTED) if found and change.drops_decision else found) is None

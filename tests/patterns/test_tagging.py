@@ -1,0 +1,228 @@
+"""Tags follow the text and the rules, through the outbox, and into what is searched."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents import consume
+from incidents.actions.incidents import delete_incident
+from incidents.actions.lifecycle import publish
+from incidents.actions.organizations import change_organization
+from incidents.actions.sections import change_section
+from incidents.models import AuditEntry, Incident, OutboxEntry
+from incidents.scopes import Viewer
+from kb import tasks
+from kb.patterns import decisions, tagging, vocabulary
+from kb.patterns.anchors import Anchor, find
+from kb.patterns.matcher import Rules
+from kb.patterns.models import Pattern, Tag
+from kb.patterns.reading import documents, fields
+from kb.patterns.rules import read
+from kb.search import relay
+from kb.search.models import SearchDocument
+from tests.patterns.conftest import NO_STORM, STORM, state, tag, write
+from tests.patterns.vocabularies import folder_of, pattern
+
+
+def waiting(consumer):
+    return set(OutboxEntry.objects.filter(consumer=consumer).values_list("incident_id", flat=True))
+
+
+def shown(incident):
+    found = SearchDocument.objects.get(pk=incident.pk).shown
+    return found["patterns"], found["suggested_patterns"]
+
+
+def test_a_published_postmortem_gets_its_tags_with_the_sentences_that_show_them(tagged):
+    incident = tagged()
+    found = tag(incident)
+    assert (found.source, found.state, found.score) == ("rule", "automatic", 2.0)
+    assert found.rule_version == Pattern.objects.get(slug="retry-storm").rule_version
+    (anchor,) = map(Anchor.read, found.evidence)
+    text = fields(documents([incident.pk])[incident.pk])[anchor.field]
+    assert text[slice(*find(anchor, text))] == STORM
+
+
+def test_a_draft_that_was_never_published_is_tagged_from_its_draft(tagger, cast, draft):
+    incident = draft()
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=STORM)
+    tagging.drain()
+    assert state(incident) == ("rule", "automatic")
+
+
+def test_of_a_reopened_postmortem_the_tags_are_those_of_what_readers_see(cast, tagged):
+    incident = tagged(NO_STORM)
+    write(cast, incident, STORM)
+    tagging.drain()
+    assert state(incident) is None
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    tagging.drain()
+    assert state(incident) == ("rule", "automatic")
+
+
+def test_a_tag_is_withdrawn_when_its_sentence_is_gone_and_comes_back_with_it(cast, tagged):
+    incident = tagged()
+    for text, expected in ((NO_STORM, "withdrawn"), (STORM, "automatic")):
+        write(cast, incident, text)
+        publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+        tagging.drain()
+        assert state(incident) == ("rule", expected)
+
+
+def test_evidence_moves_with_its_sentence(cast, tagged):
+    incident = tagged()
+    write(cast, incident, f"It began at noon. {STORM}")
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    tagging.drain()
+    (anchor,) = tag(incident).evidence
+    assert (anchor["start"], anchor["quote"]) == (len("It began at noon. "), STORM)
+
+
+def test_a_run_that_finds_nothing_to_change_writes_nothing(tagged):
+    incident = tagged()
+    before = (
+        list(Tag.objects.values_list("pk", "updated_at")),
+        AuditEntry.objects.count(),
+        Incident.objects.get(pk=incident.pk).index_version,
+    )
+    OutboxEntry.objects.all().delete()
+    tagging.tag_incidents([incident.pk])
+    assert before == (
+        list(Tag.objects.values_list("pk", "updated_at")),
+        AuditEntry.objects.count(),
+        Incident.objects.get(pk=incident.pk).index_version,
+    )
+    assert not OutboxEntry.objects.exists()
+
+
+def test_what_the_tagger_changes_goes_to_the_index_and_not_to_itself_again(tagger, published):
+    incident = published(text=STORM)
+    OutboxEntry.objects.all().delete()
+    tagging.tag_incidents([incident.pk])
+    assert (waiting("database_index"), waiting("tagger")) == ({incident.pk}, set())
+
+
+def test_a_batch_leaves_one_audit_entry_that_says_what_changed(tagger, published):
+    first, second = published(text=STORM), published("Another", text=STORM)
+    tagging.tag_incidents([first.pk, second.pk])
+    (entry,) = AuditEntry.objects.filter(action="tags.changed")
+    assert entry.actor.is_system
+    assert entry.change["incidents"][str(second.pk)]["retry-storm"] == "automatic"
+    assert set(entry.change["incidents"]) == {str(first.pk), str(second.pk)}
+
+
+def test_what_changed_while_it_was_read_is_left_to_its_own_entry(tagger, published, monkeypatch):
+    incident = published(text=STORM)
+    plans_of = tagging.plans_of
+
+    def meanwhile(wanted, ids):
+        found = plans_of(wanted, ids)
+        values = {"name": "Acme, by another name"}
+        change_organization(actor=Viewer.system(), organization_id=incident.organization_id, values=values)
+        return found
+
+    OutboxEntry.objects.all().delete()
+    monkeypatch.setattr(tagging, "plans_of", meanwhile)
+    tagging.tag_incidents([incident.pk])
+    assert state(incident) is None
+    assert waiting("tagger") == {incident.pk}
+    monkeypatch.undo()
+    tagging.drain()
+    assert state(incident) == ("rule", "automatic")
+
+
+def test_a_deleted_incident_is_not_tagged(cast, tagger, published):
+    incident = published(text=STORM)
+    delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
+    assert tagging.drain() > 0
+    assert not Tag.objects.filter(incident=incident).exists()
+
+
+def test_tags_are_in_what_is_searched_apart_from_suggestions(cast, tagger, published):
+    sure, unsure = published(text=STORM), published("Another", text=NO_STORM)
+    tasks.relay()
+    assert shown(sure) == (["retry-storm"], [])
+    assert shown(unsure) == ([], ["code-deploy"])
+    decisions.confirm(actor=cast.viewer("author"), incident_id=unsure.pk, slug="code-deploy")
+    decisions.reject(actor=cast.viewer("author"), incident_id=sure.pk, slug="retry-storm", reason="No load came of it.")
+    tasks.relay()
+    assert shown(unsure) == (["code-deploy"], [])
+    assert shown(sure) == ([], [])
+
+
+def test_one_relay_tags_and_indexes_and_leaves_nothing(tagger, published):
+    published(text=STORM)
+    tasks.relay()
+    assert not OutboxEntry.objects.exists()
+
+
+def test_a_worker_with_other_rules_than_the_vocabulary_leaves_the_work_to_others(tagger, published):
+    incident = published(text=STORM)
+    Pattern.objects.filter(slug="retry-storm").update(rule_digest="of a later rule")
+    with pytest.raises(tagging.OtherRules):
+        tagging.tag_incidents([incident.pk])
+    assert consume.run_once("tagger", tagging.tag_incidents) == 0
+    entries = OutboxEntry.objects.filter(consumer="tagger", incident_id=incident.pk)
+    assert set(entries.values_list("tries", "parked_at")) == {(0, None)}
+    assert not Tag.objects.exists()
+
+
+def test_rules_of_patterns_that_are_not_in_use_tag_nothing(tagger, published):
+    Pattern.objects.filter(slug="retry-storm").update(status="retired")
+    incident = published(text=STORM)
+    tagging.drain()
+    assert state(incident) is None
+
+
+def test_without_a_vocabulary_there_is_nothing_to_tag(cast, settings, published):
+    settings.OUTBOX_CONSUMERS = ["tagger", "database_index"]
+    published(text=STORM)
+    assert tagging.drain() == 1
+    assert not Tag.objects.exists()
+    assert not waiting("tagger")
+
+
+def test_a_rejected_tag_is_suggested_again_by_a_later_rule_with_a_new_sentence(cast, tagger, published, tmp_path):
+    def rules(*phrases):
+        folder = folder_of(tmp_path / "patterns", empty_tank=pattern(rule__groups__named__any=list(phrases)))
+        vocabulary.load(actor=Viewer.system(), folder=folder)
+        return Rules(definition.rule for definition in read(folder))
+
+    incident = published(text="The tank was empty. The well was dry.")
+    tagging.tag_incidents([incident.pk], rules=rules("tank was empty"))
+    decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug="empty-tank", reason="It was another.")
+    tagging.tag_incidents([incident.pk], rules=rules("tank ..2 empty"))
+    assert state(incident, "empty-tank") == ("rule", "rejected")
+    tagging.tag_incidents([incident.pk], rules=rules("tank ..2 empty", "well was dry"))
+    assert state(incident, "empty-tank") == ("rule", "suggested")
+    again = tag(incident, "empty-tank")
+    assert (again.decided_by, again.decided_at) == (None, None)
+
+
+def test_the_nightly_check_finds_what_differs_and_has_it_tagged_again(tagged):
+    fine, lost, wrong = tagged(), tagged(title="Lost"), tagged(NO_STORM, title="Wrong")
+    Tag.objects.filter(incident=lost).delete()
+    storm = Pattern.objects.get(slug="retry-storm")
+    Tag.objects.create(incident=wrong, pattern=storm, source="rule", state="automatic", rule_version=1, score=9)
+    Pattern.objects.update(rule_applied=1)
+    OutboxEntry.objects.all().delete()
+    assert tagging.check_consistency() == [lost.pk, wrong.pk]
+    assert waiting("tagger") == {lost.pk, wrong.pk}
+    assert not waiting("database_index")
+    assert tagging.check_consistency() == []
+    tagging.drain()
+    assert [state(one)[1] for one in (fine, lost, wrong)] == ["automatic", "automatic", "withdrawn"]
+    assert tagging.check_consistency() == []
+
+
+def test_the_number_of_queries_does_not_grow_with_the_batch(tagger, published, django_assert_max_num_queries):
+    ids = [published(f"Gateway was slow {n}", text=STORM).pk for n in range(6)]
+    with django_assert_max_num_queries(24):
+        tagging.tag_incidents(ids)
+    assert Tag.objects.filter(pattern__slug="retry-storm").count() == 6
+
+
+def test_relay_of_the_engines_knows_nothing_of_the_taggers_entries(tagger, published):
+    incident = published(text=STORM)
+    relay.drain()
+    assert waiting("tagger") == {incident.pk}

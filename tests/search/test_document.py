@@ -1,0 +1,30 @@
+"""The search document: what of the record it holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.search import relay
+from kb.search.document import build_many
+from kb.search.service import SearchRequest, search
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles", "UTC"])
+@pytest.mark.parametrize(
+    "started", ["2026", "2026-01", "2026-01-01", "2026-12-31", "2026-01-01T03:10", "2026-12-31T22:10"]
+)
+def test_an_incident_begins_when_the_record_says_and_in_the_year_that_people_read(draft, zone, started):
+    incident = draft(time_zone=zone, started=started)
+    document = build_many([incident.pk])[incident.pk]
+    assert document.started_at == incident.started_at
+    assert document.shown["started_at"] == incident.started_at.isoformat()
+    assert document.facets["year"] == ["2026"]
+
+
+def test_incidents_are_found_by_their_beginning_in_their_own_zone(cast, draft):
+    incident = draft(time_zone="Asia/Tokyo", started="2026-01-01")
+    relay.drain()
+    viewer = cast.viewer("author")
+    # In UTC the day began at three in the afternoon of the day before.
+    for q, found in (("started:2025-12-31", [incident.ref]), ("started:<2025-12-31", [])):
+        assert [result.ref for result in search(viewer, SearchRequest(q=q)).results] == found

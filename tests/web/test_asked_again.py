@@ -1,0 +1,61 @@
+"""A request to read outlives the connections that a restarting PostgreSQL cuts; anything else is done once."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError, connection
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from kb.middleware import MORE_TRIES, asked_again
+
+pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
+
+
+class View:
+    """Its connection is cut the first few times."""
+
+    def __init__(self, cuts: int) -> None:
+        self.cuts, self.calls = cuts, 0
+
+    def __call__(self, request):
+        self.calls += 1
+        cut = self.calls <= self.cuts
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())" if cut else "SELECT 1")
+        except OperationalError:
+            return HttpResponse(status=503)
+        return HttpResponse()
+
+
+@pytest.mark.parametrize("cuts", range(MORE_TRIES + 1))
+def test_a_request_to_read_is_answered_on_a_new_connection(cuts):
+    view = View(cuts)
+    assert asked_again(view)(RequestFactory().get("/")).status_code == 200
+    assert view.calls == cuts + 1
+
+
+def test_a_database_that_stays_away_is_not_asked_for_ever():
+    view = View(cuts=100)
+    assert asked_again(view)(RequestFactory().get("/")).status_code == 503
+    assert view.calls == MORE_TRIES + 1
+    connection.close()
+
+
+def test_a_request_to_write_is_left_to_who_sent_it():
+    view = View(cuts=1)
+    assert asked_again(view)(RequestFactory().post("/")).status_code == 503
+    assert view.calls == 1
+    connection.close()
+
+
+def test_an_error_on_a_sound_connection_is_not_asked_about_again():
+    calls = []
+
+    def broken(request):
+        calls.append(request)
+        return HttpResponse(status=500)
+
+    assert asked_again(broken)(RequestFactory().get("/")).status_code == 500
+    assert len(calls) == 1

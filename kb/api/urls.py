@@ -57,6 +57,7 @@ urlpatterns = [
     path("templates/<name:key>/<number:number>", knowledge.TemplateVersion.as_view(), name="template-version"),
     path("patterns", knowledge.Patterns.as_view(), name="patterns"),
     path("patterns/<name:slug>", knowledge.OnePattern.as_view(), name="pattern"),
+    path("patterns/<name:slug>/statistics", knowledge.PatternStatistics.as_view(), name="pattern-statistics"),
     path("search", knowledge.Search.as_view(), name="search"),
     path("tokens", people.Tokens.as_view(), name="tokens"),
     path("tokens/<uuid:token_id>", people.Token.as_view(), name="token"),

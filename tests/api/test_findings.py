@@ -92,6 +92,31 @@ def test_similar_incidents_come_with_their_reasons_and_none_is_hidden(api, publi
     }
 
 
+def test_the_statistics_of_a_pattern_count_only_what_the_caller_sees(api, cast, published, pattern):
+    facts = {"started": "2025-03-01", "mitigations": ["restart"]}
+    seen = published("Seen", visibility="public", **facts)
+    hidden = published("Hidden", visibility="team", organization="Globex", **(facts | {"started": "2023"}))
+    other, _ = Pattern.objects.get_or_create(slug="dns", defaults={"name": "DNS", "family": "network", "counts": "x"})
+    for incident, which in ((seen, pattern), (hidden, pattern), (hidden, other)):
+        Tag.objects.create(incident=incident, pattern=which, source="curator", state="confirmed")
+    address = "patterns/retry-storm/statistics"
+    assert api("anonymous").get(address).json() == {
+        "slug": "retry-storm",
+        "incidents": 1,
+        "by_year": [{"year": 2025, "incidents": 1}],
+        "with_unknown_year": 0,
+        "organizations": [{"name": "Acme", "slug": "acme", "incidents": 1}],
+        "together": [],
+        "mitigations": [{"mitigation": "restart", "incidents": 1}],
+        "with_unknown_mitigation": 0,
+        "rule_precision": {"confirmed": 0, "rejected": 0, "share": None, "low": None, "high": None},
+    }
+    known = api("reader").get(address).json()
+    assert [one["incidents"] for one in known["by_year"]] == [1, 0, 1]
+    assert known["together"] == [{"slug": "dns", "incidents": 1, "share": 0.5, "lift": 1.0}]
+    assert {one["name"] for one in known["organizations"]} == {"Acme", "Globex"}
+
+
 def test_the_address_of_the_api_itself_answers_as_the_api_does(client):
     for path in ("/api/v1", "/api/v1/"):
         assert client.get(path)["Content-Type"] == "application/problem+json"

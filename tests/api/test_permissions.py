@@ -237,6 +237,7 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", "/api/v1/templates/{key}/{number}"): Row(EVERYBODY, parts={"key": "standard", "number": 1}),
     ("GET", "/api/v1/patterns"): Row(EVERYBODY),
     ("GET", "/api/v1/patterns/{slug}"): Row(EVERYBODY, parts={"slug": "retry-storm"}),
+    ("GET", "/api/v1/patterns/{slug}/statistics"): Row(EVERYBODY, parts={"slug": "retry-storm"}),
     ("GET", "/api/v1/search"): Row(EVERYBODY),
     ("GET", "/api/v1/tokens"): Row(SIGNED_IN),
     ("POST", "/api/v1/tokens"): Row(on(it="401 201 201 201 201 201 201 403 401"), {"name": "Pager"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incidents.vocabulary import Family, Origin, Role, Severity, Status, Visibility
+from incidents.vocabulary import Family, Mitigation, Origin, Role, Severity, Status, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
 from kb.api.shapes.parts import (
@@ -184,6 +184,37 @@ SHAPES: dict[str, Schema] = {
         }
     ),
     "PatternList": page(ref("Pattern")),
+    "PatternStatistics": obj(
+        {
+            "slug": text(),
+            "incidents": whole("How many the caller can see, without archived ones; everything here counts these."),
+            "by_year": array(obj({"year": whole(), "incidents": whole()}), "From the first year to the last."),
+            "with_unknown_year": whole(),
+            "organizations": array(obj({"name": text(), "slug": text(), "incidents": whole()})),
+            "together": array(
+                obj(
+                    {
+                        "slug": text(),
+                        "incidents": whole("That show both."),
+                        "share": number("Of the incidents that show this pattern."),
+                        "lift": number("That share over its share of all incidents; 1 is no connection."),
+                    }
+                ),
+                "Patterns that come with it.",
+            ),
+            "mitigations": array(obj({"mitigation": choice(Mitigation.values), "incidents": whole()})),
+            "with_unknown_mitigation": whole(),
+            "rule_precision": obj(
+                {
+                    "confirmed": whole(),
+                    "rejected": whole(),
+                    "share": nullable(number("Of the decided tags of its rule, those that people confirmed.")),
+                    "low": nullable(number("The 95% interval (Wilson).")),
+                    "high": nullable(number()),
+                }
+            ),
+        }
+    ),
     "Tag": obj(
         {
             "url": url(),

@@ -15,10 +15,13 @@ from incidents.models import PostmortemTemplate, Team
 from incidents.vocabulary import Family, Status
 from kb.api import etags, parameters
 from kb.api.base import ApiView, answer, page
+from kb.api.documents import name_and_slug
 from kb.api.operations import reads, writes
 from kb.api.pagination import Order, next_address, paginate
 from kb.api.parameters import PAGING, Parameter
 from kb.api.shapes.parts import choice, text
+from kb.insights.patterns import about
+from kb.patterns.decisions import precision
 from kb.patterns.models import SHOWN, Pattern, PatternStatus
 from kb.search.engine import FACETS, SORTS
 from kb.search.results import Result
@@ -116,6 +119,12 @@ class PatternView(ApiView):
         visible = scopes.visible_condition(self.viewer, "tags__incident__")
         return Pattern.objects.select_related("merged_into").annotate(incidents=Count("tags", filter=shown & visible))
 
+    def find(self, slug: str) -> Pattern:
+        found = self.patterns().filter(slug=slug).first()
+        if found is None:
+            raise Missing
+        return found
+
     def line(self, pattern: Pattern) -> dict[str, Any]:
         return {
             "url": self.address("pattern", slug=pattern.slug),
@@ -148,11 +157,47 @@ class Patterns(PatternView):
 class OnePattern(PatternView):
     @reads("Read a pattern", answer="Pattern", etag=True)
     def get(self, request: Request, slug: str) -> Response:
-        pattern = self.patterns().filter(slug=slug).first()
-        if pattern is None:
-            raise Missing
-        body = self.line(pattern)
+        body = self.line(self.find(slug))
         return answer(body, etag=etags.of_content(body))
+
+
+class PatternStatistics(PatternView):
+    @reads("Read when, where and with what else a pattern occurred, and what stopped it", answer="PatternStatistics")
+    def get(self, request: Request, slug: str) -> Response:
+        pattern = self.find(slug)
+        known, rule = about(self.viewer, pattern), precision(pattern)
+        return Response(
+            {
+                "slug": pattern.slug,
+                "incidents": known.total,
+                "by_year": [{"year": one.year, "incidents": one.incidents} for one in known.by_year],
+                "with_unknown_year": known.n_with_unknown_year,
+                "organizations": [
+                    {**(name_and_slug(one.organization) or {}), "incidents": one.incidents}
+                    for one in known.organizations
+                ],
+                "together": [
+                    {
+                        "slug": one.pattern.slug,
+                        "incidents": one.incidents,
+                        "share": round(one.share, 4),
+                        "lift": round(one.lift, 2),
+                    }
+                    for one in known.together
+                ],
+                "mitigations": [
+                    {"mitigation": one.mitigation.value, "incidents": one.incidents} for one in known.mitigations
+                ],
+                "with_unknown_mitigation": known.n_with_unknown_mitigation,
+                "rule_precision": {
+                    "confirmed": rule.confirmed,
+                    "rejected": rule.rejected,
+                    "share": rule.share,
+                    "low": rule.low,
+                    "high": rule.high,
+                },
+            }
+        )
 
 
 # --- Search ----------------------------------------------------------------------------------------

@@ -174,19 +174,11 @@ class Precision:
         return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def precisions() -> dict[str, Precision]:
-    """Of every pattern by slug, from what people decided on tags that its rule made."""
-    decided = Q(tags__source=TagSource.RULE, tags__decided_by__isnull=False)
-    rows = Pattern.objects.order_by("slug").annotate(
-        confirmed=Count("tags", filter=decided & Q(tags__state=TagState.CONFIRMED)),
-        rejected=Count("tags", filter=decided & Q(tags__state=TagState.REJECTED)),
+def precision(viewer: Viewer, pattern: Pattern) -> Precision:
+    """From what people decided on tags that the pattern's rule made, of incidents that the viewer may see."""
+    decided = pattern.tags.filter(
+        scopes.visible_condition(viewer, "incident__"), source=TagSource.RULE, decided_by__isnull=False
     )
-    return {slug: Precision(yes, no) for slug, yes, no in rows.values_list("slug", "confirmed", "rejected")}
-
-
-def precision(pattern: Pattern) -> Precision:
-    """Of one pattern, as `precisions`."""
-    decided = pattern.tags.filter(source=TagSource.RULE, decided_by__isnull=False)
     counts = decided.aggregate(
         confirmed=Count("pk", filter=Q(state=TagState.CONFIRMED)),
         rejected=Count("pk", filter=Q(state=TagState.REJECTED)),

@@ -2,14 +2,15 @@
 
 - What a person decided stays. Only a later version of the rule may suggest again what a person rejected, and only with
   a sentence that they had not seen.
-- What a curator set stays. Where curators have tagged, as public outages are, rules suggest and do no more.
+- What a curator set stays. Where curators have judged, as of public outages, a rule that is sure suggests and one that
+  is not stays silent.
 - A tag of a rule follows its rule: it appears, changes its state and is withdrawn as the text and the rule change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kb.patterns.anchors import Anchor, hash_of
@@ -82,21 +83,20 @@ def plan(
     out: dict[str, Wanted] = {}
     for slug, version in versions.items():
         standing, match = here.get(slug), matches.get(slug)
+        if match is not None and is_curated:
+            match = replace(match, state=TagState.SUGGESTED) if match.state == TagState.AUTOMATIC else None
         wanted = (
             _withdrawn(standing, version)
             if match is None
-            else _found(standing, match, version, [_anchored(one, texts) for one in match.evidence], is_curated)
+            else _found(standing, match, version, [_anchored(one, texts) for one in match.evidence])
         )
         if wanted is not None:
             out[slug] = wanted
     return out
 
 
-def _found(
-    here: Standing | None, match: Match, version: int, evidence: Sequence[Mapping[str, Any]], is_curated: bool
-) -> Wanted | None:
-    state = TagState.SUGGESTED if is_curated else match.state
-    wanted = Wanted(state, version, match.score, tuple(evidence))
+def _found(here: Standing | None, match: Match, version: int, evidence: Sequence[Mapping[str, Any]]) -> Wanted | None:
+    wanted = Wanted(match.state, version, match.score, tuple(evidence))
     if here is None:
         return wanted
     if here.is_decided:

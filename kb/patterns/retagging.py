@@ -38,7 +38,9 @@ def begin(slugs: Iterable[str] | None = None) -> Retag | None:
         return None
     with transaction.atomic():
         # In one order, and whoever comes second finds the round of the first.
-        patterns = list(Pattern.objects.select_for_update().filter(status=PatternStatus.ACTIVE).order_by("pk"))
+        patterns = list(
+            Pattern.objects.select_for_update(no_key=True).filter(status=PatternStatus.ACTIVE).order_by("pk")
+        )
         if slugs is not None:
             Pattern.objects.filter(slug__in=slugs).update(rule_applied=0)
             patterns = list(Pattern.objects.filter(status=PatternStatus.ACTIVE).order_by("pk"))

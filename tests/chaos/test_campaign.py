@@ -10,11 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The engine refuses; the broker forgets; the database comes back as it was before; a worker dies in the middle of a
-# batch.
+# The engine refuses; the database comes back as it was before; a worker dies in the middle of a batch.
 FAULTS = (
     "elasticsearch-full",
-    "redis-flushed",
     "database-restored",
     "worker-killed-after-write",
 )

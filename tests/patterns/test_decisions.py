@@ -215,22 +215,24 @@ def test_a_decision_on_a_public_outage_survives_that_the_file_names_other_patter
 
 
 def test_precision_counts_what_people_decided_about_the_rules_tags(cast, tagged):
-    incidents = [tagged(title=f"Gateway was slow {n}") for n in range(4)]
+    incidents = [tagged(title=f"Gateway was slow {n}", visibility="team") for n in range(4)]
     for incident in incidents[:2]:
         decide("confirm", cast.viewer("author"), incident)
     decide("reject", cast.viewer("author"), incidents[2], reason=WHY)
     by_hand = tagged(NO_STORM, title="By hand")
     decide("add", cast.viewer("author"), by_hand)
-    found = decisions.precisions()["retry-storm"]
-    assert found == Precision(confirmed=2, rejected=1) == decisions.precision(Pattern.objects.get(slug="retry-storm"))
+    pattern = Pattern.objects.get(slug="retry-storm")
+    found = decisions.precision(cast.viewer("reader"), pattern)
+    assert found == Precision(confirmed=2, rejected=1)
     assert found.share == pytest.approx(2 / 3)
+    assert decisions.precision(cast.viewer("outsider"), pattern).n == 0, "they see none of these"
     decide("undo", cast.viewer("author"), incidents[2])
-    assert decisions.precisions()["retry-storm"] == Precision(2, 0)
+    assert decisions.precision(cast.viewer("reader"), pattern) == Precision(2, 0)
 
 
-def test_without_decisions_a_rule_has_no_precision(tagged):
+def test_without_decisions_a_rule_has_no_precision(cast, tagged):
     tagged()
-    nothing = decisions.precisions()["retry-storm"]
+    nothing = decisions.precision(cast.viewer("admin"), Pattern.objects.get(slug="retry-storm"))
     assert (nothing.n, nothing.share, nothing.low, nothing.high) == (0, None, None, None)
 
 

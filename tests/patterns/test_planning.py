@@ -125,10 +125,14 @@ def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_n
     assert again.columns["decided_by"] is again.columns["decided_at"] is None
 
 
-def test_where_curators_have_tagged_rules_only_suggest():
+def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent():
+    unsure = match(state=TagState.SUGGESTED)
     assert planned(None, match(), is_curated=True).state == "suggested"
     assert planned(standing(state="suggested"), match(), is_curated=True) is None
     assert planned(standing(state="automatic"), match(), is_curated=True).state == "suggested"
+    assert planned(None, unsure, is_curated=True) is None
+    assert planned(standing(state="suggested"), unsure, is_curated=True).state == "withdrawn"
+    assert planned(standing("curator", "confirmed"), unsure, is_curated=True) is None
 
 
 def test_patterns_whose_rules_were_not_asked_are_left_alone():

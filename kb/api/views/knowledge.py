@@ -165,7 +165,7 @@ class PatternStatistics(PatternView):
     @reads("Read when, where and with what else a pattern occurred, and what stopped it", answer="PatternStatistics")
     def get(self, request: Request, slug: str) -> Response:
         pattern = self.find(slug)
-        known, rule = about(self.viewer, pattern), precision(pattern)
+        known, rule = about(self.viewer, pattern), precision(self.viewer, pattern)
         return Response(
             {
                 "slug": pattern.slug,

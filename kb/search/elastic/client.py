@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -28,6 +28,17 @@ PATIENCE = 60.0
 def client() -> Elasticsearch:
     """No retries: the circuit breaker and the outbox decide what happens after a failure."""
     return Elasticsearch(**options(), request_timeout=PATIENCE, max_retries=0, retry_on_timeout=False)
+
+
+def within(seconds: float) -> Elasticsearch:
+    """The client, with another time limit for each request."""
+    return _within(client(), seconds)
+
+
+@lru_cache(maxsize=8)
+def _within(base: Elasticsearch, seconds: float) -> Elasticsearch:
+    """Kept, because making one takes as long as a small query."""
+    return base.options(request_timeout=seconds)
 
 
 def options() -> dict[str, Any]:
@@ -62,9 +73,7 @@ def reachable() -> Iterator[None]:
 def answers(index: str) -> bool:
     """Whether an index can be searched right now, found out with the smallest search there is. Never raises."""
     try:
-        found = (
-            client().options(request_timeout=0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
-        )
+        found = within(0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
     except (ApiError, TransportError):
         return False
     return not found["timed_out"] and not found["_shards"]["failed"]

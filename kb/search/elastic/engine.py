@@ -12,7 +12,7 @@ from incidents import outbox
 from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
-from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable
+from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable, within
 from kb.search.elastic.mapping import SECTIONS
 from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
 
@@ -56,10 +56,8 @@ class ElasticEngine:
             if not lineage.is_ours(generations.read_alias()):
                 raise Unavailable("the index was written from another history of the record")
             with reachable():
-                found = (
-                    client()
-                    .options(request_timeout=SEARCH_BUDGET)
-                    .search(index=generations.read_alias(), body=body, allow_partial_search_results=False)
+                found = within(SEARCH_BUDGET).search(
+                    index=generations.read_alias(), body=body, allow_partial_search_results=False
                 )
         except (LookupError, NotFoundError) as error:
             raise Unavailable("there is no generation to read yet") from error
@@ -89,7 +87,7 @@ class ElasticEngine:
     def refresh(self) -> None:
         try:
             with reachable():
-                client().options(request_timeout=WRITE_BUDGET).indices.refresh(index=generations.write_alias())
+                within(WRITE_BUDGET).indices.refresh(index=generations.write_alias())
         except NotFoundError as error:
             raise Unavailable("there is no generation yet") from error
 
@@ -140,7 +138,7 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
     refused: dict[int, str] = {}
     with reachable():
         for ok, item in helpers.streaming_bulk(
-            client().options(request_timeout=budget),
+            within(budget),
             operations,
             chunk_size=500,
             max_chunk_bytes=8 * 1024 * 1024,

@@ -16,7 +16,7 @@ from django.conf import settings
 from elasticsearch import NotFoundError
 
 from kb.search.elastic import mapping
-from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
+from kb.search.elastic.client import SEARCH_BUDGET, client, reachable, within
 from kb.search.engine import Unavailable
 
 
@@ -128,7 +128,7 @@ def write_targets() -> list[str]:
     """The generations that every write goes to. Raises Unavailable, also while there is none."""
     try:
         with reachable():
-            found = client().options(request_timeout=SEARCH_BUDGET).indices.get_alias(name=write_alias())
+            found = within(SEARCH_BUDGET).indices.get_alias(name=write_alias())
     except NotFoundError as error:
         raise Unavailable("there is no generation to write to yet") from error
     return sorted(found)

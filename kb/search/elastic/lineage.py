@@ -15,7 +15,7 @@ from typing import Any
 from elasticsearch import NotFoundError
 
 from incidents.models import AuditEntry
-from kb.search.elastic.client import SEARCH_BUDGET, client, reachable
+from kb.search.elastic.client import SEARCH_BUDGET, reachable, within
 
 # The id of the document that holds the mark; incidents have numbers.
 ID = "mark"
@@ -47,7 +47,7 @@ def is_ours(index: str) -> bool:
     """
     try:
         with reachable():
-            found = client().options(request_timeout=SEARCH_BUDGET).get(index=index, id=ID, source_includes=["mark"])
+            found = within(SEARCH_BUDGET).get(index=index, id=ID, source_includes=["mark"])
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
@@ -60,5 +60,5 @@ def is_ours(index: str) -> bool:
 
 def _can_be_marked(index: str) -> bool:
     with reachable():
-        found = client().options(request_timeout=SEARCH_BUDGET).indices.get_mapping(index=index)
+        found = within(SEARCH_BUDGET).indices.get_mapping(index=index)
     return all("mark" in about["mappings"].get("properties", {}) for about in found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ from chaos.surroundings import Surroundings, lasting
 
 BENCHES = ("matcher", "retag", "rebuild", "search", "write", "embedded")
 # A table that goes into a file needs no more than its own width.
-console = Console(width=None if sys.stdout.isatty() else 130)
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> int:
     options = _options()
+    # Asked to end, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     chosen = options.only or BENCHES
     figures: list[Figure] = []

@@ -41,6 +41,13 @@ _NO_DURATION = -1
 _NO_SCORES = "SELECT 0 AS id, 0.0 AS score WHERE 1 = 0"
 MOST_FRAGMENTS = 2
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
+_MEASURED = ["duration_seconds", "duration_counts"]
+# The one or two durations in the middle of those that are found and count.
+_MIDDLE = (
+    "SELECT 'middle', '', duration_seconds FROM (SELECT duration_seconds, count(*) OVER () AS n, "
+    "row_number() OVER (ORDER BY duration_seconds) AS place FROM found "
+    "WHERE duration_counts AND duration_seconds IS NOT NULL) AS measured WHERE place IN ((n + 1) / 2, (n + 2) / 2)"
+)
 
 
 class DatabaseEngine:
@@ -55,7 +62,7 @@ class DatabaseEngine:
         everything = base
         for facet, values in ask.chosen.items():
             everything = everything.filter(chosen(facet, values))
-        facets, total = self._count(everything, FACETS)
+        facets, total, median = self._count(everything, FACETS)
         for facet in ask.chosen:
             others = base
             for other, values in ask.chosen.items():
@@ -63,7 +70,7 @@ class DatabaseEngine:
                     others = others.filter(chosen(other, values))
             facets.update(self._count(others, (facet,))[0])
         hits, has_more = self._page(ask, everything)
-        return Answer(total, hits, has_more, facets, self._median(everything))
+        return Answer(total, hits, has_more, facets, median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
         patterns = document.facets["pattern"]
@@ -88,11 +95,13 @@ class DatabaseEngine:
         ).exclude(pk__in=pending)
         return found if ask.archived else found.exclude(status=Status.ARCHIVED)
 
-    def _count(self, found: QuerySet[SearchDocument], facets: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], int]:
-        """Every facet's counts and the total, in one statement."""
-        inner, params = found.order_by().values_list("pk", *_SINGLE).query.sql_with_params()
-        columns = ", ".join(["id", *_SINGLE])
-        parts = ["SELECT '', '', count(*) FROM found"]
+    def _count(
+        self, found: QuerySet[SearchDocument], facets: tuple[str, ...]
+    ) -> tuple[dict[str, dict[str, int]], int, int | None]:
+        """Every facet's counts, the total and the median duration, in one statement: what is found is found once."""
+        inner, params = found.order_by().values_list("pk", *_SINGLE, *_MEASURED).query.sql_with_params()
+        columns = ", ".join(["id", *_SINGLE, *_MEASURED])
+        parts = ["SELECT '', '', count(*) FROM found", _MIDDLE]
         parts += [f"SELECT '{name}', {name}, count(*) FROM found GROUP BY {name}" for name in facets if name in _SINGLE]
         if multi := [name for name in facets if name in MULTIVALUED]:
             names = ", ".join(f"'{name}'" for name in multi)
@@ -102,15 +111,17 @@ class DatabaseEngine:
             )
         sql = f"WITH found({columns}) AS MATERIALIZED ({inner}) " + " UNION ALL ".join(parts)
         out: dict[str, dict[str, int]] = {name: {} for name in facets}
-        total = 0
+        total, middle = 0, []
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
             for facet, value, count in cursor.fetchall():
-                if facet:
-                    out[facet][value] = count
-                else:
+                if not facet:
                     total = count
-        return out, total
+                elif facet == "middle":
+                    middle.append(count)
+                else:
+                    out[facet][value] = count
+        return out, total, sum(middle) // len(middle) if middle else None
 
     def _page(self, ask: Ask, found: QuerySet[SearchDocument]) -> tuple[list[Hit], bool]:
         by_relevance = ask.sort == "relevance" and scored_texts(ask.root)
@@ -168,15 +179,6 @@ class DatabaseEngine:
             ordered = ordered.filter(Q(**{"key__gt" if ascending else "key__lt": value}) | Q(key=value, pk__lt=last_id))
         rows = ordered.order_by("key" if ascending else "-key", "-pk").values_list("pk", "key")[: ask.size + 1]
         return [(pk, key.isoformat() if isinstance(key, datetime) else key) for pk, key in rows]
-
-    def _median(self, found: QuerySet[SearchDocument]) -> int | None:
-        known = found.filter(duration_counts=True, duration_seconds__isnull=False)
-        count = known.count()
-        if not count:
-            return None
-        ordered = known.order_by("duration_seconds").values_list("duration_seconds", flat=True)
-        middle = [seconds for seconds in ordered[(count - 1) // 2 : count // 2 + 1] if seconds is not None]
-        return sum(middle) // len(middle) if middle else None
 
     # --- Writing -----------------------------------------------------------------------------------
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:

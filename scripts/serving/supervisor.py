@@ -31,21 +31,18 @@ class Supervisor:
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder, self._env = folder, env
-        self._asked = threading.Event()
+        # A plain flag: the handler runs amid whatever the main thread does, which may hold an Event's lock.
+        self.asked = False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._readers: list[threading.Thread] = []
         for number in ENDING:
             signal.signal(number, self._end)
 
-    @property
-    def asked(self) -> bool:
-        return self._asked.is_set()
-
     def run_once(self, *command: str) -> int:
         """A command that must end before others may start. Its output is not touched."""
         with subprocess.Popen(command, env=self._env, cwd=self._folder, start_new_session=True) as process:
-            while process.poll() is None and not self._asked.wait(0.05):
-                pass
+            while process.poll() is None and not self.asked:
+                time.sleep(0.05)
             self._stop({"": process})
             return process.returncode
 
@@ -55,8 +52,8 @@ class Supervisor:
         printer, colours = Printer(sys.stdout, width=max(map(len, commands))), get_colours()
         for name, command in commands.items():
             self._start(name, command, printer, next(colours))
-        while not self._asked.wait(0.1) and all(process.poll() is None for process in self._processes.values()):
-            pass
+        while not self.asked and all(process.poll() is None for process in self._processes.values()):
+            time.sleep(0.1)
         ended = {name: process.returncode for name, process in self._processes.items() if process.poll() is not None}
         asked = self.asked
         self._stop(self._processes)
@@ -65,7 +62,7 @@ class Supervisor:
         return {} if asked else ended
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        self._asked.set()
+        self.asked = True
 
     def _start(self, name: str, command: str, printer: Printer, colour: str) -> None:
         # Should this process be killed, the kernel asks its children to end.

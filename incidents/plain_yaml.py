@@ -18,7 +18,22 @@ def _without_timestamps(loader: type) -> dict[str, Any]:
     }
 
 
-class _Strange(yaml.SafeLoader):
+class _KeysOnce(yaml.constructor.SafeConstructor):
+    """Refuses a key that stands twice in one mapping, where YAML's own way is to keep the last silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value[:60]} stands there twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+class _Strange(_KeysOnce, yaml.SafeLoader):
     """For files from anywhere: in Python throughout, because the C parser crashes on deep nesting, and without
     aliases, because a few lines of them unfold into gigabytes."""
 
@@ -34,7 +49,7 @@ class _Strange(yaml.SafeLoader):
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Own(_Fast):
+class _Own(_KeysOnce, _Fast):
     """For files that come with the project."""
 
     yaml_implicit_resolvers = _without_timestamps(yaml.SafeLoader)

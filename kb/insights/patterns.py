@@ -84,21 +84,28 @@ class _Facts:
 def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
     """In a fixed number of queries."""
     everything = listed(viewer)
-    tags = Tag.objects.filter(pattern=pattern, state__in=SHOWN)
-    showing = everything.filter(pk__in=tags.values("incident"))
+    showing = _showing(everything, pattern)
     facts = list(_as_read(viewer, showing))
-    years = Counter(one.year for one in facts)
     named = Counter(name for one in facts for name in one.mitigations)
     return PatternInsight(
         pattern=pattern,
         total=len(facts),
-        by_year=_by_year({year: number for year, number in years.items() if year is not None}),
-        n_with_unknown_year=years[None],
+        by_year=_by_year(facts),
+        n_with_unknown_year=sum(one.year is None for one in facts),
         organizations=_organizations(Counter(one.organization for one in facts)),
         together=_together(everything, showing, pattern, len(facts)),
         mitigations=_mitigations(named),
         n_with_unknown_mitigation=sum(not one.mitigations for one in facts),
     )
+
+
+def by_year(viewer: Viewer, pattern: Pattern) -> list[YearCount]:
+    """As in `about`."""
+    return _by_year(_as_read(viewer, _showing(listed(viewer), pattern)))
+
+
+def _showing(incidents: QuerySet[Incident], pattern: Pattern) -> QuerySet[Incident]:
+    return incidents.filter(pk__in=Tag.objects.filter(pattern=pattern, state__in=SHOWN).values("incident"))
 
 
 def _as_read(viewer: Viewer, incidents: QuerySet[Incident]) -> Iterable[_Facts]:
@@ -121,10 +128,11 @@ def _year(at: datetime | None, zone: str) -> int | None:
     return at.astimezone(ZoneInfo(zone)).year if at else None
 
 
-def _by_year(numbers: dict[int, int]) -> list[YearCount]:
+def _by_year(facts: Iterable[_Facts]) -> list[YearCount]:
+    numbers = Counter(one.year for one in facts if one.year is not None)
     if not numbers:
         return []
-    return [YearCount(year, numbers.get(year, 0)) for year in range(min(numbers), max(numbers) + 1)]
+    return [YearCount(year, numbers[year]) for year in range(min(numbers), max(numbers) + 1)]
 
 
 def _organizations(numbers: Counter[int]) -> list[OrganizationCount]:

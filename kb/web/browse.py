@@ -1,4 +1,4 @@
-"""Ways in without words: famous outages, organizations, patterns. Lists are searches, so they page like them."""
+"""Ways in without words: famous outages, organizations. Lists are searches, so they page like them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from incidents.models import Organization
-from incidents.vocabulary import Family, Origin
-from kb.patterns.models import Pattern, PatternStatus
+from incidents.vocabulary import Origin
 from kb.search.service import BadCursor, FacetValue, Page, SearchRequest, search
 from kb.web import counts
 from kb.web.request import Request
@@ -25,7 +24,7 @@ OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pat
 @require_safe
 def outages(request: Request) -> HttpResponse:
     try:
-        page, context = _found(request, {"origin": [str(Origin.FAMOUS)]})
+        page, context = incidents_found(request, {"origin": [str(Origin.FAMOUS)]})
     except BadCursor:
         return redirect(request.path)
     context["ways"] = [(name, title, *_split(page.facets[name])) for name, title in OUTAGE_FACETS.items()]
@@ -44,37 +43,13 @@ def organization(request: Request, slug: str) -> HttpResponse:
     if found is None or not (found.is_home or counts.has_any(request.viewer, found)):
         raise Http404
     try:
-        _, context = _found(request, {"organization": [found.name]})
+        _, context = incidents_found(request, {"organization": [found.name]})
     except BadCursor:
         return redirect(request.path)
     return render(request, "web/browse/organization.html", context | {"organization": found})
 
 
-@require_safe
-def patterns(request: Request) -> HttpResponse:
-    """By family, in the order of the vocabulary."""
-    counted = counts.by_pattern(request.viewer)
-    members = {family: [one for one in counted if one.pattern.family == family] for family in Family}
-    families = [(family.label, those) for family, those in members.items() if those]
-    return render(request, "web/browse/patterns.html", {"families": families, "count": len(counted)})
-
-
-@require_safe
-def pattern(request: Request, slug: str) -> HttpResponse:
-    """A pattern that was merged into another leads there, so that old links keep their meaning."""
-    found = Pattern.objects.select_related("merged_into").filter(slug=slug).first()
-    if found is None:
-        raise Http404
-    if found.status == PatternStatus.MERGED and found.merged_into:
-        return redirect("web:pattern", found.merged_into.slug)
-    try:
-        _, context = _found(request, {"pattern": [found.slug]})
-    except BadCursor:
-        return redirect(request.path)
-    return render(request, "web/browse/pattern.html", context | {"pattern": found})
-
-
-def _found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
+def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
     """A page of the incidents that `filters` choose, newest first, and what such a list shows. Raises BadCursor."""
     asked = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
     page = search(request.viewer, asked)

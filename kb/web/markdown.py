@@ -8,7 +8,7 @@ from elsewhere tells its server who reads what. Headings start at the level that
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import nh3
 from django.utils.safestring import SafeString, mark_safe
@@ -17,6 +17,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
+
+from kb.web import marking
 
 SCHEMES = {"http", "https", "mailto"}
 _ADDRESS = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))}):[^\s]+", re.IGNORECASE)
@@ -27,9 +29,14 @@ _cleaner = nh3.Cleaner(
     tags={
         *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "del"),
         *("h2", "h3", "h4", "h5", "h6", "div", "table", "thead", "tbody", "tr", "th", "td"),
+        # Never from a text: the parser escapes all markup.
+        "mark",
     },
     attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
-    tag_attribute_values={cell: {"class": set(_ALIGNMENT.values())} for cell in ("th", "td")},
+    tag_attribute_values={
+        **{cell: {"class": set(_ALIGNMENT.values())} for cell in ("th", "td")},
+        "mark": {"id": set(marking.NAMES)},
+    },
     # The only block of this name is the frame around a table: focusable, so that a wide one scrolls by keyboard.
     set_tag_attribute_values={"div": {"class": "wide", "tabindex": "0", "role": "group", "aria-label": "Table"}},
     url_schemes=SCHEMES,
@@ -80,6 +87,7 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: _ADDRESS.match(url) is not None  # type: ignore[method-assign]
     parser.add_render_rule("table_open", _framed_table)
     parser.add_render_rule("table_close", _framed_table)
+    marking.install(parser)
     parser.core.ruler.push("pictures_as_links", _pictures_as_links)
     parser.core.ruler.push("fit_page", _fit_page)
     return parser
@@ -88,6 +96,7 @@ def _parser() -> MarkdownIt:
 _markdown = _parser()
 
 
-def to_html(text: str, *, first_heading: int = 3) -> SafeString:
-    """The text as safe HTML whose largest heading is `first_heading` (2 to 6)."""
-    return mark_safe(_cleaner.clean(_markdown.render(text, {"first_heading": first_heading})))  # noqa: S308
+def to_html(text: str, *, first_heading: int = 3, marks: Iterable[marking.Mark] = ()) -> SafeString:
+    """The text as safe HTML whose largest heading is `first_heading` (2 to 6), with `marks` drawn in it."""
+    env = {"first_heading": first_heading, "marks": marks}
+    return mark_safe(_cleaner.clean(_markdown.render(text, env)))  # noqa: S308

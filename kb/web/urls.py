@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from kb.web import browse, home
-from kb.web.incident import similar
+from kb.web import browse, home, patterns
+from kb.web.incident import deciding, similar
 from kb.web.incident import views as incident
 from kb.web.search import views as search
 
@@ -18,9 +18,14 @@ urlpatterns = [
     path("incidents", search.incidents, name="incidents"),
     path("incidents/<str:reference>", incident.incident, name="incident"),
     path("incidents/<str:reference>/similar", similar.similar_to, name="similar"),
+    path("incidents/<str:reference>/patterns", deciding.add, name="add-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/confirm", deciding.confirm, name="confirm-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/reject", deciding.reject, name="reject-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/undo", deciding.undo, name="undo-pattern"),
     path("outages", browse.outages, name="outages"),
     path("organizations", browse.organizations, name="organizations"),
     path("organizations/<slug:slug>", browse.organization, name="organization"),
-    path("patterns", browse.patterns, name="patterns"),
-    path("patterns/<slug:slug>", browse.pattern, name="pattern"),
+    path("patterns", patterns.patterns, name="patterns"),
+    path("patterns/<slug:slug>", patterns.pattern, name="pattern"),
+    path("patterns/<slug:slug>/trend.svg", patterns.trend, name="pattern-trend"),
 ]

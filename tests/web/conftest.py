@@ -19,7 +19,7 @@ from incidents.scopes import Viewer
 from kb.search import relay
 from tests.conftest import Cast
 
-VOID = {"meta", "link", "input", "br", "hr", "img", "rect"}
+VOID = {"meta", "link", "input", "br", "hr", "img", "rect", "source"}
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 

@@ -13,7 +13,6 @@ from django.utils import timezone
 from incidents import scopes
 from incidents.document import Reading
 from incidents.models.incident import TIMES
-from incidents.records import KINDS
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.vocabulary import Origin, SectionKind, Status, Visibility
@@ -21,7 +20,7 @@ from kb.web.incident import records
 from kb.web.incident.facts import Fact, Figure, facts, figures
 from kb.web.incident.sources import ShownSource, sources
 from kb.web.incident.spanbar import SpanBar, spanbar
-from kb.web.incident.tags import ShownTag, shown_tags
+from kb.web.incident.tags import Tags, Why, tags, why
 from kb.web.times import Told, moment_of, tell, tell_instant
 
 
@@ -34,6 +33,11 @@ class ShownSection:
     body: str
     rows: list[Any]
     none_reason: str
+
+    @property
+    def field(self) -> str:
+        """The path under which evidence points at its text."""
+        return f"sections.{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class IncidentPage:
     document: Mapping[str, Any]
     date: Told | None
     banner: Banner | None
-    tags: list[ShownTag]
+    tags: Tags
+    why: Why | None
     bar: SpanBar | None
     facts: list[Fact]
     figures: list[Figure]
@@ -92,8 +97,10 @@ class IncidentPage:
         return self.reading.may_edit and self.reading.incident.status == Status.PUBLISHED
 
 
-def incident_page(reading: Reading, viewer: Viewer) -> IncidentPage:
+def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> IncidentPage:
+    """`asked_why`: the slug of a pattern whose evidence is to be marked in the text."""
     document = reading.document
+    carried = tags(reading.incident, document, viewer)
     zone = document["time_zone"]
     times = {name: moment_of(document[name], zone) for name in TIMES}
     date = tell(times["started"], zone=zone) if times["started"] else None
@@ -103,7 +110,8 @@ def incident_page(reading: Reading, viewer: Viewer) -> IncidentPage:
         document=document,
         date=date,
         banner=_banner(reading),
-        tags=shown_tags(reading.incident, document, viewer),
+        tags=carried,
+        why=why(carried, asked_why),
         bar=spanbar(times, zone=zone),
         facts=facts(document, times),
         figures=figures(document),
@@ -149,8 +157,10 @@ def _rows(key: str, reading: Reading, viewer: Viewer) -> list[Any]:
                 today=timezone.localdate(),
                 says_unowned=viewer.is_signed_in and document["origin"] != Origin.FAMOUS,
             )
+        case "lessons":
+            return records.lessons(document[key])
         case _:
-            return document[key] if key in KINDS else []
+            return []
 
 
 def _unwritten(reading: Reading) -> list[Unwritten]:

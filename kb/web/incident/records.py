@@ -46,6 +46,7 @@ class Event:
     colour: str
     kind: str
     text: str
+    field: str
     data_url: str
 
 
@@ -58,9 +59,24 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """`family` in words."""
+
+    text: str
+    field: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
 class CauseGroup:
     title: str
-    causes: list[tuple[str, str]]
+    causes: list[Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    text: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,7 @@ class Action:
     is_done: bool
     kind: str
     text: str
+    field: str
     owner: str
     due: str
     is_late: bool
@@ -101,17 +118,29 @@ def _event(row: Row, told: Told, moment: Moment) -> Event:
         colour=_COLOURS.get(kind, ""),
         kind="" if kind is EventKind.OTHER else kind.label,
         text=row["text"],
+        field=_field("timeline", row),
         data_url=row["data_url"] or "",
     )
 
 
+def lessons(rows: Iterable[Row]) -> list[Lesson]:
+    return [Lesson(row["text"], _field("lessons", row)) for row in rows]
+
+
+def _field(kind: str, row: Row) -> str:
+    """The path under which evidence points at a row's text."""
+    return f"{kind}/{row['id']}"
+
+
 def causes(rows: Iterable[Row]) -> list[CauseGroup]:
-    """Each kind that is there, with (text, family in words)."""
+    """Each kind that is there."""
     rows = list(rows)
     groups = []
     for kind in CauseKind:
         members = [
-            (row["text"], Family(row["family"]).label if row["family"] else "") for row in rows if row["kind"] == kind
+            Cause(row["text"], _field("causes", row), Family(row["family"]).label if row["family"] else "")
+            for row in rows
+            if row["kind"] == kind
         ]
         if members:
             groups.append(CauseGroup(f"{kind.label}s" if len(members) > 1 else kind.label, members))
@@ -133,6 +162,7 @@ def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool)
         is_done=state is ActionState.DONE,
         kind=ActionKind(row["kind"]).label,
         text=row["text"],
+        field=_field("actions", row),
         owner=owner or ("nobody owns this yet" if is_open and says_unowned else ""),
         due=due_words(due, today) if due and is_open else "",
         is_late=bool(due and is_open and due < today),

@@ -1,8 +1,4 @@
-"""The patterns of an incident, each with its answer to "why?": who says so, and the sentences that show it.
-
-Evidence was found in some text at some time. What the reader of this document does not see is not quoted to them: of a
-quote that does not stand in its field only the place is told.
-"""
+"""The patterns of an incident: each with its answer to "why?", and with what somebody may decide about it."""
 
 from __future__ import annotations
 
@@ -12,7 +8,12 @@ from typing import Any
 
 from incidents.models import Incident
 from incidents.scopes import Viewer
-from kb.patterns.models import SHOWN, PatternStatus, Tag, TagSource, TagState
+from incidents.vocabulary import Family, Status
+from kb.patterns import decisions
+from kb.patterns.anchors import texts
+from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag, TagSource, TagState
+from kb.web.incident.evidence import Marks, Quote, evidence
+from kb.web.times import tell_instant
 
 _SAID_BY = {
     TagSource.RULE: "found by its rule",
@@ -20,73 +21,143 @@ _SAID_BY = {
     TagSource.CURATOR: "set by those who curate public outages",
     TagSource.PERSON: "set by a person",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """`text` is empty when the text has changed since."""
-
-    where: str
-    text: str
+# How the slug and the name of a pattern are offered, by the title of their family.
+Choices = list[tuple[str, list[tuple[str, str]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTag:
+    """`may_confirm` and the like say which decisions would change something, to somebody who may decide."""
+
     slug: str
     name: str
-    is_suggested: bool
+    state: str
     said_by: str
+    reason: str
     counts: str
     quotes: list[Quote]
+    marks: Marks
+    may_confirm: bool
+    may_reject: bool
+    may_undo: bool
+
+    @property
+    def is_suggested(self) -> bool:
+        return self.state == TagState.SUGGESTED
+
+    @property
+    def leads_to(self) -> str:
+        """The id of the first of its sentences in the text, else of its reasons."""
+        return next((quote.mark for quote in self.quotes if quote.mark), f"tag-{self.slug}")
 
 
-def shown_tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> list[ShownTag]:
-    """Those in force first, then those only suggested."""
-    tags = (
-        Tag.objects.filter(incident=incident, state__in=[*SHOWN, TagState.SUGGESTED])
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """`rejected` is for those who may decide. `addable` is what they may add; it is empty for everybody else, and
+    while nothing can be decided."""
+
+    shown: list[ShownTag]
+    suggested: list[ShownTag]
+    rejected: list[ShownTag]
+    addable: Choices
+
+    @property
+    def in_force_or_suggested(self) -> list[ShownTag]:
+        return [*self.shown, *self.suggested]
+
+    @property
+    def all(self) -> list[ShownTag]:
+        return [*self.shown, *self.suggested, *self.rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The tag that was asked about; its `marks` are drawn in the text."""
+
+    tag: ShownTag
+
+    @property
+    def marks(self) -> Marks:
+        return self.tag.marks
+
+    @property
+    def names(self) -> list[str]:
+        """Of its marks in the text, in reading order."""
+        return [mark.name for marks in self.marks.values() for mark in marks]
+
+
+def why(tags: Tags, slug: str) -> Why | None:
+    found = next((tag for tag in tags.all if tag.slug == slug), None)
+    return Why(found) if found else None
+
+
+def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tags:
+    may_decide = decisions.may_decide(viewer, incident)
+    states = [*SHOWN, TagState.SUGGESTED, *([TagState.REJECTED] if may_decide else [])]
+    carried = (
+        Tag.objects.filter(incident=incident, state__in=states)
         .exclude(pattern__status=PatternStatus.RETIRED)
         .select_related("pattern", "decided_by")
     )
-    titles = {section["key"]: section["title"] for section in document["sections"]}
-    shown = [
-        ShownTag(
+    page = _Reader(
+        fields=dict(texts(document)),
+        titles={section["key"]: section["title"] for section in document["sections"]},
+        viewer=viewer,
+        may_decide_now=may_decide and incident.status != Status.ARCHIVED,
+    )
+    found = [page.shown(tag) for tag in carried]
+    return Tags(
+        shown=[tag for tag in found if tag.state in SHOWN],
+        suggested=[tag for tag in found if tag.is_suggested],
+        rejected=[tag for tag in found if tag.state == TagState.REJECTED],
+        addable=addable(incident.pk) if page.may_decide_now else [],
+    )
+
+
+def addable(incident_id: int) -> Choices:
+    """Patterns in use that nobody has said anything about yet."""
+    carried = Tag.objects.filter(incident=incident_id).exclude(state=TagState.WITHDRAWN)
+    patterns = Pattern.objects.filter(status=PatternStatus.ACTIVE).exclude(pk__in=carried.values("pattern"))
+    by_family: dict[str, list[tuple[str, str]]] = {}
+    for slug, name, family in patterns.values_list("slug", "name", "family"):
+        by_family.setdefault(family, []).append((slug, name))
+    return [(family.label, by_family[family]) for family in Family if family in by_family]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """The texts of one document, and who reads it."""
+
+    fields: Mapping[str, str]
+    titles: Mapping[str, str]
+    viewer: Viewer
+    may_decide_now: bool
+
+    def shown(self, tag: Tag) -> ShownTag:
+        quotes, marks = evidence(tag.evidence, self.fields, self.titles)
+        return ShownTag(
             slug=tag.pattern.slug,
             name=tag.pattern.name,
-            is_suggested=tag.state == TagState.SUGGESTED,
-            said_by=_said_by(tag, viewer),
+            state=tag.state,
+            said_by=self._said_by(tag),
+            reason=tag.reason if tag.state == TagState.REJECTED else "",
             counts=tag.pattern.counts,
-            quotes=[_quote(document, titles, anchor) for anchor in tag.evidence],
+            quotes=quotes,
+            marks=marks,
+            may_confirm=self.may_decide_now and tag.state != TagState.CONFIRMED,
+            may_reject=self.may_decide_now and tag.state != TagState.REJECTED,
+            may_undo=self.may_decide_now and tag.decided_by_id is not None,
         )
-        for tag in tags
-    ]
-    return sorted(shown, key=lambda tag: tag.is_suggested)
 
-
-def _said_by(tag: Tag, viewer: Viewer) -> str:
-    words = _SAID_BY[TagSource(tag.source)]
-    if tag.state == TagState.SUGGESTED:
-        return f"suggested, {words}; nobody has confirmed it yet"
-    if tag.state == TagState.CONFIRMED and tag.decided_by and viewer.is_signed_in:
-        return f"{words}, confirmed by {tag.decided_by.name}"
-    return words
-
-
-def _quote(document: Mapping[str, Any], titles: Mapping[str, str], anchor: Mapping[str, Any]) -> Quote:
-    field, quote = str(anchor.get("field", "")), str(anchor.get("quote", ""))
-    key = field.removeprefix("sections.").partition("/")[0]
-    where = titles.get(key, key.replace("_", " ").capitalize())
-    return Quote(where, quote if quote and quote in text_at(document, field) else "")
-
-
-def text_at(document: Mapping[str, Any], field: str) -> str:
-    """The text of a field path in a document: title, sections.<key>, or <kind>/<row id>. Empty when there is none."""
-    if field == "title":
-        return str(document["title"])
-    if field.startswith("sections."):
-        key = field.removeprefix("sections.")
-        return next((section["body"] for section in document["sections"] if section["key"] == key), "")
-    kind, _, row_id = field.partition("/")
-    rows = document.get(kind)
-    if not row_id or not isinstance(rows, list):
-        return ""
-    return next((str(row.get("text", "")) for row in rows if row.get("id") == row_id), "")
+    def _said_by(self, tag: Tag) -> str:
+        """Who found it, and who decided about it: by name only to colleagues."""
+        words = _SAID_BY[TagSource(tag.source)]
+        if tag.rule_version is not None:
+            score = f", score {tag.score:.1f}" if tag.score is not None else ""
+            words += f" (version {tag.rule_version}{score})"
+        if tag.state == TagState.SUGGESTED:
+            return f"suggested, {words}; nobody has confirmed it yet"
+        if tag.state in (TagState.CONFIRMED, TagState.REJECTED) and tag.decided_by and self.viewer.is_signed_in:
+            when = f", {tell_instant(tag.decided_at).day}" if tag.decided_at else ""
+            return f"{words}, {tag.state} by {tag.decided_by.name}{when}"
+        return words

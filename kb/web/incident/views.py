@@ -13,20 +13,47 @@ from django.views.decorators.http import require_safe
 from incidents import scopes
 from incidents.actions.links import find_visible
 from incidents.document import read, with_everything
+from kb.web.incident.forms import AddForm, RejectForm
 from kb.web.incident.page import incident_page
 from kb.web.request import Request
 
 
 @require_safe
 def incident(request: Request, reference: str) -> HttpResponse:
-    """At /incidents/INC-12; a number, a UUID and other spellings lead there. `?zone=UTC` tells all times in UTC."""
+    """At /incidents/INC-12; a number, a UUID and other spellings lead there. `?zone=UTC` tells all times in UTC,
+    `?why=<pattern>` marks the sentences that show the pattern."""
     found = find_visible(request.viewer, reference)
     if reference != found.ref:
         return redirect("web:incident", found.ref)
+    return show(request, found.pk, asked_why=request.GET.get("why", ""))
+
+
+def show(
+    request: Request,
+    incident_id: int,
+    *,
+    asked_why: str = "",
+    rejecting: RejectForm | None = None,
+    adding: AddForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page of an incident that the viewer may see. `rejecting`, about the pattern that was asked why, and `adding`
+    are forms that were refused."""
     everything = with_everything(scopes.visible_incidents(request.viewer))
     in_utc = request.GET.get("zone") == "UTC"
     own_zone = timezone.get_current_timezone()
     with timezone.override(ZoneInfo("UTC") if in_utc else own_zone):
-        page = incident_page(read(everything.get(pk=found.pk), request.viewer), request.viewer)
-        context: dict[str, Any] = {"page": page, "incident": page.document, "in_utc": in_utc, "own_zone": str(own_zone)}
-        return render(request, "web/incident/incident.html", context)
+        reading = read(everything.get(pk=incident_id), request.viewer)
+        page = incident_page(reading, request.viewer, asked_why=asked_why)
+        context: dict[str, Any] = {
+            "page": page,
+            "incident": page.document,
+            "in_utc": in_utc,
+            "own_zone": str(own_zone),
+            "asked": (page.why.tag, rejecting or RejectForm(slug=asked_why)) if page.why else None,
+            "others": [
+                (tag, RejectForm(slug=tag.slug)) for tag in page.tags.all if not (page.why and tag == page.why.tag)
+            ],
+            "adding": adding or (AddForm(choices=page.tags.addable) if page.tags.addable else None),
+        }
+        return render(request, "web/incident/incident.html", context, status=status)

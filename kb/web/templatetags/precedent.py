@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from incidents import vocabulary
 from incidents.durations import Duration, Moment, in_words
 from kb.web import times
 from kb.web.markdown import to_html
+from kb.web.marking import Mark, in_plain_text
 
 register = template.Library()
 
@@ -21,6 +23,23 @@ register = template.Library()
 def markdown(text: str | None, first_heading: int = 3) -> SafeString:
     """Markdown as safe HTML; the argument is the level of its largest heading."""
     return to_html(text or "", first_heading=first_heading)
+
+
+@register.simple_tag(takes_context=True)
+def told(context: template.Context, text: str, field: str, first_heading: int = 3) -> SafeString:
+    """Markdown of an incident's page, with what the page marks in this field."""
+    return to_html(text, first_heading=first_heading, marks=_marks(context, field))
+
+
+@register.simple_tag(takes_context=True)
+def told_title(context: template.Context, title: str) -> SafeString:
+    """As `told`, for the title, which is no Markdown."""
+    return in_plain_text(title, _marks(context, "title"))
+
+
+def _marks(context: template.Context, field: str) -> Sequence[Mark]:
+    why = context["page"].why
+    return why.marks.get(field, ()) if why else ()
 
 
 @register.simple_tag
@@ -74,6 +93,12 @@ def label(value: Any, words: str) -> str:
 def address(url: str | None) -> str:
     """An address for a link. What is stored was checked; whatever is not http(s) all the same leads nowhere."""
     return url if url and url.lower().startswith(("https://", "http://")) else "#"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """86%, of a share between 0 and 1."""
+    return f"{share:.0%}"
 
 
 @register.filter

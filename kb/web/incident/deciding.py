@@ -1,0 +1,81 @@
+"""What people decide about the patterns of an incident, sent from its page."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from incidents.actions.links import find_visible
+from incidents.errors import NotAllowed
+from kb.patterns import decisions
+from kb.patterns.models import Tag
+from kb.web.incident.forms import AddForm, RejectForm
+from kb.web.incident.tags import addable
+from kb.web.incident.views import show
+from kb.web.people.forms import carried_out
+from kb.web.request import Request
+from kb.web.writing.access import signed_in, step
+
+REFUSED = 400
+
+
+@step
+@signed_in
+def confirm(request: Request, reference: str, slug: str) -> HttpResponse:
+    tag = decisions.confirm(actor=request.viewer, incident_id=_incident_id(request, reference), slug=slug)
+    return _back(request, tag, f"Confirmed: {tag.pattern.name}.")
+
+
+@step
+@signed_in
+def reject(request: Request, reference: str, slug: str) -> HttpResponse:
+    incident_id = _incident_id(request, reference)
+    form = RejectForm(request.POST, slug=slug)
+
+    def action() -> Tag:
+        reason = form.cleaned_data["reason"]
+        return decisions.reject(actor=request.viewer, incident_id=incident_id, slug=slug, reason=reason)
+
+    tag = carried_out(form, action) if form.is_valid() else None
+    if tag is None:
+        return show(request, incident_id, asked_why=slug, rejecting=form, status=REFUSED)
+    return _back(request, tag, f"Rejected: {tag.pattern.name}.")
+
+
+@step
+@signed_in
+def undo(request: Request, reference: str, slug: str) -> HttpResponse:
+    tag = decisions.undo(actor=request.viewer, incident_id=_incident_id(request, reference), slug=slug)
+    return _back(request, tag, f"The decision about {tag.pattern.name} is taken back.")
+
+
+@step
+@signed_in
+def add(request: Request, reference: str) -> HttpResponse:
+    incident_id = _incident_id(request, reference)
+    form = AddForm(request.POST, choices=addable(incident_id))
+
+    def action() -> Tag:
+        return decisions.add(actor=request.viewer, incident_id=incident_id, **form.cleaned_data)
+
+    tag = carried_out(form, action) if form.is_valid() else None
+    if tag is None:
+        return show(request, incident_id, adding=form, status=REFUSED)
+    return _back(request, tag, f"Added: {tag.pattern.name}.")
+
+
+def _incident_id(request: Request, reference: str) -> int:
+    """Raises Missing, and NotAllowed before what was typed is looked at."""
+    incident = find_visible(request.viewer, reference)
+    if not decisions.may_decide(request.viewer, incident):
+        raise NotAllowed("Only those who write about an incident decide about its patterns.")
+    return incident.pk
+
+
+def _back(request: Request, tag: Tag, words: str) -> HttpResponse:
+    """To the pattern among the reasons, where the decision now stands."""
+    messages.success(request, words)
+    slug = tag.pattern.slug
+    return redirect(f"{reverse('web:incident', args=[tag.incident.ref])}?why={slug}#tag-{slug}")

@@ -1,0 +1,74 @@
+"""The sentences that show a pattern: quoted, and marked where they stand in the document of whoever reads.
+
+Evidence was found in some text at some time. What the reader's document does not hold is not quoted to them: of such a
+sentence only the place is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kb.patterns.anchors import Anchor, find
+from kb.web.marking import NAMES, Mark
+
+Place = tuple[int, int]
+Marks = Mapping[str, list[Mark]]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """`text` is empty when the text has changed since. `mark` is the id of its mark in the text, if it is drawn."""
+
+    where: str
+    text: str
+    mark: str
+
+
+def evidence(
+    stored: Iterable[Mapping[str, Any]], fields: Mapping[str, str], titles: Mapping[str, str]
+) -> tuple[list[Quote], Marks]:
+    """The quotes in the order they are stored in, and the marks by field; both in the fields of one document.
+
+    `titles` are those of its sections, by key.
+    """
+    placed = [(anchor, _place(anchor, fields)) for anchor in map(Anchor.read, stored)]
+    places: dict[str, set[Place]] = {}
+    for anchor, place in placed:
+        if place is not None:
+            places.setdefault(anchor.field, set()).add(place)
+    marks = _marks(places, fields)
+    return [_quote(anchor, place, fields, titles, marks) for anchor, place in placed], marks
+
+
+def _place(anchor: Anchor, fields: Mapping[str, str]) -> Place | None:
+    return find(anchor, fields[anchor.field]) if anchor.field in fields else None
+
+
+def _marks(places: Mapping[str, set[Place]], fields: Iterable[str]) -> Marks:
+    """Named in reading order; places that overlap are one mark. Beyond the names there are, nothing is marked."""
+    names = iter(NAMES)
+    marks: dict[str, list[Mark]] = {}
+    for field in fields:
+        drawn: list[Mark] = []
+        for start, end in sorted(places.get(field, ())):
+            if drawn and start < drawn[-1].end:
+                drawn[-1] = Mark(drawn[-1].start, max(end, drawn[-1].end), drawn[-1].name)
+            elif name := next(names, ""):
+                drawn.append(Mark(start, end, name))
+        if drawn:
+            marks[field] = drawn
+    return marks
+
+
+def _quote(
+    anchor: Anchor, place: Place | None, fields: Mapping[str, str], titles: Mapping[str, str], marks: Marks
+) -> Quote:
+    key = anchor.field.removeprefix("sections.").partition("/")[0]
+    where = titles.get(key, key.replace("_", " ").capitalize())
+    if place is None:
+        return Quote(where, "", "")
+    start, end = place
+    drawn = (mark.name for mark in marks.get(anchor.field, ()) if mark.start <= start < mark.end)
+    return Quote(where, fields[anchor.field][start:end], next(drawn, ""))

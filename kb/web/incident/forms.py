@@ -1,0 +1,39 @@
+"""Forms about the patterns of an incident. They hold what was typed; what is right is the action's to say."""
+
+from __future__ import annotations
+
+from django import forms
+from django.http import QueryDict
+
+from kb.patterns.decisions import REASON_CHARACTERS
+from kb.web.incident.tags import Choices
+
+
+class RejectForm(forms.Form):
+    """About one tag of several on a page."""
+
+    reason = forms.CharField(
+        label="Why not?",
+        error_messages={"required": "Say in a few words why not."},
+        help_text="It helps whoever improves the rule.",
+        widget=forms.TextInput(attrs={"maxlength": REASON_CHARACTERS, "autocomplete": "off"}),
+    )
+
+    def __init__(self, typed: QueryDict | None = None, *, slug: str) -> None:
+        super().__init__(typed, auto_id=f"reject-{slug}-%s")
+
+
+class AddForm(forms.Form):
+    """`choices` are offered; which patterns can be added is not decided by them."""
+
+    slug = forms.CharField(label="Pattern", error_messages={"required": "Choose a pattern."}, widget=forms.Select())
+    sentence = forms.CharField(
+        label="The sentence that shows it",
+        required=False,
+        help_text="Copied from the text as readers see it.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(self, typed: QueryDict | None = None, *, choices: Choices) -> None:
+        super().__init__(typed, auto_id="add-%s")
+        self.fields["slug"].widget.choices = [("", "Choose one"), *choices]

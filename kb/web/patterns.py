@@ -1,0 +1,113 @@
+"""The recurring patterns: all of them by family, and a page each with what is known from the incidents that show it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.core.cache import cache
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
+
+from incidents.vocabulary import Family
+from kb.insights.charts import Size, bars_by_year
+from kb.insights.patterns import YearCount, about, by_year
+from kb.patterns.decisions import precision
+from kb.patterns.models import Pattern, PatternStatus
+from kb.search.service import BadCursor
+from kb.web import counts
+from kb.web.browse import incidents_found
+from kb.web.colours import SCHEMES, colours
+from kb.web.request import Request
+
+AT_ONCE = 8
+# Fewer years are no trend.
+FEWEST_YEARS = 2
+SIZES = {"wide": Size(720, 180), "narrow": Size(350, 160)}
+SECONDS_KEPT = 24 * 60 * 60
+
+
+@require_safe
+def patterns(request: Request) -> HttpResponse:
+    """By family, in the order of the vocabulary."""
+    counted = counts.by_pattern(request.viewer)
+    members = {family: [one for one in counted if one.pattern.family == family] for family in Family}
+    families = [(family.label, those) for family, those in members.items() if those]
+    return render(request, "web/browse/patterns.html", {"families": families, "count": len(counted)})
+
+
+@require_safe
+def pattern(request: Request, slug: str) -> HttpResponse:
+    """A pattern that was merged into another leads there, so that old links keep their meaning."""
+    found = _named(slug)
+    if found.status == PatternStatus.MERGED and found.merged_into:
+        return redirect("web:pattern", found.merged_into.slug)
+    try:
+        _, context = incidents_found(request, {"pattern": [found.slug]})
+    except BadCursor:
+        return redirect(request.path)
+    # Who turns the pages of the list has read the rest.
+    if not context["asked"].cursor:
+        context |= _insight(request, found)
+    return render(request, "web/browse/pattern.html", context | {"pattern": found})
+
+
+def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
+    found = about(request.viewer, pattern)
+    return {
+        "insight": found,
+        "trend": _in_words(found.by_year) if len(found.by_year) >= FEWEST_YEARS else "",
+        "sizes": SIZES,
+        "lists": {
+            name: (rows[:AT_ONCE], rows[AT_ONCE:])
+            for name, rows in (
+                ("organizations", found.organizations),
+                ("together", found.together),
+                ("mitigations", found.mitigations),
+            )
+        },
+        "precision": precision(request.viewer, pattern),
+    }
+
+
+def _in_words(years: Sequence[YearCount]) -> str:
+    """What the drawing shows to somebody who does not see it."""
+    most = max(years, key=lambda one: one.incidents)
+    return f"Incidents a year from {years[0].year} to {years[-1].year}; the most, {most.incidents}, in {most.year}."
+
+
+@require_safe
+def trend(request: Request, slug: str) -> HttpResponseBase:
+    """Incidents a year, drawn from what the viewer may see. `scheme` is light or dark, `size` wide or narrow."""
+    scheme, size = request.GET.get("scheme", "light"), request.GET.get("size", "wide")
+    if scheme not in SCHEMES or size not in SIZES:
+        raise Http404
+    years = [(one.year, one.incidents) for one in by_year(request.viewer, _named(slug))]
+    if len(years) < FEWEST_YEARS:
+        raise Http404
+    tokens = colours(scheme)
+    drawn_in = {"bars": tokens["accent"], "lines": tokens["line-strong"], "text": tokens["ink-2"]}
+    # The drawing is made of these and nothing else: whoever sees the same numbers sees the same drawing.
+    made_of = json.dumps([years, asdict(SIZES[size]), drawn_in])
+    key = hashlib.sha256(made_of.encode()).hexdigest()
+
+    def draw() -> str:
+        return bars_by_year(years, SIZES[size], drawn_in)
+
+    etag = f'"{key}"'
+    if unchanged := get_conditional_response(request, etag=etag):
+        return unchanged
+    drawing = cache.get_or_set(f"trend:{key}", draw, SECONDS_KEPT)
+    return HttpResponse(drawing, content_type="image/svg+xml", headers={"ETag": etag})
+
+
+def _named(slug: str) -> Pattern:
+    found = Pattern.objects.select_related("merged_into").filter(slug=slug).first()
+    if found is None:
+        raise Http404
+    return found

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-LIMIT_SECONDS = 15 * 60
+# For what hangs. A slow machine under load takes its time.
+LIMIT_SECONDS = 40 * 60
 
 
 class Outcome(Enum):

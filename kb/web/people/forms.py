@@ -92,7 +92,9 @@ class InviteForm(forms.Form):
         help_text="Leave it empty for a link that whoever opens it first may use.",
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
-    team = forms.ModelChoiceField(label="Team", queryset=Team.objects.all(), to_field_name="slug", required=False)
+    team = forms.ModelChoiceField(
+        label="Team", queryset=Team.objects.all(), to_field_name="slug", required=False, empty_label="No team"
+    )
     role = forms.ChoiceField(label="Role in the team", choices=ROLES, initial=Role.AUTHOR.value)
     as_admin = forms.BooleanField(label="Makes them an admin", required=False)
 

@@ -91,6 +91,12 @@ class Run:
         return self.process.wait(timeout=seconds)
 
 
+def heeds_ctrl_c() -> None:
+    """As a terminal starts it. A shell that puts the tests into the background has them ignore SIGINT, and no bash
+    below could change that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> Iterator[Run]:
     log = var.with_suffix(".log")
@@ -103,6 +109,7 @@ def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> I
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heeds_ctrl_c,
         )
     run = Run(process, log, port)
     try:
@@ -170,6 +177,7 @@ def test_it_ends_when_asked_at_any_moment_of_the_start(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=heeds_ctrl_c,
         )
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGINT)

@@ -173,7 +173,8 @@ def _action(row: Mapping[str, Any]) -> str:
     lead = [f"**{ActionKind(row['kind']).label}**", ActionState(row["state"]).label.lower()]
     if row["owner"]:
         lead.append(plain(row["owner"]))
-    if row["done_at"]:
+    # Revisions from before this was kept do not have it.
+    if row.get("done_at"):
         lead.append(f"since {row['done_at'][:10]}")
     elif row["due"]:
         lead.append(f"due {row['due']}")

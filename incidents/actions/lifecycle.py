@@ -189,7 +189,8 @@ def _wrote_in_this_round(incident: Incident, user_id: int) -> bool:
     entries = AuditEntry.objects.filter(incident=incident)
     submitted = entries.filter(action="incident.submitted").aggregate(last=Max("pk"))["last"] or 0
     later = entries.filter(pk__gt=submitted, actor_id=user_id)
-    return later.exclude(action="incident.reviewed").exists()
+    # What somebody says about its patterns is no part of the text.
+    return later.exclude(action="incident.reviewed").exclude(object_type="tag").exists()
 
 
 def _was_asked(viewer: Viewer, incident: Incident) -> bool:

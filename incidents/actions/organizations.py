@@ -117,7 +117,7 @@ def change_service(
             service.team = team_named(actor, values["team"])
             _may_keep_services(actor, service.team)
         service.version += 1
-        service.save()
+        _save_under_free_name(service)
         audit(actor, "service.changed", service, fields=sorted(values))
         _reindex(Incident.objects.filter(pk__in=_incidents_of(service)))
     return service

@@ -191,7 +191,9 @@ def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, 
     if not actor.is_admin:
         raise NotAllowed("Only admins can change this.")
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=user_id, is_system=False).first()
+        # All admins, in one order: two who end each other's standing at once must not both find one left.
+        list(User.objects.select_for_update(no_key=True).filter(is_admin=True).order_by("pk"))
+        user = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_system=False).first()
         if user is None:
             raise Missing
         if is_active is not None:

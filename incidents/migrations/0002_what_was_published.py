@@ -5,14 +5,18 @@ from django.db import migrations, models
 
 
 def fill(apps, schema_editor):
-    """By the revision's own words; where the organization has another name by now, the incident's."""
+    """What is reopened by the revision's own words, as far as these names still are; the rest as it stands."""
     Incident, Organization = (apps.get_model("incidents", name) for name in ("Incident", "Organization"))
-    for incident in Incident.objects.filter(published_revision__isnull=False).select_related("published_revision"):
-        document = incident.published_revision.document
-        about = Organization.objects.filter(slug=document["organization"]["slug"]).first() or incident.organization
+    published = Incident.objects.filter(published_revision__isnull=False).select_related("published_revision")
+    for incident in published.iterator(chunk_size=100):
+        about, services = incident.organization, incident.services.all()
+        if incident.status in ("draft", "in_review"):
+            document = incident.published_revision.document
+            about = Organization.objects.filter(slug=document["organization"]["slug"]).first() or about
+            services = about.services.filter(name__in=document["services"])
         incident.published_organization = about
         incident.save(update_fields=["published_organization"])
-        incident.published_services.set(about.services.filter(name__in=document["services"]))
+        incident.published_services.set(services)
 
 
 class Migration(migrations.Migration):

@@ -4,6 +4,31 @@ import django.db.models.functions.text
 from django.db import migrations, models
 
 
+def apart(names):
+    """Those of [(where, name)] that differ only in case from an earlier one, which only a race could make, get a number."""
+    taken, out = set(), []
+    for where, name in names:
+        free, number = name, 1
+        while (where, free.lower()) in taken:
+            number += 1
+            free = f"{name[:70]} ({number})"
+        taken.add((where, free.lower()))
+        out.append(free)
+    return out
+
+
+def tell_apart(model_name):
+    def rename(apps, schema_editor):
+        model = apps.get_model("incidents", model_name)
+        things = list(model.objects.order_by("pk"))
+        names = apart([(getattr(thing, "organization_id", None), thing.name) for thing in things])
+        for thing, name in zip(things, names):
+            if name != thing.name:
+                model.objects.filter(pk=thing.pk).update(name=name)
+
+    return migrations.RunPython(rename, migrations.RunPython.noop)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -11,6 +36,9 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        tell_apart("Organization"),
+        tell_apart("Team"),
+        tell_apart("Service"),
         migrations.AlterField(
             model_name='organization',
             name='name',
@@ -28,5 +56,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='team',
             constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='team_name_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='service',
+            constraint=models.UniqueConstraint('organization', django.db.models.functions.text.Lower('name'), name='service_name_once'),
         ),
     ]

@@ -44,7 +44,10 @@ class Service(Versioned):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["organization", "slug"], name="service_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "slug"], name="service_once"),
+            models.UniqueConstraint("organization", Lower("name"), name="service_name_once"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 # The kinds of records whose texts anchors may point into.
@@ -77,8 +79,20 @@ def _places(text: str, quote: str) -> list[tuple[int, int]]:
     # Most texts do not hold a quote, and most of those not even its first word.
     if not words or words[0] not in text:
         return []
-    pattern = r"\s+".join(map(re.escape, words))
-    return [match.span() for match in re.finditer(pattern, text)]
+    wanted, found, at = " ".join(words), [], 0
+    # Both with single spaces, so that finding takes a time that no text can stretch.
+    pieces = [match.span() for match in re.finditer(r"\S+", text)]
+    plain = " ".join(text[start:end] for start, end in pieces)
+    starts = list(accumulate((end - start + 1 for start, end in pieces), initial=0))
+
+    def place(offset: int) -> int:
+        piece = bisect_right(starts, offset) - 1
+        return pieces[piece][0] + offset - starts[piece]
+
+    while (at := plain.find(wanted, at)) >= 0:
+        found.append((place(at), place(at + len(wanted) - 1) + 1))
+        at += len(wanted)
+    return found
 
 
 def standing(evidence: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> list[Anchor]:

@@ -57,6 +57,7 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
 
     What a rule or a curator had found already is confirmed by it. Raises Invalid, naming `slug` or `sentence`.
     """
+    slug = clean("slug", slug, max_characters=60, single_line=True)
     sentence = clean("sentence", sentence, max_characters=2_000)
     with _deciding(actor, incident_id) as incident:
         pattern = Pattern.objects.filter(slug=slug, status=PatternStatus.ACTIVE).first()
@@ -78,6 +79,7 @@ def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
         if tag.decided_by_id is None:
             return tag
         tag.decided_by, tag.decided_at, tag.reason = None, None, ""
+        tag.evidence = [anchor for anchor in tag.evidence if not anchor.get("by_hand")]
         tag.state = TagState.CONFIRMED if tag.source == TagSource.CURATOR else TagState.WITHDRAWN
         if tag.source != TagSource.CURATOR:
             tagging.ask_rule(incident, tag)
@@ -114,7 +116,7 @@ def _show(tag: Tag, sentence: str) -> None:
     anchors = evidence(document, [{"slug": tag.pattern.slug, "sentence": sentence}])[tag.pattern.slug]
     if not anchors:
         raise Invalid({"sentence": "The text does not hold this sentence. Copy it as it stands there."})
-    own = anchors[0].stored()
+    own = {**anchors[0].stored(), "by_hand": True}
     tag.evidence = [own, *(other for other in tag.evidence if other["quote"] != own["quote"])]
 
 

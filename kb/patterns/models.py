@@ -59,7 +59,8 @@ class Pattern(models.Model):
 class Tag(models.Model):
     """That an incident shows a pattern: who says so, how sure, and the sentences that show it.
 
-    `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py.
+    `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. One that a
+    person added has "by_hand", and goes when they take their decision back.
     A person's decision (confirmed, rejected) is never undone by a rule.
     """
 

@@ -55,7 +55,7 @@ class Wanted:
             "evidence": list(self.evidence),
         }
         if self.drops_decision:
-            columns |= {"decided_by": None, "decided_at": None}
+            columns |= {"decided_by": None, "decided_at": None, "reason": ""}
         return columns
 
     def is_of(self, here: Standing) -> bool:

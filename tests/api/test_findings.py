@@ -9,6 +9,7 @@ from incidents.actions.sections import change_section
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import codes, fields
+from tests.web.conftest import famous
 
 SENTENCE = "The cache was resized and emptied."
 
@@ -60,6 +61,22 @@ def test_what_was_rejected_is_shown_to_those_who_decide(api, tagged):
     for name in ("anonymous", "outsider", "reader"):
         assert codes(api(name).get(address)) == (404, "not_found")
         assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"] == []
+
+
+def test_why_something_was_rejected_is_told_to_nobody_once_it_is_suggested_again(api, tagged):
+    Tag.objects.filter(incident=tagged).update(reason="Sam said it was not")
+    for name in ("anonymous", "author"):
+        assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"][0]["reason"] == ""
+
+
+def test_a_decision_about_a_public_outage_is_answered_again(api, cast, pattern):
+    outage = famous()
+    author = api("author")
+    first, again = (
+        author.post(f"incidents/{outage.ref}/patterns", {"slug": "retry-storm"}, key="once") for _ in range(2)
+    )
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
 
 
 def test_a_sentence_of_the_draft_is_quoted_to_nobody_else(api, cast, published, pattern):

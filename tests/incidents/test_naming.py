@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
 
 from incidents.actions.incidents import change_incident, create_incident
 from incidents.actions.lifecycle import reopen
@@ -111,3 +113,32 @@ def test_many_who_write_the_same_new_names_at_once_get_the_same_things(cast):
     assert Organization.objects.filter(name="Newly Founded").count() == 1
     assert Service.objects.count() == 12
     assert Incident.objects.count() == 6
+
+
+def test_names_in_any_script_are_one_service_each(cast):
+    first, second = services_named(cast.home, ["日本", "中国"])
+    assert first != second
+    assert services_named(cast.home, ["日本"]) == [first]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        cast.home.services.create(name="日本", slug="another")
+
+
+def test_what_was_published_is_filled_in_for_incidents_from_before(cast, draft, published):
+    standing, opened = (published(name, organization="Globex", services=["Cart", "API"]) for name in ("One", "Two"))
+    reopen(actor=cast.viewer("author"), incident_id=opened.pk)
+    change_incident(actor=cast.viewer("author"), incident_id=opened.pk, facts={"services": ["API"]})
+    service = Service.objects.get(name="Cart")
+    change_service(actor=cast.viewer("admin"), service_id=service.pk, values={"name": "Basket"})
+    Incident.published_services.through.objects.all().delete()
+    Incident.objects.update(published_organization=None)
+    migration = import_module("incidents.migrations.0002_what_was_published")
+    migration.fill(apps, None)
+    shown = {incident.title: document(incident, cast.viewer("outsider")) for incident in (standing, opened)}
+    assert shown["One"]["services"] == ["API", "Basket"]
+    assert shown["Two"]["organization"]["name"] == "Globex"
+
+
+def test_names_that_differ_only_in_case_are_told_apart_before_they_may_not():
+    apart = import_module("incidents.migrations.0003_names_once").apart
+    names = [(1, "Globex"), (1, "GLOBEX"), (1, "globex"), (2, "Globex"), (1, "Acme")]
+    assert apart(names) == ["Globex", "GLOBEX (2)", "globex (3)", "Globex", "Acme"]

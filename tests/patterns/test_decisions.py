@@ -7,12 +7,13 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from incidents.actions.lifecycle import archive
-from incidents.document import with_everything
+from incidents.actions.lifecycle import archive, reopen, review, submit
+from incidents.document import build, with_everything
 from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from incidents.scopes import Viewer, may_see
 from kb.patterns import decisions, tagging
+from kb.patterns.anchors import texts
 from kb.patterns.decisions import Precision, may_decide
 from kb.patterns.models import Pattern, Tag
 from tests.conftest import Cast
@@ -251,3 +252,28 @@ def test_an_incident_has_a_pattern_once(cast, tagged):
     for step in ("confirm", "add", "undo", "add"):
         decide(step, cast.viewer("author"), incident)
     assert Tag.objects.filter(incident=incident, pattern__slug="retry-storm").count() == 1
+
+
+def test_a_sentence_that_a_person_added_goes_with_their_decision(cast, famous):
+    incident = famous()
+    before = Tag.objects.get(incident=incident, pattern__slug="limit-reached").evidence
+    sentence = next(text for _, text in texts(build(incident)) if text not in str(before))
+    decide("add", cast.viewer("author"), incident, slug="limit-reached", sentence=sentence.split("\n")[0])
+    assert len(Tag.objects.get(incident=incident, pattern__slug="limit-reached").evidence) == len(before) + 1
+    undone = decide("undo", cast.viewer("author"), incident, slug="limit-reached")
+    assert (undone.source, undone.state, undone.evidence) == ("curator", "confirmed", before)
+
+
+def test_whoever_decides_about_a_pattern_in_review_has_not_changed_the_text(cast, tagged):
+    incident = tagged()
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["lead@acme.example"])
+    decide("confirm", cast.viewer("lead"), incident)
+    review(actor=cast.viewer("lead"), incident_id=incident.pk, approve=True)
+
+
+@pytest.mark.parametrize("slug", ["a\x00b", "x" * 5_000, ""])
+def test_a_slug_that_is_none_is_refused(cast, tagged, slug):
+    with pytest.raises(Invalid) as refused:
+        decide("add", cast.viewer("author"), tagged(), slug=slug)
+    assert list(refused.value.fields) == ["slug"]

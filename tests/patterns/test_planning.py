@@ -123,6 +123,7 @@ def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_n
     # Never more than suggested, however sure the rule is.
     assert again.state == "suggested"
     assert again.columns["decided_by"] is again.columns["decided_at"] is None
+    assert again.columns["reason"] == ""
 
 
 def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent():

@@ -74,7 +74,8 @@ def _row(kind: Kind) -> Schema:
         shape = field_shape(field)
         properties[field.name] = nullable(shape) if is_nullable(field) else shape
     properties["version"] = VERSION
-    return obj(properties, optional=["version"])
+    # Revisions from before `done_at` was kept do not have it.
+    return obj(properties, optional=["version", "done_at"])
 
 
 MOMENT = nullable(

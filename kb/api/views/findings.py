@@ -27,7 +27,7 @@ class TagView(IncidentView):
         if decisions.may_decide(self.viewer, reading.incident):
             states.append(TagState.REJECTED)
         found = Tag.objects.filter(incident=reading.incident, state__in=states)
-        found = found.exclude(pattern__status=PatternStatus.RETIRED).select_related("pattern", "decided_by")
+        found = found.filter(pattern__status=PatternStatus.ACTIVE).select_related("pattern", "decided_by")
         return list(found.order_by("pattern__slug"))
 
     def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class TagView(IncidentView):
             "source": tag.source,
             "rule_version": tag.rule_version,
             "score": tag.score,
-            "reason": tag.reason,
+            "reason": tag.reason if tag.state == TagState.REJECTED else "",
             "decided_by": decided_by,
             "decided_at": tag.decided_at.isoformat() if tag.decided_at else None,
             "evidence": [

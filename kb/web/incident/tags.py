@@ -96,7 +96,7 @@ def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tag
     states = [*SHOWN, TagState.SUGGESTED, *([TagState.REJECTED] if may_decide else [])]
     carried = (
         Tag.objects.filter(incident=incident, state__in=states)
-        .exclude(pattern__status=PatternStatus.RETIRED)
+        .filter(pattern__status=PatternStatus.ACTIVE)
         .select_related("pattern", "decided_by")
     )
     page = _Reader(

@@ -9,8 +9,6 @@ from typing import Any
 
 _host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-    f"[{_host}]:{os.environ.get('PORT') or '8000'}" if ":" in _host else f"{_host}:{os.environ.get('PORT') or '8000'}"
-)
 worker_class = "gthread"
 workers = 2
 threads = 4

@@ -6,12 +6,14 @@ import pytest
 
 from incidents.actions.compose import write_incident
 from incidents.actions.incidents import change_incident
+from incidents.actions.lifecycle import reopen
 from incidents.actions.people import set_standing
 from incidents.actions.rows import add_rows
-from incidents.actions.sections import add_row, change_row
-from incidents.document import build, with_everything
+from incidents.actions.sections import add_row, change_row, remove_row
+from incidents.document import build, read, with_everything
 from incidents.errors import Invalid
-from incidents.models import ActionItem, Incident, TimelineEvent
+from incidents.export import markdown
+from incidents.models import ActionItem, Incident, Revision, TimelineEvent
 
 
 def content(incident, kind):
@@ -105,3 +107,17 @@ def test_events_that_a_new_zone_moves_are_new_versions(cast, draft):
     change_incident(actor=author, incident_id=incident.pk, facts={"time_zone": "Europe/Madrid"})
     versions = dict(TimelineEvent.objects.values_list("text", "version"))
     assert versions["That day"] == 2
+
+
+def test_a_revision_from_before_the_day_of_actions_was_kept_is_still_read(cast, published):
+    incident = published()
+    revision = incident.published_revision
+    document = {**revision.document, "actions": [dict(row) for row in revision.document["actions"]]}
+    for row in document["actions"]:
+        del row["done_at"]
+    Revision.objects.filter(pk=revision.pk).update(document=document)
+    reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    action = incident.actionitems.get()
+    remove_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=action.uuid)
+    shown = read(with_everything(Incident.objects).get(pk=incident.pk), cast.viewer("outsider"))
+    assert "Add backoff to clients" in markdown(shown)

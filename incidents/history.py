@@ -5,26 +5,27 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from incidents import scopes
-from incidents.document import Reading
 from incidents.models import AuditEntry, Incident, IncidentLink, Revision
 from incidents.scopes import Viewer
 
 
-def revisions(reading: Reading) -> QuerySet[Revision]:
+def revisions(incident: Incident, viewer: Viewer) -> QuerySet[Revision]:
     """Newest first: all of them for who sees the working copy, for everybody else the one that is published.
 
     What left the text must not be read in an older one, nor by people for whom it was not published then.
     """
-    found = reading.incident.revisions.select_related("published_by")
-    return found if reading.is_working_copy else found.filter(pk__in=[reading.incident.published_revision_id])
+    found = incident.revisions.select_related("published_by")
+    if scopes.sees_working_copy(viewer, incident):
+        return found
+    return found.filter(pk__in=[incident.published_revision_id])
 
 
-def audit(reading: Reading, viewer: Viewer) -> QuerySet[AuditEntry]:
+def audit(incident: Incident, viewer: Viewer) -> QuerySet[AuditEntry]:
     """Newest first, only for who sees the working copy, and without links to what the viewer cannot see."""
-    if not reading.is_working_copy:
+    if not scopes.sees_working_copy(viewer, incident):
         return AuditEntry.objects.none()
-    entries = AuditEntry.objects.filter(incident=reading.incident).select_related("actor")
-    return entries.exclude(pk__in=_about_hidden_links(reading.incident, viewer))
+    entries = AuditEntry.objects.filter(incident=incident).select_related("actor")
+    return entries.exclude(pk__in=_about_hidden_links(incident, viewer))
 
 
 def _about_hidden_links(incident: Incident, viewer: Viewer) -> list[int]:

@@ -13,6 +13,7 @@ from incidents.models import Organization
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.insights.listed import listed
+from kb.insights.patterns import OrganizationCount
 from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag
 
 
@@ -21,12 +22,6 @@ class Counts:
     incidents: int
     organizations: int
     patterns: int
-
-
-@dataclass(frozen=True, slots=True)
-class OrganizationCount:
-    organization: Organization
-    incidents: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from incidents import export, scopes
+from incidents import export, history, scopes
 from incidents.document import redacted
 from incidents.errors import Missing
-from incidents.models import AuditEntry, Incident, IncidentLink, Revision
-from incidents.scopes import Viewer
+from incidents.models import AuditEntry, Incident, Revision
 from kb.api import documents, etags, parameters
 from kb.api.base import answer, page
 from kb.api.operations import reads
@@ -26,14 +24,6 @@ FORMAT = parameters.one_of("format", ("markdown", "json"), "json unless named, o
 
 
 class RevisionView(IncidentView):
-    def revisions(self, incident: Incident) -> QuerySet[Revision]:
-        """All of them for those who see the working copy. For everybody else the one that is published: what left the
-        text must not be read in an older one, nor by people it was not published for then."""
-        revisions = incident.revisions.select_related("published_by")
-        if scopes.sees_working_copy(self.viewer, incident):
-            return revisions
-        return revisions.filter(pk__in=[incident.published_revision_id])
-
     def line(self, incident: Incident, revision: Revision) -> dict[str, Any]:
         return {
             "number": revision.number,
@@ -48,7 +38,7 @@ class Revisions(RevisionView):
     @reads("List an incident's revisions, newest first", answer="RevisionList", query=PAGING)
     def get(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
-        rows = self.revisions(incident).defer("document")
+        rows = history.revisions(incident, self.viewer).defer("document")
         found, next_address = paginate(request, rows, Order(descending=True))
         return page([self.line(incident, revision) for revision in found], next_address)
 
@@ -57,7 +47,7 @@ class OneRevision(RevisionView):
     @reads("Read a revision", answer="RevisionDocument", etag=True)
     def get(self, request: Request, ref: str, number: int) -> Response:
         incident = self.locate(ref)
-        revision = self.revisions(incident).filter(number=number).first()
+        revision = history.revisions(incident, self.viewer).filter(number=number).first()
         if revision is None:
             raise Missing
         document = revision.document if self.viewer.is_signed_in else redacted(revision.document)
@@ -71,9 +61,7 @@ class Audit(IncidentView):
         incident = self.locate(ref)
         if not scopes.sees_working_copy(self.viewer, incident):
             raise Missing
-        rows = AuditEntry.objects.filter(incident=incident).select_related("actor")
-        rows = rows.exclude(pk__in=about_hidden_links(incident, self.viewer))
-        found, next_address = paginate(request, rows, Order(descending=True))
+        found, next_address = paginate(request, history.audit(incident, self.viewer), Order(descending=True))
         return page([self._line(entry) for entry in found], next_address)
 
     def _line(self, entry: AuditEntry) -> dict[str, Any]:
@@ -85,22 +73,6 @@ class Audit(IncidentView):
             "object_id": entry.object_id,
             "change": entry.change,
         }
-
-
-def about_hidden_links(incident: Incident, viewer: Viewer) -> list[int]:
-    """The audit entries about links to incidents that the viewer cannot see, so also of links that are gone by now."""
-    link_type = IncidentLink._meta.model_name or ""
-    here = dict(AuditEntry.objects.filter(incident=incident, object_type=link_type).values_list("pk", "object_id"))
-    if not here:
-        return []
-    ends: dict[str, set[str]] = {}
-    added = AuditEntry.objects.filter(object_type=link_type, action="link.added", object_id__in=set(here.values()))
-    for link_id, begins_at, change in added.values_list("object_id", "incident_id", "change"):
-        ends[link_id] = {f"INC-{begins_at}", change["to"]}
-    numbers = {int(ref[4:]) for refs in ends.values() for ref in refs if ref[4:].isdigit()}
-    visible = scopes.visible_incidents(viewer).filter(pk__in=numbers).values_list("pk", flat=True)
-    refs = {f"INC-{pk}" for pk in visible}
-    return [pk for pk, link_id in here.items() if not (link_id in ends and ends[link_id] <= refs)]
 
 
 class MarkdownRenderer(BaseRenderer):

@@ -44,8 +44,10 @@ ROWS_SAID = {"added": "added to", "changed": "changed in", "removed": "removed f
 def history(request: Request, reference: str) -> HttpResponse:
     """Revisions for everybody who may read it; who did what for those who write it."""
     reading = read(incident_named(request, reference), request.viewer)
-    revisions = list(past.revisions(reading).defer("document"))
-    entries = Paginator(past.audit(reading, request.viewer), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
+    entries = Paginator(past.audit(reading.incident, request.viewer), ENTRIES_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
     context = {
         "incident": reading.document,
         "reading": reading,
@@ -93,7 +95,7 @@ def told(entry: AuditEntry) -> str:
 def compare(request: Request, reference: str) -> HttpResponse:
     """`?from=1&to=2`, or `to=now` for the working copy. Without, the two latest."""
     reading = read(incident_named(request, reference), request.viewer)
-    revisions = list(past.revisions(reading).defer("document"))
+    revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
     choices = [*([NOW] if _has_draft(reading) else []), *(str(revision.number) for revision in revisions)]
     if not choices:
         raise Missing
@@ -114,5 +116,5 @@ def compare(request: Request, reference: str) -> HttpResponse:
 def _document(request: Request, reading: Reading, which: str) -> dict[str, Any]:
     if which == NOW:
         return build(reading.incident)
-    revision: Revision = past.revisions(reading).get(number=int(which))
+    revision: Revision = past.revisions(reading.incident, request.viewer).get(number=int(which))
     return revision.document if request.viewer.is_signed_in else redacted(revision.document)

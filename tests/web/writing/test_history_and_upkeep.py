@@ -9,7 +9,7 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.document import build, read, with_everything
+from incidents.document import build, with_everything
 from incidents.models import AuditEntry, Incident
 from kb.web.writing import changes
 from tests.web.writing.conftest import forms_in, text_of
@@ -112,7 +112,7 @@ def test_the_audit_tells_nothing_of_incidents_that_the_viewer_cannot_see(cast, d
     add_link(actor=cast.viewer("admin"), incident_id=ours.pk, kind="related", to=theirs.ref)
     for name, sees in (("admin", True), ("author", False)):
         incident = with_everything(Incident.objects.filter(pk=ours.pk)).get()
-        entries = history.audit(read(incident, cast.viewer(name)), cast.viewer(name))
+        entries = history.audit(incident, cast.viewer(name))
         assert entries.filter(action="link.added").exists() is sees
         assert ("linked it" in text_of(browser(name).get(f"/incidents/{ours.ref}/history"))) is sees
 

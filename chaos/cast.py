@@ -1,4 +1,5 @@
-"""Who writes and who reads: `python -m chaos.cast FILE` makes them in the present database and notes them down.
+"""Who writes and who reads: `python -m chaos.cast FILE` makes them in the present database and notes them down, and
+loads the patterns, so that the tagger has work.
 
 The author leads Checkout, which owns everything; the outsider belongs to another team; the admin renames organizations.
 """
@@ -35,10 +36,12 @@ def make() -> Cast:
     from incidents.scopes import Viewer
     from incidents.vocabulary import Role
     from kb.api.tokens import create_token
+    from kb.patterns import vocabulary
 
     system = Viewer.system()
     for definition in template.files():
         save_template(actor=system, definition=definition)
+    vocabulary.load(actor=system)
     organizations = [
         create_organization(actor=system, name=name, is_home=place == 0).pk for place, name in enumerate(ORGANIZATIONS)
     ]

@@ -46,6 +46,7 @@ def _after(step: str, function: Callable[..., Any], *, only_if: Callable[[Any], 
 def _doom(**_: Any) -> None:
     """Once everything is imported."""
     from incidents import outbox
+    from kb.patterns import tagging
     from kb.search import relay
     from kb.search.database.engine import DatabaseEngine
     from kb.search.elastic.engine import ElasticEngine
@@ -55,3 +56,5 @@ def _doom(**_: Any) -> None:
     # Inside the transaction of the database's own index.
     DatabaseEngine._write = _after("half-written", DatabaseEngine._write)  # type: ignore[method-assign]
     ElasticEngine.index = _after("written", ElasticEngine.index)  # type: ignore[method-assign]
+    # Inside the transaction that holds the tags.
+    tagging.carry_out = _after("half-tagged", tagging.carry_out, only_if=bool)

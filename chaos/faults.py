@@ -201,4 +201,5 @@ FAULTS = (
     Fault("worker-killed-after-build", worker_killed("built"), doomed=True),
     Fault("worker-killed-in-mid-write", worker_killed("half-written"), doomed=True),
     Fault("worker-killed-after-write", worker_killed("written"), doomed=True),
+    Fault("worker-killed-amid-tagging", worker_killed("half-tagged"), doomed=True),
 )

@@ -1,4 +1,5 @@
-"""Whether both indexes equal the record: the same incidents, the same versions, the same content."""
+"""Whether both indexes equal the record, the same incidents, the same versions, the same content; and whether the tags
+are what the rules say."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from incidents import outbox
 from incidents.models import Incident, OutboxEntry
+from kb.patterns import tagging
 from kb.search import relay
 from kb.search.database.engine import DatabaseEngine
 from kb.search.document import IndexDocument, build_many
@@ -24,7 +26,7 @@ BATCH = 500
 
 @dataclass
 class Verdict:
-    """`lost`: committed and not to be found. `stale`: another version or content, or found though it is gone."""
+    """`lost`: committed and not to be found. `stale`: another version, content or tags, or found though it is gone."""
 
     lost: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ def verdict(expected: dict[str, int]) -> Verdict:
     ids = sorted(alive)
     for start in range(0, len(ids), BATCH):
         out.stale += _contents(build_many(ids[start : start + BATCH]))
+        out.stale += _tags(ids[start : start + BATCH])
     return out
 
 
@@ -83,6 +86,11 @@ def _contents(documents: dict[int, IndexDocument]) -> list[str]:
         for row in SearchDocument.objects.filter(pk__in=documents)
         if (row.shown, row.texts) != (_plain(documents[row.pk].shown), documents[row.pk].texts)
     ]
+
+
+def _tags(incident_ids: list[int]) -> list[str]:
+    _, plans = tagging.plans_of(tagging.asked(), incident_ids)
+    return [f"tags: INC-{pk} lacks what the rules say of {', '.join(changes)}" for pk, changes in plans.items()]
 
 
 def _plain(value: Any) -> Any:

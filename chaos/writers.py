@@ -285,7 +285,9 @@ def _title(name: str) -> str:
 
 
 def _summary(text: str) -> str:
-    return f"The cache was resized and emptied, and clients retried without backoff; they logged {text}."
+    """About every other one describes a pattern, so that most new texts change what the tagger says."""
+    clients = "retried without backoff" if int(text[-1], 16) % 2 else "saw slow pages"
+    return f"The cache was resized and emptied, and clients {clients}; they logged {text}."
 
 
 def _word_of(summary: str) -> str:

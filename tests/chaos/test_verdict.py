@@ -7,11 +7,14 @@ import pytest
 from chaos.verdict import differences, verdict
 from incidents.actions.incidents import delete_incident
 from incidents.models import Incident
+from incidents.scopes import Viewer
+from kb.patterns import tagging, vocabulary
 from kb.search import relay
 from kb.search.database.engine import DatabaseEngine
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
 from kb.search.models import SearchDocument
+from tests.patterns.conftest import STORM
 from tests.search.elastic import own_generations
 
 pytestmark = pytest.mark.postgres_only
@@ -65,3 +68,13 @@ def test_something_deleted_that_can_still_be_found_is_stale(indexed, cast):
     delete_incident(actor=cast.viewer("lead"), incident_id=indexed[0].pk)
     assert set(differences()) == {"elasticsearch", "database", "outbox"}
     assert len(verdict(expected()).stale) >= 2
+
+
+def test_tags_that_are_not_what_the_rules_say_are_stale(indexed, published):
+    vocabulary.load(actor=Viewer.system())
+    storm = published("Gateway was slow", text=STORM)
+    relay.drain()
+    assert verdict(expected()).stale == [f"tags: INC-{storm.pk} lacks what the rules say of retry-storm"]
+    tagging.tag_incidents([storm.pk])
+    relay.drain()
+    assert verdict(expected()).stale == []

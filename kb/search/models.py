@@ -19,8 +19,6 @@ class SearchDocument(models.Model):
         Incident, on_delete=models.CASCADE, primary_key=True, related_name="search_document"
     )
     index_version = models.PositiveBigIntegerField()
-    texts = models.JSONField()
-    shown = models.JSONField()
     status = models.CharField(max_length=10)
     origin = models.CharField(max_length=10)
     severity = models.CharField(max_length=7)
@@ -31,6 +29,9 @@ class SearchDocument(models.Model):
     started_at = models.DateTimeField(null=True)
     duration_seconds = models.BigIntegerField(null=True)
     duration_counts = models.BooleanField(default=False)
+    # SQLite reads a row from its beginning, so these come last; see the migrations.
+    shown = models.JSONField()
+    texts = models.JSONField()
 
     class Meta:
         indexes = [

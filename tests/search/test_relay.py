@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.utils import timezone
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from incidents import consume, outbox
 from incidents.actions.incidents import change_incident, delete_incident
@@ -312,8 +316,6 @@ def test_an_index_that_is_ahead_of_the_record_is_told(published):
 def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(
     cast, draft, settings, monkeypatch, django_capture_on_commit_callbacks
 ):
-    from celery import current_app
-
     def refuse(*args, **kwargs):
         raise ConnectionError("the broker is down")
 
@@ -323,3 +325,15 @@ def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(
     relay.drain()
     assert titles(cast.viewer("author")) == ["Saved all the same"]
     assert incident.pk in DatabaseEngine().versions()
+
+
+@pytest.mark.postgres_only
+def test_a_write_does_not_wait_for_a_broker_that_is_away(settings):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    away = Connection(f"redis://127.0.0.1:{port}/0", transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS)
+    began = time.monotonic()
+    with away, current_app.amqp.Producer(away) as producer, pytest.raises(OperationalError):
+        current_app.send_task(settings.OUTBOX_NUDGE, producer=producer, retry=False)
+    assert time.monotonic() - began < 1

@@ -26,6 +26,10 @@ from kb.search.nodes import (
     Or,
     Phrase,
     Term,
+    Text,
+    conjunction,
+    disjunction,
+    leaves,
 )
 
 
@@ -64,6 +68,25 @@ def is_text(node: Node) -> bool:
     if isinstance(node, And | Or):
         return all(is_text(child) for child in node.children)
     return isinstance(node, Term | Phrase)
+
+
+def scored(root: Node | None) -> tuple[Node | None, tuple[Text, ...]]:
+    """Words and phrases that count for relevance, and a tree of just these that holds for whatever can have a score:
+    as narrow as can be, because scoring is what costs most. None when no word counts.
+
+    Every word must stand where all databases count it when it occurs: at the top, or in an OR at the top. (FTS5 counts
+    a word of an AND within an OR only where the whole AND holds.)
+    """
+    texts = tuple(leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase))
+    parts = root.children if isinstance(root, And) else (root,)
+    required = [part for part in parts if part is not None and _is_any_of_words(part)]
+    if len([leaf for part in required for leaf in leaves(part)]) == len(texts):
+        return conjunction(required), texts
+    return disjunction(texts), texts
+
+
+def _is_any_of_words(node: Node) -> bool:
+    return all(isinstance(part, Term | Phrase) for part in (node.children if isinstance(node, Or) else (node,)))
 
 
 def _matches(node: Node) -> Q:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,37 +18,55 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
 from kb.search.analysis import is_stop, stems
-from kb.search.database.conditions import chosen, condition, dialect
+from kb.search.database.conditions import chosen, condition, dialect, scored
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, TELLING, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
 from kb.search.models import SearchDocument, SearchValue
 from kb.search.nodes import (
     ChoiceFilter,
-    Node,
     NumberFilter,
-    Phrase,
     Term,
-    Text,
     conjunction,
     disjunction,
-    leaves,
     negation,
 )
 from kb.search.synonyms import expanded
 
 CONSUMER = "database_index"
+# An incident's id, and what its page is sorted by.
+Key = tuple[int, float | str]
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NO_DURATION = -1
-_NO_SCORES = "SELECT 0 AS id, 0.0 AS score WHERE 1 = 0"
 MOST_FRAGMENTS = 2
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 _MEASURED = ["duration_seconds", "duration_counts"]
 # The one or two durations in the middle of those that are found and count.
+_MEASURABLE = "FROM found WHERE duration_counts AND duration_seconds IS NOT NULL"
 _MIDDLE = (
-    "SELECT 'middle', '', duration_seconds FROM (SELECT duration_seconds, count(*) OVER () AS n, "
-    "row_number() OVER (ORDER BY duration_seconds) AS place FROM found "
-    "WHERE duration_counts AND duration_seconds IS NOT NULL) AS measured WHERE place IN ((n + 1) / 2, (n + 2) / 2)"
+    f"SELECT 'middle', '', duration_seconds FROM (SELECT duration_seconds {_MEASURABLE} ORDER BY duration_seconds "
+    f"LIMIT 2 - (SELECT count(*) {_MEASURABLE}) %% 2 OFFSET (SELECT (count(*) - 1) / 2 {_MEASURABLE})) AS measured"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Statements on a table `found(id)`: what has a score, as a table `scored(id, score)`, and the best of what was
+    found, in this order."""
+
+    scores: str
+    scores_params: Sequence[object]
+    best: str
+    best_params: Sequence[object]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of what was found. `ranked`: ids and scores, the best first; None where nothing is ranked."""
+
+    facets: dict[str, dict[str, int]]
+    total: int = 0
+    median: int | None = None
+    ranked: list[Key] | None = None
 
 
 class DatabaseEngine:
@@ -62,15 +81,16 @@ class DatabaseEngine:
         everything = base
         for facet, values in ask.chosen.items():
             everything = everything.filter(chosen(facet, values))
-        facets, total, median = self._count(everything, FACETS)
+        counts = self._read(everything, FACETS, _ranking(ask))
         for facet in ask.chosen:
             others = base
             for other, values in ask.chosen.items():
                 if other != facet:
                     others = others.filter(chosen(other, values))
-            facets.update(self._count(others, (facet,))[0])
-        hits, has_more = self._page(ask, everything)
-        return Answer(total, hits, has_more, facets, median)
+            counts.facets.update(self._read(others, (facet,)).facets)
+        keys = self._sorted(ask, everything, counts)
+        hits = self._hits(keys[: ask.size], highlight.Matcher.of(expanded(ask.root)))
+        return Answer(counts.total, hits, len(keys) > ask.size, counts.facets, counts.median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
         patterns = document.facets["pattern"]
@@ -83,9 +103,9 @@ class DatabaseEngine:
         if root is None:
             return []
         ask = Ask(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]), size=size)
-        keys = self._by_relevance(ask, self._found(ask))[:size]
-        rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in keys])}
-        return [Hit(pk, score, score, rows[pk].shown, []) for pk, score in keys if pk in rows]
+        found = self._found(ask)
+        keys = self._sorted(ask, found, self._read(found, (), _ranking(ask)))
+        return self._hits(keys[:size], highlight.Matcher(frozenset()))
 
     def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
         """What the viewer may find, before any facet is chosen."""
@@ -95,12 +115,11 @@ class DatabaseEngine:
         ).exclude(pk__in=pending)
         return found if ask.archived else found.exclude(status=Status.ARCHIVED)
 
-    def _count(
-        self, found: QuerySet[SearchDocument], facets: tuple[str, ...]
-    ) -> tuple[dict[str, dict[str, int]], int, int | None]:
-        """Every facet's counts, the total and the median duration, in one statement: what is found is found once."""
+    def _read(self, found: QuerySet[SearchDocument], facets: tuple[str, ...], ranking: Ranking | None = None) -> Counts:
+        """Every facet's counts, the total, the median duration and the best of a ranking, in one statement: what is
+        found is found once."""
         inner, params = found.order_by().values_list("pk", *_SINGLE, *_MEASURED).query.sql_with_params()
-        columns = ", ".join(["id", *_SINGLE, *_MEASURED])
+        tables = [f"found({', '.join(['id', *_SINGLE, *_MEASURED])}) AS MATERIALIZED ({inner})"]
         parts = ["SELECT '', '', count(*) FROM found", _MIDDLE]
         parts += [f"SELECT '{name}', {name}, count(*) FROM found GROUP BY {name}" for name in facets if name in _SINGLE]
         if multi := [name for name in facets if name in MULTIVALUED]:
@@ -109,28 +128,33 @@ class DatabaseEngine:
                 "SELECT field, value, count(*) FROM search_searchvalue "
                 f"WHERE field IN ({names}) AND document_id IN (SELECT id FROM found) GROUP BY field, value"
             )
-        sql = f"WITH found({columns}) AS MATERIALIZED ({inner}) " + " UNION ALL ".join(parts)
-        out: dict[str, dict[str, int]] = {name: {} for name in facets}
-        total, middle = 0, []
+        values: list[Any] = [*params]
+        if ranking:
+            tables.append(f"scored AS ({ranking.scores})")
+            parts.append(f"SELECT 'ranked', CAST(id AS TEXT), score FROM ({ranking.best}) AS best")
+            values += [*ranking.scores_params, *ranking.best_params]
+        out = Counts({name: {} for name in facets})
+        middle: list[int] = []
+        ranked: list[tuple[int, float]] = []
         with connection.cursor() as cursor:
-            cursor.execute(sql, params)
-            for facet, value, count in cursor.fetchall():
+            cursor.execute(f"WITH {', '.join(tables)} " + " UNION ALL ".join(parts), values)
+            for facet, value, number in cursor.fetchall():
                 if not facet:
-                    total = count
+                    out.total = int(number)
                 elif facet == "middle":
-                    middle.append(count)
+                    middle.append(int(number))
+                elif facet == "ranked":
+                    ranked.append((int(value), float(number)))
                 else:
-                    out[facet][value] = count
-        return out, total, sum(middle) // len(middle) if middle else None
+                    out.facets[facet][value] = int(number)
+        out.median = sum(middle) // len(middle) if middle else None
+        if ranking:
+            # Parts of a union keep no order.
+            out.ranked = sorted(ranked, key=lambda key: (key[1], key[0]), reverse=True)
+        return out
 
-    def _page(self, ask: Ask, found: QuerySet[SearchDocument]) -> tuple[list[Hit], bool]:
-        by_relevance = ask.sort == "relevance" and scored_texts(ask.root)
-        keys: Sequence[tuple[int, float | str]] = (
-            self._by_relevance(ask, found) if by_relevance else self._by_column(ask, found)
-        )
-        page = keys[: ask.size]
+    def _hits(self, page: Sequence[Key], matcher: highlight.Matcher) -> list[Hit]:
         rows = {row.pk: row for row in SearchDocument.objects.filter(pk__in=[pk for pk, _ in page])}
-        matcher = highlight.Matcher.of(expanded(ask.root))
         return [
             Hit(
                 pk,
@@ -141,29 +165,13 @@ class DatabaseEngine:
             )
             for pk, key in page
             if pk in rows
-        ], len(keys) > ask.size
+        ]
 
-    def _by_relevance(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[tuple[int, float]]:
-        inner, inner_params = found.order_by().values("pk").query.sql_with_params()
-        texts = scored_texts(ask.root)
-        scored, score_params = dialect().scores(texts) if texts else (_NO_SCORES, [])
-        # What holds none of the words (found by filters in an OR) comes last, with no score.
-        sql = (
-            f"WITH scored AS ({scored}), found(id) AS ({inner}), ranked AS ("
-            "SELECT found.id, COALESCE(scored.score, 0.0) AS score "
-            "FROM found LEFT JOIN scored ON scored.id = found.id) SELECT id, score FROM ranked"
-        )
-        params: list[Any] = [*score_params, *inner_params]
-        if ask.after:
-            score, last = ask.after
-            sql += " WHERE score < %s OR (score = %s AND id < %s)"
-            params += [score, score, last]
-        sql += " ORDER BY score DESC, id DESC LIMIT %s"
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [*params, ask.size + 1])
-            return [(pk, float(score)) for pk, score in cursor.fetchall()]
+    def _sorted(self, ask: Ask, found: QuerySet[SearchDocument], counts: Counts) -> Sequence[Key]:
+        """The page that is asked for and one more."""
+        return self._by_column(ask, found) if counts.ranked is None else counts.ranked
 
-    def _by_column(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[tuple[int, float | str]]:
+    def _by_column(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[Key]:
         key, ascending = {
             "oldest": (Coalesce("started_at", Value(_FAR_FUTURE, DateTimeField())), True),
             "longest": (Coalesce("duration_seconds", Value(_NO_DURATION)), False),
@@ -229,6 +237,26 @@ class DatabaseEngine:
         return dict(SearchDocument.objects.values_list("pk", "index_version"))
 
 
+def _ranking(ask: Ask) -> Ranking | None:
+    """By relevance, of the page that is asked for and one more; None where no word counts or another order is asked
+    for."""
+    among, texts = scored(expanded(ask.root))
+    if ask.sort != "relevance" or among is None:
+        return None
+    scores, scores_params = dialect().scores(texts, among)
+    # What holds none of the words (found by filters in an OR) comes last, with no score.
+    best = (
+        "SELECT id, score FROM (SELECT id, max(score) AS score "
+        "FROM (SELECT id, score FROM scored UNION ALL SELECT id, 0.0 FROM found) AS twice GROUP BY id) AS once"
+    )
+    best_params: list[object] = []
+    if ask.after:
+        score, last = ask.after
+        best += " WHERE score < %s OR (score = %s AND id < %s)"
+        best_params += [score, score, last]
+    return Ranking(scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, ask.size + 1])
+
+
 def telling_words(document: IndexDocument, most: int = 25) -> list[str]:
     """The stems that tell a document from others: often in it, rare elsewhere, and somewhere else at all."""
     counts = Counter(
@@ -241,11 +269,6 @@ def telling_words(document: IndexDocument, most: int = 25) -> list[str]:
     rarity = dict(zip(frequent, dialect().rarities([Term(stem) for stem in frequent]), strict=True)) if frequent else {}
     weights = {stem: counts[stem] * rarity[stem] for stem in frequent}
     return sorted(frequent, key=lambda stem: -weights[stem])[:most]
-
-
-def scored_texts(root: Node | None) -> tuple[Text, ...]:
-    """The words and phrases that count for relevance, synonyms with them."""
-    return tuple(leaf for leaf in leaves(expanded(root), positive=True) if isinstance(leaf, Term | Phrase))
 
 
 def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from kb.search.analysis import stems
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
-from kb.search.nodes import And, Or, Phrase, Term, Text
+from kb.search.nodes import And, Node, Or, Phrase, Term, Text
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ _OF_LEXEME, _OF_POSITION = 4, 2
 GAP = 16
 
 
-def expression(node: And | Or | Term | Phrase) -> str:
+def expression(node: Node) -> str:
     """The tsquery of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is safe."""
     match node:
         case Term(stem=stem):
@@ -38,9 +38,10 @@ def expression(node: And | Or | Term | Phrase) -> str:
         case Phrase(stems=words):
             return "(" + " <-> ".join(f"'{word}'" for word in words) + ")"
         case And(children=children):
-            return "(" + " & ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+            return "(" + " & ".join(expression(child) for child in children) + ")"
         case Or(children=children):
-            return "(" + " | ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+            return "(" + " | ".join(expression(child) for child in children) + ")"
+    raise TypeError(f"no words and phrases only: {node!r}")
 
 
 def matching(expr: str) -> tuple[str, list[str]]:
@@ -48,8 +49,9 @@ def matching(expr: str) -> tuple[str, list[str]]:
     return '"search_searchdocument"."words" @@ %s::tsquery', [expr]
 
 
-def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of everything that holds any of the words; higher is better.
+def scores(scoring: tuple[Text, ...], among: Node) -> tuple[str, list[object]]:
+    """A query that gives (id, score) of what the tree `among`, of these words and phrases, holds for in a table
+    `found(id)`; higher is better.
 
     ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does,
     so that a telling word of a pasted log line outweighs the common ones.
@@ -63,8 +65,8 @@ def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
         parameters += [rarity, weights, expr]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
-        "WHERE words @@ %s::tsquery",
-        [*parameters, " | ".join(expressions)],
+        "WHERE words @@ %s::tsquery AND incident_id IN (SELECT id FROM found)",
+        [*parameters, expression(among)],
     )
 
 

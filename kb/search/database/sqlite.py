@@ -9,7 +9,7 @@ from django.db import connection
 
 from kb.search.analysis import stems
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
-from kb.search.nodes import And, Or, Phrase, Term, Text
+from kb.search.nodes import And, Node, Or, Phrase, Term, Text
 
 CREATE = 'CREATE VIRTUAL TABLE search_words USING fts5(a, b, c, d, tokenize="unicode61 remove_diacritics 0")'
 DROP = "DROP TABLE search_words"
@@ -18,7 +18,7 @@ DROP = "DROP TABLE search_words"
 BOUNDARY = "\ue002"
 
 
-def expression(node: And | Or | Term | Phrase) -> str:
+def expression(node: Node) -> str:
     """The FTS5 query of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is
     safe."""
     match node:
@@ -27,9 +27,10 @@ def expression(node: And | Or | Term | Phrase) -> str:
         case Phrase(stems=words):
             return f'"{" ".join(words)}"'
         case And(children=children):
-            return "(" + " AND ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+            return "(" + " AND ".join(expression(child) for child in children) + ")"
         case Or(children=children):
-            return "(" + " OR ".join(expression(child) for child in children) + ")"  # type: ignore[arg-type]
+            return "(" + " OR ".join(expression(child) for child in children) + ")"
+    raise TypeError(f"no words and phrases only: {node!r}")
 
 
 def matching(expr: str) -> tuple[str, list[str]]:
@@ -40,12 +41,15 @@ def matching(expr: str) -> tuple[str, list[str]]:
     )
 
 
-def scores(scoring: tuple[Text, ...]) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of everything that holds any of the words; higher is better."""
+def scores(scoring: tuple[Text, ...], among: Node) -> tuple[str, list[object]]:
+    """A query that gives (id, score) of what the tree `among`, of these words and phrases, holds for in a table
+    `found(id)`; higher is better."""
     weights = ", ".join(str(WEIGHTS[letter]) for letter in "ABCD")
     return (
-        f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words WHERE search_words MATCH %s",
-        [" OR ".join(expression(text) for text in scoring)],
+        # With the plus sign, rows are looked up in what was found, and not one by one in the index.
+        f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words "
+        "WHERE search_words MATCH %s AND +rowid IN (SELECT id FROM found)",
+        [expression(among)],
     )
 
 

@@ -28,7 +28,7 @@ BASELINE = {
     "templates": 4,
     "patterns": 4,
     "search": 8,
-    "search?q=cache": 8,
+    "search?q=cache": 7,
     "tokens": 4,
     "me": 2,
 }

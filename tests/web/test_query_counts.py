@@ -20,7 +20,7 @@ from tests.web.conftest import famous
 BASELINE = {
     "/": (28, 34),
     "/search": (7, 11),
-    "/search?q=cache&severity=sev2": (8, 12),
+    "/search?q=cache&severity=sev2": (7, 11),
     "/incidents": (7, 11),
     "/outages": (6, 10),
     "/organizations": (3, 7),

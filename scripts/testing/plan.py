@@ -62,6 +62,8 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
+    # Two lanes of these run at once; while one waits for a service, another has the processor.
+    in_parallel = ("-n", "2", "--dist", "worksteal")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
     production = {
@@ -89,11 +91,14 @@ def steps(
             **production,
         ),
         tests(
-            *("tests, full mode", "-m", "not e2e and not sqlite_only", "--ignore=tests/operate"),
+            *("tests, full mode", "-m", "not e2e and not sqlite_only", "--ignore=tests/operate", *in_parallel),
             needs=("services",),
             **full,
         ),
-        tests("tests, embedded mode", "-m", "not e2e and not postgres_only", "--ignore=tests/operate", needs=()),
+        tests(
+            *("tests, embedded mode", "-m", "not e2e and not postgres_only", "--ignore=tests/operate", *in_parallel),
+            needs=(),
+        ),
         tests("tests in the browser", "-m", "e2e", needs=("services", "browser"), **apart),
         tests("tests of operation", "tests/operate", needs=()),
     ]

@@ -6,12 +6,13 @@ Every suite that asks "who may?" tries all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.models import Model
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -73,6 +74,17 @@ def _only_the_database_engine(settings: Any) -> None:
     tests/patterns/conftest.py."""
     settings.ELASTICSEARCH_URL = ""
     settings.OUTBOX_CONSUMERS = ["database_index"]
+
+
+@pytest.fixture(autouse=True)
+def _no_words_stay(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
+    """After a test that commits, all tables are emptied but the one that no model describes."""
+    yield
+    marker = request.node.get_closest_marker("django_db")
+    commits = {"transactional_db", "live_server"} & set(request.fixturenames) or (marker and marker.kwargs)
+    if commits and connection.vendor == "sqlite":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM search_words")
 
 
 @dataclass

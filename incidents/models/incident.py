@@ -114,6 +114,8 @@ class Incident(Versioned):
             models.Index(fields=["status", "visibility"]),
             models.Index(fields=["team", "status"]),
             models.Index(fields=["started_at"]),
+            # What everybody may see, without a look at the rows.
+            models.Index(fields=["visibility", "deleted_at", "published_revision"]),
         ]
 
     def __str__(self) -> str:

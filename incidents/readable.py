@@ -183,11 +183,15 @@ def _action(row: Mapping[str, Any]) -> str:
     return under(", ".join(lead) + ":", row["text"], below=3)
 
 
+def amount(figure: Mapping[str, Any]) -> str:
+    """What an impact figure says: "about 1,200 customers"."""
+    qualifier = Qualifier(figure["qualifier"]).label if figure["qualifier"] else ""
+    return " ".join(filter(None, [qualifier, f"{figure['value']:,}", figure["unit"]]))
+
+
 def _figure(row: Mapping[str, Any]) -> str:
-    qualifier = Qualifier(row["qualifier"]).label
-    amount = f"{qualifier} {row['value']:,} {plain(row['unit'])}".strip()
     source = f" (from {plain(row['source'])})" if row["source"] else ""
-    return f"- {plain(row['label'])}: {amount}{source}"
+    return f"- {plain(row['label'])}: {plain(amount(row))}{source}"
 
 
 def _source(row: Mapping[str, Any], places: Mapping[str, tuple[str, int]]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from incidents import outbox, scopes, template
 from incidents.actions.change import audit
@@ -23,8 +23,21 @@ def _only_admins(actor: Viewer) -> None:
         raise NotAllowed("Only admins can change this.")
 
 
-def _reindex(incidents: Any) -> None:
-    outbox.raise_index_version(incidents.values_list("pk", flat=True))
+def _reindex(incidents: QuerySet[Incident]) -> None:
+    """Have all of these indexed with the new name, inside the transaction of the renaming.
+
+    Nobody who writes waits for a name. So an incident may be written, and indexed with the old name, by others before
+    this is committed: the commit is followed by a look at those that have come meanwhile.
+    """
+    known = set(incidents.values_list("pk", flat=True))
+    outbox.raise_index_version(known)
+
+    def those_that_came() -> None:
+        if late := set(incidents.values_list("pk", flat=True)) - known:
+            with transaction.atomic():
+                outbox.raise_index_version(late)
+
+    transaction.on_commit(those_that_came, robust=True)
 
 
 # --- Organizations ---------------------------------------------------------------------------------

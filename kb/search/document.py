@@ -14,6 +14,7 @@ from typing import Any
 from incidents import document as record
 from incidents.durations import DurationKind, read_moment
 from incidents.models import Incident, ReviewRequest
+from incidents.readable import amount
 from incidents.scopes import UNPUBLISHED
 from incidents.vocabulary import ActionState
 from kb.patterns.models import SHOWN, Tag, TagState
@@ -219,7 +220,7 @@ def texts(content: dict[str, Any]) -> dict[str, str]:
     out["impact"] = "\n\n".join(
         filter(
             None,
-            [out.get("impact", ""), *(f"{row['label']} {row['unit']}" for row in content["impact_figures"])],
+            [out.get("impact", ""), *(f"{row['label']}: {amount(row)}." for row in content["impact_figures"])],
         )
     )
     out["organization"] = content["organization"]["name"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from incidents.actions.sections import add_row
 from kb.search import relay
 from kb.search.document import build_many
 from kb.search.service import SearchRequest, search
@@ -28,3 +29,10 @@ def test_incidents_are_found_by_their_beginning_in_their_own_zone(cast, draft):
     # In UTC the day began at three in the afternoon of the day before.
     for q, found in (("started:2025-12-31", [incident.ref]), ("started:<2025-12-31", [])):
         assert [result.ref for result in search(viewer, SearchRequest(q=q)).results] == found
+
+
+def test_an_impact_figure_reads_as_a_sentence_where_it_is_found(cast, draft):
+    incident = draft()
+    figure = {"label": "Checkouts that failed", "value": 1200, "unit": "orders", "qualifier": "about"}
+    add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="impact_figures", values=figure)
+    assert build_many([incident.pk])[incident.pk].texts["impact"] == "Checkouts that failed: about 1,200 orders."

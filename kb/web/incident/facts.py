@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidents.durations import Duration, DurationKind, Moment
-from incidents.vocabulary import DetectedBy, Mitigation, Qualifier
+from incidents.readable import amount
+from incidents.vocabulary import DetectedBy, Mitigation
 from kb.web.times import apart, duration_words
 
 _TOLD_AS = {
@@ -77,12 +78,11 @@ def figures(document: Mapping[str, Any]) -> list[Figure]:
 
 
 def _figure(row: Mapping[str, Any]) -> Figure:
-    qualifier = Qualifier(row["qualifier"]).label if row["qualifier"] else ""
     source = row["source"] or ""
     is_address = source.lower().startswith(("https://", "http://"))
     return Figure(
         label=row["label"],
-        words=" ".join(filter(None, [qualifier, f"{row['value']:,}", row["unit"]])),
+        words=amount(row),
         source="" if is_address else source,
         source_url=source if is_address else "",
     )

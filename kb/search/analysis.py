@@ -19,7 +19,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import Stemmer
 
@@ -103,25 +103,32 @@ def fold(word: str) -> str:
 
 
 Words = tuple[tuple[str, int, int], ...]
+Value = TypeVar("Value")
 
 
-class _Memory(dict[str, Words]):
-    """The words of every run seen lately: stem, start and end within the run.
+class _Remembered(dict[str, Value]):
+    """What was made of the texts seen lately.
 
     A dictionary is the fastest memory there is, and threads may share it. It forgets all when it is full,
     and does not keep what is long or hardly ever comes again, so that its size in bytes is bounded too.
     """
 
+    def _keep(self, text: str, value: Value) -> Value:
+        if len(text) <= MAX_STEM:
+            if len(self) >= _MAX_REMEMBERED:
+                self.clear()
+            self[text] = value
+        return value
+
+
+class _Memory(_Remembered[Words]):
+    """The words of every run: stem, start and end within the run."""
+
     def __missing__(self, run: str) -> Words:
         parts = [run] if run.isascii() or not _HAS_UNSPACED.search(run) else _PARTS.findall(run)
         if len(parts) > 1:
             return tuple(self._words_in(parts))
-        words = tuple(_word(run))
-        if len(run) <= MAX_STEM:
-            if len(self) >= _MAX_REMEMBERED:
-                self.clear()
-            self[run] = words
-        return words
+        return self._keep(run, tuple(_word(run)))
 
     def _words_in(self, parts: list[str]) -> Iterator[tuple[str, int, int]]:
         place = 0
@@ -175,16 +182,11 @@ def stems(text: str) -> list[str]:
     return [stem for run in runs for stem, _, _ in _memory[run]]
 
 
-class _Stems(dict[str, tuple[str, ...]]):
-    """The stems of what stands between two spaces. Forgets like `_Memory`."""
+class _Stems(_Remembered[tuple[str, ...]]):
+    """The stems of what stands between two spaces."""
 
     def __missing__(self, piece: str) -> tuple[str, ...]:
-        found = tuple(stems(piece))
-        if len(piece) <= MAX_STEM:
-            if len(self) >= _MAX_REMEMBERED:
-                self.clear()
-            self[piece] = found
-        return found
+        return self._keep(piece, tuple(stems(piece)))
 
 
 _stems_of = _Stems()

@@ -103,7 +103,8 @@ def ask_rule(incident: Incident, tag: Tag) -> None:
 
 
 def check_consistency(*, progress: Callable[[int], None] | None = None) -> list[int]:
-    """Find incidents whose tags are not what the rules say, and have the tagger look at them again; returns their ids.
+    """Find incidents whose tags are not what the rules say, and have the tagger look at them again; returns their ids,
+    oldest first.
 
     What waits in the outbox is on its way and no difference, and so is everything while changed rules are being asked
     about every incident. Raises OtherRules.
@@ -118,7 +119,7 @@ def check_consistency(*, progress: Callable[[int], None] | None = None) -> list[
     while ids := list(Incident.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         last = ids[-1]
         _, plans = plans_of(wanted, ids)
-        differing += [pk for pk in plans if pk not in waiting]
+        differing += [pk for pk in ids if pk in plans and pk not in waiting]
         if progress:
             progress(len(ids))
     if differing:

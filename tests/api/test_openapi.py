@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -26,6 +29,7 @@ from incidents.actions.sections import add_row
 from incidents.records import KINDS
 from kb.api import problems
 from kb.api.shapes import COMPONENTS
+from kb.api.views import meta
 from kb.api.views.meta import openapi
 from kb.wsgi import application
 from tests.api.conftest import caller
@@ -41,6 +45,23 @@ def test_the_document_is_served_as_openapi_3_1(api):
     document = api("anonymous").get("schema").json()
     assert document["openapi"].startswith("3.1")
     assert document == json.loads(json.dumps(openapi()))
+
+
+def test_those_who_ask_first_at_once_wait_for_one_document(monkeypatch):
+    """The generator's own tables break when two threads fill them."""
+    made = []
+
+    class Slow:
+        def get_schema(self, **how: Any) -> dict[str, Any]:
+            made.append(how)
+            time.sleep(0.1)
+            return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr(meta, "SchemaGenerator", Slow)
+    monkeypatch.setattr(meta, "_generated", cache(meta._generated.__wrapped__))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: openapi(), range(4)))
+    assert (len(made), answers) == (1, [{"openapi": "3.1.0"}] * 4)
 
 
 def references(value: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -18,11 +19,19 @@ from incidents.errors import Missing
 from kb.api.base import ApiView
 from kb.api.operations import reads
 
+# The generator's own tables are filled while it runs, and must be by one thread at a time.
+_generating = Lock()
+
 
 @cache
+def _generated() -> dict[str, Any]:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
 def openapi() -> dict[str, Any]:
     """The OpenAPI document: the same for everybody, and for as long as the process runs."""
-    return SchemaGenerator().get_schema(request=None, public=True)
+    with _generating:
+        return _generated()
 
 
 class Schema(ApiView):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from incidents import records, scopes
 from incidents.durations import in_words, written
@@ -31,13 +31,15 @@ def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
         "services",
         "published_services",
         "sections",
-        *(
-            Prefetch(relation(kind.name), ActionItem.objects.select_related("owner"))
-            if kind.name == "actions"
-            else relation(kind.name)
-            for kind in records.KINDS.values()
-        ),
+        *map(_stored, records.KINDS),
     )
+
+
+def _stored(name: str) -> Prefetch[str, Any, Any]:
+    """The rows of a part (`sections`, or a kind of rows), with what is written of them."""
+    if name == "actions":
+        return Prefetch(relation(name), ActionItem.objects.select_related("owner"))
+    return Prefetch(name if name == "sections" else relation(name))
 
 
 def relation(kind_name: str) -> str:
@@ -137,20 +139,23 @@ def published(incident: Incident) -> dict[str, Any]:
     revision, organization = incident.published_revision, incident.published_organization
     if revision is None or organization is None:
         raise ValueError(f"{incident.ref} was never published")
-    live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
-    now = {row["id"]: row for row in rows(incident, "actions")}
-    actions = [
-        {**row, **{name: now[row["id"]][name] for name in live_fields}} if row["id"] in now else row
-        for row in revision.document["actions"]
-    ]
     return {
         **revision.document,
         **surroundings(incident, organization, incident.published_services.all()),
         "status": "archived" if incident.status == "archived" else "published",
-        "actions": actions,
+        "actions": _with_progress(incident, revision.document["actions"]),
         "revision": revision.number,
         "published_at": revision.published_at.isoformat(),
     }
+
+
+def _with_progress(incident: Incident, actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Published actions as far as they have come by now."""
+    live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
+    now = {row["id"]: row for row in rows(incident, "actions")}
+    return [
+        {**row, **{name: now[row["id"]][name] for name in live_fields}} if row["id"] in now else row for row in actions
+    ]
 
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
@@ -213,12 +218,13 @@ def _published(row: dict[str, Any], services: list[str], progress: dict[str, dic
 
 def redacted(document: dict[str, Any]) -> dict[str, Any]:
     """Without the names of people and teams, addresses, and links into private tools: for anonymous viewers."""
-    out = {**document, "team": None}
-    for kind in records.KINDS.values():
-        private = {field.name: "" if field.shape == "string" else None for field in kind.fields if field.private}
-        if private:
-            out[kind.name] = [{**row, **private} for row in document[kind.name]]
-    return out
+    return {**document, "team": None, **{name: _without_private(name, document[name]) for name in records.KINDS}}
+
+
+def _without_private(kind_name: str, shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    fields = records.KINDS[kind_name].fields
+    private = {field.name: "" if field.shape == "string" else None for field in fields if field.private}
+    return [{**row, **private} for row in shown] if private else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,35 @@ def read(incident: Incident, viewer: Viewer) -> Reading:
         may_edit=scopes.may_edit(viewer, incident),
         may_lead=scopes.may_lead(viewer, incident),
     )
+
+
+def part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
+    """One list of the document that `read` gives (`sections`, `links` or a kind of rows), without reading the rest.
+
+    The incident must come from a queryset that is visible to the viewer.
+    """
+    if name == "links":
+        return links(incident, viewer)
+    shown = (
+        _working_part(incident, name) if scopes.sees_working_copy(viewer, incident) else _published_part(incident, name)
+    )
+    return shown if viewer.is_signed_in or name == "sections" else _without_private(name, shown)
+
+
+def _working_part(incident: Incident, name: str) -> list[dict[str, Any]]:
+    prefetch_related_objects([incident], _stored(name))
+    return sections(incident) if name == "sections" else rows(incident, name)
+
+
+def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
+    revision = incident.published_revision
+    if revision is None:
+        raise ValueError(f"{incident.ref} was never published")
+    stood: list[dict[str, Any]] = revision.document[name]
+    if name != "actions":
+        return stood
+    prefetch_related_objects([incident], _stored(name))
+    return _with_progress(incident, stood)
 
 
 def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:

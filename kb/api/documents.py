@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from incidents import scopes
 from incidents.document import Reading, facts, read, relation, with_everything
+from incidents.document import part as read_part
 from incidents.errors import Missing
 from incidents.models import Incident, IncidentLink, Organization, Team
 from incidents.records import KINDS
@@ -68,16 +69,17 @@ def part_etag(body: dict[str, Any]) -> str:
     return etags.of_version(body["version"]) if "version" in body else etags.of_content(body)
 
 
-def section_list(reading: Reading) -> list[dict[str, Any]]:
-    return _Versions.of(reading).sections(reading.document["sections"])
-
-
-def row_list(reading: Reading, kind: str) -> list[dict[str, Any]]:
-    return _Versions.of(reading).rows(kind, reading.document[kind])
-
-
-def link_list(reading: Reading) -> list[dict[str, Any]]:
-    return _Versions.of(reading).links(reading.document["links"])
+def part(viewer: Viewer, incident: Incident, name: str) -> list[dict[str, Any]]:
+    """One list of what the viewer reads of a visible incident: `sections`, `links` or a kind of rows."""
+    shown = read_part(incident, viewer, name)
+    versions = _Versions(incident if scopes.sees_working_copy(viewer, incident) else None)
+    match name:
+        case "sections":
+            return versions.sections(shown)
+        case "links":
+            return versions.links(shown)
+        case kind:
+            return versions.rows(kind, shown)
 
 
 class _Versions:

@@ -1,14 +1,18 @@
-"""The published document in its two forms, one incident at a time and many in bulk, which must be equal."""
+"""What readers get of an incident: one at a time, many in bulk, and one part alone. All of them must be equal."""
 
 from __future__ import annotations
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
+from incidents.actions.links import add_link
 from incidents.actions.organizations import change_organization, create_service
-from incidents.actions.sections import change_row, remove_row
+from incidents.actions.sections import add_row, change_row, change_section, remove_row
+from incidents.document import part, published_many, read, with_everything
 from incidents.document import published as one_published
-from incidents.document import published_many, with_everything
 from incidents.models import Incident
+from incidents.records import KINDS
+from incidents.scopes import visible_incidents
+from tests.conftest import Cast
 
 
 def both(*incidents):
@@ -57,3 +61,30 @@ def test_a_reopened_draft_shows_in_neither(cast, published):
     assert many == each
     assert (many[incident.pk]["title"], many[incident.pk]["status"]) == ("Once", "published")
     assert len(many[incident.pk]["actions"]) == 1
+
+
+def test_a_part_alone_is_as_it_stands_in_the_whole_for_everybody(cast, published, draft):
+    author = cast.viewer("author")
+    reopened = published("Reopened", visibility="public")
+    for other in (published("Other", visibility="team"), draft("Hidden")):
+        add_link(actor=author, incident_id=reopened.pk, kind="related", to=other.ref)
+    lifecycle.reopen(actor=author, incident_id=reopened.pk)
+    change_section(actor=author, incident_id=reopened.pk, key="summary", body="Written anew.")
+    add_row(actor=author, incident_id=reopened.pk, kind="lessons", values={"text": "Later"})
+    action = reopened.actionitems.get()
+    change_row(
+        actor=author, incident_id=reopened.pk, kind="actions", row_id=action.uuid, values={"owner": "lead@acme.example"}
+    )
+    add_row(
+        actor=author, incident_id=reopened.pk, kind="sources", values={"url": "https://acme.example", "title": "Wiki"}
+    )
+    seen = set()
+    for name in Cast.NAMES:
+        viewer = cast.viewer(name)
+        visible = visible_incidents(viewer).filter(pk=reopened.pk)
+        whole = read(with_everything(visible).get(), viewer).document
+        seen.add((len(whole["lessons"]), len(whole["links"]), whole["actions"][0]["owner"]))
+        for kind in ("sections", "links", *KINDS):
+            assert part(visible.get(), viewer, kind) == whole[kind], (name, kind)
+    # Strangers, colleagues and the team read different things.
+    assert len(seen) > 2

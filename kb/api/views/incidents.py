@@ -33,6 +33,10 @@ class IncidentView(ApiView):
         """What the caller reads there. Raises Missing."""
         return documents.read_as(self.viewer, self.locate(ref).pk)
 
+    def part(self, ref: str, name: str) -> list[dict[str, Any]]:
+        """One list of what the caller reads there: `sections`, `links` or a kind of rows. Raises Missing."""
+        return documents.part(self.viewer, self.locate(ref), name)
+
     def locate(self, ref: str) -> Incident:
         """The incident itself, to change it. Raises Missing. From then on the answer is about this incident."""
         incident = find_visible(self.viewer, ref)

@@ -31,12 +31,12 @@ def _one(parts: list[dict[str, Any]], name: str, value: str) -> dict[str, Any]:
 class Sections(IncidentView):
     @reads("List an incident's sections", answer="SectionList")
     def get(self, request: Request, ref: str) -> Response:
-        return page(documents.section_list(self.find(ref)))
+        return page(self.part(ref, "sections"))
 
 
 class Section(IncidentView):
     def section(self, ref: str, key: str) -> dict[str, Any]:
-        return _one(documents.section_list(self.find(ref)), "key", key)
+        return _one(self.part(ref, "sections"), "key", key)
 
     @reads("Read a section", answer="Section", etag=True)
     def get(self, request: Request, ref: str, key: str) -> Response:
@@ -74,13 +74,13 @@ class RowsView(IncidentView):
         return row_name(KINDS[self.kind])
 
     def row(self, ref: str, row_id: uuid.UUID | str) -> dict[str, Any]:
-        return _one(documents.row_list(self.find(ref), self.kind), "id", str(row_id))
+        return _one(self.part(ref, self.kind), "id", str(row_id))
 
 
 class Rows(RowsView):
     @reads("List an incident's rows of this kind", answer="{row}List")
     def get(self, request: Request, ref: str) -> Response:
-        return page(documents.row_list(self.find(ref), self.kind))
+        return page(self.part(ref, self.kind))
 
     @writes("Add a row", body="{row}Create", answer="{row}", status=201)
     def post(self, request: Request, ref: str) -> Response:
@@ -121,7 +121,7 @@ class Row(RowsView):
 class Links(IncidentView):
     @reads("List an incident's links, both ways", answer="LinkList")
     def get(self, request: Request, ref: str) -> Response:
-        return page(documents.link_list(self.find(ref)))
+        return page(self.part(ref, "links"))
 
     @writes("Link it to another incident", body="LinkCreate", answer="Link", status=201)
     def post(self, request: Request, ref: str) -> Response:
@@ -133,14 +133,14 @@ class Links(IncidentView):
             to=self.body["to"],
             note=self.body.get("note") or "",
         )
-        link = _one(documents.link_list(self.find(ref)), "id", str(added.uuid))
+        link = _one(self.part(ref, "links"), "id", str(added.uuid))
         location = self.address("incident-link", ref=incident.ref, link_id=added.uuid)
         return answer(link, etag=documents.part_etag(link), status=201, location=location)
 
 
 class Link(IncidentView):
     def link(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
-        return _one(documents.link_list(self.find(ref)), "id", str(link_id))
+        return _one(self.part(ref, "links"), "id", str(link_id))
 
     @reads("Read a link", answer="Link", etag=True)
     def get(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:

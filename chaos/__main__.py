@@ -86,7 +86,7 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
     result = folder / "outcomes"
     result.write_text("")
     own = {"services": surroundings.folder, "ports": json.dumps(surroundings.ports), "cast": _cast(surroundings)}
-    scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds}
+    scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds, "rest": options.rest}
     settings = {"folder": folder, "result": result, "database": name, "prefix": f"chaos-{name}", **own, **scale}
     words = [f"--{key}={value}" for key, value in settings.items()]
     names = [fault.name for fault in faults]
@@ -165,6 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--per-second", type=float, default=40.0, help="writes a second at most (40)")
     parser.add_argument("--seeds", type=int, default=60, help="incidents before the first write (60)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (10)")
+    parser.add_argument("--rest", type=float, default=0.01, help="seconds between a reader's requests (0.01)")
     parser.add_argument("--together", action="store_true", help="one installation for all, instead of one for each")
     parser.add_argument("--logs", type=Path, help="a folder in which the logs of every process are kept")
     return parser.parse_args()

@@ -34,7 +34,8 @@ PATIENCE = 120.0
 
 @dataclass
 class Scene:
-    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever."""
+    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever. `rest`: how long each
+    reader rests between two requests."""
 
     surroundings: Surroundings
     application: Application
@@ -43,6 +44,7 @@ class Scene:
     prefix: str
     folder: Path
     seconds: float
+    rest: float
 
     def last(self) -> None:
         time.sleep(self.seconds)
@@ -81,7 +83,14 @@ def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Name
     writers.seed(options.seeds)
     with options.application as application:
         scene = Scene(
-            surroundings, application, writers, options.database, options.prefix, options.folder, options.seconds
+            surroundings,
+            application,
+            writers,
+            options.database,
+            options.prefix,
+            options.folder,
+            options.seconds,
+            options.rest,
         )
         for fault in faults:
             outcome = strike(fault, scene, cast.tokens, history)
@@ -94,7 +103,7 @@ def strike(fault: Fault, scene: Scene, tokens: dict[str, str], history: History)
     """The fault in the midst of writing and reading, and what came of it."""
     from chaos.readers import Readers
 
-    readers = Readers(scene.application.address, tokens, history)
+    readers = Readers(scene.application.address, tokens, history, rest=scene.rest)
     settle(readers, PATIENCE)
     readers.start()
     striking = Strike(fault, scene)
@@ -204,7 +213,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("faults", nargs="+")
     for name, kind in (("services", Path), ("ports", str), ("cast", Path), ("folder", Path), ("result", Path)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    for name, number in (("writes", int), ("seeds", int), ("per-second", float), ("seconds", float)):
+    for name, number in (("writes", int), ("seeds", int), ("per-second", float), ("seconds", float), ("rest", float)):
         parser.add_argument(f"--{name}", type=number, required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--prefix", required=True)

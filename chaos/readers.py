@@ -33,9 +33,10 @@ class Observed:
 
 
 class Readers:
-    def __init__(self, address: str, tokens: Mapping[str, str], history: History) -> None:
+    def __init__(self, address: str, tokens: Mapping[str, str], history: History, *, rest: float) -> None:
+        """Each of them rests so many seconds between two requests."""
         self.host = urlsplit(address).netloc
-        self.tokens, self.history = tokens, history
+        self.tokens, self.history, self.rest = tokens, history, rest
         self.observed = Observed()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -62,7 +63,7 @@ class Readers:
     def _run(self, reader: str, seed: int) -> None:
         chance = random.Random(seed)
         ways = (self._search, self._search, self._search, self._search_page, self._page, self._newest)
-        while not self._over.wait(0.01):
+        while not self._over.wait(self.rest):
             lately, texts = self.history.lately(), self.history.texts()
             text = chance.choice(lately if lately and chance.random() < 0.7 else texts)
             way = chance.choice(ways)

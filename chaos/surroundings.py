@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +26,9 @@ FOREIGN = (
     *("CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "VAR_DIR"),
     *("EMAIL_URL", "METRICS_TOKEN", "TRUSTED_PROXIES", "LOG_LEVEL", "LOG_FORMAT", "DJANGO_SETTINGS_MODULE"),
 )
+
+# For a Java that will not live long: its second compiler would take more than it gives back.
+QUICK_START = "-XX:TieredStopAtLevel=1"
 
 
 class Trouble(Exception):
@@ -58,9 +61,15 @@ class Surroundings:
     Elasticsearch asks for it, and speaks TLS."""
 
     def __init__(
-        self, folder: Path, *, ports: dict[str, int] | None = None, heap: str = "512m", password: str = ""
+        self,
+        folder: Path,
+        *,
+        ports: dict[str, int] | None = None,
+        heap: str = "512m",
+        java: str = QUICK_START,
+        password: str = "",
     ) -> None:
-        self.folder, self.heap, self.password = folder, heap, password
+        self.folder, self.heap, self.java, self.password = folder, heap, java, password
         self.ports = ports or {name: free_port() for name in NAMES}
 
     # --- Addresses ---------------------------------------------------------------------------------
@@ -109,6 +118,7 @@ class Surroundings:
             "PRECEDENT_CACHE": str(self.folder),
             "PRECEDENT_ELASTICSEARCH_HEAP": self.heap,
             "PRECEDENT_ELASTICSEARCH_PASSWORD": self.password,
+            "ES_JAVA_OPTS": self.java,
         }
 
 
@@ -138,7 +148,7 @@ def lasting(purpose: str) -> Iterator[Surroundings]:
     """Services whose data stays for the next time; one user at a time."""
     folder = _home(purpose)
     with _held(folder):
-        surroundings = _prepared(folder, heap="1g")
+        surroundings = _prepared(folder, heap="1g", java="")
         surroundings.stop()
         try:
             yield surroundings
@@ -152,7 +162,7 @@ def _home(purpose: str) -> Path:
     return home
 
 
-def _prepared(folder: Path, *, heap: str = "512m", password: str = "") -> Surroundings:
+def _prepared(folder: Path, **settings: Any) -> Surroundings:
     """The account that root hands the services over to must be able to pass through, and the programs are shared."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
@@ -160,7 +170,7 @@ def _prepared(folder: Path, *, heap: str = "512m", password: str = "") -> Surrou
     link = folder / "elasticsearch"
     if not link.exists():
         link.symlink_to(programs)
-    return Surroundings(folder, heap=heap, password=password)
+    return Surroundings(folder, **settings)
 
 
 @contextmanager

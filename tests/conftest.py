@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def touches_services(item: pytest.Item) -> bool:
         fixtures = {"db", "transactional_db", "django_db_setup", "live_server"} & set(getattr(item, "fixturenames", ()))
-        marked = any(item.get_closest_marker(name) for name in ("django_db", "postgres_only", "e2e"))
+        marked = any(item.get_closest_marker(name) for name in ("django_db", "postgres_only"))
         return bool(fixtures) or marked
 
     again = [item for item in items if touches_services(item)]

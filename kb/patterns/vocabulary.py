@@ -19,10 +19,11 @@ from kb.patterns import rules
 from kb.patterns.models import Pattern, Tag
 
 
-def read(folder: Path = rules.FOLDER) -> list[dict[str, Any]]:
-    """The patterns of the folder as columns of Pattern; `merged_into` is a slug. Raises Invalid, by file."""
+def read(folder: Path | None = None) -> list[dict[str, Any]]:
+    """The patterns of the folder, or those that this process tags by, as columns of Pattern; `merged_into` is a slug.
+    Raises Invalid, by file."""
     try:
-        definitions = rules.read(folder)
+        definitions = rules.read(folder) if folder else rules.shipped()
     except rules.BadRules as error:
         refused: dict[str, list[str]] = {}
         for problem in error.problems:
@@ -48,7 +49,7 @@ def slugs(folder: Path = rules.FOLDER) -> frozenset[str]:
     return frozenset(path.stem for path in folder.glob("*.yaml"))
 
 
-def load(*, actor: Viewer, folder: Path = rules.FOLDER) -> int:
+def load(*, actor: Viewer, folder: Path | None = None) -> int:
     """Make the rows what the files say; returns how many were written. Raises Invalid, NotAllowed.
 
     A changed rule gets a new version; kb/patterns/retagging.py then asks it about every incident.

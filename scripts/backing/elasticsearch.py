@@ -95,6 +95,7 @@ class Elasticsearch(Native):
             "ES_PATH_CONF": str(self.folder / "config"),
             "ES_TMPDIR": str(self.folder / "tmp"),
             "ES_DISTRIBUTION_TYPE": "tar",
+            "ES_JAVA_OPTS": os.environ.get("ES_JAVA_OPTS", ""),
         }
 
     def cwd(self) -> Path:

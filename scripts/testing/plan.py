@@ -25,6 +25,11 @@ SETTINGS = (
     ),
 )
 
+# A dozen processes read the same modules, and what they make of them is kept.
+WITHOUT_CACHE = ("PYTHONDONTWRITEBYTECODE",)
+# For a Java that will not live long: its second compiler would take more than it gives back.
+QUICK_START = "-XX:TieredStopAtLevel=1"
+
 
 def steps(
     root: Path,
@@ -36,7 +41,7 @@ def steps(
     """`services` holds the three variables of the full mode; `scratch` is an empty folder."""
     venv = root / ".venv" / "bin"
     python = str(venv / "python")
-    clean = {key: value for key, value in environ.items() if key not in (*SERVICE_VARIABLES, *SETTINGS)}
+    clean = {key: value for key, value in environ.items() if key not in (*SERVICE_VARIABLES, *SETTINGS, *WITHOUT_CACHE)}
     clean["PATH"] = f"{venv}:{environ.get('PATH', '')}"
 
     def embedded(name: str, **more: str) -> dict[str, str]:
@@ -64,6 +69,7 @@ def steps(
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
     # Two lanes of these run at once; while one waits for a service, another has the processor.
     in_parallel = ("-n", "2", "--dist", "worksteal")
+    elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
     production = {
@@ -72,7 +78,7 @@ def steps(
         **full,
     }
     return [
-        Step("services", ("scripts/services", "up"), dict(environ), light=True),
+        Step("services", ("scripts/services", "up"), {"ES_JAVA_OPTS": QUICK_START, **environ}, light=True),
         Step("environment", ("scripts/environment", "test"), dict(environ), light=True),
         Step("browser", ("scripts/browser",), dict(environ), light=True),
         tool("ruff check", "ruff", "check", "."),
@@ -91,15 +97,15 @@ def steps(
             **production,
         ),
         tests(
-            *("tests, full mode", "-m", "not e2e and not sqlite_only", "--ignore=tests/operate", *in_parallel),
+            *("tests, full mode", "-m", "not sqlite_only", *elsewhere, *in_parallel),
             needs=("services",),
             **full,
         ),
         tests(
-            *("tests, embedded mode", "-m", "not e2e and not postgres_only", "--ignore=tests/operate", *in_parallel),
+            *("tests, embedded mode", "-m", "not postgres_only", *elsewhere, *in_parallel),
             needs=(),
         ),
-        tests("tests in the browser", "-m", "e2e", needs=("services", "browser"), **apart),
+        tests("tests in the browser", "tests/e2e", needs=("services", "browser"), **apart),
         tests("tests of operation", "tests/operate", needs=()),
     ]
 

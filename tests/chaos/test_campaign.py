@@ -22,7 +22,7 @@ FAULTS = (
 @pytest.mark.slow
 def test_nothing_is_lost_stale_or_leaked_and_no_page_fails_whatever_goes_wrong():
     only = [word for fault in FAULTS for word in ("--only", fault)]
-    size = ["--together", "--writes", "60", "--seeds", "20", "--seconds", "2"]
+    size = ["--together", "--writes", "60", "--seeds", "20", "--seconds", "2", "--rest", "0.15"]
     done = subprocess.run(
         [sys.executable, "-m", "chaos", *only, *size], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -11,7 +11,7 @@ from incidents.models import Incident, User
 from kb.search import relay
 from tests.e2e.conftest import DESKTOP, PHONE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PASTED = """the channel was renamed
 14:09 Checkout error alert

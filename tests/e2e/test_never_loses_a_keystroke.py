@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from incidents.actions.sections import change_section
 from incidents.models import Organization, PostmortemSection
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

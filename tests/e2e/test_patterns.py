@@ -10,7 +10,7 @@ from kb.search import relay
 from kb.web.patterns import SIZES
 from tests.e2e.conftest import DESKTOP, PHONE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 STORM = "Every client retried at once."
 

@@ -99,6 +99,7 @@ def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
 
     # Somebody of another team reads and approves it.
     reviewer = people("reviewer", **look)
+    reviewer.go("/")
     reviewer.look()
     reviewer.page.get_by_role("link", name=incident.title).first.click()
     reviewer.look()

@@ -41,6 +41,8 @@ PASSWORD = "a long enough pass phrase"
 
 def pytest_configure() -> None:
     """Processes that test side by side do not count each other's requests, nor clear each other's counts."""
+    # Every client of a test would look through all files before its first request.
+    settings.WHITENOISE_AUTOREFRESH = True
     place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     shared = settings.CACHES["default"]
     address, _, number = shared.get("LOCATION", "").rpartition("/")

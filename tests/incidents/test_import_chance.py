@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 
 from incidents import template, vocabulary
 from incidents.actions import lifecycle
-from incidents.actions.incidents import create_incident
+from incidents.actions.compose import create_with_content
 from incidents.actions.organizations import save_template
-from incidents.actions.sections import add_row, change_section
-from incidents.document import with_everything
 from incidents.errors import Invalid
 from incidents.export import export_all
-from incidents.models import Incident
+from incidents.models import PostmortemTemplate
 from incidents.records import KINDS
 from incidents.scopes import Viewer
 from tests.incidents.roundtrip import brought_in, comparable, empty
@@ -126,20 +124,13 @@ def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies):
     empty()
     save_template(actor=Viewer.system(), definition=template.files()[0])
     author = Viewer.system()
+    sections = {
+        planned.key: {"none_reason" if planned.key in KINDS else "body": bodies.get(planned.key, "Something.")}
+        for planned in template.plan(PostmortemTemplate.objects.get())
+    }
+    body = {**facts, **rows, "sections": sections, "organization": "Chance", "team": None}
     try:
-        made = create_incident(actor=author, facts={**facts, "organization": "Chance", "team": None})
-        for kind, values in rows.items():
-            for one in values:
-                add_row(actor=author, incident_id=made.pk, kind=kind, values=one)
-        for section in with_everything(Incident.objects).get(pk=made.pk).sections.all():
-            is_prose = section.key not in KINDS
-            text = bodies.get(section.key, "Something.")
-            change_section(
-                actor=author,
-                incident_id=made.pk,
-                key=section.key,
-                **({"body": text} if is_prose else {"none_reason": text}),
-            )
+        made, _ = create_with_content(actor=author, body=body)
         lifecycle.publish(actor=author, incident_id=made.pk)
     except Invalid:
         return

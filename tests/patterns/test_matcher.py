@@ -67,7 +67,12 @@ def _stands(phrase, words):
             for run in chain.elements[index]
         )
 
-    return any(rest(chain, 0, 0) for chain in phrase.chains)
+    # No way of placing it without its words; most phrases are ruled out here.
+    there = set(words)
+    possible = (
+        chain for chain in phrase.chains if all(any(there.issuperset(run) for run in one) for one in chain.elements)
+    )
+    return any(rest(chain, 0, 0) for chain in possible)
 
 
 def _slow_hits(prepared, text):

@@ -17,7 +17,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Max, Min, Q
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from incidents.models import Incident, OutboxEntry
@@ -241,6 +241,25 @@ def depths() -> list[Depth]:
         for row in counts.order_by()
     }
     return [found.get(name, Depth(name)) for name in sorted({*settings.OUTBOX_CONSUMERS, *found})]
+
+
+def reindex(incidents: QuerySet[Incident]) -> None:
+    """Something that stands in the documents of all of these changed, and is not theirs alone: a name, a pattern. Call
+    it inside the transaction of the change.
+
+    Nobody who writes waits for that change. So an incident may come to be among these, and be indexed as it was before,
+    by others until this is committed: the commit is followed by a look at those that have come meanwhile.
+    """
+    known = set(incidents.values_list("pk", flat=True))
+    if known:
+        raise_index_version(known)
+
+    def those_that_came() -> None:
+        if late := set(incidents.values_list("pk", flat=True)) - known:
+            with transaction.atomic():
+                raise_index_version(late)
+
+    transaction.on_commit(those_that_came, robust=True)
 
 
 def raise_index_version(incident_ids: Iterable[int], *, consumers: Collection[str] | None = None) -> None:

@@ -6,13 +6,14 @@ Every suite that asks "who may?" tries all of them.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Model
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -213,3 +214,23 @@ def published(cast: Cast, draft: Callable[..., Incident]) -> Callable[..., Incid
         return incident
 
     return make
+
+
+def in_another_connection(act: Callable[[], object]) -> list[OperationalError]:
+    """What `act` raised there, if anything. It gives up after two seconds of waiting for a lock. For PostgreSQL."""
+    raised = []
+
+    def run() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            act()
+        except OperationalError as error:
+            raised.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised

@@ -23,23 +23,6 @@ def _only_admins(actor: Viewer) -> None:
         raise NotAllowed("Only admins can change this.")
 
 
-def _reindex(incidents: QuerySet[Incident]) -> None:
-    """Have all of these indexed with the new name, inside the transaction of the renaming.
-
-    Nobody who writes waits for a name. So an incident may be written, and indexed with the old name, by others before
-    this is committed: the commit is followed by a look at those that have come meanwhile.
-    """
-    known = set(incidents.values_list("pk", flat=True))
-    outbox.raise_index_version(known)
-
-    def those_that_came() -> None:
-        if late := set(incidents.values_list("pk", flat=True)) - known:
-            with transaction.atomic():
-                outbox.raise_index_version(late)
-
-    transaction.on_commit(those_that_came, robust=True)
-
-
 # --- Organizations ---------------------------------------------------------------------------------
 def create_organization(
     *, actor: Viewer, name: str, website: str = "", sector: str = "", is_home: bool = False
@@ -84,7 +67,7 @@ def change_organization(
             organization,
             **{name: getattr(organization, name) for name in values},
         )
-        _reindex(Incident.objects.filter(Q(organization=organization) | Q(published_organization=organization)))
+        outbox.reindex(Incident.objects.filter(Q(organization=organization) | Q(published_organization=organization)))
     return organization
 
 
@@ -132,7 +115,7 @@ def change_service(
         service.version += 1
         _save_under_free_name(service)
         audit(actor, "service.changed", service, fields=sorted(values))
-        _reindex(Incident.objects.filter(pk__in=_incidents_of(service)))
+        outbox.reindex(_incidents_of(service))
     return service
 
 
@@ -143,16 +126,15 @@ def delete_service(*, actor: Viewer, service_id: int, expected_version: int | No
             raise Missing
         _may_keep_services(actor, service.team)
         _expect(service, expected_version)
-        if _incidents_of(service):
+        if _incidents_of(service).exists():
             raise Invalid({"service": "There are incidents of this service; take it off them first."})
         audit(actor, "service.deleted", service, name=service.name)
         service.delete()
 
 
-def _incidents_of(service: Service) -> set[int]:
+def _incidents_of(service: Service) -> QuerySet[Incident]:
     """Those that are about it now, or were when they were published."""
-    either = Q(services=service) | Q(published_services=service)
-    return set(Incident.objects.filter(either).values_list("pk", flat=True))
+    return Incident.objects.filter(Q(services=service) | Q(published_services=service)).distinct()
 
 
 def _may_keep_services(actor: Viewer, team: Team | None) -> None:
@@ -187,7 +169,7 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
         team.version += 1
         _save_under_free_name(team)
         audit(actor, "team.changed", team, fields=sorted(values))
-        _reindex(team.incidents.all())
+        outbox.reindex(team.incidents.all())
     return team
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from incidents import outbox
 from incidents.actions.change import audit
 from incidents.errors import Invalid, NotAllowed
+from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns import rules
 from kb.patterns.models import Pattern, Tag
@@ -78,9 +79,9 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
                 audit(actor, "pattern.merged", pattern, slug=pattern.slug, into=target.slug if target else None)
                 written.append(pattern)
         shown_otherwise = [one for one in written if stood.get(one.pk) != (one.family, one.status)]
-        tagged = Tag.objects.filter(pattern__in=shown_otherwise).values_list("incident_id", flat=True).distinct()
-        if incident_ids := list(tagged):
-            outbox.raise_index_version(incident_ids)
+        if shown_otherwise:
+            tagged = Tag.objects.filter(pattern__in=shown_otherwise)
+            outbox.reindex(Incident.objects.filter(pk__in=tagged.values("incident")))
     return len({pattern.pk for pattern in written})
 
 

@@ -22,12 +22,12 @@ def main() -> int:
     if answer.returncode:
         return 1
     arguments = sys.argv[1:]
+    cores = os.cpu_count() or 2
     with tempfile.TemporaryDirectory(prefix="precedent-test-") as scratch:
-        steps = plan.steps(ROOT, Path(scratch), os.environ, plan.parse_exports(answer.stdout), arguments)
+        services = plan.parse_exports(answer.stdout)
+        steps = plan.steps(ROOT, Path(scratch), os.environ, services, arguments, cores)
         try:
-            results = schedule.run(
-                steps, ROOT, heavy_at_once=max(2, (os.cpu_count() or 2) // 2), show_output=bool(arguments)
-            )
+            results = schedule.run(steps, ROOT, heavy_at_once=max(2, cores // 2), show_output=bool(arguments))
         except KeyboardInterrupt:
             print("test: interrupted", file=sys.stderr)
             return 130

@@ -27,6 +27,8 @@ SETTINGS = (
 
 # A dozen processes read the same modules, and what they make of them is kept.
 WITHOUT_CACHE = ("PYTHONDONTWRITEBYTECODE",)
+# Redis has fifteen numbers to give to processes that test side by side.
+MOST_AT_ONCE = 8
 # For a Java that will not live long: its second compiler would take more than it gives back.
 QUICK_START = "-XX:TieredStopAtLevel=1"
 
@@ -37,6 +39,7 @@ def steps(
     environ: Mapping[str, str],
     services: Mapping[str, str],
     arguments: Sequence[str],
+    cores: int,
 ) -> list[Step]:
     """`services` holds the three variables of the full mode; `scratch` is an empty folder."""
     venv = root / ".venv" / "bin"
@@ -68,7 +71,7 @@ def steps(
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
     # Two lanes of these run at once; while one waits for a service, another has the processor.
-    in_parallel = ("-n", "2", "--dist", "worksteal")
+    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), "--dist", "worksteal")
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from incidents.actions.incidents import create_incident
-from incidents.actions.organizations import change_organization, change_team
+from incidents.actions.organizations import change_organization, change_service, change_team, create_service
 from incidents.models import Organization, Team
 from kb.search import relay
 from kb.search.models import SearchDocument
-
-
-def in_another_connection(act):
-    """What `act` raised there, if anything. It gives up after two seconds of waiting for a lock."""
-    raised = []
-
-    def run():
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '2s'")
-            act()
-        except OperationalError as error:
-            raised.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised
+from tests.conftest import in_another_connection
 
 
 @pytest.mark.postgres_only
@@ -51,20 +30,34 @@ def test_while_an_organization_or_team_is_being_renamed_incidents_of_it_can_be_w
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_what_is_written_and_indexed_while_a_renaming_is_not_yet_committed_gets_the_new_name_too(cast):
+@pytest.mark.parametrize(
+    ("renamed", "expected"), [("organization", ("Acme Holding", "Basket")), ("service", ("Acme", "Shopping basket"))]
+)
+def test_what_is_written_and_indexed_while_a_renaming_is_not_yet_committed_gets_the_new_name_too(
+    cast, renamed, expected
+):
     author, admin = cast.viewer("author"), cast.viewer("admin")
     acme = Organization.objects.get(name="Acme")
+    basket = create_service(actor=admin, name="Basket", organization=acme, team=cast.checkout)
+    facts = {"title": "Cats", "team": "checkout", "organization": "Acme", "services": ["Basket"]}
 
     def write_and_index():
-        create_incident(actor=author, facts={"title": "Cats", "team": "checkout", "organization": "Acme"})
+        create_incident(actor=author, facts=facts)
         relay.drain()
 
+    def shown():
+        document = SearchDocument.objects.get()
+        return document.organization, document.texts["services"]
+
     with transaction.atomic():
-        change_organization(actor=admin, organization_id=acme.pk, values={"name": "Acme Holding"})
+        if renamed == "organization":
+            change_organization(actor=admin, organization_id=acme.pk, values={"name": "Acme Holding"})
+        else:
+            change_service(actor=admin, service_id=basket.pk, values={"name": "Shopping basket"})
         assert in_another_connection(write_and_index) == []
-        assert SearchDocument.objects.get().organization == "Acme"
+        assert shown() == ("Acme", "Basket")
     relay.drain()
-    assert SearchDocument.objects.get().organization == "Acme Holding"
+    assert shown() == expected
 
 
 @pytest.mark.parametrize("model", [Organization, Team])

@@ -70,7 +70,7 @@ def test_a_skipped_test_is_a_failure_and_an_expected_one_is_not(testing: SimpleN
 
 def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleNamespace, tmp_path: Path) -> None:
     environ = {"PATH": "/usr/bin", "SECRET_KEY": "the person's own", "DATABASE_URL": "sqlite:///mine"}
-    steps = {step.name: step for step in testing.plan.steps(ROOT, tmp_path, environ, URLS, ["-k", "search"])}
+    steps = {step.name: step for step in testing.plan.steps(ROOT, tmp_path, environ, URLS, ["-k", "search"], 2)}
 
     commands = " ; ".join(" ".join(step.command) for step in steps.values())
     for part in ("ruff check", "ruff format --check", "lint-imports", "mypy", "makemigrations --check"):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import AuditEntry, OutboxEntry
 from incidents.scopes import Viewer
 from kb.patterns import vocabulary
 from kb.patterns.models import Pattern, Tag
+from kb.search import relay
+from kb.search.models import SearchDocument
+from tests.conftest import in_another_connection
 from tests.patterns.vocabularies import PATTERN, folder_of, pattern
 
 
@@ -83,6 +87,24 @@ def test_incidents_that_carry_a_pattern_shown_otherwise_are_indexed_again(load, 
     assert incident.index_version == version + 1
     assert set(OutboxEntry.objects.values_list("incident_id", flat=True)) == {incident.pk}
     assert other.pk != incident.pk
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_what_is_tagged_and_indexed_before_the_vocabulary_is_committed_is_indexed_again(load, published):
+    load(empty_tank=pattern())
+    incident, carried = published(), Pattern.objects.get(slug="empty-tank")
+
+    def tag_and_index():
+        Tag.objects.create(incident=incident, pattern=carried, source="rule", state="automatic")
+        relay.drain()
+
+    with transaction.atomic():
+        load(empty_tank=pattern(family="load"))
+        assert in_another_connection(tag_and_index) == []
+        assert "load" not in SearchDocument.objects.get().shown["families"]
+    relay.drain()
+    assert "load" in SearchDocument.objects.get().shown["families"]
 
 
 def test_a_wrong_vocabulary_is_refused_as_a_whole_and_names_the_files(load):

@@ -346,16 +346,17 @@ class TestWritingToTheDatabaseEngine(WritingContract):
         return DatabaseEngine()
 
 
+@pytest.fixture(scope="class")
+def generation(corpus: Corpus) -> Iterator[None]:
+    with own_generations():
+        generations.swap(generations.create())
+        ElasticEngine().index(list(build_many(corpus.everything).values()))
+        client().indices.refresh(index=generations.read_alias())
+        yield
+
+
 @pytest.mark.postgres_only
 class TestElasticsearch(EngineContract):
-    @pytest.fixture(scope="class")
-    def generation(self, corpus: Corpus) -> Iterator[None]:
-        with own_generations():
-            generations.swap(generations.create())
-            ElasticEngine().index(list(build_many(corpus.everything).values()))
-            client().indices.refresh(index=generations.read_alias())
-            yield
-
     @pytest.fixture
     def engine(self, corpus: Corpus, generation: None, db: None) -> Engine:
         return ElasticEngine()

@@ -1,8 +1,11 @@
 """Runs steps as their needs are met, a few at a time, in the order in which they are listed."""
 
+import signal
+import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 from step import Outcome, Result, Step
@@ -15,7 +18,7 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
     results: dict[str, Result] = {}
     running: dict[Future[Result], Step] = {}
     waiting = list(steps)
-    with ThreadPoolExecutor(len(steps)) as pool:
+    with _ended_when_asked(), ThreadPoolExecutor(len(steps)) as pool:
         try:
             while waiting or running:
                 for step in _ready(waiting, running.values(), results, heavy_at_once):
@@ -36,6 +39,16 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
                 step.kill()
             raise
     return results
+
+
+@contextmanager
+def _ended_when_asked() -> Iterator[None]:
+    """A build server that ends the check ends all that it started, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ready(

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import MARK, ROOT, Started, wait_until
 
 URLS = {
     "DATABASE_URL": "postgresql://precedent:precedent@127.0.0.1:54329/precedent",
@@ -42,6 +42,17 @@ def test_every_step_runs_even_when_an_early_one_fails(testing: SimpleNamespace, 
     results = testing.schedule.run(steps, tmp_path, heavy_at_once=2, show_output=False)
     outcomes = {name: result.outcome.value for name, result in results.items()}
     assert outcomes == {"lint": "FAILED", "tests": "ok", "needs lint": "not run", "missing": "FAILED"}
+
+
+def test_a_check_that_is_asked_to_end_leaves_nothing_behind(started: Started) -> None:
+    code = "import os, pathlib, schedule, step; schedule.run([step.Step('long', ('sleep', '300'), os.environ)], "
+    code += "pathlib.Path(), heavy_at_once=2, show_output=False)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts/testing"), MARK: started.mark}
+    check = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL)
+    wait_until(lambda: any("sleep 300" in line for line in started.processes().values()), "the step")
+    check.terminate()
+    assert check.wait(20) == 143
+    assert started.processes() == {}
 
 
 def test_a_skipped_test_is_a_failure_and_an_expected_one_is_not(testing: SimpleNamespace, tmp_path: Path) -> None:

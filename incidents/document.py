@@ -30,9 +30,17 @@ def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
         "template",
         "services",
         "published_services",
-        "sections",
-        *map(_stored, records.KINDS),
+        *_parts(),
     )
+
+
+def read_parts(incident: Incident) -> None:
+    """Read all sections and rows of one that is held, once for everything that asks about them from then on."""
+    prefetch_related_objects([incident], *_parts())
+
+
+def _parts() -> list[Prefetch[str, Any, Any]]:
+    return [_stored(name) for name in ("sections", *records.KINDS)]
 
 
 def _stored(name: str) -> Prefetch[str, Any, Any]:

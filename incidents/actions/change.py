@@ -39,7 +39,11 @@ class Change:
 
 def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None = None, **change: Any) -> None:
     """The audit entry of something that is not part of an incident: people, teams, organizations."""
-    AuditEntry.objects.create(
+    _entry(actor, action, thing, incident, change).save()
+
+
+def _entry(actor: Viewer, action: str, thing: Model, incident: Incident | None, change: dict[str, Any]) -> AuditEntry:
+    return AuditEntry(
         actor_id=actor.user_id,
         action=action,
         incident=incident,
@@ -101,8 +105,9 @@ def _finish(change: Change) -> None:
     incident.index_version += 1
     incident.updated_at = timezone.now()
     incident.save()
-    for action, thing, what in change.entries:
-        audit(change.actor, action, thing, incident=incident, **what)
+    AuditEntry.objects.bulk_create(
+        _entry(change.actor, action, thing, incident, what) for action, thing, what in change.entries
+    )
     # Any change of who may see it counts as narrowing: excluding a document for a moment longer than needed is
     # harmless, showing it to the wrong people is not.
     narrows = change.narrows or _audience(incident) != change.was_visible_to

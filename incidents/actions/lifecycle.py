@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from incidents import scopes
 from incidents.actions.change import Change, changing
-from incidents.document import build, relation
+from incidents.document import build, read_parts, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
@@ -112,14 +112,15 @@ def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version
     with changing(actor, incident_id, expected_version=expected_version) as change:
         if not scopes.may_lead(actor, change.incident) and not _is_approved(change.incident):
             raise NotAllowed("Publishing needs an approval: send it to review, or ask a team lead to publish it.")
-        if lacking := missing(change.incident):
-            raise Incomplete(lacking)
         return write_revision(change, note)
 
 
 def write_revision(change: Change, note: str) -> Revision:
-    """The working copy as the next revision of an incident that is being changed."""
+    """The working copy as the next revision of an incident that is being changed. Raises Incomplete."""
     incident = change.incident
+    read_parts(incident)
+    if lacking := missing(incident):
+        raise Incomplete(lacking)
     incident.status = Status.PUBLISHED
     # Not saved before: a row written twice makes its commit wait for its organization, which somebody who renames that
     # holds while waiting for this row.

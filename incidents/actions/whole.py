@@ -19,11 +19,11 @@ from django.db import transaction
 from incidents import scopes
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
-from incidents.actions.lifecycle import missing, write_revision
+from incidents.actions.lifecycle import write_revision
 from incidents.actions.organizations import change_organization, create_organization
 from incidents.actions.sections import ROWS_PER_KIND
 from incidents.document import relation
-from incidents.errors import Incomplete, Invalid
+from incidents.errors import Invalid
 from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row
 from incidents.records import KINDS, Kind
 from incidents.scopes import Viewer
@@ -115,8 +115,6 @@ def write_whole(
             }
             if sections or any(rows.values()):
                 change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
-            if lacking := missing(change.incident):
-                raise Incomplete(lacking)
             write_revision(change, note)
             change.did(mark, digest=digest)
     return change.incident

@@ -34,8 +34,7 @@ PATIENCE = 120.0
 
 @dataclass
 class Scene:
-    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever. `rest`: how long each
-    reader rests between two requests."""
+    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever."""
 
     surroundings: Surroundings
     application: Application
@@ -44,7 +43,6 @@ class Scene:
     prefix: str
     folder: Path
     seconds: float
-    rest: float
 
     def last(self) -> None:
         time.sleep(self.seconds)
@@ -75,6 +73,7 @@ class Outcome:
 
 def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
     """Django must have been set up for the episode's database and index."""
+    from chaos.readers import Readers
     from chaos.writers import Writers
 
     began = time.monotonic()
@@ -83,27 +82,17 @@ def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Name
     writers.seed(options.seeds)
     with options.application as application:
         scene = Scene(
-            surroundings,
-            application,
-            writers,
-            options.database,
-            options.prefix,
-            options.folder,
-            options.seconds,
-            options.rest,
+            surroundings, application, writers, options.database, options.prefix, options.folder, options.seconds
         )
         for fault in faults:
-            outcome = strike(fault, scene, cast.tokens, history)
+            outcome = strike(fault, scene, Readers(application.address, cast.tokens, history, rest=options.rest))
             outcome.seconds = time.monotonic() - began
             yield outcome
             began = time.monotonic()
 
 
-def strike(fault: Fault, scene: Scene, tokens: dict[str, str], history: History) -> Outcome:
+def strike(fault: Fault, scene: Scene, readers: Readers) -> Outcome:
     """The fault in the midst of writing and reading, and what came of it."""
-    from chaos.readers import Readers
-
-    readers = Readers(scene.application.address, tokens, history, rest=scene.rest)
     settle(readers, PATIENCE)
     readers.start()
     striking = Strike(fault, scene)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,9 +26,6 @@ FOREIGN = (
     *("CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "VAR_DIR"),
     *("EMAIL_URL", "METRICS_TOKEN", "TRUSTED_PROXIES", "LOG_LEVEL", "LOG_FORMAT", "DJANGO_SETTINGS_MODULE"),
 )
-
-# For a Java that will not live long: its second compiler would take more than it gives back.
-QUICK_START = "-XX:TieredStopAtLevel=1"
 
 
 class Trouble(Exception):
@@ -58,7 +55,7 @@ def shared_cache() -> Path:
 
 class Surroundings:
     """Three services in `folder`. Their programs are those that are already on this machine. With a `password`,
-    Elasticsearch asks for it, and speaks TLS."""
+    Elasticsearch asks for it, and speaks TLS. `java`: options of its Java; None for what tests run with."""
 
     def __init__(
         self,
@@ -66,7 +63,7 @@ class Surroundings:
         *,
         ports: dict[str, int] | None = None,
         heap: str = "512m",
-        java: str = QUICK_START,
+        java: str | None = None,
         password: str = "",
     ) -> None:
         self.folder, self.heap, self.java, self.password = folder, heap, java, password
@@ -118,7 +115,7 @@ class Surroundings:
             "PRECEDENT_CACHE": str(self.folder),
             "PRECEDENT_ELASTICSEARCH_HEAP": self.heap,
             "PRECEDENT_ELASTICSEARCH_PASSWORD": self.password,
-            "ES_JAVA_OPTS": self.java,
+            **({} if self.java is None else {"ES_JAVA_OPTS": self.java}),
         }
 
 
@@ -135,7 +132,7 @@ def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
         _clear(left)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=home))
     with _held(folder):
-        surroundings = _prepared(folder, password=password)
+        surroundings = Surroundings(_prepared(folder), password=password)
         try:
             yield surroundings
         finally:
@@ -148,7 +145,7 @@ def lasting(purpose: str) -> Iterator[Surroundings]:
     """Services whose data stays for the next time; one user at a time."""
     folder = _home(purpose)
     with _held(folder):
-        surroundings = _prepared(folder, heap="1g", java="")
+        surroundings = Surroundings(_prepared(folder), heap="1g", java="")
         surroundings.stop()
         try:
             yield surroundings
@@ -162,7 +159,7 @@ def _home(purpose: str) -> Path:
     return home
 
 
-def _prepared(folder: Path, **settings: Any) -> Surroundings:
+def _prepared(folder: Path) -> Path:
     """The account that root hands the services over to must be able to pass through, and the programs are shared."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
@@ -170,7 +167,7 @@ def _prepared(folder: Path, **settings: Any) -> Surroundings:
     link = folder / "elasticsearch"
     if not link.exists():
         link.symlink_to(programs)
-    return Surroundings(folder, **settings)
+    return folder
 
 
 @contextmanager

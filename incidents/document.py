@@ -286,6 +286,7 @@ def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
     stood: list[dict[str, Any]] = revision.document[name]
     if name != "actions":
         return stood
+    # The owners of all of them are read with them.
     prefetch_related_objects([incident], _stored(name))
     return _with_progress(incident, stood)
 

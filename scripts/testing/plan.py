@@ -25,12 +25,8 @@ SETTINGS = (
     ),
 )
 
-# A dozen processes read the same modules, and what they make of them is kept.
-WITHOUT_CACHE = ("PYTHONDONTWRITEBYTECODE",)
 # Redis has fifteen numbers to give to processes that test side by side.
 MOST_AT_ONCE = 8
-# For a Java that will not live long: its second compiler would take more than it gives back.
-QUICK_START = "-XX:TieredStopAtLevel=1"
 
 
 def steps(
@@ -44,7 +40,9 @@ def steps(
     """`services` holds the three variables of the full mode; `scratch` is an empty folder."""
     venv = root / ".venv" / "bin"
     python = str(venv / "python")
-    clean = {key: value for key, value in environ.items() if key not in (*SERVICE_VARIABLES, *SETTINGS, *WITHOUT_CACHE)}
+    # A dozen processes read the same modules, so what Python makes of them is kept.
+    foreign = (*SERVICE_VARIABLES, *SETTINGS, "PYTHONDONTWRITEBYTECODE")
+    clean = {key: value for key, value in environ.items() if key not in foreign}
     clean["PATH"] = f"{venv}:{environ.get('PATH', '')}"
 
     def embedded(name: str, **more: str) -> dict[str, str]:
@@ -81,7 +79,7 @@ def steps(
         **full,
     }
     return [
-        Step("services", ("scripts/services", "up"), {"ES_JAVA_OPTS": QUICK_START, **environ}, light=True),
+        Step("services", ("scripts/services", "up"), dict(environ), light=True),
         Step("environment", ("scripts/environment", "test"), dict(environ), light=True),
         Step("browser", ("scripts/browser",), dict(environ), light=True),
         tool("ruff check", "ruff", "check", "."),

@@ -13,10 +13,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.conftest import Cast
+from tests.conftest import Cast, session_of
 
 DESKTOP, PHONE = 1280, 390
 # A machine that runs two browsers and a database at once may be slow; it may not be wrong.
@@ -98,9 +97,7 @@ def people(chromium: Browser, live_server: Any, cast: Cast, settings: Any) -> It
         person.page.on("console", lambda m: person.complaints.append(m.text) if "Content Security" in m.text else None)
         if name:
             # How one signs in is a test of its own.
-            client = Client()
-            client.force_login(cast.user(name), settings.AUTHENTICATION_BACKENDS[-1])
-            session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            session = session_of(cast.user(name))
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         return person
 

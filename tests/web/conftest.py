@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 
@@ -17,10 +18,9 @@ from incidents.actions.sections import change_section
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.search import relay
-from tests.conftest import Cast
+from tests.conftest import Cast, session_of
 
 VOID = {"meta", "link", "input", "br", "hr", "img", "rect", "source"}
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def browser(cast: Cast) -> Callable[[str], Client]:
     def sign_in(name: str) -> Client:
         client = Client()
         if user := cast.user(name):
-            client.force_login(user, backend=BACKEND)
+            client.cookies[settings.SESSION_COOKIE_NAME] = session_of(user)
         return client
 
     return sign_in

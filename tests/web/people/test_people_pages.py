@@ -6,19 +6,20 @@ import logging
 import re
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.urls import reverse
 
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, User
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, session_of
 
 
 @pytest.fixture
 def as_(client, cast):
     def sign_in(name):
         if (user := cast.user(name)) is not None:
-            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+            client.cookies[settings.SESSION_COOKIE_NAME] = session_of(user)
         return client
 
     return sign_in

@@ -64,9 +64,28 @@ def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> N
     old = programs / "python3"
     old.write_text(f"#!{shutil.which('bash')}\n[[ $2 == *exit* ]] && exit 1\necho 3.9.2\n")
     old.chmod(0o755)
-    line = refused(PATH=str(programs), VAR_DIR=str(tmp_path))
+    line = refused(PATH=str(programs), PYTHON="python3", VAR_DIR=str(tmp_path))
     assert "Python 3.11 or newer is needed" in line
     assert "3.9.2" in line
+
+
+def test_the_systems_own_python_comes_before_others_on_the_path_unless_it_is_incomplete(tmp_path: Path) -> None:
+    other = tmp_path / "python3"
+    other.write_text(
+        f"#!{shutil.which('bash')}\n[[ $2 == *exit* ]] && exit\n[[ $2 == *executable* ]] && echo other || echo 3.99.0\n"
+    )
+    other.chmod(0o755)
+
+    def chosen(**env: str) -> str:
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        env = {"PATH": path, **env}
+        return subprocess.run(["scripts/python"], cwd=ROOT, env=env, capture_output=True, text=True).stdout.strip()
+
+    system = subprocess.run(["bash", "-c", "command -pv python3"], capture_output=True, text=True).stdout.strip()
+    complete = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+    usable = bool(system) and subprocess.run([system, "-c", complete], capture_output=True).returncode == 0
+    assert chosen() == (system if usable else "other")
+    assert chosen(PYTHON="python3") == "other"
 
 
 HEALTHZ_COUNT = r'django_http_requests_total_by_view_transport_method_total\{[^}]*view="healthz"[^}]*\} (\S+)'

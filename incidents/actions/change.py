@@ -12,10 +12,9 @@ from django.db.models import Model
 from django.utils import timezone
 
 from incidents import outbox, scopes
-from incidents.errors import Invalid, Missing, NotAllowed, Stale, WrongState
+from incidents.errors import Missing, NotAllowed, Stale, WrongState
 from incidents.models import AuditEntry, Incident
 from incidents.scopes import Viewer
-from incidents.text import INCIDENT_BYTES
 from incidents.vocabulary import Status
 
 Permission = Callable[[Viewer, Incident], bool]
@@ -83,15 +82,15 @@ def changing(
 
 def locked(actor: Viewer, incident_id: int) -> Incident:
     """The incident under its row lock; Missing when the actor may not see it."""
-    query = scopes.visible_incidents(actor).filter(pk=incident_id)
+    query = scopes.visible_incidents(actor)
     if connection.features.has_select_for_update:
         # Rows that refer to it may still be written: at their commit they would wait for this, and this perhaps for
         # them.
         query = query.select_for_update(of=("self",), no_key=True)
-    incident = query.first()
-    if incident is None:
-        raise Missing
-    return incident
+    try:
+        return query.get(pk=incident_id)
+    except Incident.DoesNotExist:
+        raise Missing from None
 
 
 def _audience(incident: Incident) -> tuple[str, int | None, str]:
@@ -112,25 +111,6 @@ def _finish(change: Change) -> None:
     # harmless, showing it to the wrong people is not.
     narrows = change.narrows or _audience(incident) != change.was_visible_to
     outbox.enqueue([incident.pk], narrows=narrows)
-
-
-def check_size(incident: Incident) -> None:
-    """Refuse what makes the whole incident larger than it may be. Raises Invalid, naming `incident`."""
-    from incidents.document import relation
-    from incidents.records import KINDS
-
-    size = sum(len(body.encode()) for body in incident.sections.values_list("body", flat=True))
-    for kind in KINDS.values():
-        columns = [field.stored_in for field in kind.fields if field.shape in ("string", "strings")]
-        for row in getattr(incident, relation(kind.name)).values_list(*columns):
-            size += sum(len(text.encode()) for value in row for text in ([value] if isinstance(value, str) else value))
-    if size > INCIDENT_BYTES:
-        raise Invalid(
-            {
-                "incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this it has {size // 1024:,} KiB. "
-                "Move logs and long listings to a linked page."
-            }
-        )
 
 
 def _refusal(incident: Incident) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from django.db import transaction
 
-from incidents.actions.change import Change, changing, check_size
+from incidents.actions.change import Change, changing
 from incidents.actions.incidents import FACTS, apply_facts, create_incident
 from incidents.actions.sections import apply_section, replace_rows
+from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.durations import check_order
 from incidents.errors import Invalid, Missing, Stale

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from incidents import scopes
 from incidents.actions.change import changing
+from incidents.document import with_everything
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import Incident, IncidentLink
 from incidents.scopes import Viewer
@@ -17,21 +18,20 @@ from incidents.vocabulary import LinkKind, Status
 LINKABLE = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
 
 
-def find_visible(viewer: Viewer, reference: str) -> Incident:
-    """The incident that INC-12, 12 or a UUID names. Raises Missing when there is none that the viewer may see."""
+def find_visible(viewer: Viewer, reference: str, *, with_parts: bool = False) -> Incident:
+    """The incident that INC-12, 12 or a UUID names, on request with everything that its document is made of. Raises
+    Missing when there is none that the viewer may see."""
     visible = scopes.visible_incidents(viewer)
+    if with_parts:
+        visible = with_everything(visible)
     text = str(reference).strip()
     number = text[4:] if text[:4].upper() == "INC-" else text
-    if number.isascii() and number.isdigit() and len(number) < 18:
-        found = visible.filter(pk=int(number)).first()
-    else:
-        try:
-            found = visible.filter(uuid=uuids.UUID(text)).first()
-        except ValueError:
-            found = None
-    if found is None:
-        raise Missing
-    return found
+    try:
+        if number.isascii() and number.isdigit() and len(number) < 18:
+            return visible.get(pk=int(number))
+        return visible.get(uuid=uuids.UUID(text))
+    except (ValueError, Incident.DoesNotExist):
+        raise Missing from None
 
 
 def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str = "") -> IncidentLink:

@@ -6,8 +6,9 @@ import uuid as uuids
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from incidents.actions.change import changing, check_size
+from incidents.actions.change import changing
 from incidents.actions.sections import apply_new_row
+from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid, Missing
 from incidents.models import Row

@@ -10,7 +10,8 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 
-from incidents.actions.change import Change, changing, check_size
+from incidents.actions.change import Change, changing
+from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import ActionItem, PostmortemSection, Row

@@ -22,10 +22,10 @@ from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
 
 def read_as(viewer: Viewer, incident_id: int) -> Reading:
     """What the viewer reads of an incident now. Raises Missing."""
-    incident = with_everything(scopes.visible_incidents(viewer)).filter(pk=incident_id).first()
-    if incident is None:
-        raise Missing
-    return read(incident, viewer)
+    try:
+        return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident_id), viewer)
+    except Incident.DoesNotExist:
+        raise Missing from None
 
 
 def tags_of(incident_ids: Iterable[int]) -> dict[int, tuple[list[str], list[str]]]:

@@ -28,7 +28,7 @@ BASELINE = {
     "/patterns": (3, 7),
     "/patterns/retry-storm": (17, 21),
     "/patterns/retry-storm/trend.svg": (3, 7),
-    "incident": (17, 23),
+    "incident": (15, 21),
 }
 
 

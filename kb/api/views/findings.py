@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from incidents.document import Reading
 from incidents.errors import Missing
-from kb.api import documents, etags
+from kb.api import etags
 from kb.api.base import answer, page
 from kb.api.operations import reads, writes
 from kb.api.views.incidents import IncidentView
@@ -113,5 +113,5 @@ DECISIONS = {"confirm": Confirm, "reject": Reject, "undo": Undo}
 class Similar(IncidentView):
     @reads("Find incidents like this one, with the reasons", answer="SimilarList")
     def get(self, request: Request, ref: str) -> Response:
-        found = similar(self.viewer, documents.read_as(self.viewer, self.locate(ref).pk).incident)
+        found = similar(self.viewer, self.locate(ref))
         return page([{**result_line(self, one.result), "score": one.score, "reasons": one.reasons} for one in found])

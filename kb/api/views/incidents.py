@@ -14,7 +14,7 @@ from incidents.actions import lifecycle
 from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.incidents import delete_incident
 from incidents.actions.links import find_visible
-from incidents.document import Reading
+from incidents.document import Reading, read
 from incidents.errors import Missing
 from incidents.models import Incident
 from kb.api import documents, etags, filters
@@ -31,7 +31,9 @@ class IncidentView(ApiView):
 
     def find(self, ref: str) -> Reading:
         """What the caller reads there. Raises Missing."""
-        return documents.read_as(self.viewer, self.locate(ref).pk)
+        incident = find_visible(self.viewer, ref, with_parts=True)
+        self.incident_id = incident.pk
+        return read(incident, self.viewer)
 
     def part(self, ref: str, name: str) -> list[dict[str, Any]]:
         """One list of what the caller reads there: `sections`, `links` or a kind of rows. Raises Missing."""

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from incidents.actions.links import find_visible
 from incidents.errors import NotAllowed
+from incidents.models import Incident
 from kb.patterns import decisions
 from kb.patterns.models import Tag
 from kb.web.incident.forms import AddForm, RejectForm
@@ -40,7 +41,7 @@ def reject(request: Request, reference: str, slug: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_id, asked_why=slug, rejecting=form, status=REFUSED)
+        return show(request, _as_it_is_now(request, reference), asked_why=slug, rejecting=form, status=REFUSED)
     return _back(request, tag, f"Rejected: {tag.pattern.name}.")
 
 
@@ -62,7 +63,7 @@ def add(request: Request, reference: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_id, adding=form, status=REFUSED)
+        return show(request, _as_it_is_now(request, reference), adding=form, status=REFUSED)
     return _back(request, tag, f"Added: {tag.pattern.name}.")
 
 
@@ -72,6 +73,10 @@ def _incident_id(request: Request, reference: str) -> int:
     if not decisions.may_decide(request.viewer, incident):
         raise NotAllowed("Only those who write about an incident decide about its patterns.")
     return incident.pk
+
+
+def _as_it_is_now(request: Request, reference: str) -> Incident:
+    return find_visible(request.viewer, reference, with_parts=True)
 
 
 def _back(request: Request, tag: Tag, words: str) -> HttpResponse:

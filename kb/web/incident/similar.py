@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from incidents import scopes
 from incidents.actions.links import find_visible
 from incidents.durations import in_words
 from kb.search.results import Result
@@ -26,7 +25,7 @@ class Line:
 @require_safe
 def similar_to(request: Request, reference: str) -> HttpResponse:
     """For htmx the panel alone, else a page of its own."""
-    found = scopes.visible_incidents(request.viewer).get(pk=find_visible(request.viewer, reference).pk)
+    found = find_visible(request.viewer, reference)
     lines = [
         Line(
             one.result,

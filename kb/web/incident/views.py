@@ -10,9 +10,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from incidents import scopes
 from incidents.actions.links import find_visible
-from incidents.document import read, with_everything
+from incidents.document import read
+from incidents.models import Incident
 from kb.web.incident.forms import AddForm, RejectForm
 from kb.web.incident.page import incident_page
 from kb.web.request import Request
@@ -22,28 +22,27 @@ from kb.web.request import Request
 def incident(request: Request, reference: str) -> HttpResponse:
     """At /incidents/INC-12; a number, a UUID and other spellings lead there. `?zone=UTC` tells all times in UTC,
     `?why=<pattern>` marks the sentences that show the pattern."""
-    found = find_visible(request.viewer, reference)
+    found = find_visible(request.viewer, reference, with_parts=True)
     if reference != found.ref:
         return redirect("web:incident", found.ref)
-    return show(request, found.pk, asked_why=request.GET.get("why", ""))
+    return show(request, found, asked_why=request.GET.get("why", ""))
 
 
 def show(
     request: Request,
-    incident_id: int,
+    found: Incident,
     *,
     asked_why: str = "",
     rejecting: RejectForm | None = None,
     adding: AddForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page of an incident that the viewer may see. `rejecting`, about the pattern that was asked why, and `adding`
-    are forms that were refused."""
-    everything = with_everything(scopes.visible_incidents(request.viewer))
+    """The page of an incident that was found for the viewer, with its parts. `rejecting`, about the pattern that was
+    asked why, and `adding` are forms that were refused."""
     in_utc = request.GET.get("zone") == "UTC"
     own_zone = timezone.get_current_timezone()
     with timezone.override(ZoneInfo("UTC") if in_utc else own_zone):
-        reading = read(everything.get(pk=incident_id), request.viewer)
+        reading = read(found, request.viewer)
         page = incident_page(reading, request.viewer, asked_why=asked_why)
         context: dict[str, Any] = {
             "page": page,

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods
 
 from incidents import scopes
 from incidents.actions.links import find_visible
-from incidents.document import with_everything
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from kb.web.request import Request
@@ -56,8 +55,7 @@ page_and_step = require_http_methods(["GET", "HEAD", "POST"])
 
 def incident_named(request: Request, reference: str) -> Incident:
     """With everything, for a viewer who may see it. Raises Missing."""
-    pk = find_visible(request.viewer, reference).pk
-    return with_everything(scopes.visible_incidents(request.viewer)).get(pk=pk)
+    return find_visible(request.viewer, reference, with_parts=True)
 
 
 def id_of(request: Request, reference: str) -> int:

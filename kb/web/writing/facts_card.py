@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from django.urls import reverse
 
@@ -35,6 +36,11 @@ SEVERITY_MEANS = {
     Severity.SEV3: "Part of a service or a small share of users was affected, or there was a workaround.",
     Severity.SEV4: "Barely noticed from outside.",
 }
+
+
+@cache
+def _zones() -> tuple[Choice, ...]:
+    return tuple(Choice(zone, zone) for zone in zones())
 
 
 def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
@@ -72,7 +78,7 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
             "Time zone of these times",
             Shape.CHOICE,
             size="medium",
-            choices=tuple(Choice(z, z) for z in zones()),
+            choices=_zones(),
             hint="Another zone reads the four times again, as they stand here.",
         ),
         Input("planned_change", "It began with a planned change", Shape.FLAG),

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
+
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 
 class Shape(StrEnum):
@@ -65,9 +69,24 @@ class Input:
         return " ".join(f"{self.id}-{part}" for part, text in (("hint", self.hint), ("errors", self.errors)) if text)
 
     @property
+    def options(self) -> SafeString:
+        """The choices as the options of a select."""
+        return _options(self.choices, self.value)
+
+    @property
     def spare_lines(self) -> tuple[str, ...]:
         """What the lines hold, and one empty line to go on."""
         return (*self.values, "")
+
+
+# Five hundred time zones took a third of what an editor takes to draw.
+@lru_cache(maxsize=64)
+def _options(choices: tuple[Choice, ...], chosen: str) -> SafeString:
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        ((c.value, " selected" if c.value == chosen else "", c.label) for c in choices),
+    )
 
 
 def choices_of(labels: Iterable[tuple[Any, Any]], *, none: str | None = None) -> tuple[Choice, ...]:

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -124,8 +125,24 @@ _written: list[tuple[type[Model], list[dict[str, Any]]]] = []
 _MODELS = (Organization, Team, User, Membership, PostmortemTemplate, AuditEntry)
 
 
+@pytest.fixture(scope="module")
+def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """For modules whose tests share what takes long to write: it is rolled back at the module's end.
+
+    Fixtures of the module that need this are the module's, `cast` among them, and write before any test does; what a
+    test writes, marked `django_db`, is rolled back at its own end.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
 def cast(db: None) -> Cast:
+    return bring_cast()
+
+
+def bring_cast() -> Cast:
     """Checkout owns things: author, lead and reader belong to it. The reviewer and the outsider belong to Payments."""
     system = User.objects.system()
     if not _written:
@@ -187,13 +204,14 @@ def session_of(user: User) -> str:
 
 @pytest.fixture
 def draft(cast: Cast) -> Callable[..., Incident]:
-    """Begin a postmortem of Checkout: draft(title=..., visibility=..., any other fact)."""
+    """draft(title=..., any other fact): see `begin`."""
+    return partial(begin, cast)
 
-    def make(title: str = "Checkout returned errors", **facts: Any) -> Incident:
-        facts = {"team": cast.checkout.slug, "visibility": "internal", **facts}
-        return create_incident(actor=cast.viewer("author"), facts={"title": title, **facts})
 
-    return make
+def begin(cast: Cast, title: str = "Checkout returned errors", **facts: Any) -> Incident:
+    """Begin a postmortem of Checkout: begin(cast, title=..., visibility=..., any other fact)."""
+    facts = {"team": cast.checkout.slug, "visibility": "internal", **facts}
+    return create_incident(actor=cast.viewer("author"), facts={"title": title, **facts})
 
 
 def content(text: str = "The cache was resized and emptied.") -> dict[str, Any]:
@@ -220,22 +238,24 @@ def fill(cast: Cast, incident: Incident, *, text: str = "The cache was resized a
 
 
 @pytest.fixture
-def published(cast: Cast, draft: Callable[..., Incident]) -> Callable[..., Incident]:
+def published(cast: Cast) -> Callable[..., Incident]:
+    """published(title=..., text=..., any other fact): see `publish_one`."""
+    return partial(publish_one, cast)
+
+
+def publish_one(
+    cast: Cast,
+    title: str = "Checkout returned errors",
+    *,
+    text: str = "The cache was resized and emptied.",
+    **facts: Any,
+) -> Incident:
     """A complete postmortem of Checkout, published by its lead."""
-
-    def make(
-        title: str = "Checkout returned errors",
-        *,
-        text: str = "The cache was resized and emptied.",
-        **facts: Any,
-    ) -> Incident:
-        incident = draft(title, **facts)
-        fill(cast, incident, text=text)
-        publish(actor=cast.viewer("lead"), incident_id=incident.pk)
-        incident.refresh_from_db()
-        return incident
-
-    return make
+    incident = begin(cast, title, **facts)
+    fill(cast, incident, text=text)
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    incident.refresh_from_db()
+    return incident
 
 
 def in_another_connection(act: Callable[[], object]) -> list[OperationalError]:

@@ -7,7 +7,6 @@ draft, and on incidents that are published for the team, for everybody signed in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -33,7 +32,7 @@ from kb.api.views.meta import openapi
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller
-from tests.conftest import Cast, fill
+from tests.conftest import Cast, begin, bring_cast, fill
 
 CALLERS = ("anonymous", "outsider", "reviewer", "reader", "author", "lead", "admin", "read token", "expired token")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -291,8 +290,16 @@ class World:
         return template.format(**parts)
 
 
-@pytest.fixture
-def world(cast: Cast, draft: Callable[..., Incident]) -> World:
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def cast(kept: None) -> Cast:
+    return bring_cast()
+
+
+@pytest.fixture(scope="module")
+def world(cast: Cast) -> World:
     author, lead, admin = cast.viewer("author"), cast.viewer("lead"), cast.viewer("admin")
     hub = create_incident(actor=author, facts={"title": "Hub", "team": "checkout", "visibility": "public"})
     fill(cast, hub)
@@ -300,7 +307,7 @@ def world(cast: Cast, draft: Callable[..., Incident]) -> World:
     visibilities = {"private": "team", "internal": "internal", "public": "public", "archived": "internal"}
     incidents = {}
     for name in ("draft", "in_review", *visibilities):
-        incident = draft(f"The {name} one", visibility=visibilities.get(name, "public"))
+        incident = begin(cast, f"The {name} one", visibility=visibilities.get(name, "public"))
         fill(cast, incident)
         for kind in ("impact_figures", "sources", "disagreements"):
             add_row(actor=author, incident_id=incident.pk, kind=kind, values=ROWS[kind])
@@ -338,7 +345,7 @@ def _callers(cast: Cast) -> dict[str, Caller]:
 
 
 def _group(path: str) -> str:
-    """Routes that share one world: making it takes longer than trying a route."""
+    """Routes that are tried together."""
     segments = path.split("/")[3:]
     if segments[0] != "incidents":
         return "surroundings"

@@ -231,3 +231,20 @@ def test_what_was_narrowed_is_gone_from_search_at_once(api, cast, published):
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"visibility": "team"})
     hidden = api("anonymous").get("search?q=cache").json()
     assert (hidden["total"], hidden["results"], hidden["facets"]["organization"]) == (0, [], [])
+
+
+def test_strangers_learn_no_team(api, cast, published):
+    published(visibility="public")
+    anonymous, reader = api("anonymous"), api("outsider")
+    assert anonymous.get("incidents").json()["results"][0]["team"] is None
+    assert reader.get("incidents").json()["results"][0]["team"]["slug"] == "checkout"
+    assert anonymous.get("incidents?team=checkout").json()["results"] == []
+    assert len(reader.get("incidents?team=checkout").json()["results"]) == 1
+
+
+def test_strangers_learn_no_team_of_a_service(api, cast, published):
+    published(services=["Ledger"], visibility="public")
+    service = api("admin").get("services").json()["results"][0]
+    assert api("admin").patch(service["url"], {"team": "checkout"}).status_code == 200
+    assert api("anonymous").get("services?team=checkout").json()["results"] == []
+    assert len(api("outsider").get("services?team=checkout").json()["results"]) == 1

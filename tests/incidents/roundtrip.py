@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from incidents.actions import lifecycle
@@ -16,7 +15,7 @@ from incidents.importing.planning import plan
 from incidents.models import Incident, Organization, PostmortemTemplate, Row, Service, Team
 from incidents.records import KINDS
 from incidents.scopes import Viewer
-from tests.conftest import Cast, fill
+from tests.conftest import Cast, begin, fill
 
 LOST = ("id", "ref", "external_id", "origin", "created_at", "revision", "published_at")
 
@@ -58,7 +57,7 @@ def brought_in(found: Any) -> list[str]:
     return lines + [note for _, note in link(actor, done, here)]
 
 
-def make_rich(cast: Cast, draft: Callable[..., Incident]) -> Incident:
+def make_rich(cast: Cast) -> Incident:
     """Everything that the record can say, in one incident."""
     actor = cast.viewer("author")
     change_organization(
@@ -66,7 +65,8 @@ def make_rich(cast: Cast, draft: Callable[..., Incident]) -> Incident:
         organization_id=cast.home.pk,
         values={"website": "https://acme.example", "sector": "retail"},
     )
-    incident = draft(
+    incident = begin(
+        cast,
         "Rich",
         severity="sev2",
         time_zone="America/New_York",

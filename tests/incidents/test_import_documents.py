@@ -17,12 +17,20 @@ from incidents.importing.carrying import carry_out, look
 from incidents.importing.planning import plan
 from incidents.models import Incident
 from incidents.scopes import Viewer
+from tests.conftest import bring_cast
 from tests.incidents.roundtrip import brought_in, exported, make_rich
 
+pytestmark = pytest.mark.django_db
 
-@pytest.fixture
-def rich(cast, draft):
-    return make_rich(cast, draft)
+
+@pytest.fixture(scope="module")
+def cast(kept):
+    return bring_cast()
+
+
+@pytest.fixture(scope="module")
+def rich(cast):
+    return make_rich(cast)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +106,7 @@ json_values = st.recursive(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def whole(rich):
     """The text of a document, the same for every example."""
     return json.dumps(exported()["Rich"])

@@ -28,8 +28,8 @@ from tests.incidents.roundtrip import LOST, brought_in, comparable, empty, expor
 
 
 @pytest.fixture
-def rich(cast, draft):
-    return make_rich(cast, draft)
+def rich(cast):
+    return make_rich(cast)
 
 
 def test_a_rich_document_comes_back_equal(cast, rich):

@@ -48,6 +48,8 @@ PASSWORD = "a long enough pass phrase"
 
 def pytest_configure() -> None:
     """Processes that test side by side do not count each other's requests, nor clear each other's counts."""
+    # Hashes are made to take long.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Every client of a test would look through all files before its first request.
     settings.WHITENOISE_AUTOREFRESH = True
     place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -70,11 +72,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     again = [item for item in items if touches_services(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
     items[:] = again
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

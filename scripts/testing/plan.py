@@ -27,6 +27,8 @@ SETTINGS = (
 
 # Redis has fifteen numbers to give to processes that test side by side.
 MOST_AT_ONCE = 8
+# What the tests of a file share is made by one process, and the longest of them are not left to the end.
+WHOLE_FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def steps(
@@ -69,7 +71,7 @@ def steps(
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
     # Two lanes of these run at once; while one waits for a service, another has the processor.
-    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), "--dist", "worksteal")
+    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}

@@ -70,7 +70,6 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
-    # Two lanes of these run at once; while one waits for a service, another has the processor.
     in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.

@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from elasticsearch import Elasticsearch
 from rich.console import Console
 from rich.table import Table
 
@@ -24,9 +25,11 @@ from chaos import databases
 from chaos.application import environment
 from chaos.episode import Outcome
 from chaos.faults import FAULTS, Fault
-from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, temporary
+from chaos.surroundings import NAMES, ROOT, Surroundings, Trouble, free_port, shared, temporary
 
-BASE = "campaign"
+# Others may have a campaign on the same services.
+OWN = f"chaos_{os.getpid()}"
+BASE = f"{OWN}_base"
 # How many examples of what went wrong are printed of each kind.
 EXAMPLES = 5
 
@@ -41,8 +44,7 @@ def main() -> int:
     chosen = [fault for fault in FAULTS if not options.only or fault.name in options.only]
     began = time.monotonic()
     outcomes = []
-    with temporary("chaos") as surroundings:
-        console.print("starting PostgreSQL, Redis and Elasticsearch for the campaign alone")
+    with _surroundings(options) as surroundings:
         with ThreadPoolExecutor(1) as beside:
             surroundings.up("postgresql", "redis")
             # It takes longest, and is not needed yet.
@@ -57,6 +59,23 @@ def main() -> int:
     console.print(table(outcomes))
     console.print(f"{len(outcomes)} faults in {time.monotonic() - began:.0f} s")
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+@contextmanager
+def _surroundings(options: argparse.Namespace) -> Iterator[Surroundings]:
+    if not options.ports:
+        console.print("starting PostgreSQL, Redis and Elasticsearch for the campaign alone")
+        with temporary("chaos") as surroundings:
+            yield surroundings
+        return
+    with shared(dict(zip(NAMES, options.ports, strict=True)), options.redis) as surroundings:
+        try:
+            yield surroundings
+        finally:
+            databases.drop(surroundings, BASE)
+            with Elasticsearch(surroundings.elasticsearch_url) as elasticsearch:
+                for index in elasticsearch.indices.get(index=f"{OWN}-*"):
+                    elasticsearch.indices.delete(index=index)
 
 
 def _prepare(surroundings: Surroundings) -> None:
@@ -78,7 +97,7 @@ def _prepare(surroundings: Surroundings) -> None:
 
 def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
     """Faults in one installation, each as soon as it is over."""
-    name = faults[0].name.replace("-", "_")
+    name = f"{OWN}_{faults[0].name.replace('-', '_')}"
     folder = (options.logs or surroundings.folder / "episodes") / faults[0].name
     folder.mkdir(parents=True, exist_ok=True)
     surroundings.up()
@@ -86,8 +105,9 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
     result = folder / "outcomes"
     result.write_text("")
     own = {"services": surroundings.folder, "ports": json.dumps(surroundings.ports), "cast": _cast(surroundings)}
+    own |= {"redis": surroundings.redis, "shared": int(surroundings.shared)}
     scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds, "rest": options.rest}
-    settings = {"folder": folder, "result": result, "database": name, "prefix": f"chaos-{name}", **own, **scale}
+    settings = {"folder": folder, "result": result, "database": name, "prefix": f"{OWN}-{name}", **own, **scale}
     words = [f"--{key}={value}" for key, value in settings.items()]
     names = [fault.name for fault in faults]
     told = 0
@@ -105,11 +125,11 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
             with suppress(ProcessLookupError):
                 os.killpg(episode.pid, signal.SIGKILL)
             episode.wait()
+            databases.drop(surroundings, name)
     yield from _noted(result)[told:]
     for fault in faults[len(_noted(result)) :]:
         end = (folder / "episode.log").read_text(errors="replace").splitlines()[-15:]
         yield Outcome(fault.name, errors=["the episode did not come to its end", *end])
-    databases.drop(surroundings, name)
 
 
 def _noted(result: Path) -> list[Outcome]:
@@ -167,6 +187,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (10)")
     parser.add_argument("--rest", type=float, default=0.01, help="seconds between a reader's requests (0.01)")
     parser.add_argument("--together", action="store_true", help="one installation for all, instead of one for each")
+    parser.add_argument(
+        "--ports",
+        nargs=3,
+        type=int,
+        metavar=tuple(name.upper() for name in NAMES),
+        help="services that run already and that others use too; for faults that befall the campaign alone",
+    )
+    parser.add_argument("--redis", type=int, default=0, help="the number to use on a Redis that others use too (0)")
     parser.add_argument("--logs", type=Path, help="a folder in which the logs of every process are kept")
     return parser.parse_args()
 

@@ -175,7 +175,9 @@ def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
 def main() -> int:
     options = _options()
     faults = [fault for fault in FAULTS if fault.name in options.faults]
-    surroundings = Surroundings(options.services, ports=json.loads(options.ports))
+    surroundings = Surroundings(
+        options.services, ports=json.loads(options.ports), shared=bool(options.shared), redis=options.redis
+    )
     options.application = Application(
         surroundings,
         database=options.database,
@@ -202,8 +204,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("faults", nargs="+")
     for name, kind in (("services", Path), ("ports", str), ("cast", Path), ("folder", Path), ("result", Path)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    for name, number in (("writes", int), ("seeds", int), ("per-second", float), ("seconds", float), ("rest", float)):
+    for name, number in (
+        ("shared", int),
+        ("redis", int),
+        ("writes", int),
+        ("seeds", int),
+        ("per-second", float),
+        ("seconds", float),
+        ("rest", float),
+    ):
         parser.add_argument(f"--{name}", type=number, required=True)
+    for name in ("shared", "redis"):
+        parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--prefix", required=True)
     return parser.parse_args()

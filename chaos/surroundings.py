@@ -55,7 +55,10 @@ def shared_cache() -> Path:
 
 class Surroundings:
     """Three services in `folder`. Their programs are those that are already on this machine. With a `password`,
-    Elasticsearch asks for it, and speaks TLS. `java`: options of its Java; None for what tests run with."""
+    Elasticsearch asks for it, and speaks TLS. `java`: options of its Java; None for what tests run with.
+
+    `shared` ones run already, and others use them too: they are neither started nor stopped. `redis` is the number to
+    use there."""
 
     def __init__(
         self,
@@ -65,8 +68,11 @@ class Surroundings:
         heap: str = "512m",
         java: str | None = None,
         password: str = "",
+        shared: bool = False,
+        redis: int = 0,
     ) -> None:
         self.folder, self.heap, self.java, self.password = folder, heap, java, password
+        self.shared, self.redis = shared, redis
         self.ports = ports or {name: free_port() for name in NAMES}
 
     # --- Addresses ---------------------------------------------------------------------------------
@@ -75,7 +81,7 @@ class Surroundings:
 
     @property
     def broker_url(self) -> str:
-        return f"redis://127.0.0.1:{self.ports['redis']}/0"
+        return f"redis://127.0.0.1:{self.ports['redis']}/{self.redis}"
 
     @property
     def elasticsearch_url(self) -> str:
@@ -88,7 +94,8 @@ class Surroundings:
 
     # --- What is done to them ----------------------------------------------------------------------
     def up(self, *names: str) -> None:
-        self._services("up", *names)
+        if not self.shared:
+            self._services("up", *names)
 
     def stop(self, *names: str) -> None:
         self._services("stop", *names)
@@ -101,6 +108,8 @@ class Surroundings:
         shutil.rmtree(self.folder / "services" / "elasticsearch" / "data")
 
     def _services(self, command: str, *names: str) -> None:
+        if self.shared:
+            raise Trouble(f"Others use these services too: there is no {command} for them.")
         done = subprocess.run(
             ["scripts/services", command, *names], cwd=ROOT, env=self._environment(), capture_output=True, text=True
         )
@@ -138,6 +147,13 @@ def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
         finally:
             surroundings.stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def shared(ports: dict[str, int], redis: int) -> Iterator[Surroundings]:
+    """Services that run already, and that others go on to use."""
+    with tempfile.TemporaryDirectory(prefix="precedent-shared-") as folder:
+        yield Surroundings(Path(folder), ports=ports, shared=True, redis=redis)
 
 
 @contextmanager

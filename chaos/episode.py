@@ -204,18 +204,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("faults", nargs="+")
     for name, kind in (("services", Path), ("ports", str), ("cast", Path), ("folder", Path), ("result", Path)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    for name, number in (
-        ("shared", int),
-        ("redis", int),
-        ("writes", int),
-        ("seeds", int),
-        ("per-second", float),
-        ("seconds", float),
-        ("rest", float),
-    ):
-        parser.add_argument(f"--{name}", type=number, required=True)
-    for name in ("shared", "redis"):
+    for name in ("shared", "redis", "writes", "seeds"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    for name in ("per-second", "seconds", "rest"):
+        parser.add_argument(f"--{name}", type=float, required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--prefix", required=True)
     return parser.parse_args()

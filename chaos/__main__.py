@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from chaos.surroundings import NAMES, ROOT, Surroundings, Trouble, free_port, sh
 
 # Others may have a campaign on the same services.
 OWN = f"chaos_{os.getpid()}"
+_OF_A_CAMPAIGN = re.compile(r"chaos_(\d+)")
 BASE = f"{OWN}_base"
 # How many examples of what went wrong are printed of each kind.
 EXAMPLES = 5
@@ -69,13 +71,35 @@ def _surroundings(options: argparse.Namespace) -> Iterator[Surroundings]:
             yield surroundings
         return
     with shared(dict(zip(NAMES, options.ports, strict=True)), options.redis) as surroundings:
+        _sweep(surroundings)
         try:
             yield surroundings
         finally:
-            databases.drop(surroundings, BASE)
-            with Elasticsearch(surroundings.elasticsearch_url) as elasticsearch:
-                for index in elasticsearch.indices.get(index=f"{OWN}-*"):
-                    elasticsearch.indices.delete(index=index)
+            _sweep(surroundings, OWN)
+
+
+def _sweep(surroundings: Surroundings, *over: str) -> None:
+    """Take away what is left of the campaigns that are `over`, and of those whose process is gone."""
+
+    def is_left(name: str) -> bool:
+        found = _OF_A_CAMPAIGN.match(name)
+        return found is not None and (found[0] in over or not _runs(int(found[1])))
+
+    for name in filter(is_left, databases.names(surroundings)):
+        databases.drop(surroundings, name)
+    with Elasticsearch(surroundings.elasticsearch_url) as elasticsearch:
+        for index in filter(is_left, elasticsearch.indices.get(index="chaos_*")):
+            elasticsearch.indices.delete(index=index)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _prepare(surroundings: Surroundings) -> None:

@@ -30,8 +30,12 @@ def drop(surroundings: Surroundings, name: str) -> None:
 
 
 def exists(surroundings: Surroundings, name: str) -> bool:
+    return name in names(surroundings)
+
+
+def names(surroundings: Surroundings) -> list[str]:
     with _administration(surroundings) as admin:
-        return admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        return [name for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall()]
 
 
 def dump(surroundings: Surroundings, name: str, to: Path) -> None:

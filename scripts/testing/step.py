@@ -5,12 +5,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 # For what hangs. A slow machine under load takes its time.
 LIMIT_SECONDS = 40 * 60
+GRACE_SECONDS = 15
 
 
 class Outcome(Enum):
@@ -72,6 +74,14 @@ class Step:
         return Result(outcome, time.monotonic() - start, output, trouble or self.describe(output))
 
     def kill(self) -> None:
+        """The process and all that it started: asked first, so that they can take away what is theirs elsewhere."""
         for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
+                    limit = time.monotonic() + GRACE_SECONDS
+                    while time.monotonic() < limit:
+                        # A process that ended and was not waited for still counts as one of its group.
+                        process.poll()
+                        os.killpg(process.pid, 0)
+                        time.sleep(0.05)

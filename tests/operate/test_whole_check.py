@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -44,15 +45,20 @@ def test_every_step_runs_even_when_an_early_one_fails(testing: SimpleNamespace, 
     assert outcomes == {"lint": "FAILED", "tests": "ok", "needs lint": "not run", "missing": "FAILED"}
 
 
-def test_a_check_that_is_asked_to_end_leaves_nothing_behind(started: Started) -> None:
-    code = "import os, pathlib, schedule, step; schedule.run([step.Step('long', ('sleep', '300'), os.environ)], "
+def test_a_check_that_is_asked_to_end_leaves_nothing_behind(started: Started, tmp_path: Path) -> None:
+    tidy = tmp_path / "tidy"
+    program = f"trap 'sleep 1; echo > {tidy}; exit' TERM; sleep 300 & wait"
+    # It ends at once; what it started has something to tidy up.
+    command = ("bash", "-c", f"bash -c {shlex.quote(program)} & sleep 300")
+    code = f"import os, pathlib, schedule, step; schedule.run([step.Step('long', {command!r}, os.environ)], "
     code += "pathlib.Path(), heavy_at_once=2, show_output=False)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts/testing"), MARK: started.mark}
     check = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL)
-    wait_until(lambda: any("sleep 300" in line for line in started.processes().values()), "the step")
+    wait_until(lambda: list(started.processes().values()).count("sleep 300") == 2, "the step")
     check.terminate()
     assert check.wait(20) == 143
     assert started.processes() == {}
+    assert tidy.exists()
 
 
 def test_a_skipped_test_is_a_failure_and_an_expected_one_is_not(testing: SimpleNamespace, tmp_path: Path) -> None:

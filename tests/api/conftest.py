@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from django.core.cache import cache as shared_cache
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import resolve
@@ -17,7 +16,7 @@ from jsonschema_rs import Draft202012Validator
 
 from kb.api import throttling, tokens
 from kb.api.views.meta import openapi
-from tests.conftest import Cast
+from tests.conftest import Cast, forget_counts
 
 FRAMEWORK_STATUSES = {404, 405, 415}
 
@@ -25,7 +24,7 @@ FRAMEWORK_STATUSES = {404, 405, 415}
 @pytest.fixture(autouse=True)
 def _fresh_counts() -> None:
     """Requests of one test do not count against the next."""
-    shared_cache.clear()
+    forget_counts()
     throttling.counts = throttling.Counts()
 
 

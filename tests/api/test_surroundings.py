@@ -198,6 +198,13 @@ def test_search_answers_in_the_documented_shape(api, published):
     assert found["facets"]["organization"] == [{"value": "Acme", "count": 1}]
 
 
+def test_a_word_in_the_title_alone_is_marked_there(api, published):
+    published("Zebras <on> the line")
+    relay.drain()
+    (result,) = api("outsider").get("search?q=zebra").json()["results"]
+    assert result["highlights"] == [{"section": "title", "html": "<mark>Zebras</mark> &lt;on&gt; the line"}]
+
+
 def test_search_pages_with_its_own_cursor_and_an_absolute_address(api, published):
     for number in range(3):
         published(f"Cache {number}")
@@ -206,7 +213,13 @@ def test_search_pages_with_its_own_cursor_and_an_absolute_address(api, published
     second = api("author").get(first["next"]).json()
     assert first["next"].startswith("http://testserver/api/v1/search?")
     assert len({r["ref"] for r in first["results"] + second["results"]}) == first["total"] == 3
-    assert fields(api("author").get(first["next"].replace("q=cache", "q=resize"))) == {"cursor"}
+    for other in (
+        first["next"].replace("q=cache", "q=resize"),
+        first["next"].replace("sort=newest", "sort=oldest"),
+        f"{first['next']}&severity=unknown",
+    ):
+        refused = api("author").get(other)
+        assert (refused.status_code, fields(refused)) == (400, {"cursor"})
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,29 @@ def test_the_corpus_is_as_wide_as_promised(covered):
     assert covered.by_period["from 2023 on"] >= 25
 
 
+@pytest.mark.parametrize(
+    ("organization", "started"),
+    [
+        ("Netflix", "2008-08-11"),
+        ("Knight Capital", "2012-08-01"),
+        ("Heroku", "2016-10-21"),
+        ("GitLab", "2017-01-31"),
+        ("Amazon Web Services", "2017-02-28"),
+        ("GitHub", "2018-10-21"),
+        ("Cloudflare", "2019-07-02"),
+        ("Slack", "2021-01-04"),
+        ("Fastly", "2021-06-08"),
+        ("Facebook", "2021-10-04"),
+        ("Cloudflare", "2022-06-21"),
+        ("CrowdStrike", "2024-07-19"),
+    ],
+)
+def test_the_best_known_are_there_under_the_names_of_their_time(organization, started):
+    outages = [files.read(path).definition for path in files.paths(files.FOLDER) if path.stem.startswith(started[:4])]
+    days = {(one["organization"]["name"], str((one["started"] or {}).get("at"))[:10]) for one in outages}
+    assert (organization, started) in days
+
+
 def test_every_pattern_of_the_vocabulary_has_at_least_three_incidents(covered):
     assert len(covered.by_pattern) == 35
     assert {slug: n for slug, n in covered.by_pattern.items() if n < 3} == {}

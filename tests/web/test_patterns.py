@@ -6,12 +6,11 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 
 from kb.patterns.models import Pattern, Tag, TagSource, TagState
 from kb.web.colours import colours
-from tests.conftest import Cast
+from tests.conftest import Cast, forget_counts
 from tests.web.conftest import parsed
 
 TREND = "/patterns/retry-storm/trend.svg"
@@ -19,9 +18,9 @@ TREND = "/patterns/retry-storm/trend.svg"
 
 @pytest.fixture(autouse=True)
 def _nothing_drawn_yet():
-    cache.clear()
+    forget_counts()
     yield
-    cache.clear()
+    forget_counts()
 
 
 def make_pattern(slug="retry-storm", **more):

@@ -239,7 +239,7 @@ class Search(ApiView):
                 {
                     **result_line(self, result),
                     "score": result.score,
-                    "highlights": [{"section": part.section, "html": str(part.html)} for part in result.highlights],
+                    "highlights": _highlights(result),
                     "why": list(result.why),
                 }
                 for result in found.results
@@ -254,6 +254,14 @@ class Search(ApiView):
             ],
             "notices": list(found.notices),
         }
+
+
+def _highlights(result: Result) -> list[dict[str, str]]:
+    """The sections that hold words of the query; the title first, if it is among them."""
+    marked = [{"section": part.section, "html": str(part.html)} for part in result.highlights]
+    title = str(result.title_html)
+    # Whatever else looks like markup in a title is escaped.
+    return [{"section": "title", "html": title}, *marked] if "<mark>" in title else marked
 
 
 def result_line(view: ApiView, result: Result) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What readers and writers see beside the text, and what goes onto paper."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from kb.search import relay
+from tests.e2e.conftest import DESKTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_who_writes_is_shown_what_happened_before(people, published, draft, width, scheme):
+    before = published("The cache was resized and every client retried", visibility="internal")
+    incident = draft("Cache resized again, clients retried")
+    relay.drain()
+    author = people("author", width=width, schemes=(scheme,))
+    page = author.go(f"/incidents/{incident.ref}/edit")
+    panel = page.locator(".editor-aside section", has_text="Has this happened before?")
+    expect(panel.get_by_role("link", name=before.title)).to_be_visible()
+    author.look()
+
+
+def test_paper_carries_the_record_and_not_the_way_around(people, published):
+    incident = published("The cache was resized", visibility="public")
+    page = people().go(f"/incidents/{incident.ref}")
+    expect(page.locator("header.top")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.locator("header.top")).to_be_hidden()
+    expect(page.get_by_role("heading", name="The cache was resized")).to_be_visible()
+    for card in page.locator(".screen-only").all():
+        expect(card).to_be_hidden()

@@ -91,6 +91,16 @@ def test_the_example_environment_names_every_variable_that_is_read() -> None:
     assert optional == set(re.findall(r"^#(\w+)=", example, re.MULTILINE))
 
 
+# What the image or the file itself settles: where things are, and that its own Elasticsearch takes a password.
+SETTLED = {"PORT", "HOST", "VAR_DIR", "STATIC_ROOT", "DEBUG", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA"}
+
+
+def test_everything_that_can_be_configured_reaches_the_containers(services: dict[str, Any]) -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
+    for name in ("prepare", "web", "worker", "beat"):
+        assert documented - SETTLED <= set(services[name]["environment"]), name
+
+
 def test_images_of_others_have_a_version(services: dict[str, Any]) -> None:
     for name in ("postgresql", "redis", "elasticsearch"):
         assert re.search(r":\d", services[name]["image"]), name

@@ -25,6 +25,8 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 
 CONTENT = ("sections", *KINDS)
+# What a list of sections that was read brings back besides their keys and texts.
+SECTION_READ = frozenset({"id", "title", "kind"})
 # Who reads something can be changed at any time; the text of what is published cannot.
 ACCESS = frozenset({"visibility", "team"})
 
@@ -99,15 +101,16 @@ def _content_steps(change: Change, content: Mapping[str, Any]) -> list[Callable[
 
 
 def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(key, what to write) of `{key: {...}}` or of `[{"key": key, ...}]`."""
+    """(key, what to write) of `{key: {...}}` or of `[{"key": key, ...}]`, the list that is read of an incident."""
     if isinstance(value, Mapping):
         entries = [(key, values) for key, values in value.items()]
     elif isinstance(value, list):
         entries = []
+        elsewhere = {"key", *SECTION_READ}
         for place, item in enumerate(value):
             if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
                 raise Invalid({f"sections.{place}.key": "Name the section by its key."})
-            entries.append((item["key"], {name: inner for name, inner in item.items() if name != "key"}))
+            entries.append((item["key"], {name: inner for name, inner in item.items() if name not in elsewhere}))
     else:
         raise Invalid({"sections": "This takes sections by key."})
     seen: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from django.db.models import Max
@@ -179,12 +180,13 @@ def remove_row(
 
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
     """Make the rows of a kind exactly `wanted`, in that order: rows match by id, one without an id is new, one that is
-    not there any more is removed. Raises Invalid, naming the row by its place."""
+    not there any more is removed. One that was moved keeps its version: its text did not change. Raises Invalid, naming
+    the row by its place."""
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
     here = {str(row.uuid): row for row in getattr(change.incident, relation(kind.name)).all()}
     problems: dict[str, list[str]] = {}
-    kept: set[str] = set()
+    places: dict[str, int] = {}
     named = {str(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
     # Removed first: the new ones take their room.
     for row_id, row in here.items():
@@ -201,10 +203,10 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
         try:
             if row_id is None:
                 apply_new_row(change, kind, values, path=path, position=place)
-            elif str(row_id) not in here or str(row_id) in kept:
+            elif str(row_id) not in here or str(row_id) in places:
                 problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
             else:
-                kept.add(str(row_id))
+                places[str(row_id)] = place
                 row = apply_row(change, kind, here[str(row_id)].uuid, values, path=path)
                 if row.position != place:
                     type(row)._default_manager.filter(pk=row.pk).update(position=place)
@@ -212,6 +214,21 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             problems.update(error.fields)
     if problems:
         raise Invalid(problems)
+    for row_id in _moved(kind, here, list(places)):
+        change.did(f"{kind.name}.moved", here[row_id], place=places[row_id])
+
+
+def _moved(kind: Kind, here: Mapping[str, Any], kept: list[str]) -> list[str]:
+    """Which of the kept rows stand elsewhere among the others than they did, `here` being in the order in which they
+    stood. Other places because of rows that came or went are no moves."""
+    still = set(kept)
+    stood = [row_id for row_id in here if row_id in still]
+    if kind.ordered_by_time:
+        # Only rows of the same time can change places.
+        kept = sorted(kept, key=lambda row_id: here[row_id].at)
+    blocks = SequenceMatcher(None, stood, kept, autojunk=False).get_matching_blocks()
+    stayed = {row_id for block in blocks for row_id in stood[block.a : block.a + block.size]}
+    return [row_id for row_id in kept if row_id not in stayed]
 
 
 def _dated(columns: dict[str, Any], row: Row | None) -> dict[str, Any]:

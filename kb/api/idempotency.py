@@ -138,7 +138,24 @@ def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
         written = Q(pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")) | Q(origin=Origin.FAMOUS)
         if not scopes.visible_incidents(viewer).filter(written, pk=answer.incident_id).exists():
             raise Missing
-    return Response(answer.body, status=answer.status, headers={**answer.headers, "Idempotency-Replayed": "true"})
+    body = _as_visible(answer.body, viewer)
+    return Response(body, status=answer.status, headers={**answer.headers, "Idempotency-Replayed": "true"})
+
+
+def _as_visible(body: Any, viewer: Viewer) -> Any:
+    """Links name other incidents, each with readers of its own: those to what the viewer may not see now are left out.
+    Raises Missing when the whole body is such a link."""
+    if not isinstance(body, dict):
+        return body
+    if "incident" in body and not _visible_links([body], viewer):
+        raise Missing
+    return {**body, "links": _visible_links(body["links"], viewer)} if body.get("links") else body
+
+
+def _visible_links(links: list[dict[str, Any]], viewer: Viewer) -> list[dict[str, Any]]:
+    others = scopes.visible_incidents(viewer).filter(uuid__in=[link["incident"]["id"] for link in links])
+    visible = {str(other) for other in others.order_by().values_list("uuid", flat=True)}
+    return [link for link in links if link["incident"]["id"] in visible]
 
 
 def _in_progress(seconds: float) -> Refusal:

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from incidents.actions import compose
@@ -157,6 +158,64 @@ def test_what_a_writer_was_told_is_not_repeated_to_somebody_who_only_reads(api, 
     set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role="reader")
     assert codes(api("author").post(f"incidents/{incident.pk}/reopen", key="a")) == (404, "not_found")
     assert api("author").get(f"incidents/{incident.pk}").json()["status"] == "published"
+
+
+HIDINGS = {
+    "narrowed": lambda api, target: api("outsider").patch(f"incidents/{target.pk}", {"visibility": "team"}),
+    "deleted": lambda api, target: api("outsider").delete(f"incidents/{target.pk}"),
+}
+
+
+@pytest.fixture
+def linked(api, cast, published):
+    """(an incident of Checkout, one of Payments that it links to): what the author was told of it is under key "link",
+    and of the incident with its links under key "reopen"."""
+    incident, target = published(), published("Payments were slow", visibility="public")
+    Incident.objects.filter(pk=target.pk).update(team=cast.payments)
+    author = api("author")
+    link = {"kind": "related", "to": target.ref}
+    assert author.post(f"incidents/{incident.pk}/links", link, key="link").status_code == 201
+    told = author.post(f"incidents/{incident.pk}/reopen", key="reopen").json()
+    assert [shown["incident"]["ref"] for shown in told["links"]] == [target.ref]
+    return incident, target
+
+
+@pytest.mark.parametrize("hide", HIDINGS.values(), ids=HIDINGS)
+def test_an_answer_tells_no_more_of_a_linked_incident_once_that_is_hidden(api, linked, hide):
+    incident, target = linked
+    author, link = api("author"), {"kind": "related", "to": target.ref}
+    again = author.post(f"incidents/{incident.pk}/links", link, key="link")
+    assert (again.status_code, again.json()["incident"]["ref"]) == (201, target.ref)
+    assert len(author.post(f"incidents/{incident.pk}/reopen", key="reopen").json()["links"]) == 1
+
+    assert hide(api, target).status_code in (200, 204)
+    assert codes(author.post(f"incidents/{incident.pk}/links", link, key="link")) == (404, "not_found")
+    again = author.post(f"incidents/{incident.pk}/reopen", key="reopen")
+    assert (again["Idempotency-Replayed"], again.json()["links"]) == ("true", [])
+
+
+def test_links_to_what_is_still_visible_are_told_again_and_take_one_query(api, linked, published):
+    incident, target = linked
+    author, others = api("author"), [published(f"Other {number}", visibility="public") for number in range(3)]
+    for other in others:
+        author.post(f"incidents/{incident.pk}/links", {"kind": "related", "to": other.ref})
+    author.post(f"incidents/{incident.pk}/submit", {"reviewers": ["reviewer@acme.example"]}, key="submit")
+
+    def replay() -> tuple[list[str], int]:
+        with CaptureQueriesContext(connection) as queries:
+            again = author.post(
+                f"incidents/{incident.pk}/submit", {"reviewers": ["reviewer@acme.example"]}, key="submit"
+            )
+        return [link["incident"]["ref"] for link in again.json()["links"]], len(queries)
+
+    refs, with_four = replay()
+    assert refs == [shown.ref for shown in (target, *others)]
+    stored = StoredAnswer.objects.get(key="submit")
+    StoredAnswer.objects.filter(pk=stored.pk).update(body={**stored.body, "links": stored.body["links"][:1]})
+    assert replay() == ([target.ref], with_four)
+    HIDINGS["narrowed"](api, target)
+    StoredAnswer.objects.filter(pk=stored.pk).update(body=stored.body)
+    assert replay() == ([shown.ref for shown in others], with_four)
 
 
 def test_tokens_are_never_stored(api):

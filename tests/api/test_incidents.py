@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
+from django.db.models import F
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_section
-from incidents.models import AuditEntry, Incident
+from incidents.models import AuditEntry, Incident, Lesson, OutboxEntry
 from tests.api.conftest import codes, fields
 
 CONTENT = {
@@ -81,6 +83,80 @@ def test_nested_rows_match_by_id_and_the_rest_is_new_or_removed(api):
     assert codes(author.get(f"incidents/{before['ref']}/lessons/{two['id']}")) == (404, "not_found")
 
 
+@pytest.fixture
+def three_lessons(api):
+    """An incident of the author's with the lessons One, Two and Three, and nothing of it left to tell search."""
+    made = api("author").post("incidents", {**CONTENT, "lessons": [{"text": text} for text in ("One", "Two", "Three")]})
+    OutboxEntry.objects.all().delete()
+    return made.json()
+
+
+def told_of_lessons():
+    """(action, what was kept of it) of each step since the three were added."""
+    told = AuditEntry.objects.filter(action__startswith="lessons.").order_by("pk")
+    return list(told.values_list("action", "change"))[3:]
+
+
+@pytest.mark.parametrize(
+    ("order", "moved_to"),
+    [((0, 2, 1), [1]), ((2, 0, 1), [0]), ((1, 2, 0), [2]), ((2, 1, 0), [0, 1])],
+)
+def test_rows_in_another_order_are_a_change_like_any_other(api, three_lessons, order, moved_to):
+    author, before = api("author"), three_lessons
+    wanted = [before["lessons"][place] for place in order]
+    changed = author.patch(f"incidents/{before['ref']}", {"lessons": wanted}, if_match=f'"{before["version"]}"')
+    after = changed.json()
+    assert after["lessons"] == wanted, "the rows keep their versions"
+    assert after["version"] == before["version"] + 1
+    assert changed["ETag"] == f'"{after["version"]}"'
+    assert told_of_lessons() == [("lessons.moved", {"place": place}) for place in moved_to]
+    assert OutboxEntry.objects.count() == len(settings.OUTBOX_CONSUMERS)
+    assert codes(author.patch(f"incidents/{before['ref']}", {"lessons": []}, if_match=f'"{before["version"]}"')) == (
+        412,
+        "stale",
+    )
+
+
+def test_the_same_order_again_writes_nothing(api, three_lessons):
+    before = three_lessons
+    Lesson.objects.update(position=F("position") + 5)
+    after = api("author").patch(f"incidents/{before['ref']}", {"lessons": before["lessons"]}).json()
+    assert (after["lessons"], after["version"]) == (before["lessons"], before["version"])
+    assert told_of_lessons() == []
+    assert not OutboxEntry.objects.exists()
+
+
+def test_rows_that_make_room_or_close_up_are_not_moved(api, three_lessons):
+    one, _, three = three_lessons["lessons"]
+    after = api("author").patch(f"incidents/{three_lessons['ref']}", {"lessons": [{"text": "Zero"}, one, three]}).json()
+    assert [row["text"] for row in after["lessons"]] == ["Zero", "One", "Three"]
+    assert {action for action, _ in told_of_lessons()} == {"lessons.removed", "lessons.added"}
+
+
+def test_events_stand_by_their_times_so_only_those_of_one_time_are_moved(api):
+    author = api("author")
+    events = [
+        {"at": f"2026-03-03T14:0{minute}Z", "kind": "impact", "text": text}
+        for minute, text in ((3, "Begins"), (5, "First"), (5, "Second"))
+    ]
+    before = author.post("incidents", {**CONTENT, "timeline": events}).json()
+    begins, first, second = before["timeline"]
+    same = author.patch(f"incidents/{before['ref']}", {"timeline": [first, second, begins]}).json()
+    assert (same["timeline"], same["version"]) == (before["timeline"], before["version"])
+    swapped = author.patch(f"incidents/{before['ref']}", {"timeline": [begins, second, first]}).json()
+    assert swapped["timeline"] == [begins, second, first]
+    assert swapped["version"] == before["version"] + 1
+    assert AuditEntry.objects.filter(action="timeline.moved").count() == 1
+
+
+def test_an_approval_does_not_cover_another_order(api, three_lessons):
+    author, reviewer, address = api("author"), api("reviewer"), three_lessons["url"]
+    author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]})
+    reviewer.post(f"{address}/review", {"approve": True}, if_match=reviewer.get(address)["ETag"])
+    author.patch(address, {"lessons": three_lessons["lessons"][::-1]})
+    assert codes(author.post(f"{address}/publish")) == (403, "not_allowed")
+
+
 def test_a_nested_row_that_somebody_changed_meanwhile_is_stale(api):
     author = api("author")
     before = author.post("incidents", CONTENT).json()
@@ -103,6 +179,36 @@ def test_sections_may_be_sent_by_key_or_as_the_list_that_was_read(api):
         "By key",
         "18% of checkouts failed.",
     )
+
+
+def test_the_sections_that_were_read_are_taken_back_and_change_nothing(api):
+    author = api("author")
+    author.post("incidents", CONTENT)
+    (ref,) = [line["ref"] for line in author.get("incidents").json()["results"]]
+    before = author.get(f"incidents/{ref}").json()
+    after = author.patch(f"incidents/{ref}", {"sections": before["sections"]})
+    assert after.status_code == 200
+    assert (after.json()["sections"], after.json()["version"]) == (before["sections"], before["version"])
+    written = [{**s, "body": "In their place."} if s["key"] == "impact" else s for s in before["sections"]]
+    shown = author.patch(f"incidents/{ref}", {"sections": written}).json()["sections"]
+    assert [s["key"] for s, was in zip(shown, before["sections"], strict=True) if s != was] == ["impact"]
+    # The key alone says which section it is; what only the template says of it is not changed.
+    renamed = [{"key": "impact", "title": "Mine", "kind": "records", "id": shown[0]["id"]}]
+    assert author.patch(f"incidents/{ref}", {"sections": renamed}).json()["sections"] == shown
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ([{"key": "impact", "text": "x"}], "sections.0.text"),
+        ([{"key": "impact", "url": "x"}], "sections.0.url"),
+        ({"impact": {"text": "x"}}, "sections.impact.text"),
+    ],
+)
+def test_what_a_section_does_not_have_is_refused(api, draft, sections, named):
+    refused = api("author").patch(f"incidents/{draft().pk}", {"sections": sections})
+    assert codes(refused) == (400, "unknown_field")
+    assert fields(refused) == {named}
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(api):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
-from incidents.actions.compose import write_incident
+from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import reopen
 from incidents.actions.people import set_standing
-from incidents.actions.rows import add_rows
-from incidents.actions.sections import add_row, change_row, remove_row
+from incidents.actions.rows import add_rows, put_back_row
+from incidents.actions.sections import add_row, change_row, change_section, remove_row
+from incidents.actions.whole import Content, RowText, write_whole
 from incidents.document import build, read, with_everything
 from incidents.errors import Invalid
 from incidents.export import markdown
-from incidents.models import ActionItem, Incident, Revision, TimelineEvent
+from incidents.models import ActionItem, Incident, Lesson, Revision, TimelineEvent
+from incidents.records import TEXT_CHARACTERS
+from incidents.scopes import Viewer
+from incidents.text import INCIDENT_BYTES
 
 
 def content(incident, kind):
@@ -84,6 +90,84 @@ def test_every_text_counts_to_the_size_of_an_incident(cast, draft):
     with pytest.raises(Invalid) as refused:
         add_rows(actor=author, incident_id=incident.pk, kind="sources", rows=sources)
     assert set(refused.value.fields) == {"incident"}
+
+
+LONG = "x" * TEXT_CHARACTERS
+NEW = uuid.UUID("6f1f7b1e-3b0c-4d39-9b7a-0d6c8f6f5a11")
+
+
+def write_section(author, incident):
+    change_section(actor=author, incident_id=incident.pk, key="summary", body=LONG)
+
+
+def add_one(author, incident):
+    add_row(actor=author, incident_id=incident.pk, kind="lessons", values={"text": LONG})
+
+
+def add_several(author, incident):
+    add_rows(actor=author, incident_id=incident.pk, kind="lessons", rows=[{"text": LONG}])
+
+
+def lengthen(author, incident):
+    short = incident.lessons.get(text="short")
+    change_row(actor=author, incident_id=incident.pk, kind="lessons", row_id=short.uuid, values={"text": LONG})
+
+
+def put_back(author, incident):
+    values = {"text": LONG}
+    put_back_row(actor=author, incident_id=incident.pk, kind="lessons", row_id=NEW, position=0, values=values)
+
+
+def write_all(author, incident):
+    write_incident(actor=author, incident_id=incident.pk, body={"sections": {"summary": {"body": LONG}}})
+
+
+def begin_with_all(author, incident):
+    rows = [{"text": lesson.text} for lesson in incident.lessons.all()]
+    create_with_content(actor=author, body={"title": "Too long", "lessons": [*rows, {"text": LONG}]})
+
+
+def bring(incident, rows, **more):
+    too_long = Content({"title": "Brought"}, rows={"lessons": [*rows, RowText(NEW, {"text": LONG})]})
+    template = incident.template
+    write_whole(actor=Viewer.system(), content=too_long, mark="test.marked", digest="0", template=template, **more)
+
+
+def bring_new(author, incident):
+    bring(incident, [RowText(uuid.uuid4(), {"text": lesson.text}) for lesson in incident.lessons.all()])
+
+
+def bring_again(author, incident):
+    rows = [RowText(lesson.uuid, {"text": lesson.text}) for lesson in incident.lessons.all()]
+    bring(incident, rows, incident_id=incident.pk)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_section,
+        add_one,
+        add_several,
+        lengthen,
+        put_back,
+        write_all,
+        begin_with_all,
+        bring_new,
+        bring_again,
+    ],
+)
+def test_no_way_of_writing_makes_an_incident_larger_than_it_may_be(cast, draft, write):
+    incident, author = draft(), cast.viewer("author")
+    full = INCIDENT_BYTES // len(LONG)
+    texts = [*[LONG] * full, "short"]
+    Lesson.objects.bulk_create(Lesson(incident=incident, position=place, text=text) for place, text in enumerate(texts))
+    before = content(incident, "lessons")
+    with pytest.raises(Invalid) as refused:
+        write(author, incident)
+    assert set(refused.value.fields) == {"incident"}
+    assert Incident.objects.get() == incident
+    assert content(incident, "lessons") == before
+    assert not incident.sections.exclude(body="").exists()
 
 
 def test_a_number_with_more_digits_than_documents_carry_is_refused(cast, draft):

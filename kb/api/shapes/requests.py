@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from incidents.actions.compose import SECTION_READ
 from incidents.actions.incidents import FACTS
 from incidents.actions.sections import ROWS_PER_KIND
 from incidents.models.incident import TIMES
 from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.text import TITLE_CHARACTERS
-from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, Severity, Visibility
+from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, SectionKind, Severity, Visibility
 from kb.api.shapes.incidents import VERSION, field_shape, row_name
 from kb.api.shapes.parts import Schema, array, choice, flag, nullable, obj, ref, text, uuid, whole
 
@@ -56,6 +57,13 @@ _SECTION: dict[str, Schema] = {
     "body": nullable(text("Markdown, at most 256 KiB.")),
     "none_reason": nullable(text("Why a section of records has no rows.", most=500)),
 }
+# A list that was read brings these back; they are the template's to say, and are ignored.
+_SECTION_READ: dict[str, Schema] = {
+    name: {**shape, "readOnly": True}
+    for name, shape in {"id": uuid(), "title": text(), "kind": choice(SectionKind.values)}.items()
+}
+if set(_SECTION_READ) != SECTION_READ:
+    raise AssertionError("the shape of a section must name what is only read of it")
 _FACTS: dict[str, Schema] = {
     "title": text(most=TITLE_CHARACTERS),
     "severity": nullable(choice(Severity.values)),
@@ -87,7 +95,13 @@ _NESTED: dict[str, Schema] = {
                 "additionalProperties": _all_optional({**_SECTION, "version": VERSION}),
                 "description": "By key. Sections that are not named stay as they are.",
             },
-            array(obj({"key": text(), **_SECTION, "version": VERSION}, optional=[*_SECTION, "version"])),
+            array(
+                obj(
+                    {"key": text(), **_SECTION, "version": VERSION, **_SECTION_READ},
+                    optional=[*_SECTION, "version", *_SECTION_READ],
+                ),
+                "The list that was read, or some of it.",
+            ),
         ]
     },
     **{

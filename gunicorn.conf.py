@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from gunicorn.http import message
+
 _host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"
@@ -14,8 +16,13 @@ workers = 2
 threads = 4
 timeout = 60
 preload_app = True
-# A search may be long, as a pasted log line is.
-limit_request_line = 8190
+# A search may be as long as a pasted stack trace: 10,000 characters, each of which takes up to 12 in an address.
+# gunicorn lowers any limit to its own highest, so that is raised too. Its 0 is no limit at all: one line without an end
+# would fill the memory.
+limit_request_line = message.MAX_REQUEST_LINE = 128 * 1024
+# The page of such a search sends its own address along, as a header. Fewer headers keep all of them together small.
+limit_request_field_size = limit_request_line
+limit_request_fields = 64
 control_socket_disable = True
 
 # Each process counts in files of its own, which whichever process is asked for /metrics adds up. The library looks for

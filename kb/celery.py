@@ -1,11 +1,24 @@
 """The Celery application. `celery -A kb worker` and `celery -A kb beat` find it here."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+from kb.checks import refuse_unsafe_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 
 app = Celery("kb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["kb", "kb.api"])
+# The log lines of a task carry the id of the request that asked for it.
+app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@worker_init.connect
+@beat_init.connect
+def _start_only_when_safe(**kwargs: Any) -> None:
+    refuse_unsafe_settings()

@@ -1,11 +1,12 @@
 """Bad configuration fails at the start with a clear message, instead of at three in the morning.
 
-`kb.E0xx` refuse to start; they run with every management command and with the web and worker processes' own check.
+`kb.E0xx` refuse to start: they run with every management command, and when a web, worker or beat process starts.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,16 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
+from kb.logs import LEVELS
+
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
+
+
+def refuse_unsafe_settings() -> None:
+    """For processes that no management command starts: ends them with a line for each thing that is wrong."""
+    found = production_is_safe(None)
+    if found:
+        sys.exit("\n".join(f"{problem.id}: {problem.msg} {problem.hint}" for problem in found))
 
 
 def _is_local(host: str) -> bool:
@@ -61,6 +71,8 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         refuse(4, "ALLOWED_HOSTS allows every host name.", "Name the hosts that people use, separated by commas.")
     if settings.DEBUG and public:
         refuse(5, f"DEBUG is on while {public[0]} is served.", "Turn DEBUG off, or serve only this machine.")
+    elif settings.DEBUG and not _is_local(settings.HOST):
+        refuse(5, f"DEBUG is on while HOST is {settings.HOST}.", "Turn DEBUG off, or listen on 127.0.0.1.")
     if base.scheme == "http" and base.hostname and not _is_local(base.hostname):
         refuse(
             6,
@@ -84,6 +96,8 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         refuse(8, f"BASE_URL names {base.hostname}, which ALLOWED_HOSTS does not.", "Add it to ALLOWED_HOSTS.")
     if settings.LOG_FORMAT not in ("json", "console"):
         refuse(9, f"LOG_FORMAT is {settings.LOG_FORMAT}.", "Set LOG_FORMAT to json or console.")
+    if settings.LOG_LEVEL not in LEVELS:
+        refuse(11, f"LOG_LEVEL is {settings.LOG_LEVEL}.", f"Set LOG_LEVEL to {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
     for text in settings.TRUSTED_PROXIES:
         try:
             ipaddress.ip_network(text, strict=False)

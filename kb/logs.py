@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 # Addresses that let whoever knows them in: an invitation's secret, the token of a password link.
 _SECRET_ADDRESS = re.compile(r"(/(?:invitations|password)/)[^\s?]{8,}")
 
@@ -21,7 +23,10 @@ def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -
 
 
 def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
-    """A dictConfig for `style` "json" or "console"; also configures structlog to write through it."""
+    """A dictConfig for `style` "json" or "console"; also configures structlog to write through it.
+
+    A level that is none of LEVELS counts as INFO, so that the check that refuses it can be heard.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         without_secrets,
@@ -58,7 +63,7 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             **{
-                name: {"level": level, "handlers": ["stderr"], "propagate": False}
+                name: {"level": level if level in LEVELS else "INFO", "handlers": ["stderr"], "propagate": False}
                 for name in ("kb", "incidents", "django_structlog", "celery")
             },
             # The relay runs every few seconds; lines for each run would be all that the log holds.

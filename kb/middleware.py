@@ -1,17 +1,29 @@
-"""Around every request: the client's address behind a proxy, and a second try when the database went away."""
+"""Around every request: the client's address behind a proxy, a second try when the database went away, and the log."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django_structlog.middlewares import RequestMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 MORE_TRIES = 2
+
+# Any of these says that somebody passed the request on; who did, and whether that is to be believed, is another matter.
+_SIGNS_OF_A_PROXY = (
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+)
 
 
 def asked_again(get_response: GetResponse) -> GetResponse:
@@ -42,7 +54,8 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
 
     Sets REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
 
-    From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme.
+    From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme. That
+    there were any stays known as `request.was_forwarded`: behind a proxy on this machine everybody has its address.
     """
     networks = [ipaddress.ip_network(text, strict=False) for text in settings.TRUSTED_PROXIES]
 
@@ -54,6 +67,7 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
         return any(address in network for network in networks)
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        request.was_forwarded = any(name in request.META for name in _SIGNS_OF_A_PROXY)  # type: ignore[attr-defined]
         peer = request.META.get("REMOTE_ADDR", "")
         forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
         if is_trusted(peer):
@@ -66,3 +80,20 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+class RequestLog(RequestMiddleware):
+    """Two log lines a request, and in every line of its view who asked.
+
+    That is found out as late as it is known which view it is: to resolve anybody takes a query, and views marked with
+    `works_without_database` are asked when none is answered.
+    """
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self.bind_user_id(request)
+
+    @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        match = request.resolver_match
+        if match and not getattr(match.func, "works_without_database", False):
+            RequestMiddleware.bind_user_id(request)

@@ -59,7 +59,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @works_without_database
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """In the exposition format of Prometheus, for METRICS_TOKEN as a bearer or from this machine; for others, 404."""
+    """In the exposition format of Prometheus, for METRICS_TOKEN as a bearer or from this machine; for others, 404.
+
+    What a proxy passes on is not from this machine, wherever the proxy runs.
+    """
     if not _may_scrape(request):
         return HttpResponse(status=404)
     response = ExportToDjangoView(request)
@@ -128,6 +131,8 @@ def _may_scrape(request: HttpRequest) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if settings.METRICS_TOKEN and scheme.lower() == "bearer":
         return hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
+    if request.was_forwarded:  # type: ignore[attr-defined]
+        return False
     try:
         return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
     except ValueError:

@@ -21,9 +21,12 @@ class Given:
 
     name: str
     variable: str
+    trouble: Callable[[], str]
 
     def up(self) -> None:
-        """Nothing to start; whether it answers is checked as for any other."""
+        """There is nothing to start, so that it works or does not."""
+        if trouble := self.trouble():
+            raise Trouble(f"{self.name} is what {self.variable} points to, and it is not healthy: {trouble}")
 
     def stop(self) -> bool:
         raise Trouble(f"{self.name} is what {self.variable} points to; it is not ours to stop.")
@@ -62,7 +65,7 @@ class Service:
     def source(self) -> Given | Container | Native:
         """A native process that runs already wins over a Docker engine that has come up since."""
         if self._given():
-            return Given(self.name, self.variable)
+            return Given(self.name, self.variable, self.trouble)
         port = urlsplit(self.own_url).port or 0
         choice = os.environ.get("PRECEDENT_SERVICES", "")
         if choice not in ("", "native", "docker"):

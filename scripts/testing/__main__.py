@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> int:
     start = time.monotonic()
-    answer = subprocess.run(["scripts/services", "env"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    answer = subprocess.run(plan.services_command("env"), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if answer.returncode:
         return 1
     arguments = sys.argv[1:]

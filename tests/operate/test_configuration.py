@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,12 @@ from kb.checks import production_is_safe
 ROOT = Path(__file__).resolve().parents[2]
 SAFE = {
     "DEBUG": False,
+    "HOST": "0.0.0.0",
     "SECRET_KEY": "k3y-" + "abcdefghijklmnopqrstuvwxyz0123456789",
     "ALLOWED_HOSTS": ["precedent.example"],
     "BASE_URL": "https://precedent.example",
     "LOG_FORMAT": "json",
+    "LOG_LEVEL": "INFO",
     "TRUSTED_PROXIES": ["10.0.0.0/8"],
 }
 
@@ -50,10 +55,44 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"ALLOWED_HOSTS": ["other.example"]}, "kb.E008"),
         ({"LOG_FORMAT": "xml"}, "kb.E009"),
         ({"TRUSTED_PROXIES": ["proxy"]}, "kb.E010"),
+        ({"LOG_LEVEL": "VERBOSE"}, "kb.E011"),
     ],
 )
 def test_unsafe_settings_refuse_to_start(settings, changes, problem):
     assert problem in problems(settings, **changes)
+
+
+@pytest.mark.parametrize(("host", "found"), [("0.0.0.0", {"kb.E005"}), ("::", {"kb.E005"}), ("127.0.0.1", set())])
+def test_debug_pages_are_not_listened_for_by_others(settings, host, found):
+    this_machine = {"ALLOWED_HOSTS": ["localhost"], "BASE_URL": "http://localhost:8000"}
+    assert problems(settings, DEBUG=True, HOST=host, **this_machine) == found
+
+
+PROCESSES = [*(ROOT / "Procfile").read_text().splitlines(), "manage: exec python manage.py check"]
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda line: line.partition(":")[0])
+def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
+    unsafe = {"DEBUG": "true", "ALLOWED_HOSTS": "*", "LOG_LEVEL": "verbose", "LOG_FORMAT": "console"}
+    here = {"VAR_DIR": str(tmp_path), "PORT": "0", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", process.partition(": ")[2]],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": "", "CELERY_BROKER_URL": "", "ELASTICSEARCH_URL": "", **here, **unsafe},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode not in (0, None)
+    said = done.stdout + done.stderr
+    for problem in (
+        "ALLOWED_HOSTS allows every host name",
+        "DEBUG is on while * is served",
+        "LOG_LEVEL is VERBOSE",
+        "Set LOG_LEVEL to DEBUG, INFO, WARNING or ERROR",
+    ):
+        assert said.count(problem) == 1, said
+    assert "Traceback" not in said
 
 
 def test_every_variable_that_is_read_is_documented_and_every_documented_one_is_read():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
+
+from kb.search.query import MAX_TEXT
 
 from .conftest import ROOT, Started, wait_until
 
@@ -140,12 +146,48 @@ def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> I
             process.wait(timeout=20)
 
 
+def answers_long_searches(address: str) -> None:
+    """10,000 characters, which take three, nine or twelve times as many in an address."""
+    for character in ('"', "\u969c", "\U0001f525"):
+        query = quote(f"timeout {character}".ljust(MAX_TEXT, character))
+        with urlopen(f"{address}/api/v1/search?q={query}", timeout=20) as answer:
+            assert "results" in json.load(answer)
+        page = f"{address}/search?q={query}"
+        # As htmx asks for the page again when a filter is set.
+        asked = Request(page, headers={"HX-Request": "true", "HX-Current-URL": page})
+        for request in (page, asked):
+            with urlopen(request, timeout=20) as answer:
+                assert answer.headers.get_content_type() == "text/html"
+                # Longer than what is searched: the page says so when it had to leave something out.
+                box = re.search(r'id="search-box".*?maxlength="(\d+)"', answer.read().decode())
+                assert box is not None
+                assert int(box[1]) > MAX_TEXT
+
+
+def logs_requests_as_json_and_no_secret(run: Run) -> None:
+    secret = "a-secret-that-lets-somebody-in-0123456789"
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"http://127.0.0.1:{run.port}/invitations/{secret}", timeout=5)
+
+    def told() -> list[dict[str, Any]]:
+        texts = [line.partition(" | ")[2] for line in run.output.splitlines() if "/invitations/" in line]
+        lines: list[dict[str, Any]] = [json.loads(text) for text in texts]
+        return [line for line in lines if line["event"] in ("request_started", "request_finished")]
+
+    wait_until(lambda: len(told()) == 2, "both lines of the request", 5)
+    started, finished = told()
+    assert started["request_id"]
+    assert started["request_id"] == finished["request_id"]
+    assert finished["code"] == 404
+    assert secret not in run.output
+
+
 @pytest.mark.slow
 def test_a_start_a_stop_and_a_second_start(
     plain: dict[str, str], started: Started, refused: Refused, tmp_path: Path, free_port: int
 ) -> None:
     var = tmp_path / "var"
-    with running(plain, var, free_port, seconds=180) as run:
+    with running({**plain, "LOG_FORMAT": "json"}, var, free_port, seconds=180) as run:
         with urlopen(f"http://127.0.0.1:{free_port}/healthz", timeout=5) as answer:
             assert answer.status == 200
         assert started.one("gunicorn")
@@ -163,6 +205,9 @@ def test_a_start_a_stop_and_a_second_start(
         counts = {int(float(count)) for text in told for count in re.findall(HEALTHZ_COUNT, text)}
         assert len(counts) == 1
         assert counts.pop() >= 21
+
+        answers_long_searches(address)
+        logs_requests_as_json_and_no_secret(run)
 
         # The same folder, by somebody who has forgotten the other window.
         assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))

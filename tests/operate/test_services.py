@@ -123,6 +123,21 @@ def test_a_variable_that_points_somewhere_decides(services: Services) -> None:
     assert "not ours to stop" in stopped.stderr
 
 
+def test_up_is_no_success_when_what_a_variable_points_to_does_not_answer(services: Services, free_port: int) -> None:
+    refused = services("up", "redis", CELERY_BROKER_URL="redis://user:secret@127.0.0.1:1/0")
+
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("services: redis is what CELERY_BROKER_URL points to, and it is not healthy: ")
+    assert refused.stderr.count("\n") == 1
+    assert "secret" not in refused.stderr
+
+    services("up", "redis")
+    given = services("up", "redis", CELERY_BROKER_URL=services.url, PRECEDENT_REDIS_PORT=str(free_port + 1))
+    assert given.returncode == 0, given.stderr
+    assert "given" in given.stdout
+
+
 def test_env_is_for_eval_and_survives_it(services: Services) -> None:
     lines = services("env").stdout
     variables = dict(word.split("=", 1) for word in shlex.split(lines) if "=" in word)

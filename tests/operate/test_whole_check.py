@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -92,6 +93,9 @@ def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleName
     commands = " ; ".join(" ".join(step.command) for step in steps.values())
     for part in ("ruff check", "ruff format --check", "lint-imports", "mypy", "makemigrations --check"):
         assert part in commands
+    deploy = " ".join(steps["safe to deploy"].command)
+    assert deploy.endswith("manage.py check --deploy --fail-level WARNING")
+    assert "tests/operate" in steps["tests of operation"].command
     embedded, full = steps["tests, embedded mode"], steps["tests, full mode"]
     assert not set(URLS) & set(embedded.env)
     assert set(URLS) <= set(full.env)
@@ -99,6 +103,57 @@ def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleName
     assert embedded.command[-2:] == ("-k", "search")
     assert full.env["VAR_DIR"] != embedded.env["VAR_DIR"]
     assert steps["tests in the browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
+
+
+def test_nothing_that_somebody_has_set_for_their_own_installation_reaches_the_checks(
+    testing: SimpleNamespace, tmp_path: Path
+) -> None:
+    table = (ROOT / "docs/configuration.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    assert len(documented) > 20
+    theirs = {variable: f"their own {variable}" for variable in documented}
+    steps = testing.plan.steps(ROOT, tmp_path, {"PATH": "/usr/bin", **theirs}, URLS, [], 2)
+
+    # These three make ready what is used, such as the servers that somebody has chosen.
+    checks = [step for step in steps if step.name not in ("services", "environment", "browser")]
+    assert len(checks) == len(steps) - 3
+    for step in checks:
+        reached = {variable for variable, value in theirs.items() if step.env.get(variable) == value}
+        assert reached == set(), step.name
+
+
+def test_the_services_are_started_by_a_python_that_is_new_enough(testing: SimpleNamespace, tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\necho 'SyntaxError: invalid syntax' >&2\nexit 1\n")
+    old.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = testing.plan.services_command("env")
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(URLS) <= set(testing.plan.parse_exports(done.stdout))
+
+    steps = {step.name: step for step in testing.plan.steps(ROOT, tmp_path, env, URLS, [], 2)}
+    assert steps["services"].command == testing.plan.services_command("up")
+    # Goes no further than to ask for their addresses.
+    check = [sys.executable, "scripts/testing"]
+    env["PRECEDENT_REDIS_PORT"] = "none"
+    ended = subprocess.run(check, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "PRECEDENT_REDIS_PORT" in ended.stderr
+
+
+def test_a_build_server_runs_this_check(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    for name in ("make", "python3"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n')
+        program.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([".ci/run"], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert calls.read_text().splitlines()[-1] == "make test"
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^test:.*\n\t@scripts/test \$\(ARGS\)$", makefile, re.MULTILINE)
 
 
 def test_two_checkouts_use_different_databases(testing: SimpleNamespace) -> None:

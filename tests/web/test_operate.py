@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -17,6 +22,7 @@ from incidents.models import OutboxEntry
 from kb.api.tokens import create_token
 from kb.web import operate
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-the-scraper"
 
 
@@ -69,6 +75,32 @@ def test_a_database_that_does_not_answer_is_a_503_and_says_no_more(cast, browser
     monkeypatch.setattr(operate, "_database", fails)
     assert health(browser("anonymous")) == (503, {"ok": False})
     assert health(browser("admin")) == (503, {"ok": False})
+
+
+def test_a_database_that_nobody_reaches_is_told_at_once_to_somebody_who_is_signed_in(tmp_path):
+    env = {
+        **os.environ,
+        "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/none",
+        "SECRET_KEY": "k7Qd" * 12 + "abcdefgh",
+        "VAR_DIR": str(tmp_path),
+        "LOG_FORMAT": "json",
+    }
+    ask = """
+import json, time
+from kb.wsgi import application
+from django.test import Client
+client = Client(raise_request_exception=False, headers={"host": "localhost"})
+client.post("/healthz")  # the first request waits for modules
+client.cookies["sessionid"] = "s" * 32
+began = time.monotonic()
+response = client.get("/healthz")
+print(json.dumps([response.status_code, response.json(), time.monotonic() - began]))
+"""
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    status, report, took = json.loads(done.stdout)
+    assert (status, report) == (503, {"ok": False})
+    assert took < operate.SECONDS_PER_CHECK + 1.5
 
 
 def test_a_check_that_hangs_is_given_up_on_in_time():
@@ -126,6 +158,18 @@ def test_without_a_token_in_the_settings_no_bearer_opens_metrics_from_elsewhere(
 def test_a_forged_forwarding_header_makes_nobody_local(db):
     client = Client(REMOTE_ADDR="192.0.2.7")
     assert client.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "sign", ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "via"]
+)
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8"]])
+def test_behind_a_proxy_on_this_machine_nobody_is_local_and_the_token_still_opens(db, settings, sign, trusted):
+    settings.METRICS_TOKEN = TOKEN
+    settings.TRUSTED_PROXIES = trusted
+    for value in ("", "127.0.0.1"):
+        assert Client().get("/metrics", headers={sign: value}).status_code == 404
+    assert Client().get("/metrics", headers={sign: "", "authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
 def outbox_metrics(consumer: str = "database_index") -> dict[str, float]:

@@ -186,9 +186,10 @@ def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = N
 
 def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None) -> None:
     """Give someone a role in a team, or with None take them out of it. A team keeps at least one lead."""
-    role = clean_choice("role", role, Role.values, optional=True)
     with transaction.atomic():
         team = _own_team(actor, team_id)
+        # None alone takes somebody out: a role that was left empty is a mistake.
+        role = None if role is None else clean_choice("role", role, Role.values)
         before = Membership.objects.filter(team=team, user=user).first()
         loses_lead = before is not None and before.role == Role.LEAD and role != Role.LEAD
         others = team.memberships.filter(role=Role.LEAD, user__is_active=True).exclude(user=user)

@@ -149,13 +149,14 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
     return user
 
 
-def revoke_invitation(*, actor: Viewer, invitation_id: int) -> None:
+def revoke_invitation(*, actor: Viewer, invitation_id: int) -> Invitation:
     with transaction.atomic():
-        invitation = Invitation.objects.filter(pk=invitation_id).first()
+        invitation = Invitation.objects.filter(pk=invitation_id).select_related("team").first()
         if invitation is None or not _may_see_invitation(actor, invitation):
             raise Missing
         Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(revoked_at=timezone.now())
         audit(actor, "invitation.revoked", invitation)
+    return invitation
 
 
 def _may_see_invitation(actor: Viewer, invitation: Invitation) -> bool:
@@ -184,6 +185,18 @@ def set_password(*, actor: Viewer, user: User, password: str) -> None:
         user.set_password(clean_password(password, user))
         user.save(update_fields=["password"])
         audit(actor, "user.password_changed", user)
+
+
+def allow_reset(*, actor: Viewer, user_id: int) -> User:
+    """The person for whom an admin makes a one-time password link; the audit keeps that they did."""
+    if not actor.is_admin:
+        raise NotAllowed("Only admins make password links.")
+    with transaction.atomic():
+        user = User.objects.filter(pk=user_id, is_system=False, is_service_account=False).first()
+        if user is None:
+            raise Missing
+        audit(actor, "user.reset_allowed", user)
+    return user
 
 
 def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, is_admin: bool | None = None) -> User:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from incidents.actions.organizations import set_membership
-from incidents.actions.people import accept, create_service_account, invite, revoke_invitation, set_standing
-from incidents.errors import Invalid, Missing
-from incidents.models import User
+from incidents.actions.people import (
+    accept,
+    allow_reset,
+    create_service_account,
+    invite,
+    revoke_invitation,
+    set_standing,
+)
+from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.models import AuditEntry, Invitation, Membership, User
 from incidents.scopes import Viewer
 
 PASSWORD = "a rather long pass phrase"
@@ -60,6 +69,15 @@ def test_a_withdrawn_invitation_lets_nobody_in(cast):
         join(secret)
 
 
+def test_an_invitation_lets_somebody_in_until_it_is_too_old(cast):
+    _, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
+    Invitation.objects.update(expires_at=timezone.now())
+    with pytest.raises(Missing, match="too old"):
+        join(secret)
+    Invitation.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert join(secret)
+
+
 def test_an_address_that_is_here_already_is_refused_by_name(cast):
     _, secret = invite(actor=cast.viewer("admin"))
     with pytest.raises(Invalid) as refused:
@@ -73,6 +91,34 @@ def test_a_service_account_is_not_the_admin_who_remains(cast):
     set_standing(actor=cast.viewer("admin"), user_id=robot.pk, is_admin=True)
     with pytest.raises(Invalid):
         set_standing(actor=cast.viewer("admin"), user_id=cast.admin.pk, is_admin=False)
+
+
+@pytest.mark.parametrize("name", ["anonymous", "outsider", "reader", "reviewer", "author", "lead"])
+def test_only_admins_make_password_links(cast, name):
+    with pytest.raises(NotAllowed):
+        allow_reset(actor=cast.viewer(name), user_id=cast.reader.pk)
+    assert not AuditEntry.objects.filter(action="user.reset_allowed").exists()
+
+
+def test_a_password_link_is_for_people_and_is_kept_in_the_audit(cast):
+    assert allow_reset(actor=cast.viewer("admin"), user_id=cast.reader.pk) == cast.reader
+    entry = AuditEntry.objects.get(action="user.reset_allowed")
+    assert (entry.actor, entry.object_id) == (cast.admin, str(cast.reader.pk))
+    robot = create_service_account(actor=cast.viewer("admin"), name="Robot", email="robot@acme.example")
+    for nobody in (robot.pk, User.objects.system().pk, 999_999):
+        with pytest.raises(Missing):
+            allow_reset(actor=cast.viewer("admin"), user_id=nobody)
+
+
+@pytest.mark.parametrize("role", ["", "boss", "lead\0"])
+def test_only_no_role_at_all_takes_somebody_out_of_a_team(cast, role):
+    lead = cast.viewer("lead")
+    with pytest.raises(Invalid) as refused:
+        set_membership(actor=lead, team_id=cast.checkout.pk, user=cast.reader, role=role)
+    assert set(refused.value.fields) == {"role"}
+    assert Membership.objects.get(user=cast.reader).role == "reader"
+    set_membership(actor=lead, team_id=cast.checkout.pk, user=cast.reader, role=None)
+    assert not Membership.objects.filter(user=cast.reader).exists()
 
 
 def test_a_lead_whose_account_was_closed_is_not_the_lead_who_remains(cast):

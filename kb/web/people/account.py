@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from incidents.actions import people
 from incidents.models import User
-from kb.web.people.forms import AccountForm, carried_out
+from kb.web.people.forms import AccountForm, carried_out, posted, status_of
 from kb.web.request import Request
 
 
@@ -18,14 +18,16 @@ from kb.web.request import Request
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: Request) -> HttpResponse:
     user = User.objects.get(pk=request.viewer.person)
-    form = AccountForm(request.POST or None, initial={"name": user.name, "time_zone": user.time_zone})
+    form = AccountForm(posted(request), initial={"name": user.name, "time_zone": user.time_zone})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         if carried_out(form, lambda: people.change_account(actor=request.viewer, values=values)):
             messages.success(request, "Saved.")
             return redirect("web:account")
     memberships = user.memberships.select_related("team")
-    return render(request, "web/people/account.html", {"form": form, "memberships": memberships})
+    return render(
+        request, "web/people/account.html", {"form": form, "memberships": memberships}, status=status_of(form)
+    )
 
 
 @login_required

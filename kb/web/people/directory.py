@@ -16,10 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents import scopes
 from incidents.actions import people as actions
-from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.errors import Invalid, NotAllowed
 from incidents.models import User
 from kb.web.people import invitations, signing
-from kb.web.people.forms import InviteForm, ServiceAccountForm, carried_out
+from kb.web.people.forms import REFUSED, InviteForm, ServiceAccountForm, carried_out, status_of
 from kb.web.people.teams import open_invitations
 from kb.web.request import Request
 
@@ -51,6 +51,7 @@ def people_page(
     account: ServiceAccountForm | None = None,
     link: str = "",
     reset_for: User | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     everybody = scopes.visible_people(request.viewer).prefetch_related("memberships__team").order_by("name", "pk")
     context = {
@@ -61,7 +62,7 @@ def people_page(
         "link": link,
         "reset_for": reset_for,
     }
-    return render(request, "web/people/people.html", context)
+    return render(request, "web/people/people.html", context, status=status)
 
 
 @for_admins
@@ -69,7 +70,7 @@ def people_page(
 def invite(request: Request) -> HttpResponse:
     form = InviteForm(request.POST, auto_id="invite_%s")
     link = invitations.invited(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
-    return people_page(request, invite=None if link else form, link=link)
+    return people_page(request, invite=None if link else form, link=link, status=status_of(form))
 
 
 @for_admins
@@ -82,7 +83,7 @@ def add_service_account(request: Request) -> HttpResponse:
         if made is not None:
             messages.success(request, f"{made.name} is here. Make a token for it over REST, with its address as owner.")
             return redirect("web:people")
-    return people_page(request, account=form)
+    return people_page(request, account=form, status=status_of(form))
 
 
 @for_admins
@@ -103,8 +104,8 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
     except Invalid as error:
         for text in (text for texts in error.fields.values() for text in texts):
             messages.error(request, text)
-    else:
-        messages.success(request, f"Saved for {user.name}.")
+        return people_page(request, status=REFUSED)
+    messages.success(request, f"Saved for {user.name}.")
     return redirect("web:people")
 
 
@@ -112,7 +113,5 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
 @require_POST
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
     """A one-time link to copy, for somebody who lost their password where there is no mail."""
-    user = scopes.visible_people(request.viewer).filter(pk=user_id, is_service_account=False).first()
-    if user is None:
-        raise Missing
+    user = actions.allow_reset(actor=request.viewer, user_id=user_id)
     return people_page(request, link=signing.reset_link(user), reset_for=user)

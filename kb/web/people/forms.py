@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
+from django.http import HttpRequest, QueryDict
 
 from incidents.actions import people
 from incidents.errors import Invalid
@@ -17,6 +18,7 @@ from incidents.zones import zones
 
 Done = TypeVar("Done")
 
+REFUSED = 400
 ROLES = [
     (Role.READER.value, "Reader: reads the team's drafts"),
     (Role.AUTHOR.value, "Author: writes postmortems"),
@@ -32,6 +34,16 @@ def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
         for name, texts in error.fields.items():
             form.add_error(name if name in form.fields else None, texts)
         return None
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is filled with: what was sent, however little, or nothing where its page is only read."""
+    return request.POST if request.method == "POST" else None
+
+
+def status_of(form: forms.BaseForm) -> int:
+    """The status of the page that shows this form."""
+    return REFUSED if form.errors else 200
 
 
 def _zone_field(label: str = "Time zone", **options: Any) -> forms.ChoiceField:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incidents.actions import people
 from incidents.models import Team
 from kb.web.people import mail
-from kb.web.people.forms import AcceptForm, InviteForm, carried_out
+from kb.web.people.forms import AcceptForm, InviteForm, carried_out, posted, status_of
 from kb.web.request import Request
 
 
@@ -36,10 +36,13 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
     invitation, secret = made
     link = mail.address_of("web:invitation", secret)
     context = {"link": link, "invitation": invitation}
-    if invitation.email and mail.send(
-        invitation.email, "An invitation to Precedent", "web/people/mail/invitation.txt", context
-    ):
-        messages.success(request, f"The link was mailed to {invitation.email}. You may also copy it below.")
+    if invitation.email and mail.is_set_up():
+        if mail.send(invitation.email, "An invitation to Precedent", "web/people/mail/invitation.txt", context):
+            messages.success(request, f"The link was mailed to {invitation.email}. You may also copy it below.")
+        else:
+            messages.error(
+                request, f"The mail to {invitation.email} could not be sent. Copy the link below and pass it on."
+            )
     return link
 
 
@@ -49,7 +52,7 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
 def accept(request: Request, secret: str) -> HttpResponse:
     """The page behind an invitation. Raises Missing when it was used, withdrawn, or is too old."""
     invitation = people.open_invitation(secret)
-    form = AcceptForm(request.POST or None, address=invitation.email)
+    form = AcceptForm(posted(request), address=invitation.email)
     if request.method == "POST" and form.is_valid():
         values = {"email": invitation.email, **form.cleaned_data}
         user = carried_out(form, lambda: people.accept(secret=secret, **values))
@@ -59,13 +62,16 @@ def accept(request: Request, secret: str) -> HttpResponse:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             messages.success(request, "Welcome. Everything here was written so that it need not happen again.")
             return redirect("web:home")
-    return render(request, "web/people/accept.html", {"form": form, "invitation": invitation})
+    context = {"form": form, "invitation": invitation}
+    return render(request, "web/people/accept.html", context, status=status_of(form))
 
 
 @login_required
 @require_POST
 def revoke(request: Request, invitation_id: int) -> HttpResponse:
-    people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)
+    """From the page of a team back to it, as its form says with `team`; else to the list of people."""
+    invitation = people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)
     messages.success(request, "The invitation is withdrawn; its link opens nothing any more.")
-    back = request.POST.get("team", "")
-    return redirect("web:team", back) if back else redirect("web:people")
+    if "team" in request.POST and invitation.team:
+        return redirect("web:team", invitation.team.slug)
+    return redirect("web:people")

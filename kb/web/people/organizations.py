@@ -11,7 +11,7 @@ from incidents.actions.organizations import change_organization
 from incidents.errors import Missing
 from incidents.models import Organization
 from kb.web.people.directory import for_admins
-from kb.web.people.forms import OrganizationForm, carried_out
+from kb.web.people.forms import OrganizationForm, carried_out, posted, status_of
 from kb.web.request import Request
 
 
@@ -23,7 +23,7 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
     if organization is None:
         raise Missing
     present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
-    form = OrganizationForm(request.POST or None, initial=present)
+    form = OrganizationForm(posted(request), initial=present)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         if carried_out(
@@ -32,4 +32,5 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
         ):
             messages.success(request, "Saved. Its incidents carry the new name.")
             return redirect("web:organization", organization.slug)
-    return render(request, "web/people/edit_organization.html", {"organization": organization, "form": form})
+    context = {"organization": organization, "form": form}
+    return render(request, "web/people/edit_organization.html", context, status=status_of(form))

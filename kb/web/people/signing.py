@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash, views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.tokens import default_token_generator
-from django.http import HttpResponse
+from django.core.cache import cache
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.generic import FormView, TemplateView
+from django.views.generic.edit import FormMixin
 
 from incidents.models import User
 from kb.web.people import forms, mail
+
+SECONDS_BETWEEN_MAILS = 5 * 60
+
+
+class Refusing(FormMixin):
+    """What cannot be taken is shown beside its field, with the status that says so."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response = super().form_invalid(form)
+        response.status_code = forms.REFUSED
+        return response
+
+
+# As long as django-axes stores it.
+LONGEST_NAME = 255
+
+
+def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
+    """Under which name django-axes counts a failed attempt: one for every spelling that finds the same person.
+
+    Capitals first, as PostgreSQL compares: there the dotless i is an I, and so an i.
+    """
+    typed = str((credentials or request.POST).get("username") or "")
+    return unicodedata.normalize("NFKC", typed).strip().upper().lower()[:LONGEST_NAME]
 
 
 class SignIn(views.LoginView):
@@ -24,12 +53,19 @@ class SignIn(views.LoginView):
     authentication_form = forms.SignInForm
     redirect_authenticated_user = True
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """A wrong password is an answer to a form that was filled in well."""
+        response = super().form_invalid(form)
+        if set(form.errors) != {NON_FIELD_ERRORS}:
+            response.status_code = forms.REFUSED
+        return response
+
 
 class SignOut(views.LogoutView):
     """POST only, so that no link or image signs anybody out."""
 
 
-class ChangePassword(LoginRequiredMixin, FormView):
+class ChangePassword(LoginRequiredMixin, Refusing, FormView):
     template_name = "web/people/change_password.html"
     form_class = forms.ChangePasswordForm
     success_url = reverse_lazy("web:account")
@@ -45,7 +81,7 @@ class ChangePassword(LoginRequiredMixin, FormView):
         return super().form_valid(form)
 
 
-class AskForReset(FormView):
+class AskForReset(Refusing, FormView):
     """Sends a link when there is mail; else says whom to ask. The answer is the same for addresses that nobody has."""
 
     template_name = "web/people/ask_for_reset.html"
@@ -59,7 +95,7 @@ class AskForReset(FormView):
         user = User.objects.filter(
             email__iexact=form.cleaned_data["email"], is_active=True, is_service_account=False
         ).first()
-        if user is not None:
+        if user is not None and _may_be_mailed(user):
             mail.send_unobserved(
                 user.email,
                 "A new password for Precedent",
@@ -73,7 +109,7 @@ class ResetSent(TemplateView):
     template_name = "web/people/reset_sent.html"
 
 
-class Reset(views.PasswordResetConfirmView):
+class Reset(Refusing, views.PasswordResetConfirmView):
     """The page behind a one-time link. Django moves the token out of the address before it shows anything."""
 
     template_name = "web/people/reset.html"
@@ -84,6 +120,14 @@ class Reset(views.PasswordResetConfirmView):
         super().form_valid(form)
         messages.success(self.request, "Your password is set. Sign in with it.")
         return redirect("web:sign-in")
+
+
+def _may_be_mailed(user: User) -> bool:
+    """Once in a while: nobody's mailbox is filled by somebody who asks again and again.
+
+    While the shared cache is away everybody may: whoever cannot sign in is not kept waiting for it.
+    """
+    return cache.add(f"reset-mail:{user.pk}", True, timeout=SECONDS_BETWEEN_MAILS) is not False
 
 
 def reset_link(user: User) -> str:

@@ -17,7 +17,7 @@ from incidents.errors import Invalid, Missing, NotAllowed
 from incidents.models import Invitation, Team
 from incidents.vocabulary import Role
 from kb.web.people import invitations
-from kb.web.people.forms import InviteForm, MemberForm, TeamForm, carried_out
+from kb.web.people.forms import REFUSED, InviteForm, MemberForm, TeamForm, carried_out, posted, status_of
 from kb.web.request import Request
 
 
@@ -28,10 +28,18 @@ def named(request: Request, slug: str) -> Team:
     return found
 
 
+def kept(request: Request, slug: str) -> Team:
+    """One that the viewer keeps. Raises Missing, and NotAllowed before what was typed is looked at."""
+    team = named(request, slug)
+    if not scopes.may_manage_team(request.viewer, team):
+        raise NotAllowed("Only leads of the team and admins can change this.")
+    return team
+
+
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def teams(request: Request) -> HttpResponse:
-    form = TeamForm(request.POST or None)
+    form = TeamForm(posted(request))
     if request.method == "POST":
         if not request.viewer.is_admin:
             raise NotAllowed("Only admins make teams.")
@@ -41,7 +49,8 @@ def teams(request: Request) -> HttpResponse:
             if made is not None:
                 return redirect("web:team", made.slug)
     found = scopes.visible_teams(request.viewer).annotate(people=Count("memberships"))
-    return render(request, "web/people/teams.html", {"teams": found, "form": form, "mine": request.viewer.teams})
+    context = {"teams": found, "form": form, "mine": request.viewer.teams}
+    return render(request, "web/people/teams.html", context, status=status_of(form))
 
 
 @login_required
@@ -51,7 +60,13 @@ def team(request: Request, slug: str) -> HttpResponse:
 
 
 def team_page(
-    request: Request, team: Team, *, member: MemberForm | None = None, invite: InviteForm | None = None, link: str = ""
+    request: Request,
+    team: Team,
+    *,
+    member: MemberForm | None = None,
+    invite: InviteForm | None = None,
+    link: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     may_manage = scopes.may_manage_team(request.viewer, team)
     context = {
@@ -67,7 +82,7 @@ def team_page(
             "invite_form": invite or InviteForm(team=team, auto_id="invite_%s"),
             "invitations": open_invitations(team),
         }
-    return render(request, "web/people/team.html", context)
+    return render(request, "web/people/team.html", context, status=status)
 
 
 def open_invitations(team: Team | None = None) -> list[Invitation]:
@@ -81,7 +96,7 @@ def open_invitations(team: Team | None = None) -> list[Invitation]:
 @login_required
 @require_POST
 def add_member(request: Request, slug: str) -> HttpResponse:
-    team = named(request, slug)
+    team = kept(request, slug)
     form = MemberForm(request.POST, team=team)
     if form.is_valid():
         user, role = form.cleaned_data["user"], form.cleaned_data["role"]
@@ -91,14 +106,14 @@ def add_member(request: Request, slug: str) -> HttpResponse:
         if not form.errors:
             messages.success(request, f"{user.name} is in {team.name} now.")
             return redirect("web:team", team.slug)
-    return team_page(request, team, member=form)
+    return team_page(request, team, member=form, status=status_of(form))
 
 
 @login_required
 @require_POST
 def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
     """A new role, or with the button "remove" out of the team."""
-    team = named(request, slug)
+    team = kept(request, slug)
     user = scopes.visible_people(request.viewer).filter(pk=user_id).first()
     if user is None:
         raise Missing
@@ -107,9 +122,9 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
         organizations.set_membership(actor=request.viewer, team_id=team.pk, user=user, role=role)
     except Invalid as error:
         for text in (text for texts in error.fields.values() for text in texts):
-            messages.error(request, text)
-    else:
-        messages.success(request, f"{user.name} left {team.name}." if role is None else "Saved.")
+            messages.error(request, f"Role of {user.name}: {text}")
+        return team_page(request, team, status=REFUSED)
+    messages.success(request, f"{user.name} left {team.name}." if role is None else "Saved.")
     return redirect("web:team", team.slug)
 
 
@@ -117,22 +132,20 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
 @never_cache
 @require_POST
 def invite(request: Request, slug: str) -> HttpResponse:
-    team = named(request, slug)
+    team = kept(request, slug)
     form = InviteForm(request.POST, team=team, auto_id="invite_%s")
     link = invitations.invited(request, form, team) if form.is_valid() else ""
-    return team_page(request, team, invite=None if link else form, link=link)
+    return team_page(request, team, invite=None if link else form, link=link, status=status_of(form))
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_team(request: Request, slug: str) -> HttpResponse:
-    team = named(request, slug)
-    if not scopes.may_manage_team(request.viewer, team):
-        raise NotAllowed("Only leads of the team and admins can change this.")
-    form = TeamForm(request.POST or None, initial={"name": team.name, "description": team.description})
+    team = kept(request, slug)
+    form = TeamForm(posted(request), initial={"name": team.name, "description": team.description})
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         if carried_out(form, lambda: organizations.change_team(actor=request.viewer, team_id=team.pk, values=values)):
             messages.success(request, "Saved.")
             return redirect("web:team", team.slug)
-    return render(request, "web/people/change_team.html", {"team": team, "form": form})
+    return render(request, "web/people/change_team.html", {"team": team, "form": form}, status=status_of(form))

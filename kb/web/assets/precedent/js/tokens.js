@@ -54,10 +54,20 @@ const attempt = async (step) => {
   }
 };
 
+const all = async () => {
+  const tokens = [];
+  for (let next = `${url}?page_size=100`; next;) {
+    const page = await call(next);
+    tokens.push(...page.results);
+    next = page.next;
+  }
+  return tokens;
+};
+
 const list = async () => {
-  const { results } = await call(`${url}?page_size=100`);
-  document.getElementById("token-list").replaceChildren(...results.map(row));
-  document.getElementById("no-tokens").hidden = results.length > 0;
+  const tokens = await all();
+  document.getElementById("token-list").replaceChildren(...tokens.map(row));
+  document.getElementById("no-tokens").hidden = tokens.length > 0;
 };
 
 document.getElementById("new-token").addEventListener("submit", (event) => {

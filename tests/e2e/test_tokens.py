@@ -1,0 +1,76 @@
+"""The page of access tokens: made, used, listed and revoked in a browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from playwright.sync_api import expect
+
+from incidents.models import AuditEntry
+from kb.api.models import AccessToken
+from tests.e2e.conftest import DESKTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def me(secret):
+    return Client().get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_a_token_is_made_shown_once_used_and_revoked(people, cast, width, scheme):
+    author = people("author", width=width, schemes=(scheme,))
+    page = author.go("/account/tokens")
+    expect(page.get_by_text("None yet.")).to_be_visible()
+    author.look()
+
+    page.get_by_label("Name").fill("Deploy <b>bot</b>")
+    page.get_by_label("Scope").select_option("write")
+    page.get_by_label("Days until it expires").fill("30")
+    page.get_by_role("button", name="Make the token").click()
+    listed = page.locator("#token-list li")
+    expect(listed).to_have_count(1)
+    expect(listed).to_contain_text("Deploy <b>bot</b>")
+    expect(listed).to_contain_text(re.compile(r"reads and writes, until .+, never used"))
+    expect(page.get_by_text("None yet.")).to_be_hidden()
+    secret = page.locator("#token-secret").inner_text().strip()
+    author.look()
+    made = AccessToken.objects.get()
+    assert (made.user, made.scope) == (cast.author, "write")
+    assert timedelta(days=29) < made.expiry - made.created <= timedelta(days=30)
+
+    # Somebody uses it; the secret is not shown again.
+    assert me(secret).json()["email"] == "author@acme.example"
+    page.reload()
+    expect(listed).to_contain_text("last used")
+    expect(page.locator("#token-made")).to_be_hidden()
+    assert secret not in page.content()
+
+    page.get_by_role("button", name="Revoke").click()
+    expect(listed).to_have_count(0)
+    expect(page.get_by_text("None yet.")).to_be_visible()
+    assert me(secret).status_code == 401
+    assert AuditEntry.objects.filter(action="token.revoked", actor=cast.author).exists()
+    author.look()
+
+
+def test_what_cannot_be_taken_is_told_on_the_page(people):
+    author = people("author", schemes=("light",))
+    page = author.go("/account/tokens")
+    page.get_by_label("Name").fill(" ")
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_role("alert")).to_contain_text("This is needed.")
+    author.look()
+    assert not AccessToken.objects.exists()
+
+
+def test_all_tokens_are_listed_however_many_there_are(people, cast):
+    for number in range(103):
+        AccessToken.objects.create(user=cast.author, expiry=timedelta(days=1), name=f"Tool {number}", scope="read")
+    page = people("author").go("/account/tokens")
+    expect(page.locator("#token-list li")).to_have_count(103)
+    names = page.locator("#token-list b").all_inner_texts()
+    assert set(names) == {f"Tool {number}" for number in range(103)}

@@ -1,0 +1,114 @@
+"""What cannot be taken: 400, told at its field, and nothing saved."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.tokens import default_token_generator
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from incidents.actions.people import invite
+from incidents.models import AuditEntry, Invitation, Membership, User
+from tests.conftest import PASSWORD
+from tests.web.conftest import parsed
+
+NEW = "another rather long phrase"
+FORMS = {
+    "/sign-in": ("anonymous", {"username": "author@acme.example", "password": PASSWORD}),
+    "/password/forgotten": ("anonymous", {"email": "author@acme.example"}),
+    "/password": ("author", {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}),
+    "/account": ("author", {"name": "Ada", "time_zone": "UTC"}),
+    "/people/invite": ("admin", {"email": "new@acme.example", "team": "checkout", "role": "reader"}),
+    "/people/service-accounts": ("admin", {"name": "Pager", "email": "pager@acme.example"}),
+    "/teams": ("admin", {"name": "Search", "description": "Finds things"}),
+    "/teams/checkout/change": ("lead", {"name": "Till", "description": "Pays"}),
+    "/teams/checkout/invite": ("lead", {"email": "new@acme.example", "role": "reader"}),
+    "/teams/checkout/members": ("lead", {"user": "1", "role": "reader"}),
+    "/organizations/acme/edit": ("admin", {"name": "Acme", "website": "https://acme.example", "sector": "retail"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _there_is_mail(settings):
+    """Without it nobody is asked for the address of a forgotten password."""
+    settings.EMAIL_URL = "smtp://localhost"
+
+
+def errors_at(response, name):
+    """What the page says is wrong with one of its fields, read where the field says that it stands."""
+    page = parsed(response)
+    [refused] = [
+        one for one in page.elements if one.attributes.get("name") == name and "aria-invalid" in one.attributes
+    ]
+    told = [one for one in page.elements if one.attributes.get("id") in refused.attributes["aria-describedby"].split()]
+    return " ".join(one.text for one in told if one.attributes["id"].endswith("_error"))
+
+
+@pytest.mark.parametrize(("path", "field"), [(path, field) for path, (_, sent) in FORMS.items() for field in sent])
+def test_a_nul_is_refused_at_its_field(browser, cast, path, field):
+    name, sent = FORMS[path]
+    before = AuditEntry.objects.count()
+    response = browser(name).post(path, {**sent, field: f"{sent[field]}\0"})
+    assert response.status_code == 400
+    assert errors_at(response, field)
+    assert AuditEntry.objects.count() == before
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_that_was_sent_empty_is_refused(browser, cast, path):
+    assert browser(FORMS[path][0]).post(path).status_code == 400
+
+
+@pytest.mark.parametrize("field", ["name", "email", "password", "time_zone"])
+def test_a_nul_lets_nobody_in_by_an_invitation(client, cast, field):
+    _, secret = invite(actor=cast.viewer("admin"))
+    joining = {"name": "New", "email": "new@acme.example", "password": NEW, "time_zone": "UTC"}
+    response = client.post(f"/invitations/{secret}", {**joining, field: f"{joining[field]}\0"})
+    assert response.status_code == 400
+    assert errors_at(response, field)
+    assert Invitation.objects.get().accepted_at is None
+
+
+def test_a_nul_in_a_new_password_sets_none(client, cast):
+    identity = urlsafe_base64_encode(force_bytes(cast.reader.pk))
+    link = reverse("web:reset", args=[identity, default_token_generator.make_token(cast.reader)])
+    where = client.get(link, follow=True).redirect_chain[-1][0]
+    response = client.post(where, {"new_password1": f"{NEW}\0", "new_password2": f"{NEW}\0"})
+    assert response.status_code == 400
+    assert errors_at(response, "new_password1")
+    assert User.objects.get(pk=cast.reader.pk).check_password(PASSWORD)
+
+
+def test_what_an_action_refuses_is_told_at_its_field_too(browser, cast):
+    response = browser("admin").post("/teams", {"name": "checkout"})
+    assert (response.status_code, errors_at(response, "name")) == (400, "This name is taken.")
+
+
+# --- Without a form of their own ---------------------------------------------------------------------
+@pytest.mark.parametrize("sent", [{}, {"role": ""}, {"role": "boss"}, {"role": "lead\0"}])
+def test_a_role_that_is_none_changes_nothing_and_is_named(browser, cast, sent):
+    response = browser("lead").post(f"/teams/checkout/members/{cast.reader.pk}", sent)
+    assert response.status_code == 400
+    assert "Role of Reader: Choose one of reader, author, lead." in parsed(response).text
+    assert Membership.objects.get(user=cast.reader).role == "reader"
+
+
+def test_the_last_lead_and_the_last_admin_stay(browser, cast):
+    assert browser("lead").post(f"/teams/checkout/members/{cast.lead.pk}", {"remove": "1"}).status_code == 400
+    assert browser("admin").post(f"/people/{cast.admin.pk}", {"let_out": "1"}).status_code == 400
+    assert Membership.objects.get(user=cast.lead).role == "lead"
+    assert User.objects.get(pk=cast.admin.pk).is_active
+
+
+@pytest.mark.parametrize("back", ["no slug", "/", "\0", "payments"])
+def test_withdrawing_leads_back_to_the_invitations_own_team_whatever_is_sent(browser, cast, back):
+    invitation, _ = invite(actor=cast.viewer("lead"), team=cast.checkout)
+    response = browser("lead").post(reverse("web:revoke-invitation", args=[invitation.pk]), {"team": back})
+    assert (response.status_code, response.url) == (302, "/teams/checkout")
+    assert Invitation.objects.get().revoked_at
+
+
+def test_withdrawing_on_the_page_of_people_stays_there(browser, cast):
+    invitation, _ = invite(actor=cast.viewer("admin"), team=cast.checkout)
+    assert browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk])).url == "/people"

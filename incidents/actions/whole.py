@@ -141,8 +141,11 @@ def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
 
 
 def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
-    """Which of these incidents somebody other than the system did anything to after their mark."""
+    """Which of these incidents somebody other than the system changed after their mark, in what a next write would
+    write again."""
     entries = AuditEntry.objects.filter(incident__in=list(marks)).exclude(actor__is_system=True)
+    # Patterns and links stand beside the text, and a write leaves them be. It would bring back a link taken away.
+    entries = entries.exclude(object_type="tag").exclude(action__in=("link.added", "link.changed"))
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
 

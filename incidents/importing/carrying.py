@@ -98,6 +98,7 @@ def link(actor: Viewer, all_done: Sequence[Done], here: Here) -> Iterator[tuple[
         done.planned.candidate.uuid: done.incident_id
         for done in all_done
         if done.planned.candidate and done.planned.candidate.uuid and done.incident_id
+        if not (done.planned.known and done.planned.known.is_deleted)
     }
     own = [done for done in all_done if done.incident_id and done.outcome in (*WRITTEN, Outcome.UNCHANGED)]
     present = set(IncidentLink.objects.values_list("from_incident", "to_incident", "kind"))
@@ -116,7 +117,10 @@ def link(actor: Viewer, all_done: Sequence[Done], here: Here) -> Iterator[tuple[
             if subject and target and (subject, target, wanted.kind) not in present:
                 present.add((subject, target, wanted.kind))
                 uuid = Incident.objects.values_list("uuid", flat=True).get(pk=target)
-                add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
+                try:
+                    add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
+                except ActionError as error:
+                    yield done, f"Its link to {wanted.shown_as} is left out: {error.message}"
 
 
 def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:

@@ -18,6 +18,7 @@ from incidents.readable import amount
 from incidents.scopes import UNPUBLISHED
 from incidents.vocabulary import ActionState
 from kb.patterns.models import SHOWN, Tag, TagState
+from kb.search.fields import fold_name
 
 # How much a match weighs by where it stands, from A (most) to D.
 WEIGHTS = {"A": 8.0, "B": 4.0, "C": 2.0, "D": 1.0}
@@ -164,9 +165,9 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
             "mitigation": content["mitigations"],
         },
         values={
-            "service": [name.casefold() for name in content["services"]],
-            "organization": [content["organization"]["name"].casefold(), content["organization"]["slug"]],
-            "team": [content["team"]["slug"], content["team"]["name"].casefold()] if content["team"] else [],
+            "service": [fold_name(name) for name in content["services"]],
+            "organization": [fold_name(content["organization"]["name"]), content["organization"]["slug"]],
+            "team": [content["team"]["slug"], fold_name(content["team"]["name"])] if content["team"] else [],
             "has": _has(content, patterns, standing.is_published),
         },
         access={
@@ -207,7 +208,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
 
 
 def texts(content: dict[str, Any]) -> dict[str, str]:
-    """The searchable text by section, in reading order; a section of records is its rows' texts, one a paragraph."""
+    """The searchable text by section, in reading order; a section of records is its rows' texts, one a paragraph.
+    Records without a section of their own stand in the one that they are shown with."""
     out = {"title": content["title"], "ref": content["ref"]}
     for section in content["sections"]:
         key = section["key"]
@@ -217,12 +219,10 @@ def texts(content: dict[str, Any]) -> dict[str, str]:
             out[key] = "\n\n".join(f"{row['title']} {row['publisher']}".strip() for row in content["sources"])
         else:
             out[key] = "\n\n".join(row["text"] for row in content[key])
-    out["impact"] = "\n\n".join(
-        filter(
-            None,
-            [out.get("impact", ""), *(f"{row['label']}: {amount(row)}." for row in content["impact_figures"])],
-        )
-    )
+    figures = [f"{row['label']}: {amount(row)}." for row in content["impact_figures"]]
+    out["impact"] = "\n\n".join(filter(None, [out.get("impact", ""), *figures]))
+    disagreements = [f"{row['about']}: {row['text']}" for row in content["disagreements"]]
+    out["sources"] = "\n\n".join(filter(None, [out.get("sources", ""), *disagreements]))
     out["organization"] = content["organization"]["name"]
     out["services"] = ", ".join(content["services"])
     return {key: text for key, text in out.items() if text}

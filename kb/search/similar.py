@@ -12,6 +12,7 @@ from kb.patterns.models import Pattern
 from kb.search import engines
 from kb.search.document import IndexDocument, build_many
 from kb.search.engine import Hit
+from kb.search.fields import fold_name
 from kb.search.results import Result, checked, result
 
 CANDIDATES = 60
@@ -63,7 +64,7 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     services = [
         name
         for name in shown["services"]
-        if name.casefold() in document.values["service"] and shown["organization"] == document.shown["organization"]
+        if fold_name(name) in document.values["service"] and shown["organization"] == document.shown["organization"]
     ]
     score = (
         _SHARED_PATTERN * len(patterns)

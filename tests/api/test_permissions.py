@@ -395,14 +395,25 @@ def test_what_is_hidden_looks_like_what_never_was(world: World):
                 assert (hidden.status_code, hidden.content) == (never.status_code, never.content), (method, path, name)
 
 
-def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast):
+@pytest.mark.parametrize("hidden_as", ["draft", "in_review", "published", "reopened", "archived"])
+def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast, hidden_as: str):
     """Their titles, refs, organization and services stand in nothing that another team reads."""
-    secret = create_incident(
-        actor=cast.viewer("author"),
-        facts={"title": "Zanzibar", "team": "checkout", "organization": "Zanzibar Ltd", "services": ["zanzibar-db"]},
-    )
-    add_link(actor=cast.viewer("author"), incident_id=world.incidents["public"].pk, kind="related", to=secret.ref)
+    author, lead = cast.viewer("author"), cast.viewer("lead")
+    # What was never published is its team's alone, whatever it says of itself.
+    visibility = "public" if hidden_as in ("draft", "in_review") else "team"
+    secret = begin(cast, "Zanzibar", visibility=visibility, organization="Zanzibar Ltd", services=["zanzibar-db"])
+    fill(cast, secret, text="Zanzibar had no power.")
+    add_link(actor=author, incident_id=world.incidents["public"].pk, kind="related", to=secret.ref)
+    if hidden_as == "in_review":
+        lifecycle.submit(actor=author, incident_id=secret.pk, reviewers=["admin@acme.example"])
+    if hidden_as in ("published", "reopened", "archived"):
+        lifecycle.publish(actor=lead, incident_id=secret.pk)
+    if hidden_as == "reopened":
+        lifecycle.reopen(actor=author, incident_id=secret.pk)
+    if hidden_as == "archived":
+        lifecycle.archive(actor=lead, incident_id=secret.pk)
     relay.drain()
+    q = "zanzibar+status:archived" if hidden_as == "archived" else "zanzibar"
     public = world.incidents["public"].ref
     lists = [
         "incidents?page_size=100",
@@ -410,7 +421,9 @@ def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast):
         "services?page_size=100",
         "patterns?page_size=100",
         "search?q=zanzibar",
+        "search?q=zanzibar+status:archived",
         "search?page_size=100",
+        "search?q=status:archived&page_size=100",
         f"incidents/{public}",
         f"incidents/{public}/links",
         f"incidents/{public}/export?format=json",
@@ -422,7 +435,7 @@ def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast):
             assert "zanzibar" not in re.sub(r'"(query|next)": ?"[^"]*"', "", text), (name, path)
             assert f'"{secret.ref.lower()}"' not in text, (name, path)
     assert "zanzibar" in world.callers["author"].get(f"incidents/{public}/links").content.decode().lower()
-    found, hidden = (world.callers[name].get("search?q=zanzibar").json() for name in ("author", "outsider"))
+    found, hidden = (world.callers[name].get(f"search?q={q}").json() for name in ("author", "outsider"))
     assert [result["ref"] for result in found["results"]] == [secret.ref]
     assert {value["value"]: value["count"] for value in found["facets"]["organization"]} == {"Zanzibar Ltd": 1}
     assert (hidden["total"], hidden["facets"]["organization"], hidden["corrections"]) == (0, [], [])

@@ -14,12 +14,17 @@ from django.core.management.base import CommandError
 from incidents import scopes
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident, delete_incident
-from incidents.actions.links import add_link
+from incidents.actions.links import add_link, change_link, remove_link
 from incidents.actions.sections import add_row, change_section
 from incidents.document import build, read, with_everything
 from incidents.export import json_document
+from incidents.importing.carrying import carry_out, link, look
+from incidents.importing.documents import read_all
+from incidents.importing.planning import plan
 from incidents.models import AuditEntry, Incident, IncidentLink, OutboxEntry
 from incidents.scopes import ANONYMOUS, Viewer
+from kb.patterns import decisions
+from kb.patterns.models import Pattern, Tag
 
 UUID = "5d9f0b56-52e6-4d51-8c7e-6e2a0e1f7a{:02d}"
 
@@ -66,6 +71,10 @@ def folder(tmp_path, cast):
     (path / "one.md").write_text(markdown(1))
     (path / "two.md").write_text(markdown(2))
     return path
+
+
+def exported(incident):
+    return json_document(read(with_everything(Incident.objects).get(pk=incident.pk), Viewer.system()))
 
 
 def body(incident, key):
@@ -149,6 +158,39 @@ def test_what_a_person_changed_is_kept_and_reported(folder, cast):
     assert body(imported(), "summary") == "As we see it."
 
 
+def test_who_decides_about_patterns_or_links_does_not_keep_a_correction_out(folder, cast, published):
+    """Neither stands in what an import writes, and both stay."""
+    run(folder)
+    incident, own = imported(), published()
+    admin = cast.viewer("admin")
+    for slug in ("retry-storm", "thundering-herd"):
+        pattern = Pattern.objects.create(slug=slug, name=slug, family="load")
+        Tag.objects.create(incident=incident, pattern=pattern, source="rule", state="suggested", rule_version=1)
+    decisions.confirm(actor=admin, incident_id=incident.pk, slug="retry-storm")
+    decisions.reject(actor=admin, incident_id=incident.pk, slug="thundering-herd", reason="Nobody came at once")
+    made = add_link(actor=admin, incident_id=incident.pk, kind="related", to=own.ref)
+    change_link(actor=admin, incident_id=incident.pk, link_id=made.uuid, note="The same boiler")
+    (folder / "one.md").write_text(markdown(1, title="Corrected"))
+    assert run(folder)[0] == "1 updated, 1 unchanged.\n"
+    assert imported().title == "Corrected"
+    assert set(incident.tags.values_list("state", flat=True)) == {"confirmed", "rejected"}
+    assert imported().links_out.get().note == "The same boiler"
+
+
+def test_a_link_that_somebody_took_away_does_not_come_back(folder, cast, published):
+    documents = [exported(published(title)) for title in ("First", "Second")]
+    documents[0]["links"] = [
+        {"kind": "related", "direction": "out", "incident": {"id": documents[1]["id"], "ref": documents[1]["ref"]}}
+    ]
+    file = folder / "both.json"
+    file.write_text(json.dumps(documents))
+    run(file)
+    removed = IncidentLink.objects.get(kind="related")
+    remove_link(actor=cast.viewer("admin"), incident_id=removed.from_incident_id, link_id=removed.uuid)
+    assert run(file)[0].endswith("1 unchanged, 1 kept.\n")
+    assert not IncidentLink.objects.filter(kind="related").exists()
+
+
 def test_overwrite_replaces_what_a_person_changed_and_then_it_is_unchanged(folder, cast):
     run(folder)
     edit(cast, imported())
@@ -178,6 +220,34 @@ def test_a_deleted_incident_does_not_come_back(folder, cast):
     delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk)
     assert "one.md: kept as it is here. It was deleted here." in run(folder, overwrite=True)[0]
     assert not scopes.visible_incidents(Viewer.system()).filter(external_id__endswith="01").exists()
+
+
+def test_a_link_to_what_was_deleted_here_is_noted_and_the_rest_imported(tmp_path, cast, published):
+    first, second = (exported(published(title)) for title in ("First", "Second"))
+    to_first = {"kind": "caused_by", "incident": {"id": first["id"], "ref": first["ref"]}}
+    second["links"] = [{**to_first, "direction": "out"}, {**to_first, "direction": "in"}]
+    (tmp_path / "a.json").write_text(json.dumps(first))
+    run(tmp_path)
+    here = Incident.objects.get(external_id=f"precedent:{first['id']}")
+    delete_incident(actor=cast.viewer("admin"), incident_id=here.pk)
+    (tmp_path / "b.json").write_text(json.dumps(second))
+    assert run(tmp_path)[0].splitlines() == [
+        "a.json: kept as it is here. It was deleted here.",
+        f"b.json: Its link to {first['ref']} is left out: that incident is not here.",
+        "1 created beside one of another origin, 1 kept.",
+    ]
+
+
+def test_a_link_to_what_is_deleted_while_the_import_is_at_work_is_noted(cast, published):
+    first, second = (exported(published(title)) for title in ("First", "Second"))
+    second["links"] = [{"kind": "related", "direction": "out", "incident": {"id": first["id"], "ref": first["ref"]}}]
+    here, system = look(), Viewer.system()
+    candidates = list(read_all("both.json", json.dumps([first, second])))
+    done = [carry_out(system, planned, here) for planned in plan(candidates, here)]
+    delete_incident(actor=cast.viewer("admin"), incident_id=done[0].incident_id)
+    ((told, note),) = link(system, done, here)
+    assert told is done[1]
+    assert note.startswith(f"Its link to {first['ref']} is left out: ")
 
 
 # --- The same event under another origin -----------------------------------------------------------

@@ -118,7 +118,7 @@ def test_visibility_can_be_narrowed_without_reopening(cast, published):
     assert set(OutboxEntry.objects.filter(incident_id=incident.pk).values_list("narrows", flat=True)) == {True}
 
 
-def test_nothing_is_enqueued_when_the_change_is_rolled_back(cast, draft):
+def test_a_step_that_is_refused_enqueues_nothing(cast, draft):
     OutboxEntry.objects.all().delete()
     incident = Incident.objects.get(pk=draft().pk)
     OutboxEntry.objects.all().delete()

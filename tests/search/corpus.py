@@ -1,5 +1,5 @@
-"""Two hundred incidents for the engine contract: twenty whose texts the suite reasons about, and a hundred and
-eighty of plausible noise, made from a fixed seed."""
+"""Two hundred incidents for the engine contract: some thirty whose texts the suite reasons about, and the rest
+plausible noise, made from a fixed seed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from incidents.actions.naming import organization_named
 from incidents.models import (
     ActionItem,
     Cause,
+    Disagreement,
     Incident,
     Lesson,
     PostmortemSection,
     PostmortemTemplate,
+    ReviewRequest,
     Revision,
+    Service,
+    Source,
     Team,
+    TimelineEvent,
     User,
 )
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.vocabulary import Status
+from kb.patterns.models import Pattern, Tag
 
 SIZE = 200
 _SYSTEMS = (
@@ -63,7 +69,9 @@ class Corpus:
         return [by_id[pk] for pk in ids if pk in by_id]
 
 
-def build(team: Team, author: User) -> Corpus:
+def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) -> Corpus:
+    """`reviewer` is asked to review the draft "asked"; so was `former_reviewer`, and in a round of "ended" too, until
+    the round was over."""
     corpus = Corpus()
     day = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
@@ -142,6 +150,48 @@ def build(team: Team, author: User) -> Corpus:
     add("reopened", "Reopened aardvarks", "They came back.", organization="Globex", due=date(9999, 1, 1))
     reopen(Incident.objects.get(pk=corpus.named["reopened"]), organization="Vandelay", due=date(2020, 1, 1))
 
+    add("asked", "Quokkas to be read", "Quokkas that somebody was asked about.", status=Status.IN_REVIEW)
+    add("ended", "Quokkas of before", "Quokkas that nobody is asked about now.", published=False)
+    for name, asked, has_ended in (
+        ("asked", reviewer, False),
+        ("asked", former_reviewer, True),
+        ("ended", former_reviewer, True),
+    ):
+        ReviewRequest.objects.create(
+            incident_id=corpus.named[name], reviewer=asked, asked_by=author, ended_at=day if has_ended else None
+        )
+
+    add(
+        "whole",
+        "Whole platypuses",
+        "They have everything.",
+        organization="Wallaroo\u2122 Works",
+        services=["Potoroo\u2122"],
+        severity="sev3",
+        origin="famous",
+        started=day,
+        resolved=day + timedelta(hours=3),
+        detected_by="staff",
+        timeline=["The echidnas arrived"],
+        causes=[("root", "data", "A numbat had dug there")],
+        lessons=["Look first"],
+        actions=[("open", "Feed the quolls")],
+        sources=[("The bilby papers", "Dunnart Press")],
+        disagreements=[("the end", "One has it that the thylacine left earlier")],
+        customer_message="All is well.",
+        patterns={"retry-storm": "automatic", "split-brain": "rejected"},
+    )
+    add(
+        "plain",
+        "Plain platypuses",
+        "They have next to nothing.",
+        actions=[("done", "Count them")],
+        patterns={"retry-storm": "suggested", "split-brain": "confirmed"},
+    )
+    add("inside", "Inside platypuses", "For everybody here.", visibility="internal", origin="own", severity="sev4")
+    add("team", "Team platypuses", "For the team.", visibility="team", origin="own", severity="sev4")
+    add("sketch", "Sketched platypuses", "Not published.", published=False, origin="own", severity="sev4")
+
     chance = random.Random(7)
     for n in range(SIZE - len(corpus.named)):
         system, failing, reason = chance.choice(_SYSTEMS), chance.choice(_FAILINGS), chance.choice(_REASONS)
@@ -181,15 +231,26 @@ def make(
     mitigations: list[str] | None = None,
     customer_message: str = "",
     lessons: list[str] | None = None,
-    causes: list[tuple[str, str]] | None = None,
+    causes: list[tuple[str, str] | tuple[str, str, str]] | None = None,
+    timeline: list[str] | None = None,
+    actions: list[tuple[str, str]] | None = None,
+    sources: list[tuple[str, str]] | None = None,
+    disagreements: list[tuple[str, str]] | None = None,
+    services: list[str] | None = None,
+    patterns: dict[str, str] | None = None,
     due: date | None = None,
 ) -> Incident:
-    """An incident with its revision, row by row: the actions have their own suites, and this needs hundreds."""
+    """An incident with its revision, row by row: the actions have their own suites, and this needs hundreds.
+
+    Rows are their texts: causes (kind, family, text), actions (state, text), sources (title, publisher), disagreements
+    (about, text). `patterns` are {slug: state of the tag}. What is in review was never published.
+    """
+    published = published and status in (Status.PUBLISHED, Status.ARCHIVED)
     template = PostmortemTemplate.objects.get(key="standard", is_current=True)
     incident = Incident.objects.create(
         title=title,
         visibility=visibility,
-        status=status if published else Status.DRAFT,
+        status=status if published or status == Status.IN_REVIEW else Status.DRAFT,
         severity=severity,
         origin=origin,
         team=team,
@@ -210,8 +271,27 @@ def make(
     )
     Lesson.objects.bulk_create(Lesson(incident=incident, text=text) for text in lessons or [])
     Cause.objects.bulk_create(
-        Cause(incident=incident, kind=kind, family=family, text="It was so") for kind, family in causes or []
+        Cause(incident=incident, kind=kind, family=family, text=" ".join(text) or "It was so")
+        for kind, family, *text in causes or []
     )
+    TimelineEvent.objects.bulk_create(
+        TimelineEvent(incident=incident, at=started, precision="minute", text=text) for text in timeline or []
+    )
+    ActionItem.objects.bulk_create(
+        ActionItem(incident=incident, kind="prevent", state=state, text=text) for state, text in actions or []
+    )
+    Source.objects.bulk_create(
+        Source(incident=incident, url="https://example.org/", title=title, publisher=publisher)
+        for title, publisher in sources or []
+    )
+    Disagreement.objects.bulk_create(
+        Disagreement(incident=incident, about=about, text=text) for about, text in disagreements or []
+    )
+    for name in services or []:
+        incident.services.add(Service.objects.create(organization=incident.organization, name=name, slug=name.lower()))
+    for slug, state in (patterns or {}).items():
+        pattern, _ = Pattern.objects.get_or_create(slug=slug, defaults={"name": slug, "family": "response"})
+        Tag.objects.create(incident=incident, pattern=pattern, source="rule", state=state, rule_version=1)
     if due:
         ActionItem.objects.create(incident=incident, kind="prevent", text="It has to be done", due=due)
     if published:
@@ -221,6 +301,7 @@ def make(
         )
         incident.published_organization = incident.organization
         incident.save()
+        incident.published_services.set(incident.services.all())
     return incident
 
 

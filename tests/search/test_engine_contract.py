@@ -30,7 +30,7 @@ from tests.search import corpus as corpora
 from tests.search.corpus import Corpus
 from tests.search.elastic import own_generations
 
-PERSON_PARTS = ("author", "outsider", "admin")
+PERSON_PARTS = ("author", "outsider", "admin", "reviewer", "former reviewer")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,18 @@ def corpus(django_db_setup: None, django_db_blocker: Any) -> Iterator[Corpus]:
             save_template(actor=system, definition=definition)
         team = create_team(actor=system, name="Checkout")
         people = {
-            name: User.objects.create(email=f"{name}@acme.example", name=name, is_admin=name == "admin", password="!")
+            name: User.objects.create(
+                email=f"{name.replace(' ', '-')}@acme.example", name=name, is_admin=name == "admin", password="!"
+            )
             for name in PERSON_PARTS
         }
         set_membership(actor=system, team_id=team.pk, user=people["author"], role="lead")
-        made = corpora.build(team, people["author"])
+        others = create_team(actor=system, name="Payments")
+        for name in ("reviewer", "former reviewer"):
+            set_membership(actor=system, team_id=others.pk, user=people[name], role="author")
+        made = corpora.build(
+            team, people["author"], reviewer=people["reviewer"], former_reviewer=people["former reviewer"]
+        )
         DatabaseEngine().index(list(build_many(made.everything).values()))
         made.viewers = {"anonymous": ANONYMOUS, **{name: Viewer.of(user) for name, user in people.items()}}
         yield made
@@ -157,6 +164,54 @@ class EngineContract:
     def test_filters(self, q, names):
         assert set(self.found(q)) == names
 
+    @pytest.mark.parametrize(
+        ("q", "names"),
+        [
+            ("is:draft", {"sketch"}),
+            ("status:draft", {"sketch"}),
+            ("is:published", {"whole", "plain", "inside", "team"}),
+            ("status:published", {"whole", "plain", "inside", "team"}),
+            ("is:public", {"whole", "plain", "sketch"}),
+            ("is:internal", {"inside"}),
+            ("is:team", {"team"}),
+            ("is:famous", {"whole"}),
+            ("is:imported", {"plain"}),
+            ("severity:unknown", {"plain"}),
+            ("severity:sev3", {"whole"}),
+            ("detected:staff", {"whole"}),
+            ("pattern:retry-storm", {"whole"}),
+            ("pattern:split-brain", {"plain"}),
+            ("-pattern:retry-storm", {"plain", "inside", "team", "sketch"}),
+            ("family:response", {"whole", "plain"}),
+            ("family:data", {"whole"}),
+            ('service:"Potoroo\u2122"', {"whole"}),
+            ("service:potorootm", {"whole"}),
+            ("service:potoroo", set()),
+            ('org:"Wallaroo\u2122 Works"', {"whole"}),
+            ('org:"WALLAROOTM  works"', {"whole"}),
+            ("has:timeline", {"whole"}),
+            ("has:lessons", {"whole"}),
+            ("has:actions", {"whole", "plain"}),
+            ("has:open-actions", {"whole"}),
+            ("has:sources", {"whole"}),
+            ("has:revision", {"whole", "plain", "inside", "team"}),
+            ("has:customer-message", {"whole"}),
+            ("has:patterns", {"whole", "plain"}),
+        ],
+    )
+    def test_every_field_and_flag_filters(self, q, names):
+        assert set(self.found(f"platypuses {q}", who="author")) == names
+
+    def test_what_is_in_review_is_found_by_its_status(self):
+        for q in ("is:in-review", "status:in_review"):
+            assert self.found(f"quokkas {q}", who="author") == ["asked"], q
+
+    @pytest.mark.parametrize(
+        "word", ["echidna", "numbat", "quoll", "bilby", "dunnart", "thylacine", "wallaroo", "potoroo"]
+    )
+    def test_a_word_of_any_record_or_name_finds_its_incident(self, word):
+        assert self.found(word) == ["whole"]
+
     def test_a_condition_on_teams_tells_strangers_nothing(self):
         q = "wombats team:checkout org:hooli"
         for who in PERSON_PARTS:
@@ -190,6 +245,17 @@ class EngineContract:
         assert set(self.found("wombats", who="outsider")) == public | {"internal"}
         assert set(self.found("wombats", who="author")) == public | {"internal", "private", "draft"}
         assert set(self.found("wombats", who="admin")) == public | {"internal", "private", "draft"}
+
+    def test_an_asked_reviewer_finds_a_draft_of_another_team_until_the_round_ends(self):
+        def seen(who):
+            answer = self.ask("quokkas", who=who)
+            names = self.all.names([hit.incident_id for hit in answer.hits])
+            return set(names), answer.total, answer.facets["status"]
+
+        assert seen("author") == ({"asked", "ended"}, 2, {"in_review": 1, "draft": 1})
+        assert seen("reviewer") == ({"asked"}, 1, {"in_review": 1})
+        for who in ("former reviewer", "outsider", "anonymous"):
+            assert seen(who) == (set(), 0, {}), who
 
     def test_totals_facets_and_durations_say_nothing_of_what_is_hidden(self):
         seen, everything = self.ask("wombats"), self.ask("wombats", who="admin")
@@ -237,6 +303,29 @@ class EngineContract:
         assert self.ask("wombats", chosen={"organization": ["Hooli", "Initech"]}).total == 3
         assert self.ask("wombats", chosen={"organization": ["Hooli"], "mitigation": ["rollback"]}).total == 1
 
+    @pytest.mark.parametrize(
+        ("facet", "value", "names", "counts"),
+        [
+            ("pattern", "retry-storm", {"whole"}, {"retry-storm": 1, "split-brain": 1}),
+            ("pattern", "split-brain", {"plain"}, {"retry-storm": 1, "split-brain": 1}),
+            ("family", "response", {"whole", "plain"}, {"data": 1, "response": 2}),
+            ("mitigation", "rollback", set(), {}),
+            ("duration", "1h-6h", {"whole"}, {"1h-6h": 1, "unknown": 4}),
+            ("detected_by", "staff", {"whole"}, {"staff": 1, "unknown": 4}),
+            ("status", "draft", {"sketch"}, {"draft": 1, "published": 4}),
+            ("status", "published", {"whole", "plain", "inside", "team"}, {"draft": 1, "published": 4}),
+            ("severity", "unknown", {"plain"}, {"sev3": 1, "sev4": 3, "unknown": 1}),
+            ("origin", "famous", {"whole"}, {"famous": 1, "imported": 1, "own": 3}),
+            ("year", "2020", {"whole"}, {"2020": 1, "unknown": 4}),
+            ("organization", "Wallaroo\u2122 Works", {"whole"}, {"Wallaroo\u2122 Works": 1, "Northwind": 4}),
+        ],
+    )
+    def test_every_facet_can_be_chosen(self, facet, value, names, counts):
+        answer = self.ask("platypuses", who="author", chosen={facet: [value]})
+        assert set(self.all.names([hit.incident_id for hit in answer.hits])) == names
+        assert answer.total == len(names)
+        assert answer.facets[facet] == counts
+
     def test_the_median_counts_known_durations(self):
         assert self.ask("wombats").median_duration_seconds == pytest.approx(7200, rel=0.01)
         assert self.ask("cat").median_duration_seconds is None
@@ -274,6 +363,10 @@ class EngineContract:
     def test_a_record_is_highlighted_in_its_own_section(self):
         hit = next(h for h in self.ask("redis").hits if h.incident_id == self.all.named["lesson"])
         assert f"{START}redis{END}" in dict(hit.fragments)["lessons"]
+
+    def test_where_sources_differ_is_highlighted_with_the_sources(self):
+        (hit,) = self.ask("thylacine").hits
+        assert f"{START}thylacine{END}" in dict(hit.fragments)["sources"]
 
     def test_fragments_are_the_original_text_and_nothing_else(self):
         hit = next(h for h in self.ask("wombats").hits if h.incident_id == self.all.named["markup"])

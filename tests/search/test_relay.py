@@ -313,20 +313,6 @@ def test_an_index_that_is_ahead_of_the_record_is_told(published):
     assert relay.audit().consumers_ahead == [CONSUMER]
 
 
-def test_a_nudge_that_cannot_be_sent_does_not_fail_the_save(
-    cast, draft, settings, monkeypatch, django_capture_on_commit_callbacks
-):
-    def refuse(*args, **kwargs):
-        raise ConnectionError("the broker is down")
-
-    monkeypatch.setattr(current_app, "send_task", refuse)
-    with django_capture_on_commit_callbacks(execute=True):
-        incident = draft("Saved all the same")
-    relay.drain()
-    assert titles(cast.viewer("author")) == ["Saved all the same"]
-    assert incident.pk in DatabaseEngine().versions()
-
-
 @pytest.mark.postgres_only
 def test_a_write_does_not_wait_for_a_broker_that_is_away(settings):
     with socket.socket() as probe:

@@ -384,3 +384,15 @@ def test_links_that_people_made_survive_an_update(folder, cast, published):
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     run(folder)
     assert IncidentLink.objects.filter(from_incident=own, to_incident=imported()).exists()
+
+
+def test_a_terminal_is_shown_how_far_it_is_and_a_file_is_not(folder, monkeypatch, capsys):
+    run(folder, dry_run=True)
+    assert capsys.readouterr().err == ""
+    # What a terminal is taken for.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    run(folder)
+    shown = capsys.readouterr().err
+    for label in ("Reading", "Importing"):
+        assert label in shown
+    assert "2/2" in shown

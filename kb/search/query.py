@@ -149,6 +149,9 @@ def _balanced(pieces: list[Piece], notices: list[str]) -> list[Piece]:
                 idle |= {begin, place}
     if idle and any(pieces[place].kind == "open" for place in idle):
         notices.append(f"Parentheses nested deeper than {MAX_DEPTH} were ignored")
+    last_word = max((place for place, piece in enumerate(pieces) if piece.kind == "text"), default=-1)
+    if any(pieces[place].negative and place < last_word for place in opened):
+        notices.append("The group after a minus is never closed, so nothing is left out")
     idle.update(opened)
     kept = [piece for place, piece in enumerate(pieces) if place not in idle]
     balanced: list[Piece] = []

@@ -253,6 +253,10 @@ class TestNotices:
         assert "minus" in parse("dns NOT bgp").notices[0]
         assert parse("dns not bgp").notices == ()
 
+    def test_a_group_after_a_minus_that_never_ends_is_told(self) -> None:
+        assert "never closed" in parse("redis -(dns").notices[0]
+        assert parse("redis (dns").notices == parse("redis -(dns)").notices == ()
+
 
 class TestCorrections:
     @pytest.mark.parametrize(

@@ -295,10 +295,12 @@ def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
     """Links both ways, only to incidents that the viewer may see; `direction` says who is the subject."""
     # Most incidents have none, and what is at their other end costs more to read than they do.
     between = list(IncidentLink.objects.filter(Q(from_incident=incident) | Q(to_incident=incident)))
+    if not between:
+        return []
     others = {link.from_incident_id for link in between} | {link.to_incident_id for link in between}
     visible = scopes.visible_incidents(viewer).filter(pk__in=others - {incident.pk}).order_by()
     named = visible.select_related("organization", "published_organization", "published_revision")
-    targets = {target.pk: target for target in named} if between else {}
+    targets = {target.pk: target for target in named}
     out = [(link, link.to_incident_id, "out") for link in between if link.from_incident_id == incident.pk]
     into = [(link, link.from_incident_id, "in") for link in between if link.to_incident_id == incident.pk]
     return [

@@ -132,8 +132,8 @@ _MODELS = (Organization, Team, User, Membership, PostmortemTemplate, AuditEntry)
 def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """For modules whose tests share what takes long to write: it is rolled back at the module's end.
 
-    Fixtures of the module that need this are the module's, `cast` among them, and write before any test does; what a
-    test writes, marked `django_db`, is rolled back at its own end.
+    Fixtures of the module that need this are the module's, `cast = kept_cast` among them, and write before any test
+    does; what a test writes, marked `django_db`, is rolled back at its own end.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         yield
@@ -142,10 +142,15 @@ def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture
 def cast(db: None) -> Cast:
-    return bring_cast()
+    return _bring_cast()
 
 
-def bring_cast() -> Cast:
+@pytest.fixture(scope="module")
+def kept_cast(kept: None) -> Cast:
+    return _bring_cast()
+
+
+def _bring_cast() -> Cast:
     """Checkout owns things: author, lead and reader belong to it. The reviewer and the outsider belong to Payments."""
     system = User.objects.system()
     if not _written:

@@ -11,6 +11,7 @@ from incidents.models import Incident, PostmortemSection
 from incidents.records import KINDS
 from incidents.text import INCIDENT_BYTES
 
+# The octets of a text in UTF-8. SQLite has a function for it only since 3.43.
 _OCTETS = {"postgresql": "OCTET_LENGTH({}::text)", "sqlite": "LENGTH(CAST({} AS BLOB))"}
 
 

@@ -22,13 +22,14 @@ from incidents.actions.incidents import apply_facts, create_incident
 from incidents.actions.lifecycle import write_revision
 from incidents.actions.organizations import change_organization, create_organization
 from incidents.actions.sections import ROWS_PER_KIND
+from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid
 from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row
 from incidents.records import KINDS, Kind
 from incidents.scopes import Viewer
 from incidents.template import plan
-from incidents.text import INCIDENT_BYTES, SECTION_BYTES, clean
+from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import SectionKind, Status
 
 
@@ -107,7 +108,6 @@ def write_whole(
             if not is_new:
                 apply_facts(change, content.facts)
                 _follow(change, template)
-            _check_size(content)
             sections = _write_sections(change, content.sections)
             rows = {
                 kind.name: _write_rows(change, kind, content.rows.get(kind.name, ()), none_yet=is_new)
@@ -115,6 +115,7 @@ def write_whole(
             }
             if sections or any(rows.values()):
                 change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
+            check_size(change.incident)
             write_revision(change, note)
             change.did(mark, digest=digest)
     return change.incident
@@ -160,17 +161,6 @@ def _follow(change: Change, template: PostmortemTemplate) -> None:
     here = set(incident.sections.values_list("key", flat=True))
     PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - here)
     change.did("incident.template_changed", key=template.key, number=template.number)
-
-
-def _check_size(content: Content) -> None:
-    texts = [text.body for text in content.sections.values()]
-    for rows in content.rows.values():
-        for row in rows:
-            for value in row.values.values():
-                texts += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
-    if (size := sum(len(text.encode(errors="replace")) for text in texts)) > INCIDENT_BYTES:
-        most = INCIDENT_BYTES // 1024
-        raise Invalid({"incident": f"At most {most:,} KiB of text in all; this has {size // 1024 + 1:,} KiB."})
 
 
 def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[str]:

@@ -8,9 +8,8 @@ from typing import Any
 from django.db.models import Q
 
 from incidents import scopes
-from incidents.document import Reading, facts, read, relation, with_everything
+from incidents.document import Reading, facts, relation
 from incidents.document import part as read_part
-from incidents.errors import Missing
 from incidents.models import Incident, IncidentLink, Organization, Team
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -18,14 +17,6 @@ from incidents.vocabulary import Status
 from kb.api import etags
 from kb.api.base import ApiView
 from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
-
-
-def read_as(viewer: Viewer, incident_id: int) -> Reading:
-    """What the viewer reads of an incident now. Raises Missing."""
-    try:
-        return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident_id), viewer)
-    except Incident.DoesNotExist:
-        raise Missing from None
 
 
 def tags_of(incident_ids: Iterable[int]) -> dict[int, tuple[list[str], list[str]]]:

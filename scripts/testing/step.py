@@ -76,6 +76,9 @@ class Step:
     def kill(self) -> None:
         """The process and all that it started: asked first, so that they can take away what is theirs elsewhere."""
         for process in self.processes:
+            if process.poll() is not None:
+                # Its number may be somebody else's by now.
+                continue
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)

@@ -6,14 +6,10 @@ import pytest
 
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import reopen
-from tests.conftest import bring_cast, publish_one
+from tests.conftest import kept_cast, publish_one
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def cast(kept):
-    return bring_cast()
+cast = kept_cast
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from kb.api.views.meta import openapi
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller
-from tests.conftest import Cast, begin, bring_cast, fill
+from tests.conftest import Cast, begin, fill, kept_cast
 
 CALLERS = ("anonymous", "outsider", "reviewer", "reader", "author", "lead", "admin", "read token", "expired token")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -291,11 +291,7 @@ class World:
 
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def cast(kept: None) -> Cast:
-    return bring_cast()
+cast = kept_cast
 
 
 @pytest.fixture(scope="module")

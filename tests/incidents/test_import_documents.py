@@ -17,15 +17,11 @@ from incidents.importing.carrying import carry_out, look
 from incidents.importing.planning import plan
 from incidents.models import Incident
 from incidents.scopes import Viewer
-from tests.conftest import bring_cast
+from tests.conftest import kept_cast
 from tests.incidents.roundtrip import brought_in, exported, make_rich
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def cast(kept):
-    return bring_cast()
+cast = kept_cast
 
 
 @pytest.fixture(scope="module")

@@ -31,17 +31,15 @@ class IncidentView(ApiView):
 
     def find(self, ref: str) -> Reading:
         """What the caller reads there. Raises Missing."""
-        incident = find_visible(self.viewer, ref, with_parts=True)
-        self.incident_id = incident.pk
-        return read(incident, self.viewer)
+        return read(self.locate(ref, with_parts=True), self.viewer)
 
     def part(self, ref: str, name: str) -> list[dict[str, Any]]:
         """One list of what the caller reads there: `sections`, `links` or a kind of rows. Raises Missing."""
         return documents.part(self.viewer, self.locate(ref), name)
 
-    def locate(self, ref: str) -> Incident:
+    def locate(self, ref: str, *, with_parts: bool = False) -> Incident:
         """The incident itself, to change it. Raises Missing. From then on the answer is about this incident."""
-        incident = find_visible(self.viewer, ref)
+        incident = find_visible(self.viewer, ref, with_parts=with_parts)
         self.incident_id = incident.pk
         return incident
 
@@ -60,7 +58,7 @@ class IncidentView(ApiView):
 
     def shown(self, incident_id: int, *, status: int = 200, warnings: list[str] | None = None) -> Response:
         """The whole incident after a change."""
-        reading = documents.read_as(self.viewer, incident_id)
+        reading = self.find(str(incident_id))
         body = documents.document(self, reading)
         more = {"warnings": warnings} if warnings is not None else {}
         location = body["url"] if status == 201 else None

@@ -9,17 +9,14 @@ from django.urls import reverse
 
 from incidents.actions.links import find_visible
 from incidents.errors import NotAllowed
-from incidents.models import Incident
 from kb.patterns import decisions
 from kb.patterns.models import Tag
 from kb.web.incident.forms import AddForm, RejectForm
 from kb.web.incident.tags import addable
 from kb.web.incident.views import show
-from kb.web.people.forms import carried_out
+from kb.web.people.forms import REFUSED, carried_out
 from kb.web.request import Request
-from kb.web.writing.access import signed_in, step
-
-REFUSED = 400
+from kb.web.writing.access import incident_named, signed_in, step
 
 
 @step
@@ -41,7 +38,7 @@ def reject(request: Request, reference: str, slug: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, _as_it_is_now(request, reference), asked_why=slug, rejecting=form, status=REFUSED)
+        return show(request, incident_named(request, reference), asked_why=slug, rejecting=form, status=REFUSED)
     return _back(request, tag, f"Rejected: {tag.pattern.name}.")
 
 
@@ -63,7 +60,7 @@ def add(request: Request, reference: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, _as_it_is_now(request, reference), adding=form, status=REFUSED)
+        return show(request, incident_named(request, reference), adding=form, status=REFUSED)
     return _back(request, tag, f"Added: {tag.pattern.name}.")
 
 
@@ -73,10 +70,6 @@ def _incident_id(request: Request, reference: str) -> int:
     if not decisions.may_decide(request.viewer, incident):
         raise NotAllowed("Only those who write about an incident decide about its patterns.")
     return incident.pk
-
-
-def _as_it_is_now(request: Request, reference: str) -> Incident:
-    return find_visible(request.viewer, reference, with_parts=True)
 
 
 def _back(request: Request, tag: Tag, words: str) -> HttpResponse:

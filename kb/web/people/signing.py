@@ -24,6 +24,8 @@ from incidents.models import User
 from kb.web.people import forms, mail
 
 SECONDS_BETWEEN_MAILS = 5 * 60
+# As long as django-axes stores it.
+LONGEST_NAME = 255
 
 
 class Refusing(FormMixin):
@@ -33,10 +35,6 @@ class Refusing(FormMixin):
         response = super().form_invalid(form)
         response.status_code = forms.REFUSED
         return response
-
-
-# As long as django-axes stores it.
-LONGEST_NAME = 255
 
 
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:

@@ -28,7 +28,7 @@ from kb.search import relay
 from kb.web import urls
 from kb.web.people.urls import urlpatterns as about_people
 from kb.web.writing.urls import urlpatterns as about_writing
-from tests.conftest import PASSWORD, Cast, begin, bring_cast, publish_one, session_of
+from tests.conftest import PASSWORD, Cast, begin, kept_cast, publish_one, session_of
 
 PEOPLE = ("anonymous", "outsider", "reader", "author", "lead", "admin")
 NEW = "another rather long phrase"
@@ -179,11 +179,7 @@ class World:
 
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(scope="module")
-def cast(kept: None) -> Cast:
-    return bring_cast()
+cast = kept_cast
 
 
 @pytest.fixture(scope="module")

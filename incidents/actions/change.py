@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +39,11 @@ class Change:
 def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None = None, **change: Any) -> None:
     """The audit entry of something that is not part of an incident: people, teams, organizations."""
     _entry(actor, action, thing, incident, change).save()
+
+
+def audit_each(actor: Viewer, action: str, things: Iterable[tuple[Model, dict[str, Any]]]) -> None:
+    """`audit` of many things to which the same was done, each with its own change."""
+    AuditEntry.objects.bulk_create(_entry(actor, action, thing, None, change) for thing, change in things)
 
 
 def _entry(actor: Viewer, action: str, thing: Model, incident: Incident | None, change: dict[str, Any]) -> AuditEntry:

@@ -14,11 +14,10 @@ from django.db import transaction
 
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import FACTS, apply_facts, create_incident
-from incidents.actions.sections import apply_section, replace_rows
+from incidents.actions.sections import replace_rows, rewrite, save_sections
 from incidents.actions.size import check_size
-from incidents.document import relation
 from incidents.durations import check_order
-from incidents.errors import Invalid, Missing, Stale
+from incidents.errors import Invalid
 from incidents.models import Incident
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -94,7 +93,7 @@ def _content_steps(change: Change, content: Mapping[str, Any]) -> list[Callable[
     steps: list[Callable[[], None]] = []
     for name, value in content.items():
         if name == "sections":
-            steps += [_section_step(change, key, values) for key, values in _sections(value)]
+            steps.append(_sections_step(change, dict(_sections(value))))
         else:
             steps.append(_rows_step(change, name, value))
     return steps
@@ -125,33 +124,31 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield key, values
 
 
-def _section_step(change: Change, key: str, values: Mapping[str, Any]) -> Callable[[], None]:
+def _sections_step(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
     def step() -> None:
-        texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
-        try:
-            apply_section(change, key, expected_version=values.get("version"), **texts)
-        except Missing as error:
-            raise Invalid({f"sections.{key}": "The template has no section of this key."}) from error
+        here = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
+        problems: dict[str, list[str]] = {}
+        changed = []
+        for key, values in wanted.items():
+            texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
+            try:
+                if key not in here:
+                    raise Invalid({f"sections.{key}": "The template has no section of this key."})
+                if rewrite(change, here[key], expected_version=values.get("version"), **texts):
+                    changed.append(here[key])
+            except Invalid as error:
+                problems.update(error.fields)
+        if problems:
+            raise Invalid(problems)
+        save_sections(changed)
 
     return step
 
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
-    kind = KINDS[name]
-
     def step() -> None:
         if not isinstance(wanted, list):
             raise Invalid({name: "This takes a list."})
-        current = dict(getattr(change.incident, relation(name)).values_list("uuid", "version"))
-        versions = {str(row_id): version for row_id, version in current.items()}
-        rows = []
-        for item in wanted:
-            if isinstance(item, Mapping) and "version" in item:
-                stands = versions.get(str(item.get("id")))
-                if stands is not None and stands != item["version"]:
-                    raise Stale(stands)
-                item = {key: value for key, value in item.items() if key != "version"}
-            rows.append(item)
-        replace_rows(change, kind, rows)
+        replace_rows(change, KINDS[name], wanted)
 
     return step

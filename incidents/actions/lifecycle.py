@@ -119,23 +119,24 @@ def write_revision(change: Change, note: str) -> Revision:
     """The working copy as the next revision of an incident that is being changed. Raises Incomplete."""
     incident = change.incident
     read_parts(incident)
+    services = list(incident.services.all())
     if lacking := missing(incident):
         raise Incomplete(lacking)
     incident.status = Status.PUBLISHED
     # Not saved before: a row written twice makes its commit wait for its organization, which somebody who renames that
     # holds while waiting for this row.
     document = build(incident)
-    last = incident.revisions.first()
+    last = incident.revisions.aggregate(number=Max("number"))["number"]
     revision = Revision.objects.create(
         incident=incident,
-        number=last.number + 1 if last else 1,
+        number=(last or 0) + 1,
         document=document,
         note=note,
         published_by_id=change.actor.person,
     )
     incident.published_revision = revision
     incident.published_organization = incident.organization
-    incident.published_services.set(incident.services.all())
+    incident.published_services.set(services)
     _end_round(change)
     change.did("incident.published", revision, number=revision.number)
     return revision
@@ -180,8 +181,10 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
 def _end_round(change: Change) -> None:
     """Whom nobody is asking any more sees later drafts no more, and approves none. What they said is kept."""
     round_now = change.incident.reviews.filter(ended_at__isnull=True)
-    round_now.filter(state=ReviewState.ASKED).delete()
-    round_now.update(ended_at=timezone.now())
+    if ReviewState.ASKED in (states := set(round_now.values_list("state", flat=True))):
+        round_now.filter(state=ReviewState.ASKED).delete()
+    if states:
+        round_now.update(ended_at=timezone.now())
     # The index may still hold who was asked, and names that left the text.
     change.narrows = True
 

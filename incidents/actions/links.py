@@ -23,7 +23,7 @@ def find_visible(viewer: Viewer, reference: str, *, with_parts: bool = False) ->
     Missing when there is none that the viewer may see."""
     visible = scopes.visible_incidents(viewer)
     if with_parts:
-        visible = with_everything(visible)
+        visible = with_everything(visible).select_related("template")
     text = str(reference).strip()
     number = text[4:] if text[:4].upper() == "INC-" else text
     try:

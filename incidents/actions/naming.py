@@ -52,11 +52,13 @@ def organization_named(actor: Viewer, value: Any) -> Organization:
 
 def services_named(organization: Organization, names: Sequence[str]) -> list[Service]:
     """The organization's services of these names, in their order; new ones for new names."""
-    found: dict[str, Service] = {}
+    if not names:
+        return []
+    known = {service.name: service for service in organization.services.filter(name__in=names)}
     # In one order everywhere, so that two who add the same names do not wait for each other.
-    for name in sorted(dict.fromkeys(names)):
-        found[name] = _service_named(organization, name)
-    return [found[name] for name in names]
+    for name in sorted(set(names) - set(known)):
+        known[name] = _service_named(organization, name)
+    return [known[name] for name in names]
 
 
 def _service_named(organization: Organization, name: str) -> Service:

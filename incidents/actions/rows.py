@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from incidents.actions.change import changing
-from incidents.actions.sections import apply_new_row
+from incidents.actions.sections import new_row, next_position
 from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid, Missing
@@ -23,13 +23,15 @@ def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mappi
     added: list[Row] = []
     problems: dict[str, list[str]] = {}
     with changing(actor, incident_id) as change:
+        first = next_position(change, KINDS[kind], adding=len(rows))
         for place, values in enumerate(rows):
             try:
-                added.append(apply_new_row(change, KINDS[kind], values, path=f"{kind}.{place}."))
+                added.append(new_row(change, KINDS[kind], values, path=f"{kind}.{place}.", position=first + place))
             except Invalid as error:
                 problems.update(error.fields)
         if problems:
             raise Invalid(problems)
+        KINDS[kind].model._default_manager.bulk_create(added)
         check_size(change.incident)
     return added
 
@@ -73,6 +75,9 @@ def put_back_row(
     with changing(actor, incident_id) as change:
         if KINDS[kind].model._default_manager.filter(uuid=row_id).exists():
             raise Invalid({kind: "This is there already."})
-        row = apply_new_row(change, KINDS[kind], values, uuid=row_id, position=min(max(position, 0), LAST_POSITION))
+        next_position(change, KINDS[kind])
+        place = min(max(position, 0), LAST_POSITION)
+        row = new_row(change, KINDS[kind], values, uuid=row_id, position=place)
+        row.save()
         check_size(change.incident)
     return row

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from incidents.actions.change import Change, changing
@@ -37,22 +38,26 @@ def change_section(
     """Save one section's text, or the reason why a records section has no rows. Raises Stale when somebody saved it
     first."""
     with changing(actor, incident_id) as change:
-        section = apply_section(change, key, body=body, none_reason=none_reason, expected_version=expected_version)
+        section = change.incident.sections.filter(key=key).first()
+        if section is None:
+            raise Missing
+        if rewrite(change, section, body=body, none_reason=none_reason, expected_version=expected_version):
+            save_sections([section])
         check_size(change.incident)
     return section
 
 
-def apply_section(
+def rewrite(
     change: Change,
-    key: str,
+    section: PostmortemSection,
     *,
     body: str | None = None,
     none_reason: str | None = None,
     expected_version: int | None = None,
-) -> PostmortemSection:
-    section = PostmortemSection.objects.filter(incident=change.incident, key=key).first()
-    if section is None:
-        raise Missing
+) -> bool:
+    """Set what a section is to hold, to be saved with `save_sections`; False when nothing differs. Raises Stale,
+    Invalid."""
+    key = section.key
     if expected_version is not None and section.version != expected_version:
         raise Stale(section.version)
     kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
@@ -74,35 +79,50 @@ def apply_section(
             setattr(section, name, value)
         section.version += 1
         section.updated_by_id = change.actor.user_id
-        section.save()
         change.did("section.changed", section, key=key, size=len(section.body))
-    return section
+    return bool(wanted)
+
+
+def save_sections(sections: Sequence[PostmortemSection]) -> None:
+    """Save the texts of sections that are there, in one statement."""
+    # As an upsert: `bulk_update` would choose each value of each row by a condition, and take longer than saving each.
+    PostmortemSection.objects.bulk_create(
+        sections,
+        update_conflicts=True,
+        unique_fields=["pk"],
+        update_fields=["body", "none_reason", "version", "updated_by", "updated_at"],
+    )
 
 
 def add_row(*, actor: Viewer, incident_id: int, kind: str, values: Mapping[str, Any]) -> Row:
     """Add a row of a kind of records (a key of KINDS). Raises Invalid, naming fields."""
     with changing(actor, incident_id) as change:
-        row = apply_new_row(change, KINDS[kind], values)
+        row = new_row(change, KINDS[kind], values, position=next_position(change, KINDS[kind]))
+        row.save()
         check_size(change.incident)
     return row
 
 
-def apply_new_row(
+def next_position(change: Change, kind: Kind, *, adding: int = 1) -> int:
+    """Where the first of the rows to be added goes. Raises Invalid when they are too many."""
+    stands = getattr(change.incident, relation(kind.name)).order_by().aggregate(n=Count("pk"), last=Max("position"))
+    if stands["n"] + adding > ROWS_PER_KIND:
+        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
+    return (stands["last"] or 0) + 1
+
+
+def new_row(
     change: Change,
     kind: Kind,
     values: Mapping[str, Any],
     *,
+    position: int,
     path: str = "",
     uuid: uuids.UUID | None = None,
-    position: int | None = None,
 ) -> Row:
+    """A row of these values, to be saved. Raises Invalid, naming fields."""
     columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False)
-    existing = getattr(change.incident, relation(kind.name))
-    if existing.count() >= ROWS_PER_KIND:
-        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
-    if position is None:
-        position = (existing.aggregate(last=Max("position"))["last"] or 0) + 1
-    row = kind.model._default_manager.create(
+    row = kind.model(
         incident=change.incident,
         position=position,
         **({"uuid": uuid} if uuid else {}),
@@ -130,25 +150,14 @@ def change_row(
         else (Status.DRAFT, Status.IN_REVIEW)
     )
     with changing(actor, incident_id, states=states) as change:
-        row = apply_row(change, KINDS[kind], row_id, values, expected_version=expected_version)
+        row = _held(change, kind, row_id, expected_version)
+        apply_row(change, KINDS[kind], row, values)
         check_size(change.incident)
     return row
 
 
-def apply_row(
-    change: Change,
-    kind: Kind,
-    row_id: uuids.UUID,
-    values: Mapping[str, Any],
-    *,
-    path: str = "",
-    expected_version: int | None = None,
-) -> Row:
-    row = getattr(change.incident, relation(kind.name)).filter(uuid=row_id).first()
-    if row is None:
-        raise Missing
-    if expected_version is not None and row.version != expected_version:
-        raise Stale(row.version)
+def apply_row(change: Change, kind: Kind, row: Row, values: Mapping[str, Any], *, path: str = "") -> None:
+    """Change some fields of a row, and save it where they differ. Raises Invalid, naming fields."""
     # What is as it was needs no reading anew: its owner may have left since.
     now = kind.write(row, change.incident.time_zone)
     wanted = {name: value for name, value in values.items() if name not in now or now[name] != value}
@@ -162,33 +171,40 @@ def apply_row(
         row.version += 1
         row.save()
         change.did(f"{kind.name}.changed", row, fields=sorted(differing))
-    return row
 
 
 def remove_row(
     *, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, expected_version: int | None = None
 ) -> None:
     with changing(actor, incident_id) as change:
-        row = getattr(change.incident, relation(kind)).filter(uuid=row_id).first()
-        if row is None:
-            raise Missing
-        if expected_version is not None and row.version != expected_version:
-            raise Stale(row.version)
+        row = _held(change, kind, row_id, expected_version)
         change.did(f"{kind}.removed", row)
         row.delete()
 
 
+def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int | None) -> Row:
+    row: Row | None = getattr(change.incident, relation(kind)).filter(uuid=row_id).first()
+    if row is None:
+        raise Missing
+    if expected_version is not None and row.version != expected_version:
+        raise Stale(row.version)
+    return row
+
+
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
     """Make the rows of a kind exactly `wanted`, in that order: rows match by id, one without an id is new, one that is
-    not there any more is removed. One that was moved keeps its version: its text did not change. Raises Invalid, naming
-    the row by its place."""
+    not there any more is removed. One that was moved keeps its version: its text did not change.
+
+    Raises Stale when the `version` of a row is not its current one, and Invalid, naming the row by its place.
+    """
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
     here = {str(row.uuid): row for row in getattr(change.incident, relation(kind.name)).all()}
+    times = {row_id: row.at for row_id, row in here.items()} if kind.ordered_by_time else {}
     problems: dict[str, list[str]] = {}
     places: dict[str, int] = {}
+    added: list[Row] = []
     named = {str(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
-    # Removed first: the new ones take their room.
     for row_id, row in here.items():
         if row_id not in named:
             change.did(f"{kind.name}.removed", row)
@@ -200,32 +216,37 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             continue
         values = dict(item)
         row_id = values.pop("id", None)
+        row = here.get(str(row_id))
+        expected_version = values.pop("version", row.version if row else None)
+        if row is not None and expected_version != row.version:
+            raise Stale(row.version)
         try:
             if row_id is None:
-                apply_new_row(change, kind, values, path=path, position=place)
-            elif str(row_id) not in here or str(row_id) in places:
+                added.append(new_row(change, kind, values, path=path, position=place))
+            elif row is None or str(row_id) in places:
                 problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
             else:
                 places[str(row_id)] = place
-                row = apply_row(change, kind, here[str(row_id)].uuid, values, path=path)
+                apply_row(change, kind, row, values, path=path)
                 if row.position != place:
                     type(row)._default_manager.filter(pk=row.pk).update(position=place)
         except Invalid as error:
             problems.update(error.fields)
     if problems:
         raise Invalid(problems)
-    for row_id in _moved(kind, here, list(places)):
+    kind.model._default_manager.bulk_create(added)
+    for row_id in _moved(list(here), list(places), times):
         change.did(f"{kind.name}.moved", here[row_id], place=places[row_id])
 
 
-def _moved(kind: Kind, here: Mapping[str, Any], kept: list[str]) -> list[str]:
-    """Which of the kept rows stand elsewhere among the others than they did, `here` being in the order in which they
-    stood. Other places because of rows that came or went are no moves."""
+def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
+    """Which of the kept rows stand elsewhere among the others than they did. Other places because of rows that came or
+    went are no moves. `times`: of rows that stand in the order of their times, where these stood."""
     still = set(kept)
-    stood = [row_id for row_id in here if row_id in still]
-    if kind.ordered_by_time:
+    stood = [row_id for row_id in stood if row_id in still]
+    if times:
         # Only rows of the same time can change places.
-        kept = sorted(kept, key=lambda row_id: here[row_id].at)
+        kept = sorted(kept, key=lambda row_id: times[row_id])
     blocks = SequenceMatcher(None, stood, kept, autojunk=False).get_matching_blocks()
     stayed = {row_id for block in blocks for row_id in stood[block.a : block.a + block.size]}
     return [row_id for row_id in kept if row_id not in stayed]

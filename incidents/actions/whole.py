@@ -21,7 +21,7 @@ from incidents.actions.change import Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
 from incidents.actions.lifecycle import write_revision
 from incidents.actions.organizations import change_organization, create_organization
-from incidents.actions.sections import ROWS_PER_KIND
+from incidents.actions.sections import ROWS_PER_KIND, save_sections
 from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid
@@ -169,16 +169,16 @@ def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[s
     if unknown := set(wanted) - set(here):
         raise Invalid({f"sections.{min(unknown)}": "The template has no such section."})
     kinds = {planned.key: planned.kind for planned in plan(change.incident.template)}
-    changed = []
+    changed: list[PostmortemSection] = []
     for key, section in here.items():
         text = _clean(key, kinds[key], wanted.get(key, SectionText()))
         if (text.body, text.none_reason) != (section.body, section.none_reason):
             section.body, section.none_reason = text.body, text.none_reason
             section.version += 1
             section.updated_by_id = change.actor.user_id
-            section.save()
-            changed.append(key)
-    return changed
+            changed.append(section)
+    save_sections(changed)
+    return [section.key for section in changed]
 
 
 def _clean(key: str, kind: SectionKind, text: SectionText) -> SectionText:

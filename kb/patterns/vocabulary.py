@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from incidents import outbox
-from incidents.actions.change import audit
+from incidents.actions.change import audit, audit_each
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -64,11 +64,12 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         stood = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}
         written: list[Pattern] = []
         for columns in wanted:
-            pattern = here.get(columns["slug"]) or Pattern(slug=columns["slug"])
-            if _write(pattern, {name: value for name, value in columns.items() if name != "merged_into"}):
-                audit(actor, "pattern.saved", pattern, slug=pattern.slug, version=pattern.version)
+            pattern = here.setdefault(columns["slug"], Pattern(slug=columns["slug"]))
+            if _set(pattern, {name: value for name, value in columns.items() if name != "merged_into"}):
                 written.append(pattern)
-            here[pattern.slug] = pattern
+        Pattern.objects.bulk_create(pattern for pattern in written if pattern.pk is None)
+        said = [(pattern, {"slug": pattern.slug, "version": pattern.version}) for pattern in written]
+        audit_each(actor, "pattern.saved", said)
         # In a second round, so that a pattern may be merged into one whose file comes later.
         for columns in wanted:
             pattern = here[columns["slug"]]
@@ -85,8 +86,8 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
     return len({pattern.pk for pattern in written})
 
 
-def _write(pattern: Pattern, columns: dict[str, Any]) -> bool:
-    """Set and save what differs; False when nothing does."""
+def _set(pattern: Pattern, columns: dict[str, Any]) -> bool:
+    """Set what differs, and save it in a row that is there; False when nothing differs."""
     if pattern.pk and all(getattr(pattern, name) == value for name, value in columns.items()):
         return False
     if pattern.rule_digest != columns["rule_digest"]:
@@ -95,5 +96,5 @@ def _write(pattern: Pattern, columns: dict[str, Any]) -> bool:
         setattr(pattern, name, value)
     if pattern.pk:
         pattern.version += 1
-    pattern.save()
+        pattern.save()
     return True

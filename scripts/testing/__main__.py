@@ -26,8 +26,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="precedent-test-") as scratch:
         services = plan.parse_exports(answer.stdout)
         steps = plan.steps(ROOT, Path(scratch), os.environ, services, arguments, cores)
-        # Two keep the processors busy, and a third while these wait: for a database, a browser, a server that starts.
-        at_once = max(3, cores // 2 + 1)
+        # More would take turns, and each turn costs what the processor has at hand of the others.
+        at_once = max(2, cores // 2)
         try:
             results = schedule.run(steps, ROOT, heavy_at_once=at_once, show_output=bool(arguments))
         except KeyboardInterrupt:

@@ -35,8 +35,9 @@ def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 
 def read_parts(incident: Incident) -> None:
-    """Read all sections and rows of one that is held, once for everything that asks about them from then on."""
-    prefetch_related_objects([incident], *_parts())
+    """Read the services, sections and rows of one that is held, once for everything that asks about them from then
+    on."""
+    prefetch_related_objects([incident], "services", *_parts())
 
 
 def _parts() -> list[Prefetch[str, Any, Any]]:

@@ -119,7 +119,6 @@ def write_revision(change: Change, note: str) -> Revision:
     """The working copy as the next revision of an incident that is being changed. Raises Incomplete."""
     incident = change.incident
     read_parts(incident)
-    services = list(incident.services.all())
     if lacking := missing(incident):
         raise Incomplete(lacking)
     incident.status = Status.PUBLISHED
@@ -136,7 +135,7 @@ def write_revision(change: Change, note: str) -> Revision:
     )
     incident.published_revision = revision
     incident.published_organization = incident.organization
-    incident.published_services.set(services)
+    incident.published_services.set(incident.services.all())
     _end_round(change)
     change.did("incident.published", revision, number=revision.number)
     return revision

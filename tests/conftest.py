@@ -80,7 +80,7 @@ def _in_a_large_frame(call: Callable[..., object], **given: object) -> object:
     return call(**given)
 
 
-# In words of eight bytes: a piece is twice as large as the last frame that did not fit, at the most.
+# In words of eight bytes. The piece that is made for it is of two megabytes; what it leaves of that is for the tests.
 _in_a_large_frame.__code__ = _in_a_large_frame.__code__.replace(co_stacksize=140_000)
 
 

@@ -18,7 +18,7 @@ from incidents.actions.sections import replace_rows, rewrite, save_sections
 from incidents.actions.size import check_size
 from incidents.durations import check_order
 from incidents.errors import Invalid
-from incidents.models import Incident
+from incidents.models import Incident, PostmortemSection
 from incidents.records import KINDS
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
@@ -93,7 +93,7 @@ def _content_steps(change: Change, content: Mapping[str, Any]) -> list[Callable[
     steps: list[Callable[[], None]] = []
     for name, value in content.items():
         if name == "sections":
-            steps.append(_sections_step(change, dict(_sections(value))))
+            steps += _section_steps(change, dict(_sections(value)))
         else:
             steps.append(_rows_step(change, name, value))
     return steps
@@ -124,25 +124,21 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield key, values
 
 
-def _sections_step(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> Callable[[], None]:
-    def step() -> None:
-        here = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
-        problems: dict[str, list[str]] = {}
-        changed = []
-        for key, values in wanted.items():
-            texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
-            try:
-                if key not in here:
-                    raise Invalid({f"sections.{key}": "The template has no section of this key."})
-                if rewrite(change, here[key], expected_version=values.get("version"), **texts):
-                    changed.append(here[key])
-            except Invalid as error:
-                problems.update(error.fields)
-        if problems:
-            raise Invalid(problems)
-        save_sections(changed)
+def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> list[Callable[[], None]]:
+    here = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
+    changed: list[PostmortemSection] = []
 
-    return step
+    def rewriting(key: str, values: Mapping[str, Any]) -> Callable[[], None]:
+        def step() -> None:
+            if key not in here:
+                raise Invalid({f"sections.{key}": "The template has no section of this key."})
+            texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
+            if rewrite(change, here[key], expected_version=values.get("version"), **texts):
+                changed.append(here[key])
+
+        return step
+
+    return [*(rewriting(key, values) for key, values in wanted.items()), lambda: save_sections(changed)]
 
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:

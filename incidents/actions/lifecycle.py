@@ -180,9 +180,8 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
 def _end_round(change: Change) -> None:
     """Whom nobody is asking any more sees later drafts no more, and approves none. What they said is kept."""
     round_now = change.incident.reviews.filter(ended_at__isnull=True)
-    if ReviewState.ASKED in (states := set(round_now.values_list("state", flat=True))):
+    if round_now.exists():
         round_now.filter(state=ReviewState.ASKED).delete()
-    if states:
         round_now.update(ended_at=timezone.now())
     # The index may still hold who was asked, and names that left the text.
     change.narrows = True

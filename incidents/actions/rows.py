@@ -75,6 +75,7 @@ def put_back_row(
     with changing(actor, incident_id) as change:
         if KINDS[kind].model._default_manager.filter(uuid=row_id).exists():
             raise Invalid({kind: "This is there already."})
+        # For its limit alone: this one goes where it was.
         next_position(change, KINDS[kind])
         place = min(max(position, 0), LAST_POSITION)
         row = new_row(change, KINDS[kind], values, uuid=row_id, position=place)

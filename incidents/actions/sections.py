@@ -55,11 +55,20 @@ def rewrite(
     none_reason: str | None = None,
     expected_version: int | None = None,
 ) -> bool:
-    """Set what a section is to hold, to be saved with `save_sections`; False when nothing differs. Raises Stale,
-    Invalid."""
-    key = section.key
+    """`set_texts`, told in the audit. Raises Stale, Invalid."""
     if expected_version is not None and section.version != expected_version:
         raise Stale(section.version)
+    differs = set_texts(change, section, body=body, none_reason=none_reason)
+    if differs:
+        change.did("section.changed", section, key=section.key, size=len(section.body))
+    return differs
+
+
+def set_texts(
+    change: Change, section: PostmortemSection, *, body: str | None = None, none_reason: str | None = None
+) -> bool:
+    """Set what a section is to hold, to be saved with `save_sections`; False when nothing differs. Raises Invalid."""
+    key = section.key
     kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
     if body is not None:
         if kind is SectionKind.RECORDS and body.strip():
@@ -79,7 +88,6 @@ def rewrite(
             setattr(section, name, value)
         section.version += 1
         section.updated_by_id = change.actor.user_id
-        change.did("section.changed", section, key=key, size=len(section.body))
     return bool(wanted)
 
 

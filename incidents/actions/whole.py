@@ -21,7 +21,7 @@ from incidents.actions.change import Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
 from incidents.actions.lifecycle import write_revision
 from incidents.actions.organizations import change_organization, create_organization
-from incidents.actions.sections import ROWS_PER_KIND, save_sections
+from incidents.actions.sections import ROWS_PER_KIND, save_sections, set_texts
 from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid
@@ -29,8 +29,8 @@ from incidents.models import AuditEntry, Incident, Organization, PostmortemSecti
 from incidents.records import KINDS, Kind
 from incidents.scopes import Viewer
 from incidents.template import plan
-from incidents.text import SECTION_BYTES, clean
-from incidents.vocabulary import SectionKind, Status
+from incidents.text import clean
+from incidents.vocabulary import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,28 +168,11 @@ def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[s
     here = {section.key: section for section in change.incident.sections.all()}
     if unknown := set(wanted) - set(here):
         raise Invalid({f"sections.{min(unknown)}": "The template has no such section."})
-    kinds = {planned.key: planned.kind for planned in plan(change.incident.template)}
-    changed: list[PostmortemSection] = []
-    for key, section in here.items():
-        text = _clean(key, kinds[key], wanted.get(key, SectionText()))
-        if (text.body, text.none_reason) != (section.body, section.none_reason):
-            section.body, section.none_reason = text.body, text.none_reason
-            section.version += 1
-            section.updated_by_id = change.actor.user_id
-            changed.append(section)
+    changed = [
+        section for key, section in here.items() if set_texts(change, section, **asdict(wanted.get(key, SectionText())))
+    ]
     save_sections(changed)
     return [section.key for section in changed]
-
-
-def _clean(key: str, kind: SectionKind, text: SectionText) -> SectionText:
-    """The text as it may be stored; a section has prose or a reason, by its kind."""
-    body = clean(f"sections.{key}.body", text.body, max_bytes=SECTION_BYTES)
-    reason = clean(f"sections.{key}.none_reason", text.none_reason, max_characters=500, single_line=True)
-    if body and kind is SectionKind.RECORDS:
-        raise Invalid({f"sections.{key}.body": "This section is made of records."})
-    if reason and kind is SectionKind.PROSE:
-        raise Invalid({f"sections.{key}.none_reason": "Only sections of records can be left empty with a reason."})
-    return SectionText(body, reason)
 
 
 def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_yet: bool) -> dict[str, int]:

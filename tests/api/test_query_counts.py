@@ -11,7 +11,7 @@ from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller
 
-# Three of each are the caller's: the token with its owner, the viewer's teams, and what they were asked to review.
+# Two of each are the caller's: the token with its owner, and who the viewer is.
 BASELINE = {
     "incidents": 7,
     "incidents?sort=-started&severity=sev1&service=ledger&status=published": 7,

@@ -66,9 +66,8 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
-    # Two of these steps run side by side. On two cores one process each is quicker than two that take turns.
-    processes = min(cores // 2, MOST_AT_ONCE)
-    in_parallel = ("-n", str(processes), *WHOLE_FILES) if processes > 1 else ()
+    # Two of them on two cores as well: what runs beside them waits a lot, and the last step has both cores alone.
+    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
@@ -77,7 +76,7 @@ def steps(
         "BASE_URL": "https://precedent.example",
         **full,
     }
-    # The longest first: what is short fills the time beside it.
+    # The longest first, and last what needs both cores: nothing that waits is left alone at the end.
     return [
         Step("services", services_command("up"), dict(environ), light=True),
         Step("environment", ("scripts/environment", "test"), dict(environ), light=True),
@@ -102,12 +101,12 @@ def steps(
             "WARNING",
             **production,
         ),
+        tests("tests in the browser", "tests/e2e", needs=("services", "browser"), **apart),
+        tests("tests of operation", "tests/operate", needs=()),
         tests(
             *("tests, embedded mode", "-m", "not postgres_only", *elsewhere, *in_parallel),
             needs=(),
         ),
-        tests("tests in the browser", "tests/e2e", needs=("services", "browser"), **apart),
-        tests("tests of operation", "tests/operate", needs=()),
     ]
 
 

@@ -23,7 +23,7 @@ PATIENCE = 20_000
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright's own loop runs in this thread; the database is still used by this thread alone.

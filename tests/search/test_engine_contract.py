@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from incidents import template
 from incidents.actions.organizations import create_team, save_template, set_membership
@@ -34,30 +33,26 @@ PERSON_PARTS = ("author", "outsider", "admin", "reviewer", "former reviewer")
 
 
 @pytest.fixture(scope="module")
-def corpus(django_db_setup: None, django_db_blocker: Any) -> Iterator[Corpus]:
-    """Built once for the module, inside a transaction that is rolled back at its end."""
-    with django_db_blocker.unblock(), transaction.atomic():
-        system = Viewer.system()
-        for definition in template.files():
-            save_template(actor=system, definition=definition)
-        team = create_team(actor=system, name="Checkout")
-        people = {
-            name: User.objects.create(
-                email=f"{name.replace(' ', '-')}@acme.example", name=name, is_admin=name == "admin", password="!"
-            )
-            for name in PERSON_PARTS
-        }
-        set_membership(actor=system, team_id=team.pk, user=people["author"], role="lead")
-        others = create_team(actor=system, name="Payments")
-        for name in ("reviewer", "former reviewer"):
-            set_membership(actor=system, team_id=others.pk, user=people[name], role="author")
-        made = corpora.build(
-            team, people["author"], reviewer=people["reviewer"], former_reviewer=people["former reviewer"]
+def corpus(kept: None) -> Corpus:
+    """Built once for the module."""
+    system = Viewer.system()
+    for definition in template.files():
+        save_template(actor=system, definition=definition)
+    team = create_team(actor=system, name="Checkout")
+    people = {
+        name: User.objects.create(
+            email=f"{name.replace(' ', '-')}@acme.example", name=name, is_admin=name == "admin", password="!"
         )
-        DatabaseEngine().index(list(build_many(made.everything).values()))
-        made.viewers = {"anonymous": ANONYMOUS, **{name: Viewer.of(user) for name, user in people.items()}}
-        yield made
-        transaction.set_rollback(True)
+        for name in PERSON_PARTS
+    }
+    set_membership(actor=system, team_id=team.pk, user=people["author"], role="lead")
+    others = create_team(actor=system, name="Payments")
+    for name in ("reviewer", "former reviewer"):
+        set_membership(actor=system, team_id=others.pk, user=people[name], role="author")
+    made = corpora.build(team, people["author"], reviewer=people["reviewer"], former_reviewer=people["former reviewer"])
+    DatabaseEngine().index(list(build_many(made.everything).values()))
+    made.viewers = {"anonymous": ANONYMOUS, **{name: Viewer.of(user) for name, user in people.items()}}
+    return made
 
 
 class EngineContract:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from lxml.html import document_fromstring
 
 from incidents.models import Incident
 
@@ -31,86 +31,38 @@ class Form:
         return {**self.values, **{names.get(name, name): value for name, value in wanted.items()}}
 
 
-class _Forms(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.forms: list[Form] = []
-        self.by_id: dict[str, Form] = {}
-        self.waiting: list[tuple[str, str, str]] = []
-        self.open: Form | None = None
-        self.select: tuple[str, str | None] | None = None
-        self.area: str | None = None
-        self.written = ""
-        self.area_form = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        has = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.open = Form(has.get("id", ""), has.get("action", ""))
-            self.forms.append(self.open)
-            self.by_id[self.open.id] = self.open
-        elif tag == "input" and has.get("name"):
-            self._input(has)
-        elif tag == "textarea":
-            self.area, self.written, self.area_form = has.get("name", ""), "", has.get("form", "")
-        elif tag == "select":
-            self.select = (has.get("name", ""), None)
-        elif tag == "option" and self.select:
-            name, chosen = self.select
-            if "selected" in has or chosen is None:
-                self.select = (name, has.get("value", ""))
-
-    def _input(self, has: dict[str, str]) -> None:
-        kind = has.get("type", "text")
-        if (kind in ("checkbox", "radio") and "checked" not in has) or kind == "submit":
-            return
-        if "form" in has:
-            self.waiting.append((has["form"], has["name"], has.get("value", "")))
-        elif self.open:
-            self.open.values.setdefault(has["name"], []).append(has.get("value", ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self.open = None
-        elif tag == "textarea" and self.area is not None:
-            # A browser drops the first line break of a text area.
-            written = self.written.removeprefix("\n")
-            if self.area_form:
-                self.waiting.append((self.area_form, self.area, written))
-            elif self.open and self.area:
-                self.open.values.setdefault(self.area, []).append(written)
-            self.area = None
-        elif tag == "select" and self.select:
-            if self.open and self.select[1] is not None:
-                self.open.values.setdefault(self.select[0], []).append(self.select[1])
-            self.select = None
-
-    def handle_data(self, data: str) -> None:
-        if self.area is not None:
-            self.written += data
-
-
 def forms_in(response: HttpResponse) -> dict[str, Form]:
     """The forms of a page, by id; those without one by where they are posted."""
-    reader = _Forms()
-    reader.feed(response.content.decode())
-    for form_id, name, value in reader.waiting:
-        reader.by_id[form_id].values.setdefault(name, []).append(value)
-    return {form.id or form.action: form for form in reader.forms}
+    document = _read(response)
+    forms = {form: Form(form.get("id", ""), form.get("action", "")) for form in document.forms}
+    by_id = {form.id: form for form in forms.values()}
+    for control in document.xpath("//*[self::input or self::select or self::textarea][@name]"):
+        around = next(control.iterancestors("form"), None)
+        form = by_id[control.get("form")] if control.get("form") else forms.get(around)
+        if form is not None and (sent := _sent(control)):
+            form.values.setdefault(control.name, []).extend(sent)
+    return {form.id or form.action: form for form in forms.values()}
 
 
 def text_of(response: HttpResponse) -> str:
     """What a person reads, with single spaces."""
+    return " ".join(" ".join(_read(response).xpath("//text()")).split())
 
-    class Reader(HTMLParser):
-        text = ""
 
-        def handle_data(self, data: str) -> None:
-            self.text += data + " "
+def _read(response: HttpResponse) -> Any:
+    return document_fromstring(response.content.decode() or "<p>")
 
-    reader = Reader(convert_charrefs=True)
-    reader.feed(response.content.decode())
-    return " ".join(reader.text.split())
+
+def _sent(control: Any) -> list[str]:
+    """What a browser would send of an input, a select or a text area."""
+    if control.tag == "textarea":
+        # A browser drops the first line break of a text area.
+        return [control.value.removeprefix("\n")]
+    if control.tag == "select":
+        return list(control.value) if control.multiple else [control.value or ""]
+    if control.type == "submit" or (control.checkable and not control.checked):
+        return []
+    return [control.get("value", "")]
 
 
 @dataclass

@@ -1,8 +1,11 @@
-"""The documents of the database engine: one row an incident, rebuilt from the record at any time. And which engines
-are told of every change."""
+"""The documents of the database engine: one row an incident, rebuilt from the record at any time. Which engines are
+told of every change. And the searches that people keep."""
 
 from __future__ import annotations
 
+import uuid
+
+from django.conf import settings
 from django.db import models
 
 from incidents.models import Incident
@@ -67,3 +70,20 @@ class EngineInStep(models.Model):
 
     def __str__(self) -> str:
         return self.consumer
+
+
+class SavedSearch(models.Model):
+    """A search that somebody keeps, for nobody else; see kb/search/saved.py. `query` are its parameters as they stand
+    in an address."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_searches")
+    name = models.CharField(max_length=80)
+    query = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="saved_search_named_once")]
+
+    def __str__(self) -> str:
+        return self.name

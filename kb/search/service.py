@@ -18,7 +18,7 @@ from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine, Sort
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, checked, result
 
-__all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "search"]
+__all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "check", "search"]
 
 PAGE_SIZE, LARGEST_PAGE = 20, 100
 RELAXED = "No incident holds all of these words. These hold some of them, the closest first."
@@ -94,7 +94,7 @@ class Page:
 def search(viewer: Viewer, request: SearchRequest) -> Page:
     """One page of what the viewer may find. Raises BadRequest naming the parameter, and BadCursor."""
     began = time.perf_counter()
-    _check(request)
+    check(request)
     query = parse(request.q)
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
     place = cursors.read(request.cursor, identity) if request.cursor else None
@@ -123,7 +123,8 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     )
 
 
-def _check(request: SearchRequest) -> None:
+def check(request: SearchRequest) -> None:
+    """Raises BadRequest for a parameter that cannot be used."""
     if request.sort not in SORTS:
         raise BadRequest("sort", f"Sort by one of {', '.join(SORTS)}.")
     if not 1 <= request.page_size <= LARGEST_PAGE:

@@ -15,6 +15,7 @@ from incidents import scopes
 from incidents.models import Incident, ReviewRequest
 from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Origin, ReviewState, Status
+from kb.search.saved import visible_saved
 from kb.search.service import SearchRequest, search
 from kb.web import almanac
 from kb.web.counts import counts
@@ -47,6 +48,7 @@ def home(request: Request) -> HttpResponse:
         "of_the_week": almanac.of_the_week(viewer, timezone.localdate()),
         "counts": counts(viewer),
         "waiting": waiting(viewer),
+        "saved": list(visible_saved(viewer)),
         # Until somebody here has published something, the page explains how to begin.
         "is_first_start": not here,
     }

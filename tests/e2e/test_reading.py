@@ -32,3 +32,28 @@ def test_paper_carries_the_record_and_not_the_way_around(people, published):
     expect(page.get_by_role("heading", name="The cache was resized")).to_be_visible()
     for card in page.locator(".screen-only").all():
         expect(card).to_be_hidden()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, scheme):
+    published("The cache was resized", visibility="public", severity="sev1")
+    published("The cache was emptied", visibility="public", severity="sev2")
+    relay.drain()
+    reader = people("reader", width=width, schemes=(scheme,))
+    page = reader.go("/search?q=cache")
+    if width == PHONE:
+        page.get_by_text("Filters", exact=True).click()
+    # The form to save with is part of what this exchanges.
+    page.get_by_label("SEV 1").check()
+    expect(page.locator("#count")).to_have_text("1 incident")
+    page.get_by_text("Save this search").click()
+    reader.look()
+    page.get_by_label("Name").fill("Caches that cost most")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved as Caches that cost most.")).to_be_visible()
+    expect(page.locator("#count")).to_have_text("1 incident")
+    reader.look()
+    page = reader.go("/")
+    reader.look()
+    page.get_by_role("link", name="Caches that cost most").click()
+    expect(page.locator("#count")).to_have_text("1 incident")

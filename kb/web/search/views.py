@@ -6,11 +6,14 @@ from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from kb.search.saved import visible_saved, written
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
 from kb.web.request import Request
 from kb.web.search import facets
+from kb.web.search.forms import SaveForm
 from kb.web.search.hits import hits
 
 SORTS = {
@@ -43,47 +46,69 @@ QUERY_HELP = (
 
 @require_safe
 def search_page(request: Request) -> HttpResponse:
-    return _page(request, title="Search", sort="relevance")
+    return searched(request)
 
 
 @require_safe
 def incidents(request: Request) -> HttpResponse:
-    return _page(request, title="Incidents", sort="newest")
+    return searched(request, route="web:incidents", title="Incidents", sort="newest")
 
 
-def _page(request: Request, *, title: str, sort: str) -> HttpResponse:
-    """One page of results. A filter or sort that cannot be used is named, and the search is not guessed at."""
-    parameters = request.GET
-    asked = SearchRequest(
+def asked_for(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
+    """The search that the parameters of an address ask for; `sort` where they name none."""
+    return SearchRequest(
         q=parameters.get("q", ""),
         filters=facets.chosen(parameters),
         sort=parameters.get("sort") or sort,
         cursor=parameters.get("cursor", ""),
     )
-    context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": request.path}
-    context["query_help"] = QUERY_HELP
+
+
+def searched(
+    request: Request,
+    *,
+    route: str = "web:search",
+    title: str = "Search",
+    sort: str = "relevance",
+    saving: SaveForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """One page of results. A filter or sort that cannot be used is named, and the search is not guessed at.
+
+    `saving` is a name that was refused for this search.
+    """
+    parameters, path = request.GET, reverse(route)
+    asked = asked_for(parameters, sort=sort)
+    context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": path, "query_help": QUERY_HELP}
+    context |= _kept(request, asked) | {"saving": saving or SaveForm(asked)}
     try:
         page = search(request.viewer, asked)
     except BadCursor:
         # Made for other words, or before the engine changed: the remedy is the first page.
-        return redirect(facets.changed(parameters, request.path))
+        return redirect(facets.changed(parameters, path))
     except BadRequest as problem:
-        context |= {"problem": problem, "start_url": facets.address(request.path, _only_words(asked))}
+        context |= {"problem": problem, "start_url": facets.address(path, _only_words(asked))}
         return render(request, "web/search/search.html", context, status=400)
     context |= {
         "page": page,
         "hits": hits(page.results),
         "facets": facets.facets(page.facets),
-        "chips": facets.chips(page.facets, parameters, request.path),
+        "chips": facets.chips(page.facets, parameters, path),
         "corrections": [
-            (correction, facets.changed(parameters, request.path, q=correction.query))
-            for correction in page.corrections
+            (correction, facets.changed(parameters, path, q=correction.query)) for correction in page.corrections
         ],
-        "first_url": facets.changed(parameters, request.path),
-        "next_url": next_url(page, parameters, request.path),
-        "unfiltered_url": facets.address(request.path, _only_words(asked)),
+        "first_url": facets.changed(parameters, path),
+        "next_url": next_url(page, parameters, path),
+        "unfiltered_url": facets.address(path, _only_words(asked)),
     }
-    return render(request, "web/search/search.html", context)
+    return render(request, "web/search/search.html", context, status=status)
+
+
+def _kept(request: Request, asked: SearchRequest) -> dict[str, Any]:
+    """What the viewer saved, and whether this search is among it or can be."""
+    query, saved = written(asked), list(visible_saved(request.viewer))
+    can_be_saved = request.viewer.is_signed_in and query and query not in [one.query for one in saved]
+    return {"query": query, "saved": saved, "can_be_saved": can_be_saved}
 
 
 def next_url(page: Page, parameters: QueryDict, path: str) -> str:

@@ -25,6 +25,9 @@ from incidents.actions.people import digest, invite
 from incidents.models import AuditEntry, Incident, Invitation, Membership, Organization, Team, User
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
+from kb.search.models import SavedSearch
+from kb.search.saved import save_search
+from kb.search.service import SearchRequest
 from kb.web import urls
 from kb.web.people.urls import urlpatterns as about_people
 from kb.web.writing.urls import urlpatterns as about_writing
@@ -58,6 +61,7 @@ class Row:
     post: str | dict[str, str]
     sent: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    query: str = ""
 
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(method, subject, outcomes of PEOPLE)"""
@@ -118,6 +122,9 @@ MATRIX: dict[str, Row] = {
     # --- Ways to read
     "home": Row(EVERYBODY, NOBODY),
     "search": Row(EVERYBODY, NOBODY),
+    "save-search": Row(NOBODY, "401 302 302 302 302 302", {"name": "Caches"}, query="?q=cache&severity=sev1"),
+    # The lead's own.
+    "forget-search": Row(NOBODY, "401 404 404 404 302 404"),
     "incidents": Row(EVERYBODY, NOBODY),
     "outages": Row(EVERYBODY, NOBODY),
     "organizations": Row(EVERYBODY, NOBODY),
@@ -165,7 +172,7 @@ class World:
             parts["reference"] = self.incidents[subject].ref
         elif subject:
             parts["slug"] = subject
-        return reverse(f"web:{name}", kwargs=parts)
+        return reverse(f"web:{name}", kwargs=parts) + MATRIX[name].query
 
     def send(self, person: str, method: str, address: str, sent: dict[str, Any]) -> Any:
         """With a client that brings nothing but the person's session: some pages end it."""
@@ -202,7 +209,9 @@ def world(cast: Cast) -> World:
     relay.drain()
     invitation, secret = invite(actor=cast.viewer("lead"), team=cast.checkout, role="author")
     reader = cast.reader
+    saved = save_search(actor=cast.viewer("lead"), name="Queues", asked=SearchRequest(q="queue"))
     parts = {
+        "forget-search": {"saved_id": saved.uuid},
         "reset": {
             "uidb64": urlsafe_base64_encode(force_bytes(reader.pk)),
             "token": default_token_generator.make_token(reader),
@@ -218,7 +227,7 @@ def world(cast: Cast) -> World:
 
 def everything() -> list[list[dict[str, Any]]]:
     """All rows that these pages can change."""
-    models = (User, Membership, Team, Invitation, Organization, Incident, Tag, AuditEntry)
+    models = (User, Membership, Team, Invitation, Organization, Incident, Tag, SavedSearch, AuditEntry)
     return [list(model._default_manager.order_by("pk").values()) for model in models]
 
 
@@ -247,6 +256,8 @@ CHANGED = {
     "invitation": lambda cast: Membership.objects.get(user__email="new@acme.example").role == "author",
     "revoke-invitation": lambda cast: Invitation.objects.get().revoked_at,
     "change-team": lambda cast: Team.objects.get(slug="checkout").description == "Pays",
+    "save-search": lambda cast: SavedSearch.objects.filter(user=cast.lead, name="Caches").exists(),
+    "forget-search": lambda cast: not SavedSearch.objects.exists(),
     "invite-to-team": lambda cast: Invitation.objects.filter(team=cast.checkout).count() == 2,
     "add-member": lambda cast: Membership.objects.get(user=cast.outsider, team=cast.checkout).role == "reader",
     "change-member": lambda cast: Membership.objects.get(user=cast.reader).role == "author",

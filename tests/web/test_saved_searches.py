@@ -1,0 +1,150 @@
+"""Searches that somebody keeps: on the search page and the start page, for nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.errors import Invalid, NotAllowed
+from incidents.models import AuditEntry
+from incidents.scopes import ANONYMOUS
+from kb.search import saved
+from kb.search.models import SavedSearch
+from kb.search.saved import save_search, written
+from kb.search.service import BadRequest, SearchRequest
+from tests.web.conftest import parsed
+
+RETRIES = "/search?q=retries+overload&pattern=retry-storm&pattern=cold-start&sort=newest"
+
+
+def summaries(page):
+    return [element.text for element in page.all("summary")]
+
+
+def links_of(page, text):
+    return [element.attributes["href"] for element in page.all("a") if element.text == text]
+
+
+def save(client, search, name):
+    return client.post(search.replace("/search", "/search/save"), {"name": name}, follow=True)
+
+
+def test_a_search_is_saved_found_again_and_removed(cast, browser):
+    author = browser("author")
+    page = parsed(author.get(RETRIES))
+    assert "Save this search" in summaries(page)
+    named = next(element for element in page.all("input") if element.attributes.get("id") == "save-name")
+    assert named.attributes["value"] == "retries overload"
+
+    page = parsed(save(author, RETRIES, "Retries"))
+    assert "Saved as Retries." in page.text
+    assert "Save this search" not in summaries(page)
+    (address,) = links_of(page, "Retries")
+    assert links_of(parsed(author.get("/")), "Retries") == [address]
+    # The same search by another order of its parameters.
+    assert address == "/search?q=retries+overload&pattern=cold-start&pattern=retry-storm&sort=newest"
+    again = parsed(author.get(address))
+    chosen = [element.attributes["value"] for element in again.all("input") if "checked" in element.attributes]
+    assert sorted(chosen) == ["cold-start", "retry-storm"]
+    current = [element.text for element in again.all("a") if element.attributes.get("aria-current") == "page"]
+    assert "Retries" in current
+
+    remove = next(form for form in again.all("form") if form.attributes["action"].endswith("/forget"))
+    page = parsed(author.post(remove.attributes["action"], follow=True))
+    assert "Retries is no longer among your saved searches." in page.text
+    assert "Save this search" in summaries(page)
+    assert links_of(parsed(author.get("/")), "Retries") == []
+    assert list(AuditEntry.objects.filter(object_type="savedsearch").values_list("action", "change")) == [
+        ("search.forgotten", {"name": "Retries"}),
+        ("search.saved", {"name": "Retries"}),
+    ]
+
+
+def test_what_one_person_saves_nobody_else_sees(cast, browser):
+    save(browser("author"), RETRIES, "zyzzyva")
+    for name in cast.NAMES:
+        for address in ("/", "/search", RETRIES, "/incidents"):
+            assert ("zyzzyva" in browser(name).get(address).content.decode()) == (name == "author"), (name, address)
+
+
+@pytest.mark.parametrize("address", ["/search", "/search?sort=newest", "/incidents", "/search?q=++"])
+def test_a_search_for_everything_is_not_offered_to_be_saved(cast, browser, address):
+    assert "Save this search" not in summaries(parsed(browser("author").get(address)))
+
+
+def test_strangers_are_not_offered_to_save(cast, browser):
+    assert "Save this search" not in summaries(parsed(browser("anonymous").get(RETRIES)))
+
+
+def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
+    page = parsed(browser("author").get("/incidents?q=cache"))
+    (form,) = [form for form in page.all("form") if form.attributes["action"].startswith("/search/save")]
+    assert form.attributes["action"] == "/search/save?q=cache&sort=newest"
+
+
+@pytest.mark.parametrize(
+    ("search", "name", "words"),
+    [
+        (RETRIES, "", "Give it a name."),
+        (RETRIES, "n" * 81, "At most 80 characters"),
+        (RETRIES, "a\x00b", "Null characters are not allowed."),
+        (RETRIES, "Queues", "You have saved another search under this name."),
+        ("/search", "All", "This search asks for everything."),
+    ],
+)
+def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, browser, search, name, words):
+    author = browser("author")
+    save(author, "/search?q=queue", "Queues")
+    response = save(author, search, name)
+    assert response.status_code == 400
+    page = parsed(response)
+    assert words in page.text
+    assert "open" in next(e for e in page.all("details") if e.attributes.get("class") == "save").attributes
+    typed = next(element for element in page.all("input") if element.attributes.get("id") == "save-name")
+    assert typed.attributes.get("value", "") == name
+    assert SavedSearch.objects.count() == 1
+
+
+def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
+    response = save(browser("author"), "/search?q=cache&severity=sev9", "Nine")
+    assert response.status_code == 400
+    assert "This search could not be made" in parsed(response).text
+    with pytest.raises(BadRequest):
+        save_search(actor=cast.viewer("author"), name="Nine", asked=SearchRequest(filters={"severity": ["sev9"]}))
+    assert not SavedSearch.objects.exists()
+
+
+def test_saving_twice_saves_once(cast):
+    author, asked = cast.viewer("author"), SearchRequest(q="cache")
+    first = save_search(actor=author, name="Caches", asked=asked)
+    assert save_search(actor=author, name=" Caches ", asked=asked).pk == first.pk
+    assert AuditEntry.objects.filter(action="search.saved").count() == 1
+
+
+def test_many_are_behind_more(cast, browser):
+    for number in range(7):
+        save_search(actor=cast.viewer("author"), name=f"Search {number}", asked=SearchRequest(q=f"w{number}"))
+    for address in ("/", "/search"):
+        page = parsed(browser("author").get(address))
+        assert "2 more" in summaries(page)
+        inside = {n: "details" in e.inside[-3:] for n in range(7) for e in page.all("a") if e.text == f"Search {n}"}
+        assert inside == {n: n >= 5 for n in range(7)}
+
+
+def test_two_people_may_use_one_name(cast):
+    for name in ("author", "lead"):
+        save_search(actor=cast.viewer(name), name="Caches", asked=SearchRequest(q=name))
+    assert SavedSearch.objects.count() == 2
+
+
+def test_nobody_saves_without_bounds_and_strangers_not_at_all(cast, monkeypatch):
+    monkeypatch.setattr(saved, "PER_PERSON", 1)
+    author = cast.viewer("author")
+    save_search(actor=author, name="One", asked=SearchRequest(q="one"))
+    with pytest.raises(Invalid, match="At most 1 searches can be saved"):
+        save_search(actor=author, name="Two", asked=SearchRequest(q="two"))
+    with pytest.raises(NotAllowed):
+        save_search(actor=ANONYMOUS, name="Two", asked=SearchRequest(q="two"))
+
+
+def test_the_place_in_a_list_is_no_part_of_a_search():
+    assert written(SearchRequest(q=" cache ", cursor="abc")) == "q=cache&sort=relevance"

@@ -53,11 +53,18 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Every client of a test would look through all files before its first request.
     settings.WHITENOISE_AUTOREFRESH = True
+    if connection.vendor == "postgresql":
+        connection.ops.sql_flush = _deletes  # type: ignore[method-assign]
     place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     shared = settings.CACHES["default"]
     address, _, number = shared.get("LOCATION", "").rpartition("/")
     if place and number:
         shared["LOCATION"] = f"{address}/{(int(number) + place - 1) % 15 + 1}"
+
+
+def _deletes(style: Any, tables: list[str], **options: Any) -> list[str]:
+    """How tables are emptied after a test that commits: few rows are deleted sooner than fifty files are made anew."""
+    return ["; ".join(f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables)] if tables else []
 
 
 @pytest.hookimpl(tryfirst=True)

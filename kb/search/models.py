@@ -7,6 +7,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 
 from incidents.models import Incident
 
@@ -83,7 +84,7 @@ class SavedSearch(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "name"], name="saved_search_named_once")]
+        constraints = [models.UniqueConstraint("user", Lower("name"), name="saved_search_named_once")]
 
     def __str__(self) -> str:
         return self.name

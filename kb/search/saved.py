@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 
 from incidents.actions.change import audit
 from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.models import User
 from incidents.scopes import Viewer
 from incidents.text import clean
 from kb.search.engine import FACETS
@@ -17,6 +19,8 @@ from kb.search.models import SavedSearch
 from kb.search.service import SearchRequest, check
 
 NAME_CHARACTERS = 80
+# In an address, which must not become longer than what may be redirected to.
+QUERY_CHARACTERS = 8_000
 PER_PERSON = 50
 
 
@@ -24,7 +28,7 @@ def visible_saved(viewer: Viewer) -> QuerySet[SavedSearch]:
     """One's own, by name."""
     if not viewer.is_signed_in:
         return SavedSearch.objects.none()
-    return SavedSearch.objects.filter(user_id=viewer.person).order_by("name")
+    return SavedSearch.objects.filter(user_id=viewer.person).order_by(Lower("name"), "pk")
 
 
 def written(asked: SearchRequest) -> str:
@@ -48,23 +52,27 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
     query = written(asked)
     if not query:
         raise Invalid({"name": "This search asks for everything. Search for something, or choose a filter, first."})
+    if len(query) > QUERY_CHARACTERS:
+        raise Invalid({"name": "This search is too long to be saved. Shorten it first."})
     with transaction.atomic():
-        saved, is_new = SavedSearch.objects.get_or_create(user_id=actor.person, name=name, defaults={"query": query})
-        if not is_new and saved.query != query:
-            raise Invalid(
-                {"name": "You have saved another search under this name. Choose another name, or remove that."}
-            )
-        if is_new:
-            if visible_saved(actor).count() > PER_PERSON:
-                raise Invalid({"name": f"At most {PER_PERSON} searches can be saved; remove one first."})
-            audit(actor, "search.saved", saved, name=name)
+        # One at a time for each person, so that the limit holds and what is sent twice is saved once.
+        User.objects.select_for_update(no_key=True).get(pk=actor.person)
+        mine = visible_saved(actor)
+        if (same := mine.filter(name__iexact=name).first()) is not None:
+            if same.query != query:
+                raise Invalid({"name": f"You have saved another search as {same.name}. Choose another name."})
+            return same
+        if mine.count() >= PER_PERSON:
+            raise Invalid({"name": f"At most {PER_PERSON} searches can be saved; remove one first."})
+        saved = SavedSearch.objects.create(user_id=actor.person, name=name, query=query)
+        audit(actor, "search.saved", saved, name=name)
     return saved
 
 
 def forget_search(*, actor: Viewer, saved_id: uuid.UUID) -> SavedSearch:
     """Returns what was removed. Raises Missing for searches that are not the actor's."""
     with transaction.atomic():
-        saved = visible_saved(actor).filter(uuid=saved_id).first()
+        saved = visible_saved(actor).select_for_update().filter(uuid=saved_id).first()
         if saved is None:
             raise Missing
         audit(actor, "search.forgotten", saved, name=saved.name)

@@ -7,7 +7,6 @@ from django.urls import include, path
 from kb.web import browse, home, patterns
 from kb.web.incident import deciding, similar
 from kb.web.incident import views as incident
-from kb.web.search import saving
 from kb.web.search import views as search
 
 app_name = "web"
@@ -16,8 +15,7 @@ urlpatterns = [
     path("", include("kb.web.people.urls")),
     path("", home.home, name="home"),
     path("search", search.search_page, name="search"),
-    path("search/save", saving.save, name="save-search"),
-    path("search/saved/<uuid:saved_id>/forget", saving.forget, name="forget-search"),
+    path("search/saved/<uuid:saved_id>/forget", search.forget, name="forget-search"),
     path("incidents", search.incidents, name="incidents"),
     path("incidents/<str:reference>", incident.incident, name="incident"),
     path("incidents/<str:reference>/similar", similar.similar_to, name="similar"),

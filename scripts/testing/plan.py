@@ -66,8 +66,9 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
-    # Two of them on two cores as well: what runs beside them waits a lot, and the last step has both cores alone.
-    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
+    # Two steps run side by side. Two processes on two cores as well: the browser and operation wait a lot beside them.
+    processes = min(max(min(2, cores), cores // 2), MOST_AT_ONCE)
+    in_parallel = ("-n", str(processes), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
@@ -76,7 +77,7 @@ def steps(
         "BASE_URL": "https://precedent.example",
         **full,
     }
-    # The longest first, and last what needs both cores: nothing that waits is left alone at the end.
+    # The longest first; the embedded mode last, because it can use whatever is free at the end.
     return [
         Step("services", services_command("up"), dict(environ), light=True),
         Step("environment", ("scripts/environment", "test"), dict(environ), light=True),

@@ -43,12 +43,16 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
     page = reader.go("/search?q=cache")
     if width == PHONE:
         page.get_by_text("Filters", exact=True).click()
-    # The form to save with is part of what this exchanges.
+    page.get_by_text("Save this search").click()
+    page.get_by_label("Name").fill("Caches that cost most")
+    # What is typed stays while the results and the form beside them are exchanged.
     page.get_by_label("SEV 1").check()
     expect(page.locator("#count")).to_have_text("1 incident")
-    page.get_by_text("Save this search").click()
+    expect(page.get_by_label("Name")).to_have_value("Caches that cost most")
     reader.look()
-    page.get_by_label("Name").fill("Caches that cost most")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Name")).to_be_hidden()
+    page.get_by_text("Save this search").click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved as Caches that cost most.")).to_be_visible()
     expect(page.locator("#count")).to_have_text("1 incident")
@@ -57,3 +61,7 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
     reader.look()
     page.get_by_role("link", name="Caches that cost most").click()
     expect(page.locator("#count")).to_have_text("1 incident")
+    page = reader.go("/")
+    page.get_by_role("button", name="Remove Caches that cost most").click()
+    expect(page.get_by_text("Caches that cost most is no longer among your saved searches.")).to_be_visible()
+    assert page.url == f"{reader.url}/"

@@ -208,7 +208,6 @@ def test_pages_are_read_and_never_posted_to(cast, browser, draft):
     incident = draft()
     for address in (
         "/",
-        "/search",
         "/incidents",
         f"/incidents/{incident.ref}",
         "/outages",

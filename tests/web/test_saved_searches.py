@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import AuditEntry
 from incidents.scopes import ANONYMOUS
 from kb.search import saved
 from kb.search.models import SavedSearch
-from kb.search.saved import save_search, written
+from kb.search.saved import forget_search, save_search, written
 from kb.search.service import BadRequest, SearchRequest
+from tests.conftest import in_another_connection
 from tests.web.conftest import parsed
 
 RETRIES = "/search?q=retries+overload&pattern=retry-storm&pattern=cold-start&sort=newest"
@@ -25,15 +27,24 @@ def links_of(page, text):
 
 
 def save(client, search, name):
-    return client.post(search.replace("/search", "/search/save"), {"name": name}, follow=True)
+    return client.post(search, {"name": name}, follow=True)
+
+
+def name_in(page):
+    (field,) = [element for element in page.all("input") if element.attributes.get("id") == "save-name"]
+    return field.attributes.get("value", "")
+
+
+def form_to(page, end):
+    (form,) = [form for form in page.all("form") if form.attributes["action"].endswith(end)]
+    return form.attributes["action"]
 
 
 def test_a_search_is_saved_found_again_and_removed(cast, browser):
     author = browser("author")
     page = parsed(author.get(RETRIES))
     assert "Save this search" in summaries(page)
-    named = next(element for element in page.all("input") if element.attributes.get("id") == "save-name")
-    assert named.attributes["value"] == "retries overload"
+    assert name_in(page) == "retries overload"
 
     page = parsed(save(author, RETRIES, "Retries"))
     assert "Saved as Retries." in page.text
@@ -48,8 +59,7 @@ def test_a_search_is_saved_found_again_and_removed(cast, browser):
     current = [element.text for element in again.all("a") if element.attributes.get("aria-current") == "page"]
     assert "Retries" in current
 
-    remove = next(form for form in again.all("form") if form.attributes["action"].endswith("/forget"))
-    page = parsed(author.post(remove.attributes["action"], follow=True))
+    page = parsed(author.post(form_to(again, "/forget"), follow=True))
     assert "Retries is no longer among your saved searches." in page.text
     assert "Save this search" in summaries(page)
     assert links_of(parsed(author.get("/")), "Retries") == []
@@ -77,8 +87,7 @@ def test_strangers_are_not_offered_to_save(cast, browser):
 
 def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
     page = parsed(browser("author").get("/incidents?q=cache"))
-    (form,) = [form for form in page.all("form") if form.attributes["action"].startswith("/search/save")]
-    assert form.attributes["action"] == "/search/save?q=cache&sort=newest"
+    assert form_to(page, "?q=cache&sort=newest") == "/search?q=cache&sort=newest"
 
 
 @pytest.mark.parametrize(
@@ -87,8 +96,9 @@ def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
         (RETRIES, "", "Give it a name."),
         (RETRIES, "n" * 81, "At most 80 characters"),
         (RETRIES, "a\x00b", "Null characters are not allowed."),
-        (RETRIES, "Queues", "You have saved another search under this name."),
+        (RETRIES, "QUEUES", "You have saved another search as Queues."),
         ("/search", "All", "This search asks for everything."),
+        (f"/search?q={'w' * 8_000}", "Long", "This search is too long to be saved."),
     ],
 )
 def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, browser, search, name, words):
@@ -98,10 +108,43 @@ def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, brows
     assert response.status_code == 400
     page = parsed(response)
     assert words in page.text
-    assert "open" in next(e for e in page.all("details") if e.attributes.get("class") == "save").attributes
-    typed = next(element for element in page.all("input") if element.attributes.get("id") == "save-name")
-    assert typed.attributes.get("value", "") == name
+    assert (
+        "open" in next(e for e in page.all("details") if e.attributes.get("class", "").startswith("save ")).attributes
+    )
+    assert name_in(page) == name
+    # The rest of the page goes on as that of the search.
+    assert {form.attributes["action"] for form in page.all("form") if form.attributes.get("id") == "filters"} == {
+        "/search"
+    }
     assert SavedSearch.objects.count() == 1
+
+
+def test_the_name_suggested_is_free_and_fits(cast, browser):
+    author = browser("author")
+    save(author, "/search?q=Cache", "cache")
+    assert name_in(parsed(author.get("/search?q=cache&severity=sev1"))) == ""
+    assert name_in(parsed(author.get(f"/search?q={'word+' * 40}"))) == ("word " * 16).strip()
+
+
+def test_what_is_too_long_is_not_offered_to_be_saved(cast, browser):
+    assert "Save this search" not in summaries(parsed(browser("author").get(f"/search?q={'w' * 8_000}")))
+
+
+@pytest.mark.parametrize(
+    ("back", "leads_to"),
+    [
+        ("/incidents?q=queue", "/incidents?q=queue"),
+        ("/", "/"),
+        ("", "/search?q=cache&sort=relevance"),
+        ("https://evil.example/", "/search?q=cache&sort=relevance"),
+        ("//evil.example/", "/search?q=cache&sort=relevance"),
+        ("/search?q=" + "w" * 20_000, "/search?q=cache&sort=relevance"),
+    ],
+)
+def test_removing_leads_back_to_where_one_was_and_nowhere_else(cast, browser, back, leads_to):
+    kept = save_search(actor=cast.viewer("author"), name="Caches", asked=SearchRequest(q="cache"))
+    response = browser("author").post(f"/search/saved/{kept.uuid}/forget", {"back": back})
+    assert response.headers["Location"] == leads_to
 
 
 def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
@@ -113,10 +156,33 @@ def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
     assert not SavedSearch.objects.exists()
 
 
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_remove_it_at_once_one_does(cast):
+    author = cast.viewer("author")
+    kept = save_search(actor=author, name="Caches", asked=SearchRequest(q="cache"))
+    with transaction.atomic():
+        forget_search(actor=author, saved_id=kept.uuid)
+        (waited,) = in_another_connection(lambda: forget_search(actor=author, saved_id=kept.uuid))
+    assert "lock timeout" in str(waited)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_one_person_saves_one_search_at_a_time(cast):
+    def another():
+        save_search(actor=cast.viewer("author"), name="Queues", asked=SearchRequest(q="queue"))
+
+    with transaction.atomic():
+        save_search(actor=cast.viewer("author"), name="Caches", asked=SearchRequest(q="cache"))
+        (waited,) = in_another_connection(another)
+    assert "lock timeout" in str(waited)
+
+
 def test_saving_twice_saves_once(cast):
     author, asked = cast.viewer("author"), SearchRequest(q="cache")
     first = save_search(actor=author, name="Caches", asked=asked)
-    assert save_search(actor=author, name=" Caches ", asked=asked).pk == first.pk
+    assert save_search(actor=author, name=" caches ", asked=asked).pk == first.pk
     assert AuditEntry.objects.filter(action="search.saved").count() == 1
 
 

@@ -6,11 +6,10 @@ from django import forms
 from django.http import QueryDict
 
 from kb.search.saved import NAME_CHARACTERS
-from kb.search.service import SearchRequest
 
 
 class SaveForm(forms.Form):
-    """The name of a search; at first its words, where it has any."""
+    """The name of a search. At first `suggested` stands there, as far as it fits."""
 
     name = forms.CharField(
         label="Name",
@@ -18,6 +17,8 @@ class SaveForm(forms.Form):
         widget=forms.TextInput(attrs={"maxlength": NAME_CHARACTERS, "autocomplete": "off"}),
     )
 
-    def __init__(self, asked: SearchRequest, typed: QueryDict | None = None) -> None:
-        words = " ".join(asked.q.split())[:NAME_CHARACTERS].strip()
-        super().__init__(typed, auto_id="save-%s", initial={"name": words})
+    def __init__(self, typed: QueryDict | None = None, *, suggested: str = "") -> None:
+        super().__init__(typed, auto_id="save-%s", initial={"name": suggested[:NAME_CHARACTERS].strip()})
+        if typed is not None:
+            # Whoever sees it again has something to mend.
+            self.fields["name"].widget.attrs["autofocus"] = True

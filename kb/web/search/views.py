@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.utils.http import url_has_allowed_host_and_scheme
 
-from kb.search.saved import visible_saved, written
+from kb.search.models import SavedSearch
+from kb.search.saved import QUERY_CHARACTERS, forget_search, save_search, visible_saved, written
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
+from kb.web.people.forms import REFUSED, carried_out
 from kb.web.request import Request
 from kb.web.search import facets
 from kb.web.search.forms import SaveForm
 from kb.web.search.hits import hits
+from kb.web.writing.access import page, page_and_step, signed_in, step
 
 SORTS = {
     "relevance": "relevance",
@@ -44,17 +50,51 @@ QUERY_HELP = (
 )
 
 
-@require_safe
+@page_and_step
 def search_page(request: Request) -> HttpResponse:
-    return searched(request)
+    """What is posted to a search is the name under which it is to be saved."""
+    return _save(request) if request.method == "POST" else _page(request)
 
 
-@require_safe
+@page
 def incidents(request: Request) -> HttpResponse:
-    return searched(request, route="web:incidents", title="Incidents", sort="newest")
+    return _page(request, route="web:incidents", title="Incidents", sort="newest")
 
 
-def asked_for(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
+@signed_in
+def _save(request: Request) -> HttpResponse:
+    form = SaveForm(request.POST)
+    try:
+        saved = carried_out(form, partial(_saved, request, form)) if form.is_valid() else None
+    except BadRequest:
+        # The page says which part of the search cannot be used.
+        return _page(request)
+    if saved is None:
+        return _page(request, saving=form, status=REFUSED)
+    messages.success(request, f"Saved as {saved.name}.")
+    return redirect(address_of(saved))
+
+
+def _saved(request: Request, form: SaveForm) -> SavedSearch:
+    return save_search(actor=request.viewer, name=form.cleaned_data["name"], asked=_asked(request.GET))
+
+
+@step
+@signed_in
+def forget(request: Request, saved_id: UUID) -> HttpResponse:
+    """Back to the page that it was removed from."""
+    forgotten = forget_search(actor=request.viewer, saved_id=saved_id)
+    messages.success(request, f"{forgotten.name} is no longer among your saved searches.")
+    back = request.POST.get("back", "")
+    is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and len(back) <= QUERY_CHARACTERS
+    return redirect(back if is_here else address_of(forgotten))
+
+
+def address_of(saved: SavedSearch) -> str:
+    return f"{reverse('web:search')}?{saved.query}"
+
+
+def _asked(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
     """The search that the parameters of an address ask for; `sort` where they name none."""
     return SearchRequest(
         q=parameters.get("q", ""),
@@ -64,7 +104,7 @@ def asked_for(parameters: QueryDict, *, sort: str = "relevance") -> SearchReques
     )
 
 
-def searched(
+def _page(
     request: Request,
     *,
     route: str = "web:search",
@@ -78,11 +118,11 @@ def searched(
     `saving` is a name that was refused for this search.
     """
     parameters, path = request.GET, reverse(route)
-    asked = asked_for(parameters, sort=sort)
+    asked = _asked(parameters, sort=sort)
     context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": path, "query_help": QUERY_HELP}
-    context |= _kept(request, asked) | {"saving": saving or SaveForm(asked)}
+    context |= _kept(request, asked, saving)
     try:
-        page = search(request.viewer, asked)
+        found = search(request.viewer, asked)
     except BadCursor:
         # Made for other words, or before the engine changed: the remedy is the first page.
         return redirect(facets.changed(parameters, path))
@@ -90,25 +130,29 @@ def searched(
         context |= {"problem": problem, "start_url": facets.address(path, _only_words(asked))}
         return render(request, "web/search/search.html", context, status=400)
     context |= {
-        "page": page,
-        "hits": hits(page.results),
-        "facets": facets.facets(page.facets),
-        "chips": facets.chips(page.facets, parameters, path),
+        "page": found,
+        "hits": hits(found.results),
+        "facets": facets.facets(found.facets),
+        "chips": facets.chips(found.facets, parameters, path),
         "corrections": [
-            (correction, facets.changed(parameters, path, q=correction.query)) for correction in page.corrections
+            (correction, facets.changed(parameters, path, q=correction.query)) for correction in found.corrections
         ],
         "first_url": facets.changed(parameters, path),
-        "next_url": next_url(page, parameters, path),
+        "next_url": next_url(found, parameters, path),
         "unfiltered_url": facets.address(path, _only_words(asked)),
     }
     return render(request, "web/search/search.html", context, status=status)
 
 
-def _kept(request: Request, asked: SearchRequest) -> dict[str, Any]:
-    """What the viewer saved, and whether this search is among it or can be."""
+def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
+    """What the viewer saved, and the form to save this search with, unless it is among it or cannot be."""
     query, saved = written(asked), list(visible_saved(request.viewer))
-    can_be_saved = request.viewer.is_signed_in and query and query not in [one.query for one in saved]
-    return {"query": query, "saved": saved, "can_be_saved": can_be_saved}
+    new = 0 < len(query) <= QUERY_CHARACTERS and query not in [one.query for one in saved]
+    if saving is None and new and request.viewer.is_signed_in:
+        words = " ".join(asked.q.split())
+        is_taken = words.lower() in [one.name.lower() for one in saved]
+        saving = SaveForm(suggested="" if is_taken else words)
+    return {"query": query, "saved": saved, "saving": saving}
 
 
 def next_url(page: Page, parameters: QueryDict, path: str) -> str:

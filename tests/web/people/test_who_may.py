@@ -121,8 +121,7 @@ MATRIX: dict[str, Row] = {
     "edit-organization": Row(ADMINS, ADMINS_POST, {"name": "Acme Ltd"}, {"slug": "acme"}),
     # --- Ways to read
     "home": Row(EVERYBODY, NOBODY),
-    "search": Row(EVERYBODY, NOBODY),
-    "save-search": Row(NOBODY, "401 302 302 302 302 302", {"name": "Caches"}, query="?q=cache&severity=sev1"),
+    "search": Row(EVERYBODY, "401 302 302 302 302 302", {"name": "Caches"}, query="?q=cache&severity=sev1"),
     # The lead's own.
     "forget-search": Row(NOBODY, "401 404 404 404 302 404"),
     "incidents": Row(EVERYBODY, NOBODY),
@@ -256,7 +255,7 @@ CHANGED = {
     "invitation": lambda cast: Membership.objects.get(user__email="new@acme.example").role == "author",
     "revoke-invitation": lambda cast: Invitation.objects.get().revoked_at,
     "change-team": lambda cast: Team.objects.get(slug="checkout").description == "Pays",
-    "save-search": lambda cast: SavedSearch.objects.filter(user=cast.lead, name="Caches").exists(),
+    "search": lambda cast: SavedSearch.objects.filter(user=cast.lead, name="Caches").exists(),
     "forget-search": lambda cast: not SavedSearch.objects.exists(),
     "invite-to-team": lambda cast: Invitation.objects.filter(team=cast.checkout).count() == 2,
     "add-member": lambda cast: Membership.objects.get(user=cast.outsider, team=cast.checkout).role == "reader",

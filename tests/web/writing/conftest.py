@@ -55,12 +55,14 @@ def _read(response: HttpResponse) -> Any:
 
 def _sent(control: Any) -> list[str]:
     """What a browser would send of an input, a select or a text area."""
+    if "disabled" in control.attrib:
+        return []
     if control.tag == "textarea":
         # A browser drops the first line break of a text area.
         return [control.value.removeprefix("\n")]
     if control.tag == "select":
-        return list(control.value) if control.multiple else [control.value or ""]
-    if control.type == "submit" or (control.checkable and not control.checked):
+        return list(control.value) if control.multiple else [value for value in [control.value] if value is not None]
+    if control.type in ("submit", "button", "reset", "image") or (control.checkable and not control.checked):
         return []
     return [control.get("value", "")]
 

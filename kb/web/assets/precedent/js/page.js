@@ -1,4 +1,5 @@
 // What every page offers from the keyboard: "/" goes to the search box, Escape closes an open menu.
+const OPEN = "details.menu[open], details.save[open]";
 const isTyping = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
 
 document.addEventListener("keydown", (event) => {
@@ -11,7 +12,7 @@ document.addEventListener("keydown", (event) => {
     }
   }
   if (event.key === "Escape") {
-    for (const menu of document.querySelectorAll("details.menu[open]")) {
+    for (const menu of document.querySelectorAll(OPEN)) {
       menu.open = false;
       menu.querySelector("summary").focus();
     }
@@ -19,7 +20,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
+  for (const menu of document.querySelectorAll(OPEN)) {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -12,11 +14,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
@@ -182,6 +185,56 @@ def logs_requests_as_json_and_no_secret(run: Run) -> None:
     assert secret not in run.output
 
 
+def answers_the_commands_of_the_readme(run: Run) -> None:
+    """Every `curl` of it as it is written, but for the port and the token, which the account page would have made."""
+    address = f"http://127.0.0.1:{run.port}"
+    section = (ROOT / "README.md").read_text().split("## REST", 1)[1].split("```sh", 1)[1].split("```", 1)[0]
+    text = section.replace("\\\n", " ").replace("http://127.0.0.1:8000", address)
+    search, create = [shlex.split(line) for line in text.replace("$TOKEN", _token(run)).splitlines() if line.strip()]
+    # What was loaded is found as soon as the worker has come to it.
+    wait_until(lambda: _sent(search)["total"] > 0, "the public outages in the index")
+    assert "retry-storm" in _sent(search)["results"][0]["patterns"]
+    made = _sent(create)
+    assert (made["title"], made["team"]["slug"], made["status"]) == ("Checkout returned errors", "engineering", "draft")
+    # It carries a key, so that it may be sent again.
+    assert _sent(create)["ref"] == made["ref"]
+
+
+def _sent(command: list[str]) -> Any:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", choices=["curl"])
+    parser.add_argument("address")
+    parser.add_argument("-X", dest="method")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
+    parser.add_argument("-d", dest="body")
+    words = parser.parse_args(command)
+    headers = dict(header.split(": ", 1) for header in words.headers)
+    body = words.body.encode() if words.body else None
+    with urlopen(Request(words.address, body, headers, method=words.method), timeout=20) as answer:
+        return json.loads(answer.read())
+
+
+def _token(run: Run) -> str:
+    """With the words that the first start printed."""
+    address = f"http://127.0.0.1:{run.port}"
+    browser = build_opener(HTTPCookieProcessor(cookies := CookieJar()))
+    browser.open(f"{address}/sign-in", timeout=20).close()
+
+    def post(path: str, body: bytes, **headers: str) -> bytes:
+        csrf = next(cookie.value or "" for cookie in cookies if "csrf" in cookie.name)
+        request = Request(f"{address}{path}", body, {"X-CSRFToken": csrf, "Referer": address, **headers})
+        with browser.open(request, timeout=20) as answer:
+            return bytes(answer.read())
+
+    email, password = (re.search(words, run.output) for words in (r"Sign in as +(\S+)", r"Password +(\S+)"))
+    assert email is not None
+    assert password is not None
+    post("/sign-in", urlencode({"username": email[1], "password": password[1]}).encode())
+    asked = json.dumps({"name": "curl", "scope": "write"}).encode()
+    made = post("/api/v1/tokens", asked, **{"Content-Type": "application/json", "Idempotency-Key": "one"})
+    return str(json.loads(made)["token"])
+
+
 @pytest.mark.slow
 def test_a_start_a_stop_and_a_second_start(
     plain: dict[str, str], started: Started, refused: Refused, tmp_path: Path, free_port: int
@@ -208,6 +261,7 @@ def test_a_start_a_stop_and_a_second_start(
 
         answers_long_searches(address)
         logs_requests_as_json_and_no_secret(run)
+        answers_the_commands_of_the_readme(run)
 
         # The same folder, by somebody who has forgotten the other window.
         assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))

@@ -19,6 +19,7 @@ from incidents.zones import zones
 Done = TypeVar("Done")
 
 REFUSED = 400
+PHRASE_HELP = "At least 12 characters. A few words in a row are easy to remember and hard to guess."
 ROLES = [
     (Role.READER.value, "Reader: reads the team's drafts"),
     (Role.AUTHOR.value, "Author: writes postmortems"),
@@ -64,6 +65,12 @@ class SignInForm(AuthenticationForm):
 
 class PasswordForm(SetPasswordForm):
     """A new password, twice. Saved by the action, so that the audit hears of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].help_text = PHRASE_HELP
+        self.fields["new_password2"].label = "New password again"
+        self.fields["new_password2"].help_text = ""
 
     def save(self, commit: bool = True) -> Any:
         user = self.user
@@ -122,7 +129,7 @@ class AcceptForm(forms.Form):
     password = forms.CharField(
         label="Password",
         strip=False,
-        help_text="At least 12 characters. A few words in a row are easy to remember and hard to guess.",
+        help_text=PHRASE_HELP,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     time_zone = _zone_field(initial="UTC", widget=forms.Select(attrs={"data-guess-zone": True}))

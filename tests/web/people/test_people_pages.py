@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, Team, User
+from kb.web.people.forms import PHRASE_HELP
 from kb.web.people.signing import counted_name
 from tests.conftest import PASSWORD, session_of
 
@@ -233,6 +234,7 @@ def test_a_password_link_works_once(as_, client, cast):
     link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
     client.logout()
     page = client.get(link, follow=True)
+    assert PHRASE_HELP in page.content.decode()
     where = page.redirect_chain[-1][0]
     new = "another rather long phrase"
     client.post(where, {"new_password1": new, "new_password2": new})
@@ -253,6 +255,7 @@ def test_changing_the_password_needs_the_present_one_and_ends_other_sessions(as_
     other.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     new = "another rather long phrase"
     client = as_("author")
+    assert PHRASE_HELP in client.get("/password").content.decode()
     wrong = client.post("/password", {"old_password": "no", "new_password1": new, "new_password2": new})
     assert "not your present password" in wrong.content.decode()
     client.post("/password", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})

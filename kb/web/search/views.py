@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -86,7 +87,7 @@ def forget(request: Request, saved_id: UUID) -> HttpResponse:
     forgotten = forget_search(actor=request.viewer, saved_id=saved_id)
     messages.success(request, f"{forgotten.name} is no longer among your saved searches.")
     back = request.POST.get("back", "")
-    is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and len(back) <= QUERY_CHARACTERS
+    is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
     return redirect(back if is_here else address_of(forgotten))
 
 
@@ -122,14 +123,12 @@ def _page(
     context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": path, "query_help": QUERY_HELP}
     context |= _kept(request, asked, saving)
     try:
-        found = search(request.viewer, asked)
-    except BadCursor:
-        # Made for other words, or before the engine changed: the remedy is the first page.
-        return redirect(facets.changed(parameters, path))
+        asked, found = _found(request, asked)
     except BadRequest as problem:
         context |= {"problem": problem, "start_url": facets.address(path, _only_words(asked))}
         return render(request, "web/search/search.html", context, status=400)
     context |= {
+        "asked": asked,
         "page": found,
         "hits": hits(found.results),
         "facets": facets.facets(found.facets),
@@ -142,6 +141,16 @@ def _page(
         "unfiltered_url": facets.address(path, _only_words(asked)),
     }
     return render(request, "web/search/search.html", context, status=status)
+
+
+def _found(request: Request, asked: SearchRequest) -> tuple[SearchRequest, Page]:
+    """The page that was asked for; the first where the cursor was made for other words, or before the engine changed.
+    Not by way of its address, which a pasted log makes longer than what may be redirected to."""
+    try:
+        return asked, search(request.viewer, asked)
+    except BadCursor:
+        first = replace(asked, cursor="")
+        return first, search(request.viewer, first)
 
 
 def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from incidents.models import Organization
 from incidents.vocabulary import Origin
-from kb.search.service import BadCursor, FacetValue, Page, SearchRequest, search
+from kb.search.service import FacetValue, Page, SearchRequest
 from kb.web import counts
 from kb.web.request import Request
 from kb.web.search.hits import hits
-from kb.web.search.views import next_url
+from kb.web.search.views import first_if_lost, next_url
 
 VALUES_AT_ONCE = 12
 # The ways into the famous outages, and what each is called there.
@@ -23,10 +23,7 @@ OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pat
 
 @require_safe
 def outages(request: Request) -> HttpResponse:
-    try:
-        page, context = incidents_found(request, {"origin": [str(Origin.FAMOUS)]})
-    except BadCursor:
-        return redirect(request.path)
+    page, context = incidents_found(request, {"origin": [str(Origin.FAMOUS)]})
     context["ways"] = [(name, title, *_split(page.facets[name])) for name, title in OUTAGE_FACETS.items()]
     return render(request, "web/browse/outages.html", context)
 
@@ -42,17 +39,14 @@ def organization(request: Request, slug: str) -> HttpResponse:
     found = Organization.objects.filter(slug=slug).first()
     if found is None or not (found.is_home or counts.has_any(request.viewer, found)):
         raise Http404
-    try:
-        _, context = incidents_found(request, {"organization": [found.name]})
-    except BadCursor:
-        return redirect(request.path)
+    _, context = incidents_found(request, {"organization": [found.name]})
     return render(request, "web/browse/organization.html", context | {"organization": found})
 
 
 def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
-    """A page of the incidents that `filters` choose, newest first, and what such a list shows. Raises BadCursor."""
-    asked = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
-    page = search(request.viewer, asked)
+    """A page of the incidents that `filters` choose, newest first, and what such a list shows."""
+    wanted = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
+    asked, page = first_if_lost(request.viewer, wanted)
     return page, {
         "page": page,
         "hits": hits(page.results),

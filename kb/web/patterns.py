@@ -19,7 +19,6 @@ from kb.insights.charts import Size, bars_by_year
 from kb.insights.patterns import YearCount, about, by_year
 from kb.patterns.decisions import precision
 from kb.patterns.models import Pattern, PatternStatus
-from kb.search.service import BadCursor
 from kb.web import counts
 from kb.web.browse import incidents_found
 from kb.web.colours import SCHEMES, colours
@@ -47,10 +46,7 @@ def pattern(request: Request, slug: str) -> HttpResponse:
     found = _named(slug)
     if found.status == PatternStatus.MERGED and found.merged_into:
         return redirect("web:pattern", found.merged_into.slug)
-    try:
-        _, context = incidents_found(request, {"pattern": [found.slug]})
-    except BadCursor:
-        return redirect(request.path)
+    _, context = incidents_found(request, {"pattern": [found.slug]})
     # Who turns the pages of the list has read the rest.
     if not context["asked"].cursor:
         context |= _insight(request, found)

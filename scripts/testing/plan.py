@@ -66,9 +66,8 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
-    # Two steps run side by side. Two processes on two cores as well: the browser and operation wait a lot beside them.
-    processes = min(max(min(2, cores), cores // 2), MOST_AT_ONCE)
-    in_parallel = ("-n", str(processes), *WHOLE_FILES)
+    # On two cores, too: the browser and operation, which run beside them, wait a lot.
+    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser's tests may run beside the others and must not share their database.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}

@@ -108,14 +108,12 @@ def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, brows
     assert response.status_code == 400
     page = parsed(response)
     assert words in page.text
-    assert (
-        "open" in next(e for e in page.all("details") if e.attributes.get("class", "").startswith("save ")).attributes
-    )
+    (shown,) = [one for one in page.all("details") if one.attributes.get("class", "").startswith("save ")]
+    assert "open" in shown.attributes
     assert name_in(page) == name
     # The rest of the page goes on as that of the search.
-    assert {form.attributes["action"] for form in page.all("form") if form.attributes.get("id") == "filters"} == {
-        "/search"
-    }
+    (filters,) = [form for form in page.all("form") if form.attributes.get("id") == "filters"]
+    assert filters.attributes["action"] == "/search"
     assert SavedSearch.objects.count() == 1
 
 

@@ -9,7 +9,7 @@ from kb.search.saved import NAME_CHARACTERS
 
 
 class SaveForm(forms.Form):
-    """The name of a search. At first `suggested` stands there, as far as it fits."""
+    """The name of a search. At first `suggested` stands there."""
 
     name = forms.CharField(
         label="Name",
@@ -18,7 +18,7 @@ class SaveForm(forms.Form):
     )
 
     def __init__(self, typed: QueryDict | None = None, *, suggested: str = "") -> None:
-        super().__init__(typed, auto_id="save-%s", initial={"name": suggested[:NAME_CHARACTERS].strip()})
+        super().__init__(typed, auto_id="save-%s", initial={"name": suggested})
         if typed is not None:
             # Whoever sees it again has something to mend.
             self.fields["name"].widget.attrs["autofocus"] = True

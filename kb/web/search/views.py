@@ -13,8 +13,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from incidents.scopes import Viewer
 from kb.search.models import SavedSearch
-from kb.search.saved import QUERY_CHARACTERS, forget_search, save_search, visible_saved, written
+from kb.search.saved import NAME_CHARACTERS, QUERY_CHARACTERS, forget_search, save_search, visible_saved, written
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
 from kb.web.people.forms import REFUSED, carried_out
 from kb.web.request import Request
@@ -73,7 +74,7 @@ def _save(request: Request) -> HttpResponse:
     if saved is None:
         return _page(request, saving=form, status=REFUSED)
     messages.success(request, f"Saved as {saved.name}.")
-    return redirect(address_of(saved))
+    return redirect(_address_of(saved))
 
 
 def _saved(request: Request, form: SaveForm) -> SavedSearch:
@@ -88,10 +89,10 @@ def forget(request: Request, saved_id: UUID) -> HttpResponse:
     messages.success(request, f"{forgotten.name} is no longer among your saved searches.")
     back = request.POST.get("back", "")
     is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-    return redirect(back if is_here else address_of(forgotten))
+    return redirect(back if is_here else _address_of(forgotten))
 
 
-def address_of(saved: SavedSearch) -> str:
+def _address_of(saved: SavedSearch) -> str:
     return f"{reverse('web:search')}?{saved.query}"
 
 
@@ -123,7 +124,7 @@ def _page(
     context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": path, "query_help": QUERY_HELP}
     context |= _kept(request, asked, saving)
     try:
-        asked, found = _found(request, asked)
+        asked, found = first_if_lost(request.viewer, asked)
     except BadRequest as problem:
         context |= {"problem": problem, "start_url": facets.address(path, _only_words(asked))}
         return render(request, "web/search/search.html", context, status=400)
@@ -143,14 +144,14 @@ def _page(
     return render(request, "web/search/search.html", context, status=status)
 
 
-def _found(request: Request, asked: SearchRequest) -> tuple[SearchRequest, Page]:
+def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, Page]:
     """The page that was asked for; the first where the cursor was made for other words, or before the engine changed.
     Not by way of its address, which a pasted log makes longer than what may be redirected to."""
     try:
-        return asked, search(request.viewer, asked)
+        return asked, search(viewer, asked)
     except BadCursor:
         first = replace(asked, cursor="")
-        return first, search(request.viewer, first)
+        return first, search(viewer, first)
 
 
 def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> di
     query, saved = written(asked), list(visible_saved(request.viewer))
     new = 0 < len(query) <= QUERY_CHARACTERS and query not in [one.query for one in saved]
     if saving is None and new and request.viewer.is_signed_in:
-        words = " ".join(asked.q.split())
+        words = " ".join(asked.q.split())[:NAME_CHARACTERS].strip()
         is_taken = words.lower() in [one.name.lower() for one in saved]
         saving = SaveForm(suggested="" if is_taken else words)
     return {"query": query, "saved": saved, "saving": saving}

@@ -21,34 +21,38 @@ from incidents.template import plan
 FORMAT = "precedent/1"
 
 
+_BESIDE = ("organization", "team", "published_revision", "published_organization")
+
+
 def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """The rows that `build` needs, in a fixed number of queries."""
-    return incidents.select_related(
-        "organization", "team", "published_revision", "published_organization"
-    ).prefetch_related(
+    """Many incidents with the rows that their documents are made of, in a fixed number of queries."""
+    return incidents.select_related(*_BESIDE).prefetch_related(
         # Many incidents share one template, whose definition then is read once.
         "template",
-        "services",
         "published_services",
-        *_parts(),
+        *map(_stored, PARTS),
     )
 
 
-def read_parts(incident: Incident) -> None:
-    """Read the services, sections and rows of one that is held, once for everything that asks about them from then
-    on."""
-    prefetch_related_objects([incident], "services", *_parts())
+def to_read(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """One incident with what stands beside it; `read` and `read_parts` bring its rows, as far as they are needed."""
+    return incidents.select_related(*_BESIDE, "template")
 
 
-def _parts() -> list[Prefetch[str, Any, Any]]:
-    return [_stored(name) for name in ("sections", *records.KINDS)]
+def read_parts(incident: Incident, *names: str) -> None:
+    """Read the services, sections and rows of one that is held, or of these the named ones, once for everything that
+    asks about them from then on. What is read already is not read again."""
+    prefetch_related_objects([incident], *map(_stored, names or PARTS))
+
+
+PARTS = ("services", "sections", *records.KINDS)
 
 
 def _stored(name: str) -> Prefetch[str, Any, Any]:
-    """The rows of a part (`sections`, or a kind of rows), with what is written of them."""
+    """The rows of a part, with what is written of them."""
     if name == "actions":
         return Prefetch(relation(name), ActionItem.objects.select_related("owner"))
-    return Prefetch(name if name == "sections" else relation(name))
+    return Prefetch(relation(name) if name in records.KINDS else name)
 
 
 def relation(kind_name: str) -> str:
@@ -248,9 +252,15 @@ class Reading:
 
 
 def read(incident: Incident, viewer: Viewer) -> Reading:
-    """The incident must come from a queryset that is visible to the viewer, with everything."""
+    """The incident must come from a queryset that is visible to the viewer, `to_read` or with everything."""
     is_working_copy = scopes.sees_working_copy(viewer, incident)
-    document = build(incident) if is_working_copy else published(incident)
+    if is_working_copy:
+        read_parts(incident)
+        document = build(incident)
+    else:
+        # The rest stands in the revision.
+        read_parts(incident, "published_services", "actions")
+        document = published(incident)
     if not viewer.is_signed_in:
         document = redacted(document)
     return Reading(
@@ -276,7 +286,7 @@ def part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
 
 
 def _working_part(incident: Incident, name: str) -> list[dict[str, Any]]:
-    prefetch_related_objects([incident], _stored(name))
+    read_parts(incident, name)
     return sections(incident) if name == "sections" else rows(incident, name)
 
 
@@ -287,8 +297,7 @@ def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
     stood: list[dict[str, Any]] = revision.document[name]
     if name != "actions":
         return stood
-    # The owners of all of them are read with them.
-    prefetch_related_objects([incident], _stored(name))
+    read_parts(incident, name)
     return _with_progress(incident, stood)
 
 

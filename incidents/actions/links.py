@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from incidents import scopes
 from incidents.actions.change import changing
-from incidents.document import with_everything
+from incidents.document import to_read
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import Incident, IncidentLink
 from incidents.scopes import Viewer
@@ -18,12 +18,12 @@ from incidents.vocabulary import LinkKind, Status
 LINKABLE = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
 
 
-def find_visible(viewer: Viewer, reference: str, *, with_parts: bool = False) -> Incident:
-    """The incident that INC-12, 12 or a UUID names, on request with everything that its document is made of. Raises
-    Missing when there is none that the viewer may see."""
+def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Incident:
+    """The incident that INC-12, 12 or a UUID names, if asked `to_read` it as a whole. Raises Missing when there is none
+    that the viewer may see."""
     visible = scopes.visible_incidents(viewer)
-    if with_parts:
-        visible = with_everything(visible).select_related("template")
+    if whole:
+        visible = to_read(visible)
     text = str(reference).strip()
     number = text[4:] if text[:4].upper() == "INC-" else text
     try:

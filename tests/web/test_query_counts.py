@@ -28,7 +28,7 @@ BASELINE = {
     "/patterns": (3, 6),
     "/patterns/retry-storm": (17, 20),
     "/patterns/retry-storm/trend.svg": (3, 6),
-    "incident": (14, 19),
+    "incident": (6, 18),
 }
 
 

@@ -31,15 +31,15 @@ class IncidentView(ApiView):
 
     def find(self, ref: str) -> Reading:
         """What the caller reads there. Raises Missing."""
-        return read(self.locate(ref, with_parts=True), self.viewer)
+        return read(self.locate(ref, whole=True), self.viewer)
 
     def part(self, ref: str, name: str) -> list[dict[str, Any]]:
         """One list of what the caller reads there: `sections`, `links` or a kind of rows. Raises Missing."""
         return documents.part(self.viewer, self.locate(ref), name)
 
-    def locate(self, ref: str, *, with_parts: bool = False) -> Incident:
+    def locate(self, ref: str, *, whole: bool = False) -> Incident:
         """The incident itself, to change it. Raises Missing. From then on the answer is about this incident."""
-        incident = find_visible(self.viewer, ref, with_parts=with_parts)
+        incident = find_visible(self.viewer, ref, whole=whole)
         self.incident_id = incident.pk
         return incident
 

@@ -22,7 +22,7 @@ from kb.web.request import Request
 def incident(request: Request, reference: str) -> HttpResponse:
     """At /incidents/INC-12; a number, a UUID and other spellings lead there. `?zone=UTC` tells all times in UTC,
     `?why=<pattern>` marks the sentences that show the pattern."""
-    found = find_visible(request.viewer, reference, with_parts=True)
+    found = find_visible(request.viewer, reference, whole=True)
     if reference != found.ref:
         return redirect("web:incident", found.ref)
     return show(request, found, asked_why=request.GET.get("why", ""))
@@ -37,7 +37,7 @@ def show(
     adding: AddForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page of an incident that was found for the viewer, with its parts. `rejecting`, about the pattern that was
+    """The page of an incident that was found for the viewer to read. `rejecting`, about the pattern that was
     asked why, and `adding` are forms that were refused."""
     in_utc = request.GET.get("zone") == "UTC"
     own_zone = timezone.get_current_timezone()

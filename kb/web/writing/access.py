@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from incidents import scopes
 from incidents.actions.links import find_visible
+from incidents.document import read_parts
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from kb.web.request import Request
@@ -54,8 +55,15 @@ page_and_step = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def incident_named(request: Request, reference: str) -> Incident:
-    """With everything, for a viewer who may see it. Raises Missing."""
-    return find_visible(request.viewer, reference, with_parts=True)
+    """To read, for a viewer who may see it. Raises Missing."""
+    return find_visible(request.viewer, reference, whole=True)
+
+
+def incident_with_parts(request: Request, reference: str) -> Incident:
+    """The same, its sections and rows read together: for an answer that draws some and says what is missing."""
+    incident = incident_named(request, reference)
+    read_parts(incident)
+    return incident
 
 
 def id_of(request: Request, reference: str) -> int:

@@ -1,7 +1,7 @@
 """The editor as data: one card per thing that is saved on its own. Templates draw them; views choose which to send.
 
 A card knows where it is posted, what stands in its fields, which versions it was opened with and what came of the last
-attempt to save it. Built from an incident that was loaded with everything; asks the database nothing more.
+attempt to save it. Built from an incident whose parts were read; asks the database nothing more.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.incidents import create_incident
 from incidents.actions.sections import change_section
-from incidents.document import links
+from incidents.document import links, read_parts
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, User
 from incidents.scopes import Viewer
@@ -29,8 +29,8 @@ from kb.web.writing import facts, facts_card, moments, readiness
 from kb.web.writing.access import (
     fragment,
     id_of,
-    incident_named,
     incident_to_edit,
+    incident_with_parts,
     number_in,
     page,
     page_and_step,
@@ -147,6 +147,7 @@ def editor_page(
 ) -> HttpResponse:
     """The whole editor; with the card that could not be saved as it was sent."""
     viewer = request.viewer
+    read_parts(incident)
     context = {
         "incident": incident,
         "facts": facts_card.card(incident, viewer, outcome, attempt),
@@ -233,8 +234,8 @@ def save_section(request: Request, reference: str, key: str) -> HttpResponse:
             **{name: text},
         )
     except (Invalid, Stale) as refused:
-        return _section_refused(request, incident_named(request, reference), key, {name: text}, refused)
-    incident = incident_named(request, reference)
+        return _section_refused(request, incident_with_parts(request, reference), key, {name: text}, refused)
+    incident = incident_with_parts(request, reference)
     card = section_card(incident, *_planned(incident, key))
     if request.htmx:
         return answer(request, incident, card)

@@ -14,10 +14,10 @@ from typing import Any
 
 from django.http import QueryDict
 
-from incidents import scopes
 from incidents.actions.incidents import change_incident
-from incidents.document import with_everything
-from incidents.errors import Invalid, Missing, Stale, WrongState
+from incidents.actions.links import find_visible
+from incidents.document import read_parts
+from incidents.errors import Invalid, Stale, WrongState
 from incidents.models import Incident
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
@@ -167,9 +167,8 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
     """
     errors: dict[str, tuple[str, ...]] = {}
     for _ in range(ATTEMPTS):
-        incident = with_everything(scopes.visible_incidents(viewer).filter(pk=incident_id)).first()
-        if incident is None:
-            raise Missing
+        incident = find_visible(viewer, str(incident_id), whole=True)
+        read_parts(incident, "services")
         planned = plan(base, mine, shown(incident))
         sent = [fact for fact in planned.sent if fact not in errors]
         try:
@@ -211,7 +210,8 @@ def _outcome(
     errors: dict[str, tuple[str, ...]],
     warnings: list[str],
 ) -> Outcome:
-    incident = with_everything(scopes.visible_incidents(viewer)).get(pk=incident_id)
+    incident = find_visible(viewer, str(incident_id), whole=True)
+    read_parts(incident, "services")
     now = shown(incident)
     settled = [fact for fact in sent_along(sent) if fact in mine and fact not in (*planned.conflicts, *errors)]
     fresh = {name for fact in settled for name in FACTS[fact]}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from incidents import template
 from incidents.actions.lifecycle import missing
+from incidents.document import read_parts
 from incidents.models import Incident
 from incidents.vocabulary import ActionState
 
@@ -34,7 +35,7 @@ class Readiness:
 
 
 def of(incident: Incident) -> Readiness:
-    """The incident must be loaded with everything."""
+    read_parts(incident)
     lacking = missing(incident)
     going_on = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     return Readiness(

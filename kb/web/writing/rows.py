@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from incidents.actions.rows import move_row, put_back_row
 from incidents.actions.sections import add_row, change_row, remove_row
-from incidents.document import relation
+from incidents.document import read_parts, relation
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import Incident, Row
 from incidents.records import KINDS
@@ -25,6 +25,7 @@ from kb.web.writing.access import (
     id_of,
     incident_named,
     incident_to_edit,
+    incident_with_parts,
     number_in,
     signed_in,
     step,
@@ -90,8 +91,8 @@ def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
             expected_version=version_opened(request),
         )
     except (Invalid, Stale) as refused:
-        return _row_refused(request, incident_named(request, reference), kind, row_id, values, refused)
-    incident = incident_named(request, reference)
+        return _row_refused(request, incident_with_parts(request, reference), kind, row_id, values, refused)
+    incident = incident_with_parts(request, reference)
     if request.htmx:
         return answer(request, incident, row_card(incident, kind, _row(incident, kind, row_id)))
     messages.success(request, "Saved.")
@@ -202,6 +203,7 @@ def list_answer(
     status: int = 200,
 ) -> HttpResponse:
     """The rows of a kind as they stand now, and what is still missing."""
+    read_parts(incident)
     context = {
         "incident": incident,
         "records": records_of(incident, kind, attempt=attempt, removed=removed),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from incidents import scopes
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_row
-from incidents.document import links
+from incidents.document import links, read_parts
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import ActionItem, Incident
 from incidents.records import KINDS
@@ -39,6 +39,7 @@ def upkeep(request: Request, reference: str) -> HttpResponse:
 def upkeep_page(
     request: Request, incident: Incident, *, attempt: Attempt | None = None, status: int = 200
 ) -> HttpResponse:
+    read_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
     context = {
         "incident": incident,

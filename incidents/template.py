@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from incidents.errors import Invalid
 from incidents.models import PostmortemTemplate
+from incidents.text import is_blank
 from incidents.vocabulary import SectionKind
 
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
@@ -51,6 +52,10 @@ def check(definition: Any, *, field: str = "definition") -> None:
     }
     if problems:
         raise Invalid(problems)
+    names = {f"{field}.name": definition["name"]}
+    names |= {f"{field}.sections.{place}.title": part["title"] for place, part in enumerate(definition["sections"])}
+    if nameless := [place for place, name in names.items() if is_blank(name)]:
+        raise Invalid(dict.fromkeys(nameless, "This is needed."))
     keys = [section["key"] for section in definition["sections"]]
     if reserved := [key for key in keys if key in RESERVED]:
         raise Invalid({f"{field}.sections": f"The key {reserved[0]} is taken by the incident itself; choose another."})

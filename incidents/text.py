@@ -14,10 +14,21 @@ _STRIPPED = re.compile("[\ue000\ue001]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Control characters have no meaning in Markdown or JSON exports; tabs and line breaks do.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Characters that show nothing of themselves: by their category, and those that Unicode files among letters, marks and
+# symbols (fillers, variation selectors, the empty Braille cell).
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 TITLE_CHARACTERS = 200
 SECTION_BYTES = 256 * 1024
 INCIDENT_BYTES = 1024 * 1024
+
+
+def is_blank(text: str) -> bool:
+    """There is nothing to read here: nothing at all, or only characters that nobody sees."""
+    return all(unicodedata.category(c) in _UNSEEN_CATEGORIES or _UNSEEN.match(c) for c in text)
 
 
 def clean(
@@ -29,7 +40,8 @@ def clean(
     required: bool = False,
     single_line: bool = False,
 ) -> str:
-    """The text as it may be stored: NFC, `\\n` line ends, no control characters, no highlight marks.
+    """The text as it may be stored: NFC, `\\n` line ends, no control characters, no highlight marks; empty when nothing
+    in it can be seen.
 
     Raises Invalid, naming `field`, for a NUL, a lone surrogate, something that is no text, a text that is too long,
     or an empty one where one is required.
@@ -47,7 +59,9 @@ def clean(
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub("", _STRIPPED.sub("", text))
     text = " ".join(text.split()) if single_line else text.rstrip()
-    if required and not text.strip():
+    if is_blank(text):
+        text = ""
+    if required and not text:
         raise Invalid({field: "This is needed."})
     if max_characters is not None and len(text) > max_characters:
         raise Invalid({field: f"At most {max_characters:,} characters; this has {len(text):,}."})

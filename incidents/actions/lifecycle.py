@@ -14,7 +14,7 @@ from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
 from incidents.template import plan
-from incidents.text import clean
+from incidents.text import clean, is_blank
 from incidents.vocabulary import ReviewState, SectionKind, Status
 
 MISSING_PROSE = "{title} has no text yet"
@@ -30,10 +30,10 @@ def missing(incident: Incident) -> dict[str, str]:
             continue
         section = sections.get(planned.key)
         if planned.kind is SectionKind.PROSE:
-            if section is None or not section.body.strip():
+            if section is None or is_blank(section.body):
                 out[planned.key] = MISSING_PROSE.format(title=planned.title)
-        elif not getattr(incident, relation(planned.records or planned.key)).all() and not (
-            section and section.none_reason
+        elif not getattr(incident, relation(planned.records or planned.key)).all() and (
+            section is None or is_blank(section.none_reason)
         ):
             out[planned.key] = MISSING_ROWS.format(title=planned.title)
     return out
@@ -79,7 +79,7 @@ def review(
 ) -> Incident:
     """An asked reviewer approves or asks for changes; the latter needs a comment and brings it back to draft."""
     comment = clean("comment", comment, max_characters=20_000)
-    if not approve and not comment.strip():
+    if not approve and not comment:
         raise Invalid({"comment": "Say what should change."})
     with changing(
         actor,

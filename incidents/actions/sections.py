@@ -71,9 +71,9 @@ def set_texts(
     key = section.key
     kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
     if body is not None:
-        if kind is SectionKind.RECORDS and body.strip():
-            raise Invalid({f"sections.{key}.body": "This section is made of records; add rows to it instead."})
         body = clean(f"sections.{key}.body", body, max_bytes=SECTION_BYTES)
+        if body and kind is SectionKind.RECORDS:
+            raise Invalid({f"sections.{key}.body": "This section is made of records; add rows to it instead."})
     if none_reason is not None:
         none_reason = clean(f"sections.{key}.none_reason", none_reason, max_characters=500, single_line=True)
         if none_reason and kind is SectionKind.PROSE:

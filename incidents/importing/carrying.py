@@ -30,7 +30,7 @@ from incidents.importing.planning import Here, Known, Outcome, Planned
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
 from incidents.records import KINDS
 from incidents.scopes import Viewer
-from incidents.text import clean
+from incidents.text import clean, is_blank
 from incidents.vocabulary import LinkKind, Origin, SectionKind
 
 MARK = "incident.imported"
@@ -183,7 +183,7 @@ def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, S
         text = texts.get(planned.key, SectionText())
         if not planned.required:
             continue
-        if planned.kind is SectionKind.PROSE and not text.body.strip():
+        if planned.kind is SectionKind.PROSE and is_blank(text.body):
             texts[planned.key] = SectionText(body=NOT_SAID)
         elif planned.kind is SectionKind.RECORDS and not candidate.rows.get(planned.key) and not text.none_reason:
             texts[planned.key] = SectionText(none_reason=NOT_SAID)

@@ -18,7 +18,7 @@ from incidents.durations import read_moment
 from incidents.errors import Invalid
 from incidents.importing.candidates import NOT_SAID, Candidate, page_keys
 from incidents.markdown import plain
-from incidents.text import TITLE_CHARACTERS, clean, clean_url
+from incidents.text import TITLE_CHARACTERS, clean, clean_url, is_blank
 from incidents.vocabulary import Precision
 
 IDENTITY = "postmortems.app"
@@ -129,7 +129,7 @@ def _names(header: Mapping[str, Any], key: str) -> list[str]:
         names = [_line({f"{key}.{place}": name}, f"{key}.{place}") for place, name in enumerate(value)]
     else:
         names = _COMMA.split(_line(header, key))
-    return list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    return list(dict.fromkeys(name.strip() for name in names if not is_blank(name)))
 
 
 def _uuid(header: Mapping[str, Any]) -> uuids.UUID | None:
@@ -165,7 +165,7 @@ def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
 def _summary_and_account(header: Mapping[str, Any], body: str) -> tuple[str, str]:
     """The summary, and the whole account unless the summary is all of it."""
     summary = clean("summary", header.get("summary"))
-    if not summary.strip():
+    if not summary:
         summary = body.partition("\n\n")[0].strip()
     account = "" if body == summary else body
     filed = [
@@ -180,7 +180,7 @@ def _derived_title(summary: str, company: str, product: list[str]) -> str:
     """For a file without one: its first sentence, shortened, else whose incident it was."""
     words = " ".join(_LINK.sub(r"\1", summary).replace("`", "").split())
     sentence = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
-    if not sentence:
+    if is_blank(sentence):
         return f"Incident at {company or UNKNOWN_ORGANIZATION}" + (f": {product[0]}" if product else "")
     if len(sentence) > DERIVED_TITLE_CHARACTERS:
         sentence = sentence[:DERIVED_TITLE_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"

@@ -15,6 +15,7 @@ from incidents.document import Reading
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.template import plan
+from incidents.text import is_blank
 from incidents.vocabulary import Origin, SectionKind, Status, Visibility
 from kb.web.incident import records
 from kb.web.incident.facts import Fact, Figure, facts, figures
@@ -134,7 +135,7 @@ def _sections(reading: Reading, viewer: Viewer) -> list[ShownSection]:
         if key == "sources":
             continue
         rows = _rows(key, reading, viewer) if section["kind"] == SectionKind.RECORDS else []
-        if rows or section["body"].strip() or section["none_reason"]:
+        if rows or not is_blank(section["body"] + section["none_reason"]):
             shown.append(
                 ShownSection(key, section["title"], section["body"], rows, "" if rows else section["none_reason"])
             )
@@ -170,7 +171,7 @@ def _unwritten(reading: Reading) -> list[Unwritten]:
     written = {
         section["key"]
         for section in reading.document["sections"]
-        if section["body"].strip() or section["none_reason"] or reading.document.get(section["key"])
+        if not is_blank(section["body"] + section["none_reason"]) or reading.document.get(section["key"])
     }
     return [
         Unwritten(planned.key, planned.title, planned.required)

@@ -21,6 +21,7 @@ from incidents.errors import Invalid, Stale, WrongState
 from incidents.models import Incident
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
+from incidents.text import is_blank
 from kb.web.writing import moments
 from kb.web.writing.inputs import by_name
 
@@ -66,7 +67,7 @@ def typed(sent: QueryDict) -> Values:
         if name not in known:
             continue
         if name in LISTS:
-            values[name] = tuple(text for text in map(str.strip, sent.getlist(name)) if text)
+            values[name] = tuple(text.strip() for text in sent.getlist(name) if not is_blank(text))
         else:
             values[name] = sent.get(name, "").strip()
     return values

@@ -25,6 +25,14 @@ def test_a_title_is_enough_where_somebody_writes_for_one_team(cast, browser):
     assert (incident.title, incident.team, incident.status) == ("Checkout fell over", cast.checkout, "draft")
 
 
+def test_a_title_that_nobody_can_see_is_asked_for_again(cast, browser):
+    author = browser("author")
+    response = author.post("/incidents/new", {"title": "\u200b\u2060", "team": "checkout"})
+    assert response.status_code == 400
+    assert "This is needed." in text_of(response)
+    assert not Incident.objects.exists()
+
+
 def test_a_new_one_begins_in_the_zone_of_its_writer(cast, browser):
     change_account(actor=cast.viewer("author"), values={"time_zone": "Asia/Tokyo"})
     browser("author").post("/incidents/new", {"title": "x", "team": "checkout"})

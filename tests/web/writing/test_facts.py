@@ -159,6 +159,17 @@ def test_a_bad_fact_is_shown_as_it_was_typed_and_the_others_are_saved(cast, draf
     assert incident.started_at is None
 
 
+def test_a_title_and_a_service_that_nobody_can_see_name_nothing(cast, draft, writer):
+    incident = draft(services=["Cache"])
+    author = writer("author", incident)
+    response = author.send(shown(author), title="\u2060", services=["Cache", "\u200b"], severity="sev2")
+    assert response.status_code == 400
+    assert "This is needed." in text_of(response)
+    incident.refresh_from_db()
+    assert (incident.title, incident.severity) == ("Checkout returned errors", "sev2")
+    assert [service.name for service in incident.services.all()] == ["Cache"]
+
+
 def test_of_two_times_that_contradict_each_other_the_changed_one_is_named(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z", resolved="2026-03-31T15:15Z")
     author = writer("author", incident)

@@ -6,11 +6,13 @@ Adding a field or a kind is one entry here; actions, export, import, REST and pa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from django.db.models.functions import Lower
 
 from incidents import vocabulary
 from incidents.durations import Moment, read_moment, written
@@ -30,19 +32,30 @@ from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
 
+# By e-mail address, in lower case.
+People = Mapping[str, User]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a row is read in besides its own values: the zone of its times, and the people whom it may name."""
+
+    zone: str
+    people: People
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a record.
 
-    `read(path, value, zone)` gives the stored value or raises Invalid; `write(row, zone)` gives the exported one.
+    `read(path, value, setting)` gives the stored value or raises Invalid; `write(row, zone)` gives the exported one.
     `shape` is the JSON type for the API's schema; `private` fields are for signed-in viewers only; `live` ones stay
     changeable after publishing.
     """
 
     name: str
     shape: str
-    read: Callable[[str, Any, str], Any]
+    read: Callable[[str, Any, Setting], Any]
     write: Callable[[Any], Any]
     required: bool = False
     private: bool = False
@@ -66,7 +79,7 @@ def _text(
     return Field(
         name,
         "string",
-        lambda path, value, zone: clean(path, value, max_characters=limit, required=required, single_line=line),
+        lambda path, value, setting: clean(path, value, max_characters=limit, required=required, single_line=line),
         lambda value: value,
         required=required,
         private=private,
@@ -77,7 +90,7 @@ def _url(name: str, *, required: bool = False, private: bool = False, live: bool
     return Field(
         name,
         "string",
-        lambda path, value, zone: clean_url(path, value, required=required),
+        lambda path, value, setting: clean_url(path, value, required=required),
         lambda value: value,
         required=required,
         private=private,
@@ -91,7 +104,7 @@ def _choice(
     return Field(
         name,
         "choice",
-        lambda path, value, zone: clean_choice(path, value, choices, optional=nullable),
+        lambda path, value, setting: clean_choice(path, value, choices, optional=nullable),
         lambda value: value or None,
         required=required,
         live=live,
@@ -99,7 +112,7 @@ def _choice(
     )
 
 
-def _read_date(path: str, value: Any, zone: str) -> date | None:
+def _read_date(path: str, value: Any, setting: Setting) -> date | None:
     if value in (None, ""):
         return None
     try:
@@ -116,19 +129,19 @@ def _date(name: str, *, live: bool = False) -> Field:
     return Field(name, "date", _read_date, lambda value: value.isoformat() if value else None, live=live)
 
 
-def _read_instant(path: str, value: Any, zone: str) -> datetime | None:
-    moment = read_moment(path, value, zone=zone)
+def _read_instant(path: str, value: Any, setting: Setting) -> datetime | None:
+    moment = read_moment(path, value, zone=setting.zone)
     return moment.at if moment else None
 
 
-def _read_partial_date(path: str, value: Any, zone: str) -> str:
+def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
     text = clean(path, value, single_line=True)
     if text and not re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", text):
         raise Invalid({path: "Write a year, month or day as 2026, 2026-03 or 2026-03-31."})
     return text
 
 
-def _read_number(path: str, value: Any, zone: str) -> Decimal:
+def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
     try:
         number = Decimal(str(value))
     except InvalidOperation as error:
@@ -146,7 +159,7 @@ def _write_number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _read_flag(path: str, value: Any, zone: str) -> bool:
+def _read_flag(path: str, value: Any, setting: Setting) -> bool:
     if value in (None, ""):
         return False
     if not isinstance(value, bool):
@@ -154,7 +167,7 @@ def _read_flag(path: str, value: Any, zone: str) -> bool:
     return value
 
 
-def _read_names(path: str, value: Any, zone: str) -> list[str]:
+def _read_names(path: str, value: Any, setting: Setting) -> list[str]:
     if value in (None, ""):
         return []
     if not isinstance(value, list) or len(value) > 200:
@@ -164,18 +177,23 @@ def _read_names(path: str, value: Any, zone: str) -> list[str]:
     ]
 
 
-def _read_person(path: str, value: Any, zone: str) -> User | None:
+def _read_person(path: str, value: Any, setting: Setting) -> User | None:
     """An e-mail address of someone here, or nobody."""
     if value in (None, ""):
         return None
-    found = (
-        User.objects.filter(email__iexact=str(value)[:254], is_active=True, is_system=False).first()
-        if "\x00" not in str(value)
-        else None
-    )
+    found = setting.people.get(str(value).lower())
     if found is None:
         raise Invalid({path: "Nobody here has this address. Leave it empty if nobody owns this yet."})
     return found
+
+
+def _people(addresses: Iterable[Any]) -> People:
+    """Those here who have one of these addresses."""
+    asked = {str(address).lower() for address in addresses if address not in (None, "") and "\x00" not in str(address)}
+    if not asked:
+        return {}
+    found = User.objects.annotate(address=Lower("email")).filter(address__in=asked, is_active=True, is_system=False)
+    return {user.email.lower(): user for user in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +206,21 @@ class Kind:
     singular: str
     ordered_by_time: bool = False
 
-    def read(self, path: str, values: dict[str, Any], *, zone: str, partial: bool) -> dict[str, Any]:
+    @property
+    def person_fields(self) -> tuple[str, ...]:
+        """Those in which a row names somebody here."""
+        return tuple(field.name for field in self.fields if field.shape == "email")
+
+    def people(self, rows: Iterable[Any]) -> People:
+        """Everybody whom any of these rows names, looked up together: for `read` of each of them."""
+        return _people(row.get(name) for row in rows if isinstance(row, Mapping) for name in self.person_fields)
+
+    def read(
+        self, path: str, values: dict[str, Any], *, zone: str, partial: bool, people: People | None = None
+    ) -> dict[str, Any]:
         """Column values for what is in `values`. Unknown names, missing required ones and bad values raise Invalid
-        together."""
+        together. `people`: whom the values may name; whom they name is looked up when it is not given."""
+        setting = Setting(zone, self.people([values]) if people is None else people)
         known = {field.name: field for field in self.fields}
         timed = {"at", "precision"} if self.ordered_by_time else set()
         problems: dict[str, list[str]] = {}
@@ -216,7 +246,7 @@ class Kind:
             if field.name not in values and (partial or not field.required):
                 continue
             try:
-                out[field.stored_in] = field.read(f"{path}{field.name}", values.get(field.name), zone)
+                out[field.stored_in] = field.read(f"{path}{field.name}", values.get(field.name), setting)
             except Invalid as error:
                 problems.update(error.fields)
         if problems:

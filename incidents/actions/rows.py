@@ -24,9 +24,11 @@ def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mappi
     problems: dict[str, list[str]] = {}
     with changing(actor, incident_id) as change:
         first = next_position(change, KINDS[kind], adding=len(rows))
+        people = KINDS[kind].people(rows)
         for place, values in enumerate(rows):
+            path = f"{kind}.{place}."
             try:
-                added.append(new_row(change, KINDS[kind], values, path=f"{kind}.{place}.", position=first + place))
+                added.append(new_row(change, KINDS[kind], values, path=path, position=first + place, people=people))
             except Invalid as error:
                 problems.update(error.fields)
         if problems:

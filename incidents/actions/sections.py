@@ -17,7 +17,7 @@ from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import ActionItem, PostmortemSection, Row
-from incidents.records import KINDS, Kind
+from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.text import SECTION_BYTES, clean
@@ -127,9 +127,10 @@ def new_row(
     position: int,
     path: str = "",
     uuid: uuids.UUID | None = None,
+    people: People | None = None,
 ) -> Row:
-    """A row of these values, to be saved. Raises Invalid, naming fields."""
-    columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False)
+    """A row of these values, to be saved. `people` as for `Kind.read`. Raises Invalid, naming fields."""
+    columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False, people=people)
     row = kind.model(
         incident=change.incident,
         position=position,
@@ -164,14 +165,23 @@ def change_row(
     return row
 
 
-def apply_row(change: Change, kind: Kind, row: Row, values: Mapping[str, Any], *, path: str = "") -> None:
-    """Change some fields of a row, and save it where they differ. Raises Invalid, naming fields."""
+def apply_row(
+    change: Change,
+    kind: Kind,
+    row: Row,
+    values: Mapping[str, Any],
+    *,
+    path: str = "",
+    people: People | None = None,
+) -> None:
+    """Change some fields of a row, and save it where they differ. `people` as for `Kind.read`. Raises Invalid, naming
+    fields."""
     # What is as it was needs no reading anew: its owner may have left since.
     now = kind.write(row, change.incident.time_zone)
     wanted = {name: value for name, value in values.items() if name not in now or now[name] != value}
     if kind.ordered_by_time and wanted.keys() & {"at", "precision"}:
         wanted |= {name: value for name, value in values.items() if name in ("at", "precision")}
-    columns = _dated(kind.read(path, wanted, zone=change.incident.time_zone, partial=True), row)
+    columns = _dated(kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people), row)
     differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if differing:
         for name, value in differing.items():
@@ -207,7 +217,9 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     """
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
-    here = {str(row.uuid): row for row in getattr(change.incident, relation(kind.name)).all()}
+    stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
+    here = {str(row.uuid): row for row in stored}
+    people = kind.people(wanted)
     times = {row_id: row.at for row_id, row in here.items()} if kind.ordered_by_time else {}
     problems: dict[str, list[str]] = {}
     places: dict[str, int] = {}
@@ -230,12 +242,12 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             raise Stale(row.version)
         try:
             if row_id is None:
-                added.append(new_row(change, kind, values, path=path, position=place))
+                added.append(new_row(change, kind, values, path=path, position=place, people=people))
             elif row is None or str(row_id) in places:
                 problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
             else:
                 places[str(row_id)] = place
-                apply_row(change, kind, row, values, path=path)
+                apply_row(change, kind, row, values, path=path, people=people)
                 if row.position != place:
                     type(row)._default_manager.filter(pk=row.pk).update(position=place)
         except Invalid as error:

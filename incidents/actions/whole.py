@@ -26,7 +26,7 @@ from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid
 from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row
-from incidents.records import KINDS, Kind
+from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.text import clean
@@ -179,14 +179,16 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
     """Rows match by id: one that is there is changed where it differs, others are added, the rest goes."""
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows; this has {len(wanted):,}."})
-    rows: Iterable[Row] = () if none_yet else getattr(change.incident, relation(kind.name)).all()
+    stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
+    rows: Iterable[Row] = () if none_yet else stored
     here = {row.uuid: row for row in rows}
+    people = kind.people(item.values for item in wanted)
     problems: dict[str, list[str]] = {}
     added: list[Row] = []
     changed: list[Row] = []
     for place, item in enumerate(wanted):
         try:
-            columns = {**_empty(kind), **_read(change.incident, kind, place, item), "position": place}
+            columns = {**_empty(kind), **_read(change.incident, kind, place, item, people), "position": place}
         except Invalid as error:
             problems.update(error.fields)
             continue
@@ -210,8 +212,9 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
     return {name: count for name, count in counts.items() if count}
 
 
-def _read(incident: Incident, kind: Kind, place: int, item: RowText) -> dict[str, Any]:
-    return kind.read(f"{kind.name}.{place}.", dict(item.values), zone=incident.time_zone, partial=False)
+def _read(incident: Incident, kind: Kind, place: int, item: RowText, people: People) -> dict[str, Any]:
+    path = f"{kind.name}.{place}."
+    return kind.read(path, dict(item.values), zone=incident.time_zone, partial=False, people=people)
 
 
 def _empty(kind: Kind) -> dict[str, Any]:

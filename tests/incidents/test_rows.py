@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.incidents import change_incident
@@ -12,7 +14,7 @@ from incidents.actions.lifecycle import reopen
 from incidents.actions.people import set_standing
 from incidents.actions.rows import add_rows, put_back_row
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.actions.whole import Content, RowText, write_whole
+from incidents.actions.whole import Content, RowText, SectionText, write_whole
 from incidents.document import build, read, with_everything
 from incidents.errors import Invalid
 from incidents.export import markdown
@@ -80,6 +82,73 @@ def test_as_many_rows_as_may_be_are_replaced_by_as_many_others(cast, draft, monk
         assert [row["text"] for row in content(incident, "lessons")] == texts
     with pytest.raises(Invalid):
         write_incident(actor=author, incident_id=incident.pk, body={"lessons": [{"text": "x"}] * 4})
+
+
+def queries(act):
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return len(captured)
+
+
+def owned(number, text="Add backoff"):
+    """That many actions, of three owners in turn, and in whatever case."""
+    owners = ("reader@acme.example", "Lead@ACME.example", "outsider@acme.example")
+    return [{"kind": "prevent", "text": f"{text} {place}", "owner": owners[place % 3]} for place in range(number)]
+
+
+def test_many_owned_actions_are_written_and_left_alone_in_as_many_queries_as_few(cast, draft):
+    author = cast.viewer("author")
+
+    def written(number):
+        incident = draft()
+        added = queries(lambda: write_incident(actor=author, incident_id=incident.pk, body={"actions": owned(number)}))
+        stands = {"actions": content(incident, "actions")}
+        assert [row["owner"] for row in stands["actions"]] == [row["owner"].lower() for row in owned(number)]
+        kept = queries(lambda: write_incident(actor=author, incident_id=incident.pk, body=stands))
+        incident.refresh_from_db()
+        # The second time nothing differed.
+        assert incident.version == 2
+        return added, kept
+
+    written(1)
+    assert written(2) == written(20)
+
+
+def test_several_owned_actions_are_added_at_once_in_as_many_queries_as_few(cast, draft):
+    author = cast.viewer("author")
+
+    def added(number):
+        incident = draft()
+        return queries(lambda: add_rows(actor=author, incident_id=incident.pk, kind="actions", rows=owned(number)))
+
+    added(1)
+    assert added(2) == added(20)
+
+
+def test_an_import_writes_many_owned_actions_anew_in_as_many_queries_as_few(cast, draft):
+    def written(number):
+        incident, ids = draft(), [uuid.uuid4() for _ in range(number)]
+        needed = {
+            **{key: SectionText(body="x") for key in ("summary", "impact")},
+            **{key: SectionText(none_reason="x") for key in ("timeline", "causes", "lessons")},
+        }
+        rows = [RowText(row_id, values) for row_id, values in zip(ids, owned(number), strict=True)]
+
+        def write():
+            whole = Content(facts={}, sections=needed, rows={"actions": rows})
+            write_whole(
+                actor=Viewer.system(),
+                content=whole,
+                mark="incident.imported",
+                digest="x",
+                incident_id=incident.pk,
+                template=incident.template,
+            )
+
+        return queries(write), queries(write)
+
+    written(1)
+    assert written(2) == written(20)
 
 
 def test_every_text_counts_to_the_size_of_an_incident(cast, draft):

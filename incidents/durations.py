@@ -25,6 +25,8 @@ SPAN = {
     Precision.MONTH: timedelta(days=31),
     Precision.YEAR: timedelta(days=366),
 }
+# In seconds: how long a source can say that something lasted.
+LONGEST = 10**10 - 1
 # A duration whose ends are coarser than a minute counts as measured while their spans stay below this share of it.
 TOLERATED_UNCERTAINTY = 0.1
 
@@ -104,6 +106,35 @@ def in_words(seconds: int) -> str:
                 return f"{whole} {name} {part} {below}"
             return f"{whole} {name}"
     return f"{seconds} s"
+
+
+_UNITS = {
+    r"w(?:eeks?)?": 604_800,
+    r"d(?:ays?)?": 86_400,
+    r"h(?:(?:ou)?rs?)?": 3_600,
+    r"m(?:in(?:ute)?s?)?": 60,
+    r"s(?:ec(?:ond)?s?)?": 1,
+}
+_LENGTH = re.compile(r"(?=\d)" + "".join(rf"(?:(\d{{1,7}})\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE | re.ASCII)
+
+
+def length(text: str) -> tuple[int, int] | None:
+    """In seconds, a length of time as people write it ('1h30m', '2 h 40 min', '3 days') and the smallest unit that it
+    names; None when it is none."""
+    match = _LENGTH.fullmatch(text.strip())
+    if match is None:
+        return None
+    units = [(int(count), size) for count, size in zip(match.groups(), _UNITS.values(), strict=True) if count]
+    return sum(count * size for count, size in units), units[-1][1]
+
+
+def in_full(seconds: int) -> str:
+    """To the second, in the units of `in_words`: '2 h 40 min 5 s'. Read back by `length`."""
+    parts = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count} {name}"] if count else []
+    return " ".join(parts) or "0 s"
 
 
 def moved(moment: Moment, *, old: str, new: str) -> Moment:

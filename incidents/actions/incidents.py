@@ -12,7 +12,7 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.change import Change, audit, changing
 from incidents.actions.naming import organization_named, services_named
-from incidents.durations import Moment, check_order, moved, read_moment
+from incidents.durations import LONGEST, Moment, check_order, moved, read_moment
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
 from incidents.models.incident import TIMES
@@ -236,7 +236,7 @@ def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
     if not isinstance(value, dict) or set(value) - {"seconds", "text"}:
         raise Invalid({"stated_duration": "This takes seconds and, as the source says it, text."})
     seconds = value.get("seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds < 10**10:
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds <= LONGEST:
         raise Invalid({"stated_duration.seconds": "This takes a whole number of seconds above 0."})
     incident.stated_seconds = seconds
     incident.stated_text = clean("stated_duration.text", value.get("text"), max_characters=80, single_line=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 
+from incidents.durations import length
 from kb.search.analysis import fold
 from kb.search.nodes import (
     ChoiceFilter,
@@ -107,9 +108,6 @@ def _reference(value: str) -> int | None:
 _RANGE = re.compile(r"([^.<>=]*)\.\.([^.<>=]*)")
 _COMPARISON = re.compile(r"([<>]=?)([^.<>=]+)")
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
-_COUNTS = "".join(f"(?:([0-9]{{1,7}}){unit})?" for unit in "wdhms")
-_LENGTH = re.compile(f"(?=.){_COUNTS}", re.IGNORECASE)
-_SECONDS = (604_800, 86_400, 3_600, 60, 1)
 
 
 def _period(value: str) -> tuple[datetime, datetime | None] | None:
@@ -134,12 +132,8 @@ def _period(value: str) -> tuple[datetime, datetime | None] | None:
 
 def _length(value: str) -> tuple[int, int] | None:
     """Seconds: `1h30m` is from 90 minutes to less than 91, as the smallest unit named."""
-    match = _LENGTH.fullmatch(value)
-    if not match:
-        return None
-    units = [(int(count), unit) for count, unit in zip(match.groups(), _SECONDS, strict=True) if count]
-    seconds = sum(count * unit for count, unit in units)
-    return seconds, seconds + units[-1][1]
+    read = length(value)
+    return read and (read[0], sum(read))
 
 
 def _span(

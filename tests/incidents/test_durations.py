@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidents.durations import (
+    LONGEST,
     SPAN,
     DurationKind,
     Moment,
     between,
     check_order,
+    in_full,
     in_words,
+    length,
     moved,
     read_moment,
     total,
@@ -80,6 +83,35 @@ def test_words_for_a_duration_have_at_most_two_units(seconds):
 )
 def test_durations_are_said_as_people_say_them(seconds, words):
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "smallest"),
+    [
+        ("27 min", 1620, 60),
+        (" 2 h 10 min ", 7800, 60),
+        ("2h10m", 7800, 60),
+        ("1620 s", 1620, 1),
+        ("3 d", 259_200, 86_400),
+        ("3 Days 1 hour", 262_800, 3_600),
+        ("2 weeks", 1_209_600, 604_800),
+        ("0 s", 0, 1),
+    ],
+)
+def test_a_length_is_read_as_people_write_it(text, seconds, smallest):
+    assert length(text) == (seconds, smallest)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "27", "min", "about 3 h", "10 min 2 h", "1.5 h", "-3 d", "3 d, 2 h", "1d" + " " * 10**5 + "x"]
+)
+def test_what_is_no_length_is_not_read(text):
+    assert length(text) is None
+
+
+@given(st.integers(0, LONGEST))
+def test_a_length_in_full_is_read_back_to_the_second(seconds):
+    assert length(in_full(seconds))[0] == seconds
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ def test_dates_are_half_open_spans_in_utc(value: str, start: datetime | None, en
         ("1h30m", 90 * MINUTE, 91 * MINUTE),
         ("1w2d3h4m5s", 9 * DAY + 3 * HOUR + 4 * MINUTE + 5, 9 * DAY + 3 * HOUR + 4 * MINUTE + 6),
         ("2H", 2 * HOUR, 3 * HOUR),
+        ("1hour30min", 90 * MINUTE, 91 * MINUTE),
+        (">=2days", 2 * DAY, None),
     ],
 )
 def test_durations_are_half_open_spans_of_seconds(value: str, low: int | None, high: int | None) -> None:

@@ -22,7 +22,7 @@ from incidents.models import Incident
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.text import is_blank
-from kb.web.writing import moments
+from kb.web.writing import lengths, moments
 from kb.web.writing.inputs import by_name
 
 Value = str | tuple[str, ...]
@@ -30,10 +30,11 @@ Values = dict[str, Value]
 
 LISTS = ("services", "mitigations")
 SINGLE = ("title", "severity", "visibility", "organization", "team", "detected_by", "planned_change", "time_zone")
-# A time and its precision are one fact, typed into two fields.
+# A time and its precision are one fact, typed into two fields; so are a length and the words for it.
 FACTS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in (*SINGLE, *LISTS)},
     **{name: (name, f"{name}_precision") for name in TIMES},
+    "stated_duration": ("stated_duration", "stated_duration_text"),
 }
 NAMES = tuple(name for names in FACTS.values() for name in names)
 # Each round either saves, or finds another bad fact, or lost to a faster writer.
@@ -56,6 +57,7 @@ def shown(incident: Incident) -> Values:
     }
     for name in TIMES:
         values[name], values[f"{name}_precision"] = moments.typed(incident.moment(name), incident.time_zone)
+    values["stated_duration"], values["stated_duration_text"] = lengths.typed(incident)
     return values
 
 
@@ -68,7 +70,7 @@ def typed(sent: QueryDict) -> Values:
             continue
         if name in LISTS:
             values[name] = tuple(text.strip() for text in sent.getlist(name) if not is_blank(text))
-        else:
+        elif name in sent or name == "planned_change":
             values[name] = sent.get(name, "").strip()
     return values
 
@@ -130,7 +132,10 @@ def sent_along(facts: Sequence[str]) -> list[str]:
 
 
 def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
-    """The facts as the action takes them. One that is only sent along goes as it is now, not as the form has it."""
+    """The facts as the action takes them. One that is only sent along goes as it is now, not as the form has it.
+
+    Raises Invalid for a length that is none.
+    """
     now = shown(incident)
     day = moments.day_of(incident, str(mine.get("started", "")))
     out: dict[str, Any] = {}
@@ -139,6 +144,8 @@ def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[st
         value = values[fact]
         if fact in TIMES:
             out[fact] = moments.for_action(str(value), str(values[f"{fact}_precision"]), day=day)
+        elif fact == "stated_duration":
+            out[fact] = lengths.for_action(str(value), str(values["stated_duration_text"]))
         elif fact in LISTS:
             out[fact] = list(value)
         elif fact == "planned_change":

@@ -14,7 +14,7 @@ from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
 from incidents.zones import zones
-from kb.web.writing import facts, moments
+from kb.web.writing import facts, lengths, moments
 from kb.web.writing.cards import Attempt, Card
 from kb.web.writing.inputs import Choice, Input, Shape, choices_of, filled
 
@@ -82,6 +82,13 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
             hint="Another zone reads the four times again, as they stand here.",
         ),
         Input("planned_change", "It began with a planned change", Shape.FLAG),
+        Input(
+            "stated_duration",
+            "Stated duration",
+            placeholder="2 h 10 min",
+            hint="If a source says how long. Exact times above count first.",
+        ),
+        Input("stated_duration_text", "In the words of the source", hint="As it stands there, if you like."),
         Input("detected_by", "Detected by", Shape.CHOICE, choices=choices_of(DetectedBy.choices, none="not known yet")),
         Input("mitigations", "What mitigated it", Shape.CHECKS, size="wide", choices=choices_of(Mitigation.choices)),
         Input(
@@ -132,6 +139,8 @@ def told(plain: Input, values: facts.Values) -> str:
     if plain.name in TIMES:
         known = next(c.label for c in moments.PRECISIONS if c.value == values[f"{plain.name}_precision"])
         return f"{value}, {known}" if value else "nothing"
+    if plain.name == "stated_duration":
+        return lengths.told(value, str(values["stated_duration_text"]))
     if plain.shape is Shape.FLAG:
         return "yes" if value else "no"
     return next((c.label for c in plain.choices if c.value == value), value) or "nothing"

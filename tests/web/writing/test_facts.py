@@ -35,7 +35,9 @@ def test_a_time_and_its_precision_are_one_fact():
 
 
 def test_the_form_as_it_was_opened_changes_nothing(cast, draft, writer):
-    incident = draft(started="2026-03-31T14:03Z", services=["Cache"], mitigations=["rollback"], planned_change=True)
+    stated = {"seconds": 7805, "text": "two hours"}
+    facts = {"services": ["Cache"], "mitigations": ["rollback"], "planned_change": True, "stated_duration": stated}
+    incident = draft(started="2026-03-31T14:03Z", **facts)
     author = writer("author", incident)
     assert author.send(shown(author)).status_code == 302
     incident.refresh_from_db()
@@ -62,6 +64,7 @@ def test_every_fact_can_be_written(cast, draft, writer):
         detected_by="alert",
         mitigations=["rollback", "throttle"],
         visibility="team",
+        stated_duration="3 h",
     )
     assert response.status_code == 302
     incident.refresh_from_db()
@@ -73,6 +76,85 @@ def test_every_fact_can_be_written(cast, draft, writer):
     assert incident.started_at.isoformat() == "2026-03-31T12:03:00+00:00"
     assert incident.mitigated_precision == "hour"
     assert incident.resolved_precision == "day"
+    assert incident.stated_seconds == 3 * 3600
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "seconds", "again"),
+    [
+        ("27 min", "", 1620, "27 min"),
+        ("2h10m", "just over two hours", 7800, "2 h 10 min"),
+        ("1620 s", "", 1620, "27 min"),
+        ("3 days", "three days", 259_200, "3 d"),
+        ("2 h 10 min 5 s", "", 7805, "2 h 10 min 5 s"),
+    ],
+)
+def test_a_stated_duration_is_typed_as_people_say_it(cast, draft, writer, typed, words, seconds, again):
+    incident = draft()
+    author = writer("author", incident)
+    assert author.send(shown(author), stated_duration=typed, stated_duration_text=words).status_code == 302
+    incident.refresh_from_db()
+    assert (incident.stated_seconds, incident.stated_text) == (seconds, words)
+    form = shown(author)
+    assert (form.values["stated_duration"], form.values["stated_duration_text"]) == ([again], [words])
+
+
+def test_new_words_for_a_stated_duration_leave_its_seconds_alone(cast, draft, writer):
+    incident = draft(stated_duration={"seconds": 93_784, "text": "about a day"})
+    author = writer("author", incident)
+    author.send(shown(author), stated_duration_text="a day and two hours")
+    incident.refresh_from_db()
+    assert (incident.stated_seconds, incident.stated_text) == (93_784, "a day and two hours")
+
+
+def test_a_stated_duration_that_is_emptied_is_none(cast, draft, writer):
+    incident = draft(stated_duration={"seconds": 1620, "text": "27 minutes"})
+    author = writer("author", incident)
+    author.send(shown(author), stated_duration="", stated_duration_text="")
+    incident.refresh_from_db()
+    assert (incident.stated_seconds, incident.stated_text) == (None, "")
+
+
+@pytest.mark.parametrize(("typed", "words"), [("a while", ""), ("0 min", ""), ("", "a while"), ("9999999 w", "")])
+def test_a_stated_duration_that_cannot_be_read_says_what_to_type(cast, draft, writer, typed, words):
+    incident = draft(stated_duration={"seconds": 1620, "text": "27 minutes"})
+    author = writer("author", incident)
+    changes = {"stated_duration": typed, "stated_duration_text": words, "severity": "sev2"}
+    page = author.send(shown(author), htmx=True, **changes).content.decode()
+    said = (
+        '<div id="facts-stated_duration-said" hx-swap-oob="innerHTML"><ul class="errors"><li>Write how long it lasted'
+    )
+    assert said in page
+    incident.refresh_from_db()
+    assert (incident.stated_seconds, incident.stated_text, incident.severity) == (1620, "27 minutes", "sev2")
+
+
+@pytest.mark.parametrize(("choice", "left"), [("mine", (7200, "two hours")), ("theirs", (1620, "27 minutes"))])
+def test_two_people_who_state_a_duration_are_shown_both(cast, draft, writer, choice, left):
+    incident = draft()
+    lead = writer("lead", incident)
+    opened = shown(lead)
+    stated = {"stated_duration": {"seconds": 1620, "text": "27 minutes"}}
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts=stated)
+    again = lead.send(opened, stated_duration="2 h", stated_duration_text="two hours")
+    assert again.status_code == 409
+    assert "Somebody saved 27 min, “27 minutes” here meanwhile" in text_of(again)
+    assert lead.send(forms_in(again)["form-facts"], settle=f"{choice}:stated_duration").status_code == 302
+    incident.refresh_from_db()
+    assert (incident.stated_seconds, incident.stated_text) == left
+
+
+def test_a_fact_that_a_form_does_not_have_stays_as_it_is(cast, draft, writer):
+    incident = draft(stated_duration={"seconds": 1620, "text": "27 minutes"}, planned_change=True)
+    author = writer("author", incident)
+    form = shown(author)
+    form.values = {name: values for name, values in form.values.items() if "stated" not in name}
+    form.values.pop("planned_change")
+    author.send(form, severity="sev2")
+    incident.refresh_from_db()
+    assert (incident.severity, incident.stated_seconds) == ("sev2", 1620)
+    # A box without a tick is not sent either, and means no.
+    assert incident.planned_change is False
 
 
 def test_a_bare_clock_time_is_on_the_day_it_started(cast, draft, writer):

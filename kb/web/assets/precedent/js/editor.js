@@ -220,7 +220,7 @@ function savedNow(form, sent, formData) {
   for (const [name, value] of JSON.parse(sent)) typed.set(name, [...(typed.get(name) ?? []), value]);
   const whole = formData.get("take") === "theirs";
   const [whose, fact] = (formData.get("settle") ?? "").split(":");
-  const replaced = new Set(whose === "theirs" ? [fact, `${fact}_precision`] : []);
+  const replaced = new Set(whose === "theirs" ? [fact, `${fact}_precision`, `${fact}_text`] : []);
   for (const [name, value] of hiddenOf(form)) {
     const field = name.startsWith("base-") ? form.elements[name.slice(5)] : null;
     if (!(field instanceof HTMLInputElement) || field.type !== "text" || field === document.activeElement) continue;

@@ -20,6 +20,8 @@ from incidents.template import plan
 
 FORMAT = "precedent/1"
 
+# What is the same in a working copy and in what is published of it, because it lives on after publishing.
+LIVES_ON = ("id", "ref", "external_id", "origin", "visibility", "team", "created_at")
 
 _BESIDE = ("organization", "team", "published_revision", "published_organization")
 
@@ -249,6 +251,12 @@ class Reading:
     is_working_copy: bool
     may_edit: bool
     may_lead: bool
+
+    @property
+    def is_reopened(self) -> bool:
+        """Is this a draft beside which readers have a published text?"""
+        is_draft = self.is_working_copy and self.incident.status in scopes.UNPUBLISHED
+        return is_draft and self.incident.published_revision_id is not None
 
 
 def read(incident: Incident, viewer: Viewer) -> Reading:

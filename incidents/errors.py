@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class ActionError(Exception):
@@ -38,6 +39,15 @@ class Invalid(ActionError):
     def __init__(self, fields: Mapping[str, str | list[str]]) -> None:
         self.fields = {name: [text] if isinstance(text, str) else list(text) for name, text in fields.items()}
         super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in self.fields.items()))
+
+
+@contextmanager
+def within(path: str) -> Iterator[None]:
+    """What is Invalid in here is named by its path from further out."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid({f"{path}.{name}": texts for name, texts in error.fields.items()}) from error
 
 
 class Stale(ActionError):

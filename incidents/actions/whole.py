@@ -2,6 +2,7 @@
 
 The incident becomes exactly the given content, in one transaction, and a mark in the audit remembers a digest
 of that content. The next run compares digests instead of texts, and finds what people changed after the mark.
+What was reopened where it comes from is published first, and then gets its draft in the same way.
 Not for people's own writing: nothing here asks what somebody else may have saved meanwhile.
 """
 
@@ -60,10 +61,12 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The last time that an importer or loader wrote an incident, and a digest of what it wrote."""
+    """The last time that an importer or loader wrote an incident, and digests of what it wrote and of what it
+    published of that."""
 
     entry: int
     digest: str
+    published: str = ""
 
 
 def digest_of(content: Any) -> str:
@@ -108,16 +111,36 @@ def write_whole(
             if not is_new:
                 apply_facts(change, content.facts)
                 _follow(change, template)
-            sections = _write_sections(change, content.sections)
-            rows = {
-                kind.name: _write_rows(change, kind, content.rows.get(kind.name, ()), none_yet=is_new)
-                for kind in KINDS.values()
-            }
-            if sections or any(rows.values()):
-                change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
-            check_size(change.incident)
+            _rewrite(change, content, is_new=is_new)
             write_revision(change, note)
             change.did(mark, digest=digest)
+    return change.incident
+
+
+def write_draft(
+    *,
+    actor: Viewer,
+    content: Content,
+    mark: str,
+    digest: str,
+    published: str,
+    incident_id: int,
+    template: PostmortemTemplate,
+) -> Incident:
+    """Reopen what is published, unless it is a draft again already, and make its working copy exactly this content.
+    Readers keep the revision.
+
+    `digest` is of all that was brought in, `published` of what that revision was made from. Raises what reopening and
+    changing raise.
+    """
+    with changing(actor, incident_id, permission=scopes.may_lead, states=(Status.PUBLISHED, Status.DRAFT)) as change:
+        if change.incident.status != Status.DRAFT:
+            change.incident.status = Status.DRAFT
+            change.did("incident.reopened")
+        apply_facts(change, content.facts)
+        _follow(change, template)
+        _rewrite(change, content, is_new=False)
+        change.did(mark, digest=digest, published=published)
     return change.incident
 
 
@@ -136,7 +159,7 @@ def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
     """The last mark of each of these incidents that has one."""
     entries = AuditEntry.objects.filter(action=mark, incident__in=list(incident_ids)).order_by("pk")
     return {
-        incident_id: Mark(pk, change.get("digest", ""))
+        incident_id: Mark(pk, digest := change.get("digest", ""), change.get("published", digest))
         for pk, incident_id, change in entries.values_list("pk", "incident_id", "change")
     }
 
@@ -161,6 +184,18 @@ def _follow(change: Change, template: PostmortemTemplate) -> None:
     here = set(incident.sections.values_list("key", flat=True))
     PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - here)
     change.did("incident.template_changed", key=template.key, number=template.number)
+
+
+def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
+    """Sections and rows, in a template that plans them."""
+    sections = _write_sections(change, content.sections)
+    rows = {
+        kind.name: _write_rows(change, kind, content.rows.get(kind.name, ()), none_yet=is_new)
+        for kind in KINDS.values()
+    }
+    if sections or any(rows.values()):
+        change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
+    check_size(change.incident)
 
 
 def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[str]:

@@ -34,7 +34,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One postmortem as a file tells it.
+    """One postmortem as a file tells it, to be published.
 
     identity     the external id by which it is known again
     by_page      the identity is only its url, because the file has no uuid
@@ -44,6 +44,7 @@ class Candidate:
     rows         by kind, each with the `id` it had, if any
     template     a definition with the sections that this needs; `template_key` is its name where it comes from
     visibility   None: the file does not say
+    draft        what it is reopened with, by the same identity, once it is published
     """
 
     name: str
@@ -61,10 +62,16 @@ class Candidate:
     is_archived: bool = False
     links: tuple[Link, ...] = ()
     notes: tuple[str, ...] = ()
+    draft: Candidate | None = None
 
     @property
     def digest(self) -> str:
         """Changes with everything that is written to the incident. Links are only ever added, and not in it."""
+        return digest_of([self.published_digest, self.draft.digest]) if self.draft else self.published_digest
+
+    @property
+    def published_digest(self) -> str:
+        """Changes with everything of this that is published."""
         return digest_of(
             [
                 self.facts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,10 +22,11 @@ from incidents.actions.whole import (
     changed_by_people,
     last_marks,
     settle_organization,
+    write_draft,
     write_whole,
 )
 from incidents.addresses import page_key
-from incidents.errors import ActionError
+from incidents.errors import ActionError, within
 from incidents.importing.candidates import NOT_SAID, Candidate
 from incidents.importing.planning import Here, Known, Outcome, Planned
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
@@ -84,6 +86,8 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     try:
         with transaction.atomic():
             done.incident_id = _write(actor, planned, planned.candidate, here, done.notes)
+            # What is said of a text is mostly said of its draft too.
+            done.notes = list(dict.fromkeys(done.notes))
             transaction.set_rollback(rehearse)
     except ActionError as error:
         return Done(planned, Outcome.REJECTED, reason=error.message)
@@ -124,27 +128,56 @@ def link(actor: Viewer, all_done: Sequence[Done], here: Here) -> Iterator[tuple[
 
 
 def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:
-    settle_organization(actor, candidate.organization)
+    known_id = planned.known.incident_id if planned.known else None
+    if known_id is None or not planned.is_about_draft:
+        with within("published") if candidate.draft else nullcontext():
+            known_id = _publish(actor, planned, candidate, here, notes)
+    if candidate.draft:
+        write_draft(
+            actor=actor,
+            content=_content(actor, planned, candidate.draft, candidate.draft.sections, here, notes),
+            mark=MARK,
+            digest=candidate.digest,
+            published=candidate.published_digest,
+            incident_id=known_id,
+            template=_template(actor, candidate.draft.template),
+        )
+    if candidate.is_archived:
+        lifecycle.archive(actor=actor, incident_id=known_id)
+    for other in planned.same_event:
+        add_link(actor=actor, incident_id=known_id, kind=LinkKind.SAME_EVENT, to=str(other.uuid))
+    return known_id
+
+
+def _publish(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:
     template = _template(actor, candidate.template)
-    facts = {**candidate.facts, "visibility": planned.visibility}
-    if candidate.team is not None:
-        facts["team"] = _team(actor, candidate.team, notes).slug
-    incident = write_whole(
+    return write_whole(
         actor=actor,
-        content=Content(facts, _sections(candidate, template), _rows(candidate, here, notes)),
+        content=_content(actor, planned, candidate, _sections(candidate, template), here, notes),
         mark=MARK,
-        digest=candidate.digest,
+        digest=candidate.published_digest,
         incident_id=planned.known.incident_id if planned.known else None,
         origin=Origin.IMPORTED,
         external_id=candidate.identity,
         template=template,
         note=f"Imported from {candidate.name}"[:500],
-    )
-    if candidate.is_archived:
-        lifecycle.archive(actor=actor, incident_id=incident.pk)
-    for other in planned.same_event:
-        add_link(actor=actor, incident_id=incident.pk, kind=LinkKind.SAME_EVENT, to=str(other.uuid))
-    return incident.pk
+    ).pk
+
+
+def _content(
+    actor: Viewer,
+    planned: Planned,
+    candidate: Candidate,
+    sections: Mapping[str, SectionText],
+    here: Here,
+    notes: list[str],
+) -> Content:
+    """What is written for it, after its organization and team are here."""
+    settle_organization(actor, candidate.organization)
+    facts = {**candidate.facts, "visibility": planned.visibility}
+    if candidate.team is not None:
+        facts["team"] = _team(actor, candidate.team, notes).slug
+    return Content(facts, sections, _rows(candidate, here, notes))
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:

@@ -1,6 +1,7 @@
 """The JSON export, read back: one document, or a list of them.
 
-What a document says is kept; what only the installation gave it (its number, its dates of creation) is not.
+What a document says is kept; what only the installation gave it (its number, its dates of creation) is not. A draft
+with a published text beside it is read as that text, to be published, and the draft that it is reopened with.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import json
 import uuid as uuids
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from incidents.actions.whole import SectionText, digest_of
-from incidents.document import FORMAT
-from incidents.errors import Invalid
+from incidents.document import FORMAT, LIVES_ON
+from incidents.errors import Invalid, within
 from incidents.importing.candidates import Candidate, Link, Rejected, page_keys
 from incidents.models.incident import TIMES
 from incidents.records import KINDS
+from incidents.scopes import UNPUBLISHED
 from incidents.template import REQUIRED_TO_PUBLISH
 from incidents.text import clean, clean_choice
 from incidents.vocabulary import LinkKind, Origin, SectionKind, Status, Visibility
@@ -40,6 +43,7 @@ _HERE_ONLY = {
     "sections",
     "revision",
     "published_at",
+    "published",
     "links",
 }
 
@@ -78,14 +82,17 @@ def read(name: str, document: Any) -> Candidate:
     name_of_organization = clean("organization.name", organization.get("name"), required=True, single_line=True)
     status = clean_choice("status", document.get("status"), Status.values)
     visibility = clean_choice("visibility", document.get("visibility"), Visibility.values)
+    published = _mapping("published", document.get("published"))
     notes = []
-    if status in (Status.DRAFT, Status.IN_REVIEW):
+    if status == Status.IN_REVIEW and published is not None:
+        notes.append("It was in review where it comes from; here it is a draft.")
+    if status in UNPUBLISHED and published is None:
         # Being imported publishes it; that must not show it to more people than its draft was shown to.
         visibility = Visibility.TEAM.value
         notes.append("It was not published where it comes from; it is visible to its team only.")
     if unknown := sorted(set(document) - _HERE_ONLY - set(FACTS) - set(KINDS)):
         notes.append(f"Not taken over: {', '.join(unknown)[:200]}.")
-    return Candidate(
+    candidate = Candidate(
         name=name,
         identity=_identity(document, uuid),
         uuid=uuid,
@@ -106,6 +113,20 @@ def read(name: str, document: Any) -> Candidate:
         links=tuple(_links(document)),
         notes=tuple(notes),
     )
+    if published is None:
+        return candidate
+    if status not in UNPUBLISHED:
+        raise Invalid({"published": "Only what is reopened has this beside it, and its status is draft or in_review."})
+    text = _published(name, document, published)
+    notes.extend(f"published: {note}" for note in text.notes)
+    return replace(text, draft=candidate, notes=tuple(notes))
+
+
+def _published(name: str, document: Mapping[str, Any], text: Mapping[str, Any]) -> Candidate:
+    """What readers had while the document was a draft."""
+    alike = {key: document.get(key) for key in ("format", "links", *LIVES_ON)}
+    with within("published"):
+        return read(name, {**text, **alike, "status": Status.PUBLISHED})
 
 
 def _identity(document: Mapping[str, Any], uuid: uuids.UUID) -> str:

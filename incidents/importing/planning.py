@@ -62,6 +62,14 @@ class Planned:
     same_event: tuple[Known, ...] = ()
     reason: str = ""
 
+    @property
+    def is_about_draft(self) -> bool:
+        """Is everything published already that is to be, so that only the draft beside it is to be written? Readers
+        then get no revision that says what the one before said."""
+        if not (self.candidate and self.candidate.draft and self.known and self.known.mark):
+            return False
+        return self.known.mark.published == self.candidate.published_digest and not self.known.is_changed
+
 
 def plan(
     candidates: Sequence[Candidate | Rejected], here: Here, *, visibility: str | None = None, overwrite: bool = False

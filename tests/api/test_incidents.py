@@ -304,6 +304,20 @@ def test_readers_of_a_reopened_postmortem_keep_its_published_text_everywhere(api
     assert [line["title"] for line in mine] == ["Second title"]
 
 
+def test_only_the_export_has_the_published_text_beside_a_reopened_draft(api, cast, published):
+    incident = published("First title")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Second title"})
+    for name in ("author", "lead", "admin"):
+        assert "published" not in api(name).get(f"incidents/{incident.pk}").json()
+        taken = api(name).get(f"incidents/{incident.pk}/export?format=json").json()
+        assert (taken["title"], taken["published"]["title"]) == ("Second title", "First title")
+    taken = api("reader").get(f"incidents/{incident.pk}/export?format=json")
+    assert taken.json()["title"] == "First title"
+    assert "published" not in taken.json()
+    assert "Second title" not in taken.content.decode()
+
+
 def test_strangers_get_no_names_addresses_or_tracker_links(api, published):
     incident = published(visibility="public")
     for path in ("", "/actions", "/export?format=json", "/export?format=markdown", "/revisions/1", "/revisions"):

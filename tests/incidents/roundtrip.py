@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from incidents.actions import lifecycle
+from incidents.actions.compose import write_incident
 from incidents.actions.organizations import change_organization
 from incidents.actions.sections import add_row, change_section
 from incidents.export import export_all
@@ -20,9 +22,12 @@ from tests.conftest import Cast, begin, fill
 LOST = ("id", "ref", "external_id", "origin", "created_at", "revision", "published_at")
 
 
-def comparable(document: dict[str, Any]) -> dict[str, Any]:
-    """Without what only an installation gives; rows are named by their place instead of their id."""
-    places = {row["id"]: f"{kind}.{place}" for kind in KINDS for place, row in enumerate(document[kind])}
+def comparable(document: dict[str, Any], beside: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Without what only an installation gives; rows are named by their place instead of their id. `beside` has the
+    places of rows of the draft that this is the published text of."""
+    said = "" if beside is None else "published "
+    places = {row["id"]: f"{said}{kind}.{place}" for kind in KINDS for place, row in enumerate(document[kind])}
+    places.update(beside or {})
     out = {key: value for key, value in document.items() if key not in LOST}
     out["template"] = document["template"]["key"]
     out["sections"] = [{**section, "id": None} for section in document["sections"]]
@@ -32,8 +37,10 @@ def comparable(document: dict[str, Any]) -> dict[str, Any]:
         {**row, "supports": [places.get(name, name) for name in row["supports"]]} for row in out["sources"]
     ]
     out["links"] = sorted(
-        (one["kind"], one["direction"], one["note"], one["incident"]["title"]) for one in document["links"]
+        (one["kind"], one["direction"], one["note"], one["incident"]["title"]) for one in document.get("links", [])
     )
+    if "published" in document:
+        out["published"] = comparable(document["published"], places)
     return out
 
 
@@ -117,4 +124,36 @@ def make_rich(cast: Cast) -> Incident:
     )
     change_section(actor=actor, incident_id=incident.pk, key="sources", none_reason="Kept although there is one")
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    return incident
+
+
+def make_reopened(cast: Cast) -> Incident:
+    """One in which the draft differs from what readers have in everything that it can."""
+    incident, author = make_rich(cast), cast.viewer("author")
+    lifecycle.reopen(actor=author, incident_id=incident.pk)
+    (cause,) = incident.causes.filter(family=None)
+    actions = [{"id": str(action.uuid), "state": "done"} for action in incident.actionitems.all()]
+    write_incident(
+        actor=author,
+        incident_id=incident.pk,
+        body={
+            "title": "Reopened",
+            "severity": "sev1",
+            "organization": "Elsewhere",
+            "services": ["Cart", "Till"],
+            "time_zone": "America/Los_Angeles",
+            "started": "2026-03-02",
+            "detected": None,
+            "stated_duration": None,
+            "mitigations": [],
+            "sections": {"summary": {"body": "Unfinished."}, "impact": {"body": ""}, "sources": {"none_reason": ""}},
+            "causes": [
+                {"kind": "root", "family": None, "text": "Found later"},
+                {"id": str(cause.uuid), "kind": "contributing", "family": "trust", "text": "Told better"},
+            ],
+            "lessons": [],
+            "actions": actions[:1],
+            "impact_figures": [],
+        },
+    )
     return incident

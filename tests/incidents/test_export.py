@@ -18,10 +18,10 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_section
-from incidents.document import read, with_everything
+from incidents.document import LIVES_ON, read, with_everything
 from incidents.export import export_all, json_document, markdown
 from incidents.markdown import link, plain, prose, under
-from incidents.scopes import ANONYMOUS
+from incidents.scopes import ANONYMOUS, Viewer
 
 PARSER = MarkdownIt("commonmark")
 
@@ -69,6 +69,44 @@ def test_a_reader_exports_the_published_revision_of_a_reopened_postmortem(cast, 
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Not yet.")
     assert "Not yet." not in json.dumps(list(export_all(cast.viewer("reader"))))
+
+
+def test_who_sees_a_reopened_draft_takes_the_published_text_along_and_nobody_else_takes_more_than_before(
+    cast, published
+):
+    incident = published("As published", text="As published.", visibility="public")
+    actor = cast.viewer("author")
+    before = {name: json_document(reading(incident, cast.viewer(name))) for name in cast.NAMES}
+    lifecycle.reopen(actor=actor, incident_id=incident.pk)
+    change_incident(actor=actor, incident_id=incident.pk, facts={"title": "Not yet", "services": ["Not yet"]})
+    for name in cast.NAMES:
+        shown = reading(incident, cast.viewer(name))
+        document = json_document(shown)
+        if name in ("author", "lead", "admin"):
+            alike = {"format", *LIVES_ON}
+            assert all(document[key] == before["reader"][key] for key in alike)
+            wanted = {key: value for key, value in before["reader"].items() if key not in {"links", *alike}}
+            assert (document["title"], document["published"]) == ("Not yet", wanted)
+        else:
+            assert document == before[name]
+        assert "published" not in shown.document
+        assert ("As published\n" in markdown(shown)) is not shown.is_working_copy
+
+
+def test_an_asked_reviewer_takes_both_texts_along(cast, published):
+    incident = published("As published", visibility="team")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    assert json_document(reading(incident, cast.viewer("reviewer")))["published"]["title"] == "As published"
+
+
+def test_nothing_but_what_is_reopened_has_a_published_text_beside_it(cast, draft, published):
+    draft("Draft"), published("Published"), (archived := published("Archived"))
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
+    reopened = published("Reopened")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=reopened.pk)
+    found = {document["title"]: "published" in document for document in export_all(Viewer.system())}
+    assert found == {"Draft": False, "Published": False, "Archived": False, "Reopened": True}
 
 
 # --- Markdown --------------------------------------------------------------------------------------

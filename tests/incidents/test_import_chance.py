@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from incidents import template, vocabulary
 from incidents.actions import lifecycle
-from incidents.actions.compose import create_with_content
+from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.organizations import save_template
 from incidents.errors import Invalid
 from incidents.export import export_all
@@ -119,8 +119,9 @@ bodies = st.dictionaries(choices(["summary", "impact", "trigger", "lessons", "ac
 
 @pytest.mark.slow
 @settings(max_examples=20)
-@given(facts=facts, rows=rows, bodies=bodies)
-def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies):
+@given(facts=facts, rows=rows, bodies=bodies, later=st.none() | st.tuples(facts, rows, bodies))
+def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies, later):
+    """`later` is what it says once it is reopened."""
     empty()
     save_template(actor=Viewer.system(), definition=template.files()[0])
     author = Viewer.system()
@@ -132,6 +133,10 @@ def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies):
     try:
         made, _ = create_with_content(actor=author, body=body)
         lifecycle.publish(actor=author, incident_id=made.pk)
+        if later is not None:
+            lifecycle.reopen(actor=author, incident_id=made.pk)
+            draft = {"sections": {key: {"body": text} for key, text in later[2].items() if key not in KINDS}}
+            write_incident(actor=author, incident_id=made.pk, body={**later[0], **later[1], **draft})
     except Invalid:
         return
     (before,) = export_all(author)

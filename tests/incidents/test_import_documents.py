@@ -18,7 +18,7 @@ from incidents.importing.planning import plan
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from tests.conftest import kept_cast
-from tests.incidents.roundtrip import brought_in, exported, make_rich
+from tests.incidents.roundtrip import brought_in, exported, make_reopened, make_rich
 
 pytestmark = pytest.mark.django_db
 cast = kept_cast
@@ -27,6 +27,12 @@ cast = kept_cast
 @pytest.fixture(scope="module")
 def rich(cast):
     return make_rich(cast)
+
+
+@pytest.fixture(scope="module")
+def reopened(cast, rich):
+    make_reopened(cast)
+    return exported()["Reopened"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,47 @@ def test_a_wrong_document_is_rejected_with_its_place_and_leaves_nothing(cast, ri
 
 
 @pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (7, "published: "),
+        ([], "published: "),
+        ("", "published: "),
+        ({}, "published.sections: "),
+        ({"sections": None}, "published.sections: "),
+        ({"sections": [{"key": "summary"}]}, "published.sections.0.kind: "),
+        ({"organization": None}, "published.organization.name: "),
+        ({"title": None}, "published.title: "),
+        ({"causes": [{"kind": "root"}]}, "published.causes.0.text: "),
+        ({"published": {}}, "published.published: "),
+    ],
+)
+def test_a_wrong_published_text_beside_a_draft_is_rejected_with_its_place_and_leaves_nothing(reopened, change, says):
+    wrong = {**reopened["published"], **change} if change and isinstance(change, dict) else change
+    count = Incident.objects.count()
+    lines = brought_in([{**reopened, "team": None, "published": wrong}])
+    assert Incident.objects.count() == count
+    assert lines[0].startswith(says)
+
+
+def test_only_a_draft_has_a_published_text_beside_it(reopened):
+    count = Incident.objects.count()
+    for status in ("published", "archived"):
+        assert brought_in([{**reopened, "status": status}])[0].startswith("published: ")
+    assert Incident.objects.count() == count
+
+
+def test_a_wrong_draft_leaves_its_published_text_out_too(reopened):
+    count = Incident.objects.count()
+    assert "causes.0.text" in brought_in([{**reopened, "causes": [{"kind": "root"}]}])[0]
+    assert Incident.objects.count() == count
+
+
+def test_an_unknown_key_of_the_published_text_is_told_with_its_place(reopened):
+    text = {**reopened["published"], "mood": "calm"}
+    assert "published: Not taken over: mood." in brought_in({**reopened, "published": text, "id": str(uuids.uuid4())})
+
+
+@pytest.mark.parametrize(
     "text", ["", "{", "[" * 100_000, '"text"', "null", "7", "[]", "[1, null]", "9" * 5000, '{"format": "precedent/1"}']
 )
 def test_what_is_no_document_is_rejected(text):
@@ -103,16 +150,16 @@ json_values = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def whole(rich):
-    """The text of a document, the same for every example."""
-    return json.dumps(exported()["Rich"])
+def whole(rich, reopened):
+    """The texts of two documents, the same for every example."""
+    return json.dumps(exported()["Rich"]), json.dumps(reopened)
 
 
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(data=st.data())
 def test_whatever_stands_in_a_document_it_is_imported_or_rejected_but_never_an_error(whole, data):
-    place = document = {**json.loads(whole), "id": str(uuids.uuid4())}
+    place = document = {**json.loads(data.draw(st.sampled_from(whole))), "id": str(uuids.uuid4())}
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
         if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):

@@ -14,17 +14,17 @@ from incidents import scopes
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident, create_incident
 from incidents.actions.links import add_link
-from incidents.actions.organizations import save_template
+from incidents.actions.organizations import save_template, set_membership
 from incidents.actions.sections import change_section
-from incidents.document import build, with_everything
+from incidents.document import build, read, with_everything
 from incidents.export import export_all
 from incidents.importing import documents
 from incidents.importing.carrying import look
 from incidents.importing.planning import plan
-from incidents.models import Incident, PostmortemTemplate, User
+from incidents.models import AuditEntry, Incident, OutboxEntry, PostmortemTemplate, User
 from incidents.scopes import Viewer
 from tests.conftest import fill
-from tests.incidents.roundtrip import LOST, brought_in, comparable, empty, exported, make_rich
+from tests.incidents.roundtrip import LOST, brought_in, comparable, empty, exported, make_reopened, make_rich
 
 
 @pytest.fixture
@@ -92,6 +92,8 @@ def test_an_owner_who_is_not_here_is_dropped_and_told(cast, rich):
 def test_archived_stays_archived_and_what_was_a_draft_is_shown_to_no_more_people(cast, rich, step, status):
     getattr(lifecycle, step)(actor=cast.viewer("lead"), incident_id=rich.pk)
     before = exported()
+    # So was a draft that nobody has published yet.
+    before["Rich"].pop("published", None)
     empty()
     notes = brought_in(before["Rich"])
     after = exported()["Rich"]
@@ -214,3 +216,136 @@ def test_the_working_copy_of_what_was_imported_is_what_was_published(cast, rich)
     published = incident.published_revision.document
     now = build(incident)
     assert {k: v for k, v in now.items() if k not in LOST} == {k: v for k, v in published.items() if k not in LOST}
+
+
+# --- Reopened --------------------------------------------------------------------------------------
+@pytest.fixture
+def reopened(cast):
+    make_reopened(cast)
+    return exported()["Reopened"]
+
+
+def write_for(cast, incident):
+    """A team that came along has no members."""
+    for name, role in (("author", "author"), ("reader", "reader")):
+        set_membership(actor=Viewer.system(), team_id=incident.team_id, user=cast.user(name), role=role)
+
+
+def test_a_reopened_document_comes_back_with_both_its_texts(cast, reopened):
+    empty()
+    assert brought_in(reopened) == ["The team Checkout is new here and has no members yet."]
+    after = exported()["Reopened"]
+    assert comparable(after) == comparable(reopened)
+    empty()
+    brought_in(after)
+    assert comparable(exported()["Reopened"]) == comparable(reopened)
+
+
+def test_readers_of_what_came_reopened_have_its_published_text_and_its_team_the_draft(cast, reopened):
+    empty()
+    brought_in(reopened)
+    incident = Incident.objects.get()
+    write_for(cast, incident)
+    seen = {}
+    for name in cast.NAMES:
+        viewer = cast.viewer(name)
+        reading = read(with_everything(scopes.visible_incidents(viewer)).get(), viewer)
+        seen[name] = (reading.document["title"], reading.document["visibility"], reading.is_working_copy)
+    draft, text = ("Reopened", "public", True), ("Rich", "public", False)
+    assert {name for name in seen if seen[name] == draft} == {"author", "admin"}
+    assert {name for name in seen if seen[name] == text} == {"anonymous", "outsider", "reader", "reviewer", "lead"}
+    assert (incident.organization.name, incident.published_organization.name) == ("Elsewhere", "Acme")
+
+
+def test_what_came_reopened_was_published_and_reopened_by_the_system(cast, reopened):
+    empty()
+    brought_in(reopened)
+    entries = AuditEntry.objects.filter(incident__isnull=False).order_by("pk")
+    assert {entry.actor_id for entry in entries} == {User.objects.system().pk}
+    steps = [entry.action for entry in entries if entry.action in ("incident.published", "incident.reopened")]
+    assert steps == ["incident.published", "incident.reopened"]
+    assert OutboxEntry.objects.filter(incident_id=Incident.objects.get().pk).exists()
+
+
+def test_what_was_in_review_comes_as_a_draft_and_that_is_told(cast, reopened):
+    lifecycle.submit(
+        actor=cast.viewer("author"), incident_id=Incident.objects.get().pk, reviewers=["reviewer@acme.example"]
+    )
+    before = exported()["Reopened"]
+    assert before["status"] == "in_review"
+    empty()
+    assert brought_in(before)[0] == "It was in review where it comes from; here it is a draft."
+    assert comparable(exported()["Reopened"]) == comparable({**before, "status": "draft"})
+
+
+def test_a_reopened_document_twice_changes_nothing(cast, reopened):
+    empty()
+    brought_in(reopened)
+    before, entries = Incident.objects.values().get(), AuditEntry.objects.count()
+    assert brought_in(reopened) == []
+    assert (Incident.objects.values().get(), AuditEntry.objects.count()) == (before, entries)
+
+
+def test_another_draft_of_the_same_published_text_gives_readers_no_new_revision(cast, reopened):
+    empty()
+    brought_in(reopened)
+    rows = set(Incident.objects.get().causes.values_list("uuid", "version"))
+    reopened["lessons"] = [{"text": "Learned since"}]
+    brought_in(reopened)
+    assert Incident.objects.get().revisions.count() == 1
+    assert set(Incident.objects.get().causes.values_list("uuid", "version")) == rows
+    assert comparable(exported()["Reopened"])["lessons"][0]["text"] == "Learned since"
+    reopened["published"]["title"] = "Published since"
+    brought_in(reopened)
+    assert Incident.objects.get().published_revision.number == 2
+    after = exported()["Reopened"]
+    assert (after["published"]["title"], after["lessons"][0]["text"]) == ("Published since", "Learned since")
+
+
+def test_what_was_published_and_is_reopened_later_gets_only_its_draft(cast, rich):
+    author = cast.viewer("author")
+    first = exported()["Rich"]
+    lifecycle.reopen(actor=author, incident_id=rich.pk)
+    change_section(actor=author, incident_id=rich.pk, key="summary", body="Unfinished.")
+    second = exported()["Rich"]
+    change_section(actor=author, incident_id=rich.pk, key="summary", body="Finished.")
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=rich.pk)
+    third = exported()["Rich"]
+    empty()
+    for found, status, revisions in ((first, "published", 1), (second, "draft", 1), (third, "published", 2)):
+        brought_in(found)
+        incident = Incident.objects.get()
+        assert (incident.status, incident.revisions.count()) == (status, revisions)
+        assert comparable(exported()["Rich"]) == comparable(found)
+
+
+def test_who_went_on_writing_at_a_draft_that_came_along_keeps_it_unless_asked_to_overwrite(cast, reopened, tmp_path):
+    empty()
+    brought_in(reopened)
+    incident = Incident.objects.get()
+    write_for(cast, incident)
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="As we see it.")
+    (line,) = brought_in(reopened)
+    assert line.startswith("Somebody changed it here since")
+    (tmp_path / "one.json").write_text(json.dumps(reopened))
+    call_command("import_incidents", tmp_path, overwrite=True, stdout=StringIO())
+    assert comparable(exported()["Reopened"]) == comparable(reopened)
+    assert brought_in(reopened) == []
+
+
+def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections(cast, reopened):
+    reopened["sections"] = [section for section in reopened["sections"] if section["key"] != "lucky"]
+    empty()
+    brought_in(reopened)
+    after = exported()["Reopened"]
+    keys = [[section["key"] for section in text["sections"]] for text in (after, after["published"])]
+    wanted = [[section["key"] for section in text["sections"]] for text in (reopened, reopened["published"])]
+    assert keys == wanted
+
+
+def test_an_owner_who_is_not_here_is_told_once_for_both_texts(cast, reopened):
+    empty()
+    User.objects.filter(email="author@acme.example").update(email="somebody@else.example")
+    notes = brought_in(reopened)
+    assert len([note for note in notes if "author@acme.example" in note]) == 1
+    assert "author@acme.example" not in json.dumps(exported())

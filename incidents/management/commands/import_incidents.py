@@ -22,7 +22,7 @@ from incidents.vocabulary import Visibility
 class Command(BaseCommand):
     help = (
         "Import postmortems: Markdown with front matter as postmortems.app keeps it, or Precedent's own JSON export. "
-        "They are published at once, with origin imported. Safe to run twice. "
+        "They are published at once, with origin imported, and reopened if they were. Safe to run twice. "
         "Exit code 1 when a file was rejected; the others are imported."
     )
 

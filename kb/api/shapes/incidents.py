@@ -235,6 +235,7 @@ SHAPES: dict[str, Schema] = {
     "AuditList": page(ref("AuditEntry")),
     "Export": {
         "type": "object",
-        "description": "The whole record in the format precedent/1; imports read it without loss.",
+        "description": "The whole record in the format precedent/1; imports read it without loss. "
+        "Whoever sees the draft of what was reopened gets `published` too: what readers have meanwhile.",
     },
 }

@@ -7,7 +7,7 @@ WORKDIR /app
 RUN python -m venv --without-pip /opt/venv
 # The packages first: their layer changes only when their list does.
 COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > /tmp/requirements.txt
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*project['dependencies'], *project['optional-dependencies']['tracing'], sep='\n')" > /tmp/requirements.txt
 RUN pip --python /opt/venv/bin/python install -r /tmp/requirements.txt
 ENV PATH=/opt/venv/bin:$PATH
 COPY manage.py Procfile gunicorn.conf.py ./

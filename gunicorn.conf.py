@@ -33,6 +33,15 @@ _counts.mkdir(parents=True, exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
 
 
+def post_worker_init(worker: Any) -> None:
+    from django.conf import settings
+
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        from kb import tracing
+
+        tracing.start()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, worker_init
+from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from kb.checks import refuse_unsafe_settings
@@ -22,3 +23,11 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 @beat_init.connect
 def _start_only_when_safe(**kwargs: Any) -> None:
     refuse_unsafe_settings()
+
+
+@worker_init.connect
+def _trace(**kwargs: Any) -> None:
+    if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        from kb import tracing
+
+        tracing.start()

@@ -107,4 +107,19 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 f"TRUSTED_PROXIES holds {text}, which is no address or network.",
                 "Give addresses or networks such as 10.0.0.0/8.",
             )
+    if endpoint := settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        if urlsplit(endpoint).scheme not in ("http", "https"):
+            refuse(
+                12,
+                "OTEL_EXPORTER_OTLP_ENDPOINT is no web address.",
+                "Set it to the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318.",
+            )
+        try:
+            import kb.tracing  # noqa: F401  (only whether it can be)
+        except ImportError as error:
+            refuse(
+                13,
+                f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and what sends traces is not installed ({error}).",
+                "Install it with: pip install 'precedent[tracing]'",
+            )
     return found

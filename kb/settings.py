@@ -350,5 +350,12 @@ from kb.logs import logging_configuration  # noqa: E402  (needs the two settings
 LOGGING = logging_configuration(level=LOG_LEVEL, style=LOG_FORMAT)
 LOGGING_CONFIG = "logging.config.dictConfig"
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+
+# --- Traces ----------------------------------------------------------------------------------------
+# OpenTelemetry reads the other OTEL_ variables by itself.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="precedent")
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    MIDDLEWARE.insert(0, "kb.tracing.traced")
 SILENCED_SYSTEM_CHECKS: list[str] = []
 TEST_RUNNER = "django.test.runner.DiscoverRunner"

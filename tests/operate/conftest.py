@@ -63,7 +63,7 @@ def started() -> Iterator[Started]:
 def plain(started: Started) -> dict[str, str]:
     """The environment of somebody who has set nothing."""
     unset = {*SERVICES, "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "VAR_DIR", "HOST", "PORT"}
-    unset |= {"DJANGO_SETTINGS_MODULE", "PYTHON", "VIRTUAL_ENV"}
+    unset |= {"DJANGO_SETTINGS_MODULE", "PYTHON", "VIRTUAL_ENV", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     kept = {key: value for key, value in os.environ.items() if key not in unset}
     return {**kept, MARK: started.mark}
 

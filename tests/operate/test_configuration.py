@@ -56,6 +56,7 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"LOG_FORMAT": "xml"}, "kb.E009"),
         ({"TRUSTED_PROXIES": ["proxy"]}, "kb.E010"),
         ({"LOG_LEVEL": "VERBOSE"}, "kb.E011"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "kb.E012"),
     ],
 )
 def test_unsafe_settings_refuse_to_start(settings, changes, problem):
@@ -98,7 +99,7 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
 def test_every_variable_that_is_read_is_documented_and_every_documented_one_is_read():
     source = (ROOT / "kb/settings.py").read_text()
     read = set(re.findall(r"""env\.\w+\(\s*["']([A-Z_]+)["']""", source))
-    elsewhere = {"HOST", "ORGANIZATION_NAME", "ADMIN_EMAIL"}
+    elsewhere = {"HOST", "ORGANIZATION_NAME", "ADMIN_EMAIL", "OTEL_EXPORTER_OTLP_HEADERS"}
     table = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
     assert table == read | elsewhere
 

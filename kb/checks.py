@@ -120,6 +120,6 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             refuse(
                 13,
                 f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and what sends traces is not installed ({error}).",
-                "Install it with: pip install 'precedent[tracing]'",
+                "Install it with: scripts/environment tracing",
             )
     return found

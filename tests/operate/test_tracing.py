@@ -237,4 +237,4 @@ def test_an_endpoint_without_the_packages_is_refused_with_the_remedy(env: dict[s
     )
     assert done.returncode == 1
     assert done.stderr.startswith("kb.E013: OTEL_EXPORTER_OTLP_ENDPOINT is set")
-    assert done.stderr.endswith("pip install 'precedent[tracing]'\n")
+    assert done.stderr.endswith("scripts/environment tracing\n")

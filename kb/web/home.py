@@ -56,12 +56,9 @@ def home(request: Request) -> HttpResponse:
 
 
 def _lately(viewer: Viewer, *origins: Origin) -> list[Hit]:
-    asked = SearchRequest(
-        filters={"origin": [str(origin) for origin in origins], "status": [str(Status.PUBLISHED)]},
-        sort="newest",
-        page_size=AT_ONCE,
-    )
-    return hits(search(viewer, asked).results)
+    # In words, because a chosen filter has its other values counted too, which nobody sees here.
+    asked = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
+    return hits(search(viewer, SearchRequest(q=asked, sort="newest", page_size=AT_ONCE)).results)
 
 
 def waiting(viewer: Viewer) -> Waiting:

@@ -121,7 +121,8 @@ _LENGTH = re.compile(r"(?=\d)" + "".join(rf"(?:(\d{{1,7}})\s*{unit}\s*)?" for un
 def length(text: str) -> tuple[int, int] | None:
     """In seconds, a length of time as people write it ('1h30m', '2 h 40 min', '3 days') and the smallest unit that it
     names; None when it is none."""
-    match = _LENGTH.fullmatch(text.strip())
+    # As it is set on a page, with spaces that do not break.
+    match = _LENGTH.fullmatch(" ".join(text.split()))
     if match is None:
         return None
     units = [(int(count), size) for count, size in zip(match.groups(), _UNITS.values(), strict=True) if count]

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from incidents import vocabulary
@@ -181,7 +182,7 @@ def _read_person(path: str, value: Any, setting: Setting) -> User | None:
     """An e-mail address of someone here, or nobody."""
     if value in (None, ""):
         return None
-    found = setting.people.get(str(value).lower())
+    found = setting.people.get(str(value)) or setting.people.get(str(value).lower())
     if found is None:
         raise Invalid({path: "Nobody here has this address. Leave it empty if nobody owns this yet."})
     return found
@@ -189,11 +190,13 @@ def _read_person(path: str, value: Any, setting: Setting) -> User | None:
 
 def _people(addresses: Iterable[Any]) -> People:
     """Those here who have one of these addresses."""
-    asked = {str(address).lower() for address in addresses if address not in (None, "") and "\x00" not in str(address)}
+    asked = {str(address) for address in addresses if address not in (None, "") and "\x00" not in str(address)}
     if not asked:
         return {}
-    found = User.objects.annotate(address=Lower("email")).filter(address__in=asked, is_active=True, is_system=False)
-    return {user.email.lower(): user for user in found}
+    # SQLite knows only the letters of ASCII in both cases.
+    is_asked = Q(address__in={address.lower() for address in asked}) | Q(email__in=asked)
+    found = User.objects.annotate(address=Lower("email")).filter(is_asked, is_active=True, is_system=False)
+    return {address: user for user in found for address in (user.email.lower(), user.email)}
 
 
 @dataclass(frozen=True, slots=True)

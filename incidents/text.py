@@ -15,10 +15,11 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Control characters have no meaning in Markdown or JSON exports; tabs and line breaks do.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Characters that show nothing of themselves: by their category, and those that Unicode files among letters, marks and
-# symbols (fillers, variation selectors, the empty Braille cell).
+# symbols or keeps for later (what it calls Default_Ignorable, and the empty Braille cell).
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
 )
 
 TITLE_CHARACTERS = 200

@@ -54,8 +54,9 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
 
     Sets REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
 
-    From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme. That
-    there were any stays known as `request.was_forwarded`: behind a proxy on this machine everybody has its address.
+    From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme, or
+    which trace they belong to. That there were any stays known as `request.was_forwarded`: behind a proxy on this
+    machine everybody has its address.
     """
     networks = [ipaddress.ip_network(text, strict=False) for text in settings.TRUSTED_PROXIES]
 
@@ -77,6 +78,7 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
                 request.META["REMOTE_ADDR"] = client
         else:
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+            request.META.pop("HTTP_TRACEPARENT", None)
         return get_response(request)
 
     return middleware

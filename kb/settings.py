@@ -356,6 +356,6 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="precedent")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
-    MIDDLEWARE.insert(0, "kb.tracing.traced")
+    MIDDLEWARE.insert(MIDDLEWARE.index("kb.middleware.trusted_proxy") + 1, "kb.tracing.traced")
 SILENCED_SYSTEM_CHECKS: list[str] = []
 TEST_RUNNER = "django.test.runner.DiscoverRunner"

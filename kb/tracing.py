@@ -17,12 +17,13 @@ from django.conf import settings
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse
 from django.views import View
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 # The attributes that are sent, by who recorded them: this module, and Elasticsearch's client by itself. No addresses,
 # headers or people are among them; statements have placeholders where values stood.
@@ -38,6 +39,7 @@ LONGEST_STATEMENT = 2_000
 METHODS = {name.upper() for name in View.http_method_names}
 
 _tracer = trace.get_tracer(__name__)
+_ids = TraceContextTextMapPropagator()
 _tasks: dict[str, AbstractContextManager[trace.Span]] = {}
 
 
@@ -75,12 +77,16 @@ def _harmless(span: ReadableSpan) -> ReadableSpan:
 
 
 def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: the span of a request is named by its route, and the log lines about it carry the trace's id."""
+    """Middleware: the span of a request is named by its route, and the log lines about it carry the trace's id.
+
+    A trusted proxy says which trace it belongs to. What else it passes on of that, somebody else may have written.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         method = request.method if request.method in METHODS else "_OTHER"
+        above = _ids.extract({"traceparent": request.META.get("HTTP_TRACEPARENT", "")})
         with _tracer.start_as_current_span(
-            str(method), propagate.extract(request.headers), SpanKind.SERVER, {"http.request.method": str(method)}
+            str(method), above, SpanKind.SERVER, {"http.request.method": str(method)}
         ) as span:
             traces = {"trace_id": f"{span.get_span_context().trace_id:032x}"} if span.is_recording() else {}
             with structlog.contextvars.bound_contextvars(**traces):
@@ -114,11 +120,11 @@ def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, c
 
 def _send_along(headers: dict[str, Any], **kwargs: Any) -> None:
     """A task belongs to the trace of the request that asked for it."""
-    propagate.inject(headers)
+    _ids.inject(headers)
 
 
 def _task_begins(task_id: str, task: Any, **kwargs: Any) -> None:
-    span = _tracer.start_as_current_span(f"run {task.name}", propagate.extract(task.request), SpanKind.CONSUMER)
+    span = _tracer.start_as_current_span(f"run {task.name}", _ids.extract(task.request), SpanKind.CONSUMER)
     span.__enter__()
     _tasks[task_id] = span
 

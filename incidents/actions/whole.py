@@ -173,6 +173,12 @@ def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
 
+def published_since(marks: Mapping[int, Mark]) -> set[int]:
+    """Which of these incidents readers have another text of than their mark left."""
+    entries = AuditEntry.objects.filter(incident__in=list(marks), action="incident.published")
+    return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
+
+
 def _follow(change: Change, template: PostmortemTemplate) -> None:
     """Content made for another template brings it along; sections that it does not plan go."""
     incident = change.incident

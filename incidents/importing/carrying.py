@@ -21,6 +21,7 @@ from incidents.actions.whole import (
     SectionText,
     changed_by_people,
     last_marks,
+    published_since,
     settle_organization,
     write_draft,
     write_whole,
@@ -60,9 +61,11 @@ def look() -> Here:
     }
     imported = [pk for pk, known in incidents.items() if known.is_imported]
     marks = last_marks(MARK, imported)
-    changed = changed_by_people(marks)
+    changed, republished = changed_by_people(marks), published_since(marks)
     for pk in imported:
-        incidents[pk] = replace(incidents[pk], mark=marks.get(pk), is_changed=pk in changed)
+        incidents[pk] = replace(
+            incidents[pk], mark=marks.get(pk), is_changed=pk in changed, is_republished=pk in republished
+        )
     by_page: dict[str, list[Known]] = {}
     for incident_id, *urls in Source.objects.values_list("incident_id", "url", "archive_url"):
         for key in {page_key(url) for url in urls if url}:
@@ -177,7 +180,8 @@ def _content(
     facts = {**candidate.facts, "visibility": planned.visibility}
     if candidate.team is not None:
         facts["team"] = _team(actor, candidate.team, notes).slug
-    return Content(facts, sections, _rows(candidate, here, notes))
+    is_draft = candidate is not planned.candidate
+    return Content(facts, sections, _rows(candidate, here, notes, is_draft=is_draft))
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
@@ -223,10 +227,15 @@ def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, S
     return texts
 
 
-def _rows(candidate: Candidate, here: Here, notes: list[str]) -> dict[str, list[RowText]]:
-    """The rows with ids of their own here, made from the ones they had, and sources that speak of these ids."""
+def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool) -> dict[str, list[RowText]]:
+    """The rows with ids of their own here, made from the ones they had, and sources that speak of these ids.
+
+    Rows of the same id in a text and in its draft are the same, and readers see how far their actions have come. So one
+    without an id is another wherever it stands.
+    """
+    text = "draft/" if is_draft else ""
     ids = {
-        (kind, place): uuids.uuid5(NAMESPACE, f"{candidate.identity}/{kind}/{row.get('id') or place}")
+        (kind, place): uuids.uuid5(NAMESPACE, f"{candidate.identity}/{kind}/{row.get('id') or f'{text}{place}'}")
         for kind in KINDS
         for place, row in enumerate(candidate.rows.get(kind, ()))
     }
@@ -242,7 +251,9 @@ def _rows(candidate: Candidate, here: Here, notes: list[str]) -> dict[str, list[
         owner = values.get("owner")
         if kind == "actions" and owner and str(owner).casefold() not in here.people:
             values["owner"] = None
-            notes.append(f"Nobody here has the address {str(owner)[:100]}; the action {place + 1} has no owner now.")
+            # Half a surrogate could not be printed.
+            shown = str(owner)[:100].encode(errors="replace").decode()
+            notes.append(f"Nobody here has the address {shown}; the action {place + 1} has no owner now.")
         if kind == "sources" and isinstance(values.get("supports"), list):
             values["supports"] = [
                 new_id.get(name, name) if isinstance(name, str) else name for name in values["supports"]

@@ -24,7 +24,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An incident that is here. `mark` is the import's last write, `is_changed` whether a person came after it."""
+    """An incident that is here. `mark` is the import's last write, `is_changed` whether a person came after it, and
+    `is_republished` whether it was published after it."""
 
     incident_id: int
     uuid: uuids.UUID
@@ -34,6 +35,7 @@ class Known:
     is_deleted: bool = False
     mark: Mark | None = None
     is_changed: bool = False
+    is_republished: bool = False
 
     @property
     def is_imported(self) -> bool:
@@ -68,7 +70,7 @@ class Planned:
         then get no revision that says what the one before said."""
         if not (self.candidate and self.candidate.draft and self.known and self.known.mark):
             return False
-        return self.known.mark.published == self.candidate.published_digest and not self.known.is_changed
+        return self.known.mark.published == self.candidate.published_digest and not self.known.is_republished
 
 
 def plan(

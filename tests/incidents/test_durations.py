@@ -91,6 +91,7 @@ def test_durations_are_said_as_people_say_them(seconds, words):
         ("27 min", 1620, 60),
         (" 2 h 10 min ", 7800, 60),
         ("2h10m", 7800, 60),
+        ("2\u202fh 10\u00a0min", 7800, 60),
         ("1620 s", 1620, 1),
         ("3 d", 259_200, 86_400),
         ("3 Days 1 hour", 262_800, 3_600),

@@ -332,6 +332,39 @@ def test_who_went_on_writing_at_a_draft_that_came_along_keeps_it_unless_asked_to
     call_command("import_incidents", tmp_path, overwrite=True, stdout=StringIO())
     assert comparable(exported()["Reopened"]) == comparable(reopened)
     assert brought_in(reopened) == []
+    # Nothing of what readers have was changed.
+    assert incident.revisions.count() == 1
+
+
+def test_what_somebody_published_since_is_published_anew_when_it_is_overwritten(cast, reopened, tmp_path):
+    empty()
+    brought_in(reopened)
+    incident = Incident.objects.get()
+    write_for(cast, incident)
+    fill(cast, incident)
+    lifecycle.publish(actor=cast.viewer("admin"), incident_id=incident.pk)
+    (tmp_path / "one.json").write_text(json.dumps(reopened))
+    call_command("import_incidents", tmp_path, overwrite=True, stdout=StringIO())
+    assert comparable(exported()["Reopened"]) == comparable(reopened)
+    assert incident.revisions.count() == 3
+
+
+def test_rows_without_ids_are_other_rows_in_a_text_and_in_its_draft(cast, reopened):
+    private = {"state": "done", "owner": "author@acme.example", "tracker_url": "https://secret.example/b"}
+    told = {"text": "Told to readers", "kind": "prevent", "state": "open"}
+    reopened["published"]["actions"] = [told]
+    reopened["actions"] = [{"text": "Only in the draft", "kind": "prevent", **private}, told]
+    empty()
+    brought_in(reopened)
+    outsider = cast.viewer("outsider")
+    (seen,) = read(with_everything(scopes.visible_incidents(outsider)).get(), outsider).document["actions"]
+    assert (seen["text"], seen["state"], seen["owner"], seen["tracker_url"]) == ("Told to readers", "open", None, "")
+
+
+def test_an_owner_that_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened):
+    reopened["actions"] = [{"text": "Act", "kind": "prevent", "owner": "a\ud800b"}]
+    empty()
+    assert "a?b" in "".join(brought_in(reopened)).encode().decode()
 
 
 def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections(cast, reopened):

@@ -18,7 +18,7 @@ from incidents.actions.whole import Content, RowText, SectionText, write_whole
 from incidents.document import build, read, with_everything
 from incidents.errors import Invalid
 from incidents.export import markdown
-from incidents.models import ActionItem, Incident, Lesson, Revision, TimelineEvent
+from incidents.models import ActionItem, Incident, Lesson, Revision, TimelineEvent, User
 from incidents.records import TEXT_CHARACTERS
 from incidents.scopes import Viewer
 from incidents.text import INCIDENT_BYTES
@@ -274,3 +274,17 @@ def test_a_revision_from_before_the_day_of_actions_was_kept_is_still_read(cast, 
     remove_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=action.uuid)
     shown = read(with_everything(Incident.objects).get(pk=incident.pk), cast.viewer("outsider"))
     assert "Add backoff to clients" in markdown(shown)
+
+
+@pytest.mark.parametrize("asked", ["ÜNAL@acme.example", "Author@Acme.example"])
+def test_an_owner_is_found_by_the_address_as_it_is_kept_and_in_any_case(cast, action, asked):
+    User.objects.create(email="ÜNAL@acme.example", name="Ünal")
+    change_row(
+        actor=cast.viewer("author"),
+        incident_id=action.incident_id,
+        kind="actions",
+        row_id=action.uuid,
+        values={"owner": asked},
+    )
+    action.refresh_from_db()
+    assert action.owner.email.lower() == asked.lower()

@@ -19,6 +19,7 @@ UNSEEN = (
     " \t\u00a0\u3000\u2028"
     "\u200b\u200c\u200d\u200e\u202e\u2060\ufeff\u00ad\u061c\u180e\u0085"
     "\u034f\u115f\u1160\u3164\uffa0\u2800\ufe0f\U000e0100\U000e0041"
+    "\u2065\ufff0\U00016fe4\U0001d159\U000e0000\U000e0080"
 )
 unseen = st.text(alphabet=UNSEEN, max_size=8)
 

@@ -110,9 +110,11 @@ def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf
     def address(peer, forwarded):
         seen = {}
         settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
-        request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded, HTTP_X_FORWARDED_PROTO="https")
+        headers = {"x-forwarded-for": forwarded, "x-forwarded-proto": "https", "traceparent": "00-1-2-00"}
+        request = rf.get("/", REMOTE_ADDR=peer, headers=headers)
         trusted_proxy(lambda r: seen.update(r.META))(request)
-        return seen["REMOTE_ADDR"], "HTTP_X_FORWARDED_PROTO" in seen
+        passed = {name in seen for name in ("HTTP_X_FORWARDED_PROTO", "HTTP_TRACEPARENT")}
+        return seen["REMOTE_ADDR"], *passed
 
     assert address("10.1.1.1", "203.0.113.9") == ("203.0.113.9", True)
     assert address("10.1.1.1", "203.0.113.9, 10.2.2.2") == ("203.0.113.9", True)

@@ -132,8 +132,10 @@ def running(env: dict[str, str], *command: str) -> Iterator[Path]:
 
 
 def ask(env: dict[str, str], path: str) -> int:
+    """As somebody who would rather not be traced, and says more than is asked."""
+    others = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00", "tracestate": f"who={PERSON}", "baggage": f"who={PERSON}"}
     request = Request(
-        f"http://127.0.0.1:{env['PORT']}{path}", headers={"Cookie": f"who={PERSON}", "User-Agent": PERSON}
+        f"http://127.0.0.1:{env['PORT']}{path}", headers={"Cookie": f"who={PERSON}", "User-Agent": PERSON, **others}
     )
     try:
         with urlopen(request, timeout=20) as answer:

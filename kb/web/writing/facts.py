@@ -62,7 +62,10 @@ def shown(incident: Incident) -> Values:
 
 
 def typed(sent: QueryDict) -> Values:
-    """What was typed. A fact whose field is not in the form at all is not there; a box without a tick is empty."""
+    """What was typed. A fact whose field is not in the form at all is not there; a box without a tick is empty.
+
+    Raises Invalid for a part of a fact without the other: what it says could not be told.
+    """
     known = set(sent.getlist("fields")) or set(NAMES)
     values: Values = {}
     for name in NAMES:
@@ -72,6 +75,9 @@ def typed(sent: QueryDict) -> Values:
             values[name] = tuple(text.strip() for text in sent.getlist(name) if not is_blank(text))
         elif name in sent or name == "planned_change":
             values[name] = sent.get(name, "").strip()
+    for fact, names in FACTS.items():
+        if 0 < sum(name in values for name in names) < len(names):
+            raise Invalid({fact: "This form is incomplete. Load the page again and send it once more."})
     return values
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from incidents.durations import LONGEST, in_full, length
 from incidents.errors import Invalid
 from incidents.models import Incident
+from incidents.text import is_blank
 
 
 def typed(incident: Incident) -> tuple[str, str]:
@@ -16,7 +17,7 @@ def typed(incident: Incident) -> tuple[str, str]:
 
 def for_action(text: str, words: str) -> dict[str, Any] | None:
     """What the action takes; None when nothing is typed. Raises Invalid for what is no length."""
-    if not text and not words:
+    if is_blank(text + words):
         return None
     seconds, _ = length(text) or (0, 1)
     if not 0 < seconds <= LONGEST:

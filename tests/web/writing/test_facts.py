@@ -157,6 +157,19 @@ def test_a_fact_that_a_form_does_not_have_stays_as_it_is(cast, draft, writer):
     assert incident.planned_change is False
 
 
+@pytest.mark.parametrize("lacking", ["started_precision", "stated_duration_text"])
+def test_a_fact_that_comes_without_one_of_its_parts_is_not_said_to_be_saved(cast, draft, writer, lacking):
+    incident = draft()
+    author = writer("author", incident)
+    form = shown(author)
+    del form.values[lacking]
+    answer = author.send(form, started="2026-01-01 10:00", stated_duration="3 h", severity="sev2")
+    assert answer.status_code == 400
+    assert "This form is incomplete" in text_of(answer)
+    incident.refresh_from_db()
+    assert incident.severity is None
+
+
 def test_a_bare_clock_time_is_on_the_day_it_started(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z")
     author = writer("author", incident)

@@ -92,12 +92,14 @@ def total(
     return measured
 
 
+_IN_WORDS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
 def in_words(seconds: int) -> str:
     """As people say it: '45 s', '27 min', '2 h 40 min', '14 d 3 h'. Two units at most."""
     if seconds < 60:
         return f"{seconds} s"
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    for (name, size), (below, smaller) in pairwise(units):
+    for (name, size), (below, smaller) in pairwise(_IN_WORDS):
         if seconds >= size:
             whole, rest = divmod(seconds, size)
             part = rest // smaller
@@ -132,7 +134,7 @@ def length(text: str) -> tuple[int, int] | None:
 def in_full(seconds: int) -> str:
     """To the second, in the units of `in_words`: '2 h 40 min 5 s'. Read back by `length`."""
     parts = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+    for name, size in _IN_WORDS:
         count, seconds = divmod(seconds, size)
         parts += [f"{count} {name}"] if count else []
     return " ".join(parts) or "0 s"

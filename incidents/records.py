@@ -33,7 +33,7 @@ from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
 
-# By e-mail address, in lower case.
+# By e-mail address, as it is kept and in lower case.
 People = Mapping[str, User]
 
 

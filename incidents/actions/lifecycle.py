@@ -144,9 +144,14 @@ def write_revision(change: Change, note: str) -> Revision:
 def reopen(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
     """Back to draft for those who write it; everybody else keeps the published revision."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.PUBLISHED,)) as change:
-        change.incident.status = Status.DRAFT
-        change.did("incident.reopened")
+        back_to_draft(change)
     return change.incident
+
+
+def back_to_draft(change: Change) -> None:
+    """Reopen what is published, of an incident that is being changed."""
+    change.incident.status = Status.DRAFT
+    change.did("incident.reopened")
 
 
 def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:

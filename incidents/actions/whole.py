@@ -20,7 +20,7 @@ from django.db import transaction
 from incidents import scopes
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
-from incidents.actions.lifecycle import write_revision
+from incidents.actions.lifecycle import back_to_draft, write_revision
 from incidents.actions.organizations import change_organization, create_organization
 from incidents.actions.sections import ROWS_PER_KIND, save_sections, set_texts
 from incidents.actions.size import check_size
@@ -135,8 +135,7 @@ def write_draft(
     """
     with changing(actor, incident_id, permission=scopes.may_lead, states=(Status.PUBLISHED, Status.DRAFT)) as change:
         if change.incident.status != Status.DRAFT:
-            change.incident.status = Status.DRAFT
-            change.did("incident.reopened")
+            back_to_draft(change)
         apply_facts(change, content.facts)
         _follow(change, template)
         _rewrite(change, content, is_new=False)

@@ -251,9 +251,7 @@ def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool)
         owner = values.get("owner")
         if kind == "actions" and owner and str(owner).casefold() not in here.people:
             values["owner"] = None
-            # Half a surrogate could not be printed.
-            shown = str(owner)[:100].encode(errors="replace").decode()
-            notes.append(f"Nobody here has the address {shown}; the action {place + 1} has no owner now.")
+            notes.append(f"Nobody here has the address {str(owner)[:100]}; the action {place + 1} has no owner now.")
         if kind == "sources" and isinstance(values.get("supports"), list):
             values["supports"] = [
                 new_id.get(name, name) if isinstance(name, str) else name for name in values["supports"]

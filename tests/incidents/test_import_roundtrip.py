@@ -4,7 +4,7 @@ gives: ids, numbers, dates of creation, and the origin."""
 from __future__ import annotations
 
 import json
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from django.core.management import call_command
@@ -361,10 +361,16 @@ def test_rows_without_ids_are_other_rows_in_a_text_and_in_its_draft(cast, reopen
     assert (seen["text"], seen["state"], seen["owner"], seen["tracker_url"]) == ("Told to readers", "open", None, "")
 
 
-def test_an_owner_that_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened):
+def test_what_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened, tmp_path):
     reopened["actions"] = [{"text": "Act", "kind": "prevent", "owner": "a\ud800b"}]
+    reopened["weather\udfff"] = "Rain."
+    (tmp_path / "one.json").write_text(json.dumps(reopened))
     empty()
-    assert "a?b" in "".join(brought_in(reopened)).encode().decode()
+    out = TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True)
+    call_command("import_incidents", tmp_path, stdout=out)
+    said = out.buffer.getvalue().decode()
+    assert "Nobody here has the address a?b" in said
+    assert "Not taken over: weather?" in said
 
 
 def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections(cast, reopened):

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from incidents.errors import Invalid
 from incidents.importing import documents, files, frontmatter
@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 self._tell(done[-1])
             if not dry_run:
                 for one_done, note in link(actor, done, here):
-                    self.stdout.write(f"{one_done.planned.name}: {note}")
+                    _say(self.stdout, one_done, note)
         counts = Counter(one.outcome for one in done)
         if verbosity:
             words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
@@ -78,13 +78,17 @@ class Command(BaseCommand):
 
     def _tell(self, done: Done) -> None:
         """A line per rejected or kept file, and per thing that did not come along."""
-        name = done.planned.name
         if done.outcome is Outcome.REJECTED:
-            self.stderr.write(f"{name}: rejected. {done.reason}")
+            _say(self.stderr, done, f"rejected. {done.reason}")
         elif done.outcome is Outcome.KEPT:
-            self.stdout.write(f"{name}: kept as it is here. {done.reason}")
+            _say(self.stdout, done, f"kept as it is here. {done.reason}")
         for note in done.notes:
-            self.stdout.write(f"{name}: {note}")
+            _say(self.stdout, done, note)
+
+
+def _say(to: OutputWrapper, done: Done, words: str) -> None:
+    """What a file says is quoted, and half a surrogate could not be printed."""
+    to.write(f"{done.planned.name}: {words}".encode(errors="replace").decode())
 
 
 def _read(file: files.Found, folder: Path) -> list[Candidate | Rejected]:

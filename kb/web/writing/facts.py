@@ -181,8 +181,7 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
     """
     errors: dict[str, tuple[str, ...]] = {}
     for _ in range(ATTEMPTS):
-        incident = find_visible(viewer, str(incident_id), whole=True)
-        read_parts(incident, "services")
+        incident = _as_it_is(viewer, incident_id)
         planned = plan(base, mine, shown(incident))
         sent = [fact for fact in planned.sent if fact not in errors]
         try:
@@ -202,6 +201,13 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
             continue
         return _outcome(viewer, incident_id, planned, sent, base, mine, errors, warnings)
     raise WrongState("Others are changing these facts right now. Wait a moment and save again.")
+
+
+def _as_it_is(viewer: Viewer, incident_id: int) -> Incident:
+    """With what the facts need. Raises Missing."""
+    incident = find_visible(viewer, str(incident_id), whole=True)
+    read_parts(incident, "services")
+    return incident
 
 
 def _blamed(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -224,8 +230,7 @@ def _outcome(
     errors: dict[str, tuple[str, ...]],
     warnings: list[str],
 ) -> Outcome:
-    incident = find_visible(viewer, str(incident_id), whole=True)
-    read_parts(incident, "services")
+    incident = _as_it_is(viewer, incident_id)
     now = shown(incident)
     settled = [fact for fact in sent_along(sent) if fact in mine and fact not in (*planned.conflicts, *errors)]
     fresh = {name for fact in settled for name in FACTS[fact]}

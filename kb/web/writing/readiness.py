@@ -35,6 +35,7 @@ class Readiness:
 
 
 def of(incident: Incident) -> Readiness:
+    """Of an incident as it stands; its parts are read if they are not yet."""
     read_parts(incident)
     lacking = missing(incident)
     going_on = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -31,6 +32,12 @@ _counts = Path(os.environ.get("VAR_DIR") or Path(__file__).parent / "var") / "me
 shutil.rmtree(_counts, ignore_errors=True)
 _counts.mkdir(parents=True, exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
+
+
+def when_ready(server: Any) -> None:
+    """The worker processes share what is loaded; its collector would write on every page of it and so make copies."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:

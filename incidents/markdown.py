@@ -19,7 +19,8 @@ _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 
 @cache
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark")
+    """Blocks alone, since nothing inside a line opens or closes one: a long text is read up to a dozen times."""
+    return MarkdownIt("commonmark").disable("inline")
 
 
 def plain(text: str) -> str:

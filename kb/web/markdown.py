@@ -14,6 +14,7 @@ import nh3
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock, table
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
@@ -24,6 +25,13 @@ SCHEMES = {"http", "https", "mailto"}
 _ADDRESS = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))}):[^\s]+", re.IGNORECASE)
 _ALIGNMENT = {f"text-align:{side}": f"to-{side}" for side in ("left", "center", "right")}
 _DEEPEST = 6
+
+# What a short text may grow to. Cells that rows leave out and the parser adds, in all tables of a text; further tables
+# are left as they were written.
+_ADDED_CELLS = 2_000
+# Characters of addresses, of which one may be named by many links, per character of the text. Percent-encoding makes
+# nine of one. Further links are left as their words.
+_ADDRESSES = 12
 
 _cleaner = nh3.Cleaner(
     tags={
@@ -45,6 +53,38 @@ _cleaner = nh3.Cleaner(
 )
 
 
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Tables, as long as the text has not grown too much: every row gets as many cells as the head has."""
+    left = state.env.setdefault("cells_left", _ADDED_CELLS)
+    if left < 0 or not table(state, start, end, silent=True):
+        return False
+    if silent:
+        return True
+    columns = _cells(state, start)
+    for row in range(start + 2, end):
+        if state.isEmpty(row):
+            break
+        left -= max(0, columns - _cells(state, row))
+    state.env["cells_left"] = left
+    return left >= 0 and table(state, start, end, silent=False)
+
+
+def _cells(state: StateBlock, line: int) -> int:
+    return state.src.count("|", state.bMarks[line], state.eMarks[line]) + 1
+
+
+def _addresses_in_bounds(state: StateCore) -> None:
+    left = _ADDRESSES * len(state.src)
+    for token in state.tokens:
+        for child in token.children or ():
+            # Titles are not shown, and may be repeated like addresses.
+            child.attrs.pop("title", None)
+            for name in ("href", "src"):
+                left -= len(str(child.attrs.get(name, "")))
+                if left < 0:
+                    child.attrs.pop(name, None)
+
+
 def _pictures_as_links(state: StateCore) -> None:
     """The address of a picture as a link, or only its words inside another link, where no link can be."""
     for token in state.tokens:
@@ -58,7 +98,7 @@ def _pictures_as_links(state: StateCore) -> None:
                 children.append(child)
                 continue
             words = Token("text", "", 0, content=child.content or "picture")
-            address = Token("link_open", "a", 1, attrs={"href": child.attrs["src"]})
+            address = Token("link_open", "a", 1, attrs={"href": child.attrs.get("src", "")})
             children += [words] if inside else [address, words, Token("link_close", "a", -1)]
         token.children = children
 
@@ -84,10 +124,12 @@ def _framed_table(self: RendererHTML, tokens: Sequence[Token], index: int, optio
 
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     parser.validateLink = lambda url: _ADDRESS.match(url) is not None  # type: ignore[method-assign]
     parser.add_render_rule("table_open", _framed_table)
     parser.add_render_rule("table_close", _framed_table)
     marking.install(parser)
+    parser.core.ruler.push("addresses_in_bounds", _addresses_in_bounds)
     parser.core.ruler.push("pictures_as_links", _pictures_as_links)
     parser.core.ruler.push("fit_page", _fit_page)
     return parser

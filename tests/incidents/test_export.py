@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from io import StringIO
 
 import pytest
@@ -230,6 +231,13 @@ def test_prose_with_neither_headings_nor_open_ends_is_left_to_the_letter(body):
     kinds = {token.type for token in PARSER.parse(body)}
     if kinds <= {"paragraph_open", "inline", "paragraph_close"}:
         assert prose(body, below=2) == body.strip("\n")
+
+
+def test_what_a_text_leaves_open_is_closed_in_a_moment():
+    text = "![" * 32_000 + "\n\n<textarea>"
+    began = time.process_time()
+    assert prose(text, below=2).removeprefix(text).startswith("\n</")
+    assert time.process_time() - began < 0.5
 
 
 @given(st.lists(prose_texts, min_size=2, max_size=4))

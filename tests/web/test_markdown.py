@@ -186,3 +186,22 @@ def test_bare_addresses_are_left_alone_because_linkify_is_off():
 @pytest.mark.parametrize("text", ["*a " * 40_000, "[" * 40_000, "> " * 20_000, "`a``" * 30_000, "<a " * 60_000])
 def test_what_could_make_a_parser_stumble_is_still_rendered(text):
     assert to_html(text)
+
+
+WIDE_TABLE = "|" + "a|" * 250 + "\n|" + "-|" * 250 + "\n" + "b\n" * 240 + "\n"
+LONG_ADDRESS = "[x]: https://a.example/" + "a" * 5_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [WIDE_TABLE * 20, LONG_ADDRESS + "\n\n" + "[x] " * 2_000, LONG_ADDRESS + "\n\n" + "![x] " * 2_000],
+    ids=["rows shorter than their head", "one address in many links", "one address in many pictures"],
+)
+def test_a_text_grows_only_so_much(text):
+    html = to_html(text)
+    assert len(html) < 40_000 + 20 * len(text)
+    assert len(re.sub("<[^>]*>", "", html)) >= len(re.sub(r"\W", "", text)) / 2
+
+
+def test_a_row_that_is_shorter_than_the_head_is_filled_up():
+    assert to_html("| a | b |\n|---|---|\n| 1 |").count("<td>") == 2

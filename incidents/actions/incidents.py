@@ -164,7 +164,8 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
         value = facts[name]
         try:
             if name == "services":
-                services = _services(actor, incident, value)
+                # Of an organization that could not be read there are none to look for.
+                services = _services(actor, incident, value) if incident.organization_id else None
             else:
                 _READERS[name](actor, incident, value)
         except Invalid as error:

@@ -36,7 +36,7 @@ def organization_named(actor: Viewer, value: Any) -> Organization:
         value = value.get("name")
     name = clean("organization", value, max_characters=120, required=True, single_line=True)
     for _ in range(_TRIES):
-        found = Organization.objects.filter(name__iexact=name).first()
+        found = Organization.objects.filter(name__called=name).first()
         found = found or scopes.visible_organizations(actor).filter(slug=name).first()
         if found is not None:
             return found
@@ -63,7 +63,7 @@ def services_named(organization: Organization, names: Sequence[str]) -> list[Ser
 
 def _service_named(organization: Organization, name: str) -> Service:
     for _ in range(_TRIES):
-        if service := organization.services.filter(name__iexact=name).first():
+        if service := organization.services.filter(name__called=name).first():
             return service
         try:
             with transaction.atomic():

@@ -259,14 +259,14 @@ def _known(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int = 0, most: int = 120) -> str:
     text = clean("name", name, max_characters=most, required=True, single_line=True)
-    if model.objects.filter(name__iexact=text).exclude(pk=besides).exists():
+    if model.objects.filter(name__called=text).exclude(pk=besides).exists():
         raise Invalid({"name": "This name is taken."})
     return text
 
 
 def _free_service_name(organization: Organization, name: Any, *, besides: int = 0) -> str:
     text = clean("name", name, max_characters=120, required=True, single_line=True)
-    if organization.services.filter(name__iexact=text).exclude(pk=besides).exists():
+    if organization.services.filter(name__called=text).exclude(pk=besides).exists():
         raise Invalid({"name": f"{organization.name} already has a service of this name."})
     return text
 

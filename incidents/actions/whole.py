@@ -147,7 +147,7 @@ def settle_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
     """See that an organization of this name is here, with its website and sector where nobody gave any yet."""
     name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
     described = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
-    found = Organization.objects.filter(name__iexact=name).first()
+    found = Organization.objects.filter(name__called=name).first()
     if found is None:
         create_organization(actor=actor, name=name, website=described["website"], sector=described["sector"])
     elif lacking := {key: value for key, value in described.items() if value and not getattr(found, key)}:

@@ -206,7 +206,7 @@ def _shape(definition: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _team(actor: Viewer, described: Mapping[str, Any], notes: list[str]) -> Team:
     slug = clean("team.slug", described.get("slug"), max_characters=80, single_line=True)
     name = clean("team.name", described.get("name"), max_characters=80, required=True, single_line=True)
-    found = Team.objects.filter(slug=slug).first() or Team.objects.filter(name__iexact=name).first()
+    found = Team.objects.filter(slug=slug).first() or Team.objects.filter(name__called=name).first()
     if found is None:
         found = create_team(actor=actor, name=name)
         notes.append(f"The team {name} is new here and has no members yet.")

@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
+from django.db.backends.signals import connection_created
+from django.db.models.sql.compiler import SQLCompiler
+from django.dispatch import receiver
+
+
+@models.CharField.register_lookup
+class Called(models.Lookup):
+    """`name__called`: the same name, whatever its case.
+
+    Compared in small letters, as the constraints on names do it: what a database takes for the large and for the small
+    form of a letter is not always a pair. SQLite by itself knows the case of 26 letters.
+    """
+
+    lookup_name = "called"
+    function = "LOWER"
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        name, parameters = self.process_lhs(compiler, connection)
+        value, more = self.process_rhs(compiler, connection)
+        return f"{self.function}({name}) = {self.function}({value})", (*parameters, *more)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        self.function = "lower_in_any_script"
+        return self.as_sql(compiler, connection)
+
+
+@receiver(connection_created)
+def _teach_case(connection: Any, **_: Any) -> None:
+    if connection.vendor == "sqlite":
+        connection.connection.create_function("lower_in_any_script", 1, str.lower, deterministic=True)
 
 
 class Versioned(models.Model):

@@ -58,7 +58,7 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
         # One at a time for each person, so that the limit holds and what is sent twice is saved once.
         User.objects.select_for_update(no_key=True).get(pk=actor.person)
         mine = visible_saved(actor)
-        if (same := mine.filter(name__iexact=name).first()) is not None:
+        if (same := mine.filter(name__called=name).first()) is not None:
             if same.query != query:
                 raise Invalid({"name": f"You have saved another search as {same.name}. Choose another name."})
             return same

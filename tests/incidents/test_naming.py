@@ -53,6 +53,19 @@ def test_names_with_the_same_letters_are_two_services(cast):
     assert len({service.slug for service in cast.home.services.all()}) == 2
 
 
+@pytest.mark.parametrize(("name", "again"), [("Äpp", "äPP"), ("Große Bank", "GROẞE BANK"), ("ϴeta", "θETA")])
+def test_a_name_is_the_same_in_small_and_in_large_letters_of_any_script(cast, name, again):
+    assert len(set(services_named(cast.home, [name, again]))) == 1
+    author = cast.viewer("author")
+    assert organization_named(author, name) == organization_named(author, again)
+
+
+def test_services_of_an_organization_that_cannot_be_read_are_not_looked_for(cast, draft):
+    with pytest.raises(Invalid) as refused:
+        draft(organization="\u200b", services=["Ledger"])
+    assert list(refused.value.fields) == ["organization"]
+
+
 def test_a_renamed_service_is_found_by_its_new_name(cast, draft):
     incident = draft(services=["Ledger"])
     service = Service.objects.get(name="Ledger")

@@ -26,7 +26,7 @@ class Change:
 
     actor: Viewer
     incident: Incident
-    was_visible_to: tuple[str, int | None, str]
+    was_visible_to: tuple[object, ...]
     entries: list[tuple[str, Model, dict[str, Any]]] = field(default_factory=list)
     narrows: bool = False
     counts_as_edit: bool = True
@@ -98,8 +98,9 @@ def locked(actor: Viewer, incident_id: int) -> Incident:
         raise Missing from None
 
 
-def _audience(incident: Incident) -> tuple[str, int | None, str]:
-    return incident.visibility, incident.team_id, incident.status
+def _audience(incident: Incident) -> tuple[object, ...]:
+    """A published text keeps its readers while somebody works on the next."""
+    return incident.visibility, incident.team_id, incident.stands_published or incident.status
 
 
 def _finish(change: Change) -> None:

@@ -15,7 +15,7 @@ from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
 from incidents.template import plan
 from incidents.text import clean, is_blank
-from incidents.vocabulary import ReviewState, SectionKind, Status
+from incidents.vocabulary import ReviewState, SectionKind, Status, Visibility
 
 MISSING_PROSE = "{title} has no text yet"
 MISSING_ROWS = "{title} has no entry yet; add one, or say why there is none"
@@ -137,6 +137,8 @@ def write_revision(change: Change, note: str) -> Revision:
     incident.published_organization = incident.organization
     incident.published_services.set(incident.services.all())
     _end_round(change)
+    # The index still holds the text before, with names that may have left it.
+    change.narrows = True
     change.did("incident.published", revision, number=revision.number)
     return revision
 
@@ -188,8 +190,9 @@ def _end_round(change: Change) -> None:
     if round_now.exists():
         round_now.filter(state=ReviewState.ASKED).delete()
         round_now.update(ended_at=timezone.now())
-    # The index may still hold who was asked, and names that left the text.
-    change.narrows = True
+    if not change.incident.stands_published or change.incident.visibility == Visibility.TEAM:
+        # The index may still hold who was asked.
+        change.narrows = True
 
 
 def _wrote_in_this_round(incident: Incident, user_id: int) -> bool:

@@ -125,6 +125,11 @@ class Incident(Versioned):
     def ref(self) -> str:
         return f"INC-{self.pk}"
 
+    @property
+    def stands_published(self) -> bool:
+        """Has it a published text in front of readers, whether somebody works on the next one or not?"""
+        return self.published_revision_id is not None and self.status != Status.ARCHIVED
+
     def moment(self, name: str) -> Moment | None:
         """One of the four times: started, detected, mitigated, resolved."""
         at = getattr(self, f"{name}_at")

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from incidents import consume, outbox
 from incidents.actions.incidents import change_incident, delete_incident
-from incidents.actions.lifecycle import publish, reopen
+from incidents.actions.lifecycle import publish, reopen, submit, withdraw
 from incidents.actions.organizations import change_organization
 from incidents.actions.sections import change_section
 from incidents.models import Incident, OutboxEntry
@@ -235,6 +235,31 @@ def test_narrowing_shows_at_once_while_the_relay_is_stopped(cast, published):
     assert page.total == 0
     assert all(not values for values in page.facets.values())
     assert search(cast.viewer("outsider"), SearchRequest(q="shared")).total == 0
+
+
+def test_a_published_text_stays_in_search_at_every_step_towards_the_next(cast, published):
+    incident = published("Shared with the world", visibility="public")
+    relay.drain()
+    author, step = cast.viewer("author"), {"incident_id": incident.pk}
+    for act in (
+        lambda: reopen(actor=author, **step),
+        lambda: submit(actor=author, reviewers=["reviewer@acme.example"], **step),
+        lambda: withdraw(actor=author, **step),
+    ):
+        act()
+        assert titles(cast.viewer("anonymous")) == ["Shared with the world"]
+
+
+def test_whom_nobody_asks_any_more_finds_what_only_a_team_may_read_no_more(cast, published):
+    incident = published("Ours alone", visibility="team")
+    author, step = cast.viewer("author"), {"incident_id": incident.pk}
+    reopen(actor=author, **step)
+    submit(actor=author, reviewers=["reviewer@acme.example"], **step)
+    relay.drain()
+    assert titles(cast.viewer("reviewer")) == ["Ours alone"]
+    withdraw(actor=author, **step)
+    page = search(cast.viewer("reviewer"), SearchRequest(q="ours"))
+    assert (page.total, page.facets["status"]) == (0, [])
 
 
 def test_a_deleted_incident_is_gone_at_once(cast, published):

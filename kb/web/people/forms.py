@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django import forms
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
 from django.http import HttpRequest, QueryDict
 
@@ -79,6 +80,8 @@ class PasswordForm(SetPasswordForm):
 
 
 class ChangePasswordForm(PasswordForm):
+    """Whoever has a session guesses the password no more often than at the sign-in: both count as one."""
+
     old_password = forms.CharField(
         label="Present password",
         strip=False,
@@ -86,9 +89,13 @@ class ChangePasswordForm(PasswordForm):
     )
     field_order = ["old_password", "new_password1", "new_password2"]
 
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
     def clean_old_password(self) -> str:
         password = self.cleaned_data["old_password"]
-        if not self.user.check_password(password):
+        if authenticate(self.request, username=self.user.email, password=password) != self.user:
             raise forms.ValidationError("This is not your present password.")
         return str(password)
 

@@ -6,15 +6,21 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from axes.helpers import get_lockout_response
+from axes.models import AccessAttempt
+from axes.utils import reset
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash, views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.tokens import default_token_generator
 from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.generic import FormView, TemplateView
@@ -26,6 +32,8 @@ from kb.web.people import forms, mail
 SECONDS_BETWEEN_MAILS = 5 * 60
 # As long as django-axes stores it.
 LONGEST_NAME = 255
+# How many people's failures one address may have, which may be that of a whole office.
+PEOPLE_PER_ADDRESS = 5
 
 
 class Refusing(FormMixin):
@@ -51,12 +59,26 @@ class SignIn(views.LoginView):
     authentication_form = forms.SignInForm
     redirect_authenticated_user = True
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if _tried_too_often(request):
+            return get_lockout_response(request)
+        return super().post(request, *args, **kwargs)
+
     def form_invalid(self, form: Any) -> HttpResponse:
         """A wrong password is an answer to a form that was filled in well."""
         response = super().form_invalid(form)
         if set(form.errors) != {NON_FIELD_ERRORS}:
             response.status_code = forms.REFUSED
         return response
+
+
+def _tried_too_often(request: HttpRequest) -> bool:
+    """django-axes counts by person and address; somebody may try one password on many people."""
+    lately = AccessAttempt.objects.filter(
+        ip_address=request.META["REMOTE_ADDR"], attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
+    )
+    failures = lately.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
+    return failures >= PEOPLE_PER_ADDRESS * settings.AXES_FAILURE_LIMIT
 
 
 class SignOut(views.LogoutView):
@@ -69,7 +91,7 @@ class ChangePassword(LoginRequiredMixin, Refusing, FormView):
     success_url = reverse_lazy("web:account")
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "user": self.request.user}
+        return {**super().get_form_kwargs(), "user": self.request.user, "request": self.request}
 
     def form_valid(self, form: forms.ChangePasswordForm) -> HttpResponse:
         user = form.save()
@@ -116,6 +138,8 @@ class Reset(Refusing, views.PasswordResetConfirmView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         super().form_valid(form)
+        # The link is proof enough: nobody waits for the end of a pause with a new password.
+        reset(username=counted_name(self.request, {"username": form.user.email}))
         messages.success(self.request, "Your password is set. Sign in with it.")
         return redirect("web:sign-in")
 

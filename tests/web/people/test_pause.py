@@ -8,8 +8,10 @@ import pytest
 from axes.models import AccessAttempt
 from django.db.models import F
 
+from kb.web.people.signing import PEOPLE_PER_ADDRESS, reset_link
 from tests.conftest import PASSWORD
 
+NEW = "another long enough phrase"
 GOOD = {"username": "author@acme.example", "password": PASSWORD}
 
 
@@ -37,3 +39,32 @@ def test_it_is_for_one_account_from_one_machine(client, locked_out):
     assert client.post("/sign-in", {**GOOD, "username": "lead@acme.example"}).status_code == 302
     client.post("/sign-out")
     assert client.post("/sign-in", GOOD, REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
+def test_one_address_does_not_try_one_password_on_everybody(client, cast, settings):
+    settings.AXES_FAILURE_LIMIT = 2
+    for number in range(2 * PEOPLE_PER_ADDRESS):
+        assert client.post("/sign-in", {**GOOD, "username": f"{number}@acme.example"}).status_code == 200
+    assert client.post("/sign-in", GOOD).status_code == 429
+    assert client.post("/sign-in", GOOD, REMOTE_ADDR="192.0.2.7").status_code == 302
+    later(settings.AXES_COOLOFF_TIME)
+    assert client.post("/sign-in", {**GOOD, "username": "lead@acme.example"}).status_code == 302
+
+
+def test_a_new_password_by_a_link_ends_it(client, cast, locked_out):
+    page = client.get(reset_link(cast.author).removeprefix("http://127.0.0.1:8000"))
+    client.post(page.url, {"new_password1": NEW, "new_password2": NEW})
+    assert client.post("/sign-in", {**GOOD, "password": NEW}).status_code == 302
+
+
+def test_whoever_has_a_session_guesses_the_password_no_more_often(client, cast, settings):
+    client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
+    change = {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW}
+    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
+        assert client.post("/password", change).status_code == 400
+    assert client.post("/password", change).status_code == 429
+    assert client.post("/password", {**change, "old_password": PASSWORD}).status_code == 429
+    kept = AccessAttempt.objects.get()
+    assert not any(word in kept.post_data for word in ("wrong", NEW))
+    later(settings.AXES_COOLOFF_TIME)
+    assert client.post("/password", {**change, "old_password": PASSWORD}).status_code == 302

@@ -13,8 +13,8 @@ from gunicorn.http import message
 _host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"
-workers = 2
-threads = 4
+# How often somebody asked is counted in the cache, which processes share where there is a Redis.
+workers, threads = (2, 4) if os.environ.get("CELERY_BROKER_URL") else (1, 8)
 timeout = 60
 preload_app = True
 # A search may be as long as a pasted stack trace: 10,000 characters, each of which takes up to 12 in an address.

@@ -57,8 +57,8 @@ def clean(
         raise Invalid(
             {field: "The text holds half of a surrogate pair, which is no character. Remove it and try again."}
         )
-    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
-    text = _CONTROL.sub("", _STRIPPED.sub("", text))
+    text = _CONTROL.sub("", _STRIPPED.sub("", value.replace("\r\n", "\n").replace("\r", "\n")))
+    text = unicodedata.normalize("NFC", text)
     text = " ".join(text.split()) if single_line else text.rstrip()
     if is_blank(text):
         text = ""
@@ -79,8 +79,11 @@ def clean(
 def clean_url(field: str, value: object, *, required: bool = False) -> str:
     """An absolute http(s) address, or empty. Other schemes are refused: they would run in a reader's browser."""
     text = clean(field, value, max_characters=1_000, required=required, single_line=True)
-    if text and not re.match(r"^https?://[^\s/]+", text, re.IGNORECASE):
+    site = re.match(r"https?://([^/?#]+)", text, re.IGNORECASE)
+    if text and (site is None or re.search(r"\s", site[1])):
         raise Invalid({field: "Give a full address that begins with https:// or http://."})
+    if site and "@" in site[1]:
+        raise Invalid({field: "Leave out what stands before the @: whoever reads the address could sign in with it."})
     return text
 
 

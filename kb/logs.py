@@ -11,7 +11,7 @@ import structlog
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # Addresses that let whoever knows them in: an invitation's secret, the token of a password link.
-_SECRET_ADDRESS = re.compile(r"(/(?:invitations|password)/)[^\s?]{8,}")
+_SECRET_ADDRESS = re.compile(r"((?:/|%2F)(?:invitations|password)(?:/|%2F))[^\s?&]{8,}", re.IGNORECASE)
 
 
 def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

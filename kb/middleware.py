@@ -57,22 +57,24 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
     From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme, or
     which trace they belong to. That there were any stays known as `request.was_forwarded`: behind a proxy on this
     machine everybody has its address.
+
+    An IPv4 address that a socket of IPv6 writes its own way (::ffff:192.0.2.7) is written as one of IPv4.
     """
     networks = [ipaddress.ip_network(text, strict=False) for text in settings.TRUSTED_PROXIES]
 
     def is_trusted(text: str) -> bool:
         try:
-            address = ipaddress.ip_address(text.strip())
+            address = ipaddress.ip_address(text)
         except ValueError:
             return False
         return any(address in network for network in networks)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.was_forwarded = any(name in request.META for name in _SIGNS_OF_A_PROXY)  # type: ignore[attr-defined]
-        peer = request.META.get("REMOTE_ADDR", "")
+        peer = request.META["REMOTE_ADDR"] = _as_ipv4(request.META.get("REMOTE_ADDR", ""))
         forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
         if is_trusted(peer):
-            chain = [part.strip() for part in forwarded.split(",") if part.strip()]
+            chain = [_as_ipv4(part.strip()) for part in forwarded.split(",") if part.strip()]
             client = next((part for part in reversed(chain) if not is_trusted(part)), None)
             if client:
                 request.META["REMOTE_ADDR"] = client
@@ -82,6 +84,15 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+def _as_ipv4(address: str) -> str:
+    """The address, written as one of IPv4 where it is one."""
+    try:
+        read = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(getattr(read, "ipv4_mapped", None) or address)
 
 
 class RequestLog(RequestMiddleware):

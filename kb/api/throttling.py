@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     # Only a name here: the framework imports this module while it makes its views.
     from rest_framework.views import APIView
 
-PERIODS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+PERIODS = {
+    **dict.fromkeys(("s", "sec", "second"), 1),
+    **dict.fromkeys(("m", "min", "minute"), 60),
+    **dict.fromkeys(("h", "hour"), 3_600),
+    **dict.fromkeys(("d", "day"), 86_400),
+}
 REST_SECONDS = 5
 MOST_LOCAL_COUNTS = 10_000
 
@@ -27,9 +32,9 @@ MOST_LOCAL_COUNTS = 10_000
 def parse(rate: str) -> tuple[int, int]:
     """(requests, seconds) of "300/min". Raises ValueError."""
     number, _, period = rate.partition("/")
-    if not number.isdigit() or int(number) < 1 or period[:1] not in PERIODS:
+    if not number.isdigit() or int(number) < 1 or period not in PERIODS:
         raise ValueError(f"{rate!r} is no rate such as 300/min")
-    return int(number), PERIODS[period[:1]]
+    return int(number), PERIODS[period]
 
 
 class Counts:

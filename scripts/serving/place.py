@@ -59,7 +59,7 @@ class Place:
 
     def _open_lock(self) -> TextIO:
         try:
-            self.var.mkdir(parents=True, exist_ok=True)
+            self.var.mkdir(mode=0o700, parents=True, exist_ok=True)
             return (self.var / "run.lock").open("a+")
         except FileExistsError:
             fail(f"{self.var} is a file, and Precedent needs a folder there for its data; set VAR_DIR.")

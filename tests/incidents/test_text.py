@@ -12,7 +12,7 @@ from incidents import template
 from incidents.actions import lifecycle
 from incidents.errors import Incomplete, Invalid
 from incidents.importing import frontmatter
-from incidents.text import clean, is_blank
+from incidents.text import clean, clean_url, is_blank
 from tests.conftest import fill
 
 UNSEEN = (
@@ -33,6 +33,27 @@ def refused(text, **how):
 @pytest.mark.parametrize("character", UNSEEN, ids=lambda character: f"U+{ord(character):04X}")
 def test_a_character_that_nobody_sees_is_no_name(character):
     assert refused(character, single_line=True) == {"title": ["This is needed."]}
+
+
+@pytest.mark.parametrize("between", ["\ue000", "\x01"])
+def test_what_is_taken_out_does_not_keep_letters_apart_that_belong_together(between):
+    assert clean("title", f"cafe{between}\u0301") == "caf\u00e9"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://deploy:s3cret@grafana.example/d/1", "https://deploy@x.example", "http://a b/c", "https://", "https:///x"],
+)
+def test_an_address_names_a_site_and_lets_nobody_in(address):
+    with pytest.raises(Invalid):
+        clean_url("url", address)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x.example", "HTTP://x.example:80/@me?a=b@c#d@e", "https://x.example/a b", "https://[::1]/"]
+)
+def test_other_addresses_are_kept_to_the_letter(address):
+    assert clean_url("url", address) == address
 
 
 @given(unseen)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from kb.checks import production_is_safe
 
@@ -120,6 +121,26 @@ def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf
     assert address("10.1.1.1", "203.0.113.9, 10.2.2.2") == ("203.0.113.9", True)
     assert address("10.1.1.1", "198.51.100.1, 203.0.113.9") == ("203.0.113.9", True)
     assert address("203.0.113.9", "10.1.1.1") == ("203.0.113.9", False)
+    assert address("::ffff:10.1.1.1", "203.0.113.9, ::ffff:10.2.2.2") == ("203.0.113.9", True)
+    assert address("::ffff:203.0.113.9", "") == ("203.0.113.9", False)
+
+
+def test_nobody_chooses_the_scheme_to_get_around_https(db, settings):
+    settings.SECURE_SSL_REDIRECT, settings.TRUSTED_PROXIES = True, ["10.0.0.1"]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    secure = {"x-forwarded-proto": "https"}
+    assert Client(REMOTE_ADDR="203.0.113.5").get("/nowhere", headers=secure).status_code == 301
+    assert Client(REMOTE_ADDR="10.0.0.1").get("/nowhere", headers=secure).status_code == 404
+
+
+def test_several_processes_serve_only_where_they_count_requests_together(tmp_path):
+    show = "import runpy; print(runpy.run_path('gunicorn.conf.py')['workers'])"
+    env = {**os.environ, "VAR_DIR": str(tmp_path)}
+    for broker, workers in (("", "1"), ("redis://127.0.0.1:1/0", "2")):
+        done = subprocess.run(
+            [sys.executable, "-c", show], cwd=ROOT, env={**env, "CELERY_BROKER_URL": broker}, capture_output=True
+        )
+        assert done.stdout.decode().strip() == workers, done.stderr
 
 
 def test_every_scheduled_job_exists(settings):

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from kb.logs import without_secrets
+
 from .conftest import ROOT, wait_until
 
 SEND = """
@@ -39,3 +43,10 @@ def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(plain: dict
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     (told,) = [line for line in lines if "raised unexpected" in line["event"]]
     assert told["request_id"] == "the-request"
+
+
+@pytest.mark.parametrize("before", ["/invitations/", "/sign-in?next=%2Finvitations%2f", "/password/MQ/"])
+def test_no_line_holds_a_secret_that_stands_in_an_address(before):
+    secret = "s3cr3t-that-lets-people-in"
+    event = without_secrets(None, "info", {"request": f"GET {before}{secret}"})
+    assert secret not in event["request"]

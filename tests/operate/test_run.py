@@ -240,7 +240,8 @@ def test_a_start_a_stop_and_a_second_start(
     plain: dict[str, str], started: Started, refused: Refused, tmp_path: Path, free_port: int
 ) -> None:
     var = tmp_path / "var"
-    with running({**plain, "LOG_FORMAT": "json"}, var, free_port, seconds=180) as run:
+    env = {**plain, "LOG_FORMAT": "json", "GUNICORN_CMD_ARGS": "--workers 2"}
+    with running(env, var, free_port, seconds=180) as run:
         with urlopen(f"http://127.0.0.1:{free_port}/healthz", timeout=5) as answer:
             assert answer.status == 200
         assert started.one("gunicorn")
@@ -249,6 +250,8 @@ def test_a_start_a_stop_and_a_second_start(
         first = run.output
         assert "password" in first.lower()
         assert "WARNING" not in first
+        # Drafts, hashes of passwords and sessions, on a machine that others use as well.
+        assert [path.name for path in (var, *var.glob("*.sqlite3*")) if path.stat().st_mode & 0o077] == []
 
         # Whichever process is asked, it tells of all of them.
         address = f"http://127.0.0.1:{free_port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Command(BaseCommand):
 
     def _check_var(self) -> None:
         try:
-            settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+            settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
             settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=settings.VAR_DIR):
                 pass
@@ -60,6 +61,13 @@ class Command(BaseCommand):
 
     def _check_database(self) -> None:
         database: Any = connection
+        if connection.vendor == "sqlite" and not database.is_in_memory_db():
+            # Drafts, password hashes and sessions are nobody else's on this machine.
+            file = Path(settings.DATABASES["default"]["NAME"])
+            # Where that is not possible, the database says itself what is in its way.
+            with suppress(OSError):
+                file.touch(mode=0o600)
+                file.chmod(0o600)
         try:
             if connection.vendor == "postgresql":
                 # Past the pool, which would wait and not say why.

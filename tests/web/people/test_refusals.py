@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.tokens import default_token_generator
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -43,6 +44,12 @@ def errors_at(response, name):
     ]
     told = [one for one in page.elements if one.attributes.get("id") in refused.attributes["aria-describedby"].split()]
     return " ".join(one.text for one in told if one.attributes["id"].endswith("_error"))
+
+
+def test_a_file_that_somebody_sends_is_kept_nowhere(client, db):
+    large = SimpleUploadedFile("large.bin", b"x" * 5 * 1024 * 1024)
+    response = client.post("/sign-in", {"username": "a@b.example", "file": large})
+    assert response.wsgi_request.FILES == {}
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, (_, sent) in FORMS.items() for field in sent])

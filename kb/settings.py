@@ -237,10 +237,6 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "kb" / "web" / "assets"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
 # Served straight from the packages that own them: no build step, nothing to forget before a start.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -270,16 +266,11 @@ REST_FRAMEWORK = {
     },
     "DEFAULT_SCHEMA_CLASS": "kb.api.schema.Schema",
     "EXCEPTION_HANDLER": "kb.api.problems.handle",
-    "DEFAULT_VERSIONING_CLASS": None,
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rest_framework.negotiation.DefaultContentNegotiation",
     "URL_FORMAT_OVERRIDE": None,
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {
     "SECURE_HASH_ALGORITHM": "hashlib.sha512",
     "TOKEN_MODEL": "api.AccessToken",
-    "TOKEN_TTL": timedelta(days=90),
     "AUTO_REFRESH": False,
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_PREFIX": "precedent_",
@@ -292,10 +283,6 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Postmortems, public outages and their recurring patterns, over REST.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SORT_OPERATIONS": True,
@@ -352,7 +339,6 @@ LOG_FORMAT = env.str("LOG_FORMAT", default="console" if EMBEDDED else "json")
 from kb.logs import logging_configuration  # noqa: E402  (needs the two settings above)
 
 LOGGING = logging_configuration(level=LOG_LEVEL, style=LOG_FORMAT)
-LOGGING_CONFIG = "logging.config.dictConfig"
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 # --- Traces ----------------------------------------------------------------------------------------
@@ -361,5 +347,3 @@ OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="precedent")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
     MIDDLEWARE.insert(MIDDLEWARE.index("kb.middleware.trusted_proxy") + 1, "kb.tracing.traced")
-SILENCED_SYSTEM_CHECKS: list[str] = []
-TEST_RUNNER = "django.test.runner.DiscoverRunner"

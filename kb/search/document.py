@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from incidents import document as record
-from incidents.durations import DurationKind, read_moment
+from incidents.durations import DurationKind, moved, read_moment
 from incidents.models import Incident, ReviewRequest
 from incidents.readable import amount
 from incidents.scopes import UNPUBLISHED
@@ -59,6 +59,7 @@ class IndexDocument:
     access   who may find it, for engines that cannot look at the record itself
     shown    what a result displays
     values   what can be asked for but is not counted as a facet: services, teams, what it has
+    started_at: the instant; of a day, month or year its first day as it was published, at midnight in UTC
     duration_counts: "about" durations are shown and sorted, but stay out of statistics
     """
 
@@ -143,7 +144,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
         | {tag.family for tag in tags if tag.is_shown}
     )
     moment = read_moment("started", content["started"], zone=content["time_zone"])
-    started = moment.at if moment else None
+    # A day, month or year is a date on the calendar of whoever published it: no zone may turn it into the day before.
+    started = moved(moment, old=content["time_zone"], new="UTC").at if moment else None
     duration = content["duration"]
     seconds = duration["seconds"] if duration else None
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]

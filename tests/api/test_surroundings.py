@@ -163,6 +163,7 @@ RESULT = {
     "status",
     "visibility",
     "started_at",
+    "started_precision",
     "duration_seconds",
     "score",
     "highlights",
@@ -193,6 +194,7 @@ def test_search_answers_in_the_documented_shape(api, published):
     (result,) = found["results"]
     assert set(result) == RESULT
     assert (result["ref"], result["duration_seconds"]) == (incident.ref, 4320)
+    assert (result["started_at"], result["started_precision"]) == ("2026-03-03T14:03:00+00:00", "minute")
     assert api("outsider").get(result["url"]).json()["id"] == result["id"]
     assert any("<mark>" in part["html"] for part in result["highlights"])
     assert found["facets"]["organization"] == [{"value": "Acme", "count": 1}]

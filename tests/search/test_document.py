@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib import import_module
 
 import pytest
@@ -24,18 +25,38 @@ from kb.search.similar import similar
 def test_an_incident_begins_when_the_record_says_and_in_the_year_that_people_read(draft, zone, started):
     incident = draft(time_zone=zone, started=started)
     document = build_many([incident.pk])[incident.pk]
-    assert document.started_at == incident.started_at
-    assert document.shown["started_at"] == incident.started_at.isoformat()
+    # A day, month or year is the one that was written; a time is the same instant everywhere.
+    began = (
+        incident.started_at if "T" in started else datetime.fromisoformat(f"{started}-01-01"[:10]).replace(tzinfo=UTC)
+    )
+    assert document.started_at == began
+    assert document.shown["started_at"] == began.isoformat()
     assert document.facets["year"] == ["2026"]
 
 
-def test_incidents_are_found_by_their_beginning_in_their_own_zone(cast, draft):
-    incident = draft(time_zone="Asia/Tokyo", started="2026-01-01")
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_incidents_are_found_by_the_day_and_year_that_are_written_there(cast, draft, zone):
+    for started in ("2026-01-01", "2008"):
+        draft(started, time_zone=zone, started=started)
     relay.drain()
     viewer = cast.viewer("author")
-    # In UTC the day began at three in the afternoon of the day before.
-    for q, found in (("started:2025-12-31", [incident.ref]), ("started:<2025-12-31", [])):
-        assert [result.ref for result in search(viewer, SearchRequest(q=q)).results] == found
+
+    def found(q, **more):
+        return [result.title for result in search(viewer, SearchRequest(q=q, **more)).results]
+
+    assert found("started:2026-01-01") == found("started:2026") == ["2026-01-01"]
+    assert found("started:2008") == found("", filters={"year": ["2008"]}) == ["2008"]
+    assert found("started:2025..2026-01-01") == ["2026-01-01"]
+    assert found("started:2007") == found("started:2025") == []
+
+
+def test_a_day_stands_among_the_moments_of_its_calendar(cast, draft):
+    draft("The day before, at noon", started="2023-08-27T12:00Z")
+    draft("The day", time_zone="Asia/Tokyo", started="2023-08-28")
+    draft("At six in the evening before", started="2023-08-27T18:00Z")
+    relay.drain()
+    found = search(cast.viewer("author"), SearchRequest(sort="oldest")).results
+    assert [one.title for one in found] == ["The day before, at noon", "At six in the evening before", "The day"]
 
 
 def test_an_impact_figure_reads_as_a_sentence_where_it_is_found(cast, draft):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from django.utils import timezone
 
 from incidents.models import Incident
+from incidents.outages import files
 from kb.search import relay
 from kb.web import almanac
 
 
 @pytest.fixture
 def famous(cast, published):
-    def make(title, started, precision="minute"):
-        incident = published(title, visibility="public", started={"at": started, "precision": precision})
+    def make(title, started, precision="minute", **facts):
+        incident = published(title, visibility="public", started={"at": started, "precision": precision}, **facts)
         Incident.objects.filter(pk=incident.pk).update(origin="famous", external_id=title, index_version=99)
         return incident
 
@@ -34,6 +36,25 @@ def test_on_this_day_shows_what_began_on_it_in_any_year_if_the_day_is_known(cast
     hits = almanac.on_this_day(cast.viewer("anonymous"), date(2026, 7, 2))
     assert [hit.result.title for hit in hits] == ["Same day"]
     assert almanac.on_this_day(cast.viewer("anonymous"), date(2026, 7, 9)) == []
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_a_day_is_the_one_that_was_published_wherever_it_is_read(client, cast, famous, zone):
+    famous("Disks were full", "2023-08-28", "day", time_zone=zone)
+    indexed()
+    viewer = cast.viewer("anonymous")
+    with timezone.override("Pacific/Honolulu"):
+        found = {day: len(almanac.on_this_day(viewer, date(2026, 8, day))) for day in (27, 28, 29)}
+    assert found == {27: 0, 28: 1, 29: 0}
+    for address in ("/search?q=disks", "/outages", "/organizations/acme"):
+        assert '<time datetime="2023-08-28">28 August 2023</time>' in client.get(address).content.decode()
+
+
+@pytest.mark.parametrize("count", [1, 3, 47, 94, 188, len(files.paths(files.FOLDER))])
+def test_however_many_outages_there_are_each_has_its_turn(count):
+    monday = date(2026, 11, 16)
+    turns = [almanac.turn(monday + timedelta(weeks=n), count) for n in range(count)]
+    assert sorted(turns) == list(range(count))
 
 
 def test_the_outage_of_the_week_stays_for_a_week_and_each_has_its_turn(cast, famous):

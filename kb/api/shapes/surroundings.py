@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incidents.vocabulary import Family, Mitigation, Origin, Role, Severity, Status, Visibility
+from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Status, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
 from kb.api.shapes.parts import (
@@ -45,7 +45,8 @@ _RESULT: dict[str, Schema] = {
     "severity": nullable(choice(Severity.values)),
     "status": choice(Status.values),
     "visibility": choice(Visibility.values),
-    "started_at": nullable(instant()),
+    "started_at": nullable(instant("A day, month or year begins at midnight in UTC, whatever the incident's zone.")),
+    "started_precision": nullable(choice(Precision.values)),
     "duration_seconds": nullable(whole()),
     "patterns": array(text()),
     "suggested_patterns": array(text()),

@@ -278,6 +278,7 @@ def result_line(view: ApiView, result: Result) -> dict[str, Any]:
         "status": result.status,
         "visibility": result.visibility,
         "started_at": result.started_at.isoformat() if result.started_at else None,
+        "started_precision": result.started_precision,
         "duration_seconds": result.duration_seconds,
         "patterns": list(result.patterns),
         "suggested_patterns": list(result.suggested_patterns),

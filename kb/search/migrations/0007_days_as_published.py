@@ -1,0 +1,12 @@
+"""Documents hold a day, month or year as it was published, whatever its zone: each is to be built anew."""
+
+from importlib import import_module
+
+from django.db import migrations
+
+build_anew = import_module("kb.search.migrations.0005_documents_anew").build_anew
+
+
+class Migration(migrations.Migration):
+    dependencies = [("search", "0006_saved_searches"), ("incidents", "0004_what_everybody_may_see")]
+    operations = [migrations.RunPython(build_anew, migrations.RunPython.noop)]

@@ -88,7 +88,9 @@ def review(
         expected_version=expected_version,
         states=(Status.IN_REVIEW,),
     ) as change:
-        request = ReviewRequest.objects.get(incident=change.incident, reviewer_id=actor.user_id)
+        request = change.incident.reviews.filter(reviewer_id=actor.user_id, ended_at__isnull=True).first()
+        if request is None:
+            raise NotAllowed("This was sent to review anew meanwhile, and you are not asked any more.")
         if approve and _wrote_in_this_round(change.incident, actor.person):
             raise NotAllowed("You changed this text while it was in review, so somebody else approves it.")
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED

@@ -76,3 +76,17 @@ def test_whoever_changed_the_text_in_review_cannot_approve_it(cast, in_review):
         approve(cast, in_review)
     approve(cast, in_review, "reader")
     lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
+
+
+@pytest.mark.parametrize("decided", [False, True])
+@pytest.mark.parametrize("approves", [False, True])
+def test_a_round_that_ended_meanwhile_takes_no_decision(cast, in_review, decided, approves):
+    reviewer = cast.viewer("reviewer")
+    if decided:
+        approve(cast, in_review)
+    ask(cast, in_review, "outsider@acme.example")
+    in_review.refresh_from_db()
+    # As somebody whose request came before the new round, and waited for it.
+    with pytest.raises(NotAllowed, match="not asked any more"):
+        lifecycle.review(actor=reviewer, incident_id=in_review.pk, approve=approves, comment="Name the cause.")
+    assert in_review.reviews.get(reviewer=cast.outsider).state == "asked"

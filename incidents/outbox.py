@@ -163,7 +163,7 @@ def retry_parked(consumer: str | None = None) -> int:
     parked = OutboxEntry.objects.filter(parked_at__isnull=False)
     if consumer:
         parked = parked.filter(consumer=consumer)
-    return parked.update(parked_at=None, tries=0, not_before=None)
+    return parked.update(parked_at=None, tries=0, not_before=None, last_error="")
 
 
 @dataclass(frozen=True, slots=True)

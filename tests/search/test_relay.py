@@ -137,6 +137,7 @@ def test_an_incident_that_is_refused_again_and_again_is_parked_and_holds_up_nobo
     assert outbox.depths()[0].parked == 1
     assert good.pk in DatabaseEngine().versions()
     assert outbox.retry_parked() == 1
+    assert not outbox.depths()[0].paused, "refused, but not unreachable"
     relay.drain()
     assert titles(cast.viewer("author")) == ["Bad", "Good"]
 

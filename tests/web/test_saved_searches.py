@@ -212,3 +212,11 @@ def test_nobody_saves_without_bounds_and_strangers_not_at_all(cast, monkeypatch)
 
 def test_the_place_in_a_list_is_no_part_of_a_search():
     assert written(SearchRequest(q=" cache ", cursor="abc")) == "q=cache&sort=relevance"
+
+
+@pytest.mark.postgres_only
+def test_a_name_is_the_same_whatever_the_database_takes_for_one(cast):
+    """Sharp s has a capital of its own, which is not what the capitals of the word hold."""
+    author, asked = cast.viewer("author"), SearchRequest(q="cache")
+    first = save_search(actor=author, name="Große", asked=asked)
+    assert save_search(actor=author, name="GROẞE", asked=asked).pk == first.pk

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from incidents.models import Organization
@@ -53,6 +54,7 @@ def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Pa
         "asked": asked,
         "first_url": request.path,
         "next_url": next_url(page, request.GET, request.path),
+        "unfiltered_url": reverse("web:search"),
     }
 
 

@@ -119,6 +119,8 @@ def test_a_pattern_that_nothing_shows_yet_has_its_definition_and_no_empty_lists(
     page = page_of(browser, "anonymous")
     assert not page.all("img")
     assert not any(section(page, title) for title in ("Where it happened", "Comes together", "What mitigated"))
+    (everything,) = (link for link in page.all("a") if link.text == "Search without filters")
+    assert everything.attributes["href"] == "/search"
     assert "No decisions yet" in section(page, "How often its rule is right")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from incidents.actions.organizations import change_organization
 from incidents.errors import Missing
 from incidents.models import Organization
+from kb.web import counts
 from kb.web.people.directory import for_admins
 from kb.web.people.forms import OrganizationForm, carried_out, posted, status_of
 from kb.web.request import Request
@@ -23,6 +25,9 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
     if organization is None:
         raise Missing
     present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
+    # One without incidents that are listed has no page.
+    has_page = organization.is_home or counts.has_any(request.viewer, organization)
+    back = reverse("web:organization", args=[slug]) if has_page else reverse("web:organizations")
     form = OrganizationForm(posted(request), initial=present)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
@@ -31,6 +36,6 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
             lambda: change_organization(actor=request.viewer, organization_id=organization.pk, values=values),
         ):
             messages.success(request, "Saved. Its incidents carry the new name.")
-            return redirect("web:organization", organization.slug)
-    context = {"organization": organization, "form": form}
+            return redirect(back)
+    context = {"organization": organization, "form": form, "back": back}
     return render(request, "web/people/edit_organization.html", context, status=status_of(form))

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core import mail
 from django.urls import reverse
 
+from incidents.actions.organizations import create_organization
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, Team, User
 from kb.web.people.forms import PHRASE_HELP
@@ -290,3 +291,13 @@ def test_an_invitation_for_somebody_who_is_here_is_refused(cast):
 
     with pytest.raises(Invalid, match="here already"):
         invite(actor=cast.viewer("admin"), email="author@acme.example")
+
+
+# --- Organizations -----------------------------------------------------------------------------------
+def test_an_organization_without_a_page_of_its_own_is_changed_from_the_list(as_, cast):
+    organization = create_organization(actor=cast.viewer("admin"), name="Initech")
+    address = f"/organizations/{organization.slug}/edit"
+    assert 'href="/organizations">Back' in as_("admin").get(address).content.decode()
+    response = as_("admin").post(address, {"name": "Initrode"}, follow=True)
+    assert (response.status_code, response.redirect_chain[-1][0]) == (200, "/organizations")
+    assert "Saved." in response.content.decode()

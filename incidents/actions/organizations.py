@@ -225,6 +225,14 @@ def team_named(actor: Viewer, slug: Any) -> Team | None:
 def save_template(*, actor: Viewer, definition: Mapping[str, Any], team: Team | None = None) -> PostmortemTemplate:
     """A new template, or the next version of the one with its key. The same definition again changes nothing."""
     template.check(dict(definition))
+    try:
+        return _save_version(actor, definition, team)
+    except IntegrityError:
+        # Somebody added one of this key in the same moment. Now it is there and can be locked.
+        return _save_version(actor, definition, team)
+
+
+def _save_version(actor: Viewer, definition: Mapping[str, Any], team: Team | None) -> PostmortemTemplate:
     with transaction.atomic():
         current = PostmortemTemplate.objects.select_for_update().filter(key=definition["key"], is_current=True).first()
         owner = current.team if current else team

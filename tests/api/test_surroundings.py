@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
+from django.db.models.signals import pre_save
 
+from incidents import template
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import archive
-from incidents.models import Membership
+from incidents.actions.organizations import save_template
+from incidents.models import Membership, PostmortemTemplate
 from kb.patterns.models import Pattern, Tag, TagState
 from kb.search import relay
 from tests.api.conftest import codes, fields
+from tests.conftest import in_another_connection
 
 
 @pytest.fixture
@@ -263,3 +268,29 @@ def test_strangers_learn_no_team_of_a_service(api, cast, published):
     assert api("admin").patch(service["url"], {"team": "checkout"}).status_code == 200
     assert api("anonymous").get("services?team=checkout").json()["results"] == []
     assert len(api("outsider").get("services?team=checkout").json()["results"]) == 1
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_add_a_template_of_one_key_at_once_the_later_is_told_so_or_follows(api, cast):
+    lead, sections = cast.viewer("lead"), template.files()[0]["sections"]
+
+    def add_another(instance, **kept):
+        """Between looking whether there is one and adding it."""
+        pre_save.disconnect(add_another, PostmortemTemplate)
+        theirs = {"key": instance.key, "name": "Theirs", "sections": sections}
+        save = partial(save_template, actor=lead, definition=theirs, team=cast.checkout)
+        assert in_another_connection(save) == []
+
+    pre_save.connect(add_another, PostmortemTemplate)
+    mine = {"name": "Mine", "sections": sections}
+    refused = api("lead").post("templates", {**mine, "key": "short", "team": "checkout"})
+    assert (codes(refused), fields(refused)) == ((400, "invalid"), {"key"})
+    pre_save.connect(add_another, PostmortemTemplate)
+    save_template(actor=lead, definition={**mine, "key": "brief"}, team=cast.checkout)
+    saved = PostmortemTemplate.objects.filter(key__in=["short", "brief"]).order_by("key", "number")
+    assert list(saved.values_list("key", "name", "number", "is_current")) == [
+        ("brief", "Theirs", 1, False),
+        ("brief", "Mine", 2, True),
+        ("short", "Theirs", 1, True),
+    ]

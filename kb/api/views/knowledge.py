@@ -80,10 +80,15 @@ class Templates(TemplateView):
 
     @writes("Add a template", body="TemplateCreate", answer="Template", status=201)
     def post(self, request: Request) -> Response:
+        taken = Invalid({"key": "There is a template of this key. Replace that one, or choose another key."})
         if PostmortemTemplate.objects.filter(key=self.body["key"]).exists():
-            raise Invalid({"key": "There is a template of this key. Replace that one, or choose another key."})
+            raise taken
         team = actions.team_named(self.viewer, self.body.get("team"))
-        return self.shown(self.save(self.body["key"], team), 201)
+        saved = self.save(self.body["key"], team)
+        if saved.number > 1:
+            # Somebody has added it since.
+            raise taken
+        return self.shown(saved, 201)
 
 
 class Template(TemplateView):

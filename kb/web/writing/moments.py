@@ -20,7 +20,7 @@ PRECISIONS: tuple[Choice, ...] = choices_of(
     [(p.value, p.label) for p in (Precision.HOUR, Precision.DAY, Precision.MONTH, Precision.YEAR)],
     none="as written",
 )
-_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
+_OFFSET = re.compile(r"[+-]\d{2}:\d{2}(?::\d{2})?$")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?$")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from incidents.actions.incidents import change_incident, create_incident
-from kb.web.writing import facts
+from incidents.durations import Moment
+from incidents.vocabulary import Precision
+from kb.web.writing import facts, moments
 from tests.web.writing.conftest import HTMX, forms_in, text_of
 
 
@@ -304,3 +308,8 @@ def test_organizations_that_only_others_drafts_name_are_not_suggested(cast, draf
     outsider, author = writer("outsider", ours), writer("author", theirs)
     assert "Secret Supplier" not in outsider.client.get(outsider.address()).content.decode()
     assert '<option value="Secret Supplier">' in author.client.get(author.address()).content.decode()
+
+
+def test_an_offset_from_before_there_were_whole_minutes_is_left_out_too():
+    at = Moment(datetime(1970, 5, 1, 10, 44, 30, tzinfo=UTC), Precision.MINUTE)
+    assert moments.typed(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")

@@ -15,8 +15,6 @@ from incidents.scopes import Viewer
 from incidents.text import clean, clean_choice
 from incidents.vocabulary import LinkKind, Status
 
-LINKABLE = (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
-
 
 def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Incident:
     """The incident that INC-12, 12 or a UUID names, if asked `to_read` it as a whole. Raises Missing when there is none
@@ -38,7 +36,7 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
     """Say that the incident is <kind> of another. Adding a link that is there already gives that one."""
     kind = clean_choice("kind", kind, LinkKind.values) or ""
     note = clean("note", note, max_characters=500, single_line=True)
-    with changing(actor, incident_id, states=LINKABLE) as change:
+    with changing(actor, incident_id, states=tuple(Status)) as change:
         try:
             target = find_visible(actor, to)
         except Missing as error:
@@ -61,7 +59,7 @@ def change_link(
     *, actor: Viewer, incident_id: int, link_id: uuids.UUID, note: str, expected_version: int | None = None
 ) -> IncidentLink:
     note = clean("note", note, max_characters=500, single_line=True)
-    with changing(actor, incident_id, states=LINKABLE) as change:
+    with changing(actor, incident_id, states=tuple(Status)) as change:
         link = _own(change.incident, link_id, expected_version)
         if link.note != note:
             link.note, link.version = note, link.version + 1
@@ -72,7 +70,7 @@ def change_link(
 
 
 def remove_link(*, actor: Viewer, incident_id: int, link_id: uuids.UUID, expected_version: int | None = None) -> None:
-    with changing(actor, incident_id, states=LINKABLE) as change:
+    with changing(actor, incident_id, states=tuple(Status)) as change:
         link = _own(change.incident, link_id, expected_version)
         change.counts_as_edit = False
         change.did("link.removed", link, kind=link.kind)

@@ -153,11 +153,7 @@ def change_row(
     """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed
     after publishing too. Raises Missing, Stale, Invalid."""
     live = {field.name for field in KINDS[kind].fields if field.live}
-    states = (
-        (Status.DRAFT, Status.IN_REVIEW, Status.PUBLISHED)
-        if values and set(values) <= live
-        else (Status.DRAFT, Status.IN_REVIEW)
-    )
+    states = tuple(Status) if values and set(values) <= live else (Status.DRAFT, Status.IN_REVIEW)
     with changing(actor, incident_id, states=states) as change:
         row = _held(change, kind, row_id, expected_version)
         apply_row(change, KINDS[kind], row, values)

@@ -154,6 +154,19 @@ def test_actions_go_on_after_publishing(cast, published, browser):
     assert Incident.objects.get(pk=incident.pk).status == "published"
 
 
+def test_what_lives_on_lives_on_in_the_archive(cast, published, browser):
+    incident, other = published(), published("Other")
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    action, author = incident.actionitems.get(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    assert author.post(form.action, form.with_(state="done")).status_code == 302
+    author.post(f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": other.ref, "note": ""})
+    link = incident.links_out.get()
+    author.post(f"/incidents/{incident.ref}/edit/links/{link.uuid}/remove")
+    action.refresh_from_db()
+    assert (action.state, incident.links_out.exists()) == ("done", False)
+
+
 def test_the_text_of_an_action_stays_as_it_was_published(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")

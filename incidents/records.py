@@ -114,12 +114,11 @@ def _choice(
 
 
 def _read_date(path: str, value: Any, setting: Setting) -> date | None:
-    if value in (None, ""):
-        return None
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError as error:
-        raise Invalid({path: "Write a day as 2026-03-31."}) from error
+    text = "" if value is None else str(value)
+    if text and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise Invalid({path: "Write a day as 2026-03-31."})
+    moment = read_moment(path, text)
+    return moment.at.date() if moment else None
 
 
 def _write_instant(value: datetime | None) -> str | None:
@@ -137,8 +136,10 @@ def _read_instant(path: str, value: Any, setting: Setting) -> datetime | None:
 
 def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
     text = clean(path, value, single_line=True)
-    if text and not re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", text):
+    if text and not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", text, re.ASCII):
         raise Invalid({path: "Write a year, month or day as 2026, 2026-03 or 2026-03-31."})
+    # For what is not on the calendar.
+    read_moment(path, text)
     return text
 
 
@@ -188,14 +189,16 @@ def _read_person(path: str, value: Any, setting: Setting) -> User | None:
     return found
 
 
-def _people(addresses: Iterable[Any]) -> People:
+def _people(addresses: Iterable[Any], *, also_left: bool) -> People:
     """Those here who have one of these addresses."""
     asked = {str(address) for address in addresses if address not in (None, "") and "\x00" not in str(address)}
     if not asked:
         return {}
     # SQLite knows only the letters of ASCII in both cases.
     is_asked = Q(address__in={address.lower() for address in asked}) | Q(email__in=asked)
-    found = User.objects.annotate(address=Lower("email")).filter(is_asked, is_active=True, is_system=False)
+    found = User.objects.annotate(address=Lower("email")).filter(is_asked, is_system=False)
+    if not also_left:
+        found = found.filter(is_active=True)
     return {address: user for user in found for address in (user.email.lower(), user.email)}
 
 
@@ -214,9 +217,11 @@ class Kind:
         """Those in which a row names somebody here."""
         return tuple(field.name for field in self.fields if field.shape == "email")
 
-    def people(self, rows: Iterable[Any]) -> People:
-        """Everybody whom any of these rows names, looked up together: for `read` of each of them."""
-        return _people(row.get(name) for row in rows if isinstance(row, Mapping) for name in self.person_fields)
+    def people(self, rows: Iterable[Any], *, also_left: bool = False) -> People:
+        """Everybody whom any of these rows names, looked up together: for `read` of each of them. With `also_left`
+        those too who are here no more."""
+        named = (row.get(name) for row in rows if isinstance(row, Mapping) for name in self.person_fields)
+        return _people(named, also_left=also_left)
 
     def read(
         self, path: str, values: dict[str, Any], *, zone: str, partial: bool, people: People | None = None

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import FACTS, apply_facts, create_incident
-from incidents.actions.sections import replace_rows, rewrite, save_sections
+from incidents.actions.sections import expect_versions, replace_rows, rewrite, save_sections
 from incidents.actions.size import check_size
 from incidents.durations import check_order
 from incidents.errors import Invalid
@@ -142,6 +142,9 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
 
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
+    # Before any step is taken: a new time zone makes new versions of the rows that it moves.
+    expect_versions(change, KINDS[name], wanted)
+
     def step() -> None:
         if not isinstance(wanted, list):
             raise Invalid({name: "This takes a list."})

@@ -70,7 +70,8 @@ def put_back_row(
     position: int,
     values: Mapping[str, Any],
 ) -> Row:
-    """Undo a removal: the row as it was, under its old id, so that what points to it finds it again.
+    """Undo a removal: the row as it was, under its old id, so that what points to it finds it again. Whoever it names
+    may have left since.
 
     Raises Invalid when it is there already or its values cannot be read.
     """
@@ -80,7 +81,11 @@ def put_back_row(
         # For its limit alone: this one goes where it was.
         next_position(change, KINDS[kind])
         place = min(max(position, 0), LAST_POSITION)
-        row = new_row(change, KINDS[kind], values, uuid=row_id, position=place)
+        people = KINDS[kind].people([values], also_left=True)
+        row = new_row(change, KINDS[kind], values, uuid=row_id, position=place, people=people)
+        # A number that it never had, so that nobody writes over what they did not see: one write raises the version of
+        # a row by at most two, and that of its incident by one.
+        row.version = 2 * change.incident.version
         row.save()
         check_size(change.incident)
     return row

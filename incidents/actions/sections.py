@@ -135,7 +135,7 @@ def new_row(
         incident=change.incident,
         position=position,
         **({"uuid": uuid} if uuid else {}),
-        **_dated(columns, None),
+        **_dated(columns, None, path),
     )
     change.did(f"{kind.name}.added", row)
     return row
@@ -177,7 +177,10 @@ def apply_row(
     wanted = {name: value for name, value in values.items() if name not in now or now[name] != value}
     if kind.ordered_by_time and wanted.keys() & {"at", "precision"}:
         wanted |= {name: value for name, value in values.items() if name in ("at", "precision")}
-    columns = _dated(kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people), row)
+        # A precision alone is that of the present time.
+        wanted.setdefault("at", now["at"])
+    columns = kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people)
+    columns = _dated(columns, row, path)
     differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if differing:
         for name, value in differing.items():
@@ -205,11 +208,23 @@ def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int |
     return row
 
 
+def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
+    """Raises Stale when a row of `wanted` names a `version` that is not its current one."""
+    rows = [row for row in wanted if isinstance(row, Mapping)] if isinstance(wanted, list) else []
+    named = {str(row.get("id")): row["version"] for row in rows if "version" in row}
+    if not named:
+        return
+    for row_id, version in getattr(change.incident, relation(kind.name)).values_list("uuid", "version"):
+        if named.get(str(row_id), version) != version:
+            raise Stale(version)
+
+
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
     """Make the rows of a kind exactly `wanted`, in that order: rows match by id, one without an id is new, one that is
-    not there any more is removed. One that was moved keeps its version: its text did not change.
+    not there any more is removed. One that was moved keeps its version: its text did not change. What versions they
+    name is a matter of `expect_versions`.
 
-    Raises Stale when the `version` of a row is not its current one, and Invalid, naming the row by its place.
+    Raises Invalid, naming the row by its place.
     """
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
@@ -233,9 +248,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
         values = dict(item)
         row_id = values.pop("id", None)
         row = here.get(str(row_id))
-        expected_version = values.pop("version", row.version if row else None)
-        if row is not None and expected_version != row.version:
-            raise Stale(row.version)
+        values.pop("version", None)
         try:
             if row_id is None:
                 added.append(new_row(change, kind, values, path=path, position=place, people=people))
@@ -268,11 +281,14 @@ def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> 
     return [row_id for row_id in kept if row_id not in stayed]
 
 
-def _dated(columns: dict[str, Any], row: Row | None) -> dict[str, Any]:
-    """An action that becomes done gets its time unless one is given, one that is reopened loses it."""
+def _dated(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:
+    """An action that becomes done gets its time unless one is given, one that is reopened loses it. Raises Invalid for
+    the time of what is not done."""
     if columns.keys() & {"state", "done_at"}:
         here = row if isinstance(row, ActionItem) else ActionItem()
         if columns.get("state", here.state) != ActionState.DONE:
+            if columns.get("done_at"):
+                raise Invalid({f"{path}done_at": "Only what is done has this; set its state to done as well."})
             columns["done_at"] = None
         else:
             columns["done_at"] = columns.get("done_at") or here.done_at or timezone.now().replace(microsecond=0)

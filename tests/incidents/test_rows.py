@@ -16,7 +16,7 @@ from incidents.actions.rows import add_rows, put_back_row
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
 from incidents.actions.whole import Content, RowText, SectionText, write_whole
 from incidents.document import build, read, with_everything
-from incidents.errors import Invalid
+from incidents.errors import Invalid, Stale
 from incidents.export import markdown
 from incidents.models import ActionItem, Incident, Lesson, Revision, TimelineEvent, User
 from incidents.records import TEXT_CHARACTERS
@@ -288,3 +288,100 @@ def test_an_owner_is_found_by_the_address_as_it_is_kept_and_in_any_case(cast, ac
     )
     action.refresh_from_db()
     assert action.owner.email.lower() == asked.lower()
+
+
+def test_a_row_that_is_put_back_has_a_version_that_it_never_had(cast, draft):
+    incident, author = draft(), cast.viewer("author")
+    row = add_row(actor=author, incident_id=incident.pk, kind="lessons", values={"text": "One"})
+    at = {"actor": author, "incident_id": incident.pk, "kind": "lessons", "row_id": row.uuid}
+    seen = {row.version}
+    for text in ("Two", "Three"):
+        seen.add(change_row(**at, values={"text": text}).version)
+        remove_row(**at)
+        back = put_back_row(**at, position=0, values={"text": text})
+        assert back.version not in seen
+        for version in seen:
+            with pytest.raises(Stale):
+                change_row(**at, values={"text": "Written over unseen words"}, expected_version=version)
+        seen.add(back.version)
+
+
+def test_an_action_whose_owner_left_meanwhile_is_put_back_as_it_was(cast, action):
+    author, admin = cast.viewer("author"), cast.viewer("admin")
+    at = {"actor": author, "incident_id": action.incident_id, "kind": "actions", "row_id": action.uuid}
+    (was,) = content(action.incident, "actions")
+    remove_row(**at)
+    set_standing(actor=admin, user_id=cast.reader.pk, is_active=False)
+    values = {name: value for name, value in was.items() if name != "id"}
+    put_back_row(**at, position=0, values=values)
+    assert content(action.incident, "actions") == [was]
+    remove_row(**at)
+    with pytest.raises(Invalid):
+        put_back_row(**at, position=0, values={**values, "owner": "nobody@acme.example"})
+
+
+def test_a_precision_alone_says_how_far_the_present_time_is_known(cast, draft):
+    incident, author = draft(time_zone="Asia/Kolkata"), cast.viewer("author")
+    values = {"at": "2026-03-31T14:05:09", "text": "An alert"}
+    row = add_row(actor=author, incident_id=incident.pk, kind="timeline", values=values)
+    at = {"actor": author, "incident_id": incident.pk, "kind": "timeline", "row_id": row.uuid}
+    for precision, told in (
+        ("minute", "2026-03-31T14:05+05:30"),
+        ("hour", "2026-03-31T14:00+05:30"),
+        ("day", "2026-03-31"),
+        ("month", "2026-03"),
+        ("year", "2026"),
+    ):
+        change_row(**at, values={"precision": precision})
+        (event,) = content(incident, "timeline")
+        assert (event["at"], event["precision"]) == (told, precision)
+    with pytest.raises(Invalid) as refused:
+        change_row(**at, values={"precision": "minute"})
+    assert set(refused.value.fields) == {"at"}
+
+
+def test_only_what_is_done_takes_the_time_at_which_it_was(cast, action):
+    author, done_at = cast.viewer("author"), "2026-05-01T10:00:00+00:00"
+    at = {"actor": author, "incident_id": action.incident_id, "kind": "actions"}
+    for write in (
+        lambda: change_row(**at, row_id=action.uuid, values={"done_at": done_at}),
+        lambda: change_row(**at, row_id=action.uuid, values={"done_at": done_at, "state": "dropped"}),
+        lambda: add_row(**at, values={"kind": "prevent", "text": "New", "done_at": done_at}),
+    ):
+        with pytest.raises(Invalid) as refused:
+            write()
+        assert set(refused.value.fields) == {"done_at"}
+    body = {"actions": [{"kind": "prevent", "text": "New", "done_at": done_at}]}
+    with pytest.raises(Invalid) as refused:
+        write_incident(actor=author, incident_id=action.incident_id, body=body)
+    assert set(refused.value.fields) == {"actions.0.done_at"}
+    # What is reopened is sent back with the time that was read.
+    change_row(**at, row_id=action.uuid, values={"state": "done", "done_at": done_at})
+    change_row(**at, row_id=action.uuid, values={"state": "open", "done_at": done_at})
+    assert content(action.incident, "actions")[0]["done_at"] is None
+
+
+def test_a_new_zone_comes_with_the_timeline_as_it_was_read(cast, draft):
+    incident, author = draft(), cast.viewer("author")
+    for at in ("2026-03-03", "2026-03-03T14:03Z"):
+        add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": at, "text": at})
+    read_rows = [{**row, "version": 1} for row in content(incident, "timeline")]
+
+    def write(zone, rows):
+        write_incident(actor=author, incident_id=incident.pk, body={"time_zone": zone, "timeline": rows})
+
+    write("Europe/Madrid", read_rows)
+    assert [row["at"] for row in content(incident, "timeline")] == ["2026-03-03", "2026-03-03T15:03+01:00"]
+    with pytest.raises(Stale):
+        write("Asia/Tokyo", read_rows)
+
+
+@pytest.mark.parametrize("text", ["20260331", "2026-W14-2", "0001-01-01", "9999-12-31", "2026-02-31", "٢٠٢٦-03-31"])
+def test_a_day_is_written_in_one_way_and_is_on_the_calendar(cast, draft, text):
+    incident, author = draft(), cast.viewer("author")
+    action = {"kind": "prevent", "text": "Add backoff", "due": text}
+    source = {"url": "https://acme.example/", "title": "Page", "published": text}
+    for kind, values, field in (("actions", action, "due"), ("sources", source, "published")):
+        with pytest.raises(Invalid) as refused:
+            add_row(actor=author, incident_id=incident.pk, kind=kind, values=values)
+        assert set(refused.value.fields) == {field}

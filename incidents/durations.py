@@ -59,10 +59,6 @@ class Duration:
     kind: DurationKind
     text: str = ""
 
-    @property
-    def counts_in_statistics(self) -> bool:
-        return self.kind is not DurationKind.ABOUT
-
 
 def between(start: Moment | None, end: Moment | None) -> Duration | None:
     """The time from one moment to another; None when either is unknown or they cannot be told apart."""

@@ -44,8 +44,3 @@ def readings(viewer: Viewer) -> Iterator[Reading]:
         for incident in batch:
             yield read(incident, viewer)
         last = batch[-1].pk
-
-
-def export_all(viewer: Viewer) -> Iterator[dict[str, Any]]:
-    """The documents of everything that the viewer may see."""
-    return (json_document(reading) for reading in readings(viewer))

@@ -24,6 +24,8 @@ from incidents.models import Incident, OutboxEntry
 
 log = structlog.get_logger(__name__)
 
+PARKED_AT_ONCE = 100
+
 
 def enqueue(incident_ids: Iterable[int], *, narrows: bool = False, consumers: Collection[str] | None = None) -> None:
     """Write one entry per consumer and incident. Call it inside the transaction of the change.
@@ -158,11 +160,9 @@ def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
     return parked and held > 0
 
 
-def retry_parked(consumer: str | None = None) -> int:
+def retry_parked() -> int:
     """Give parked entries a fresh start; returns how many."""
     parked = OutboxEntry.objects.filter(parked_at__isnull=False)
-    if consumer:
-        parked = parked.filter(consumer=consumer)
     return parked.update(parked_at=None, tries=0, not_before=None, last_error="")
 
 
@@ -173,11 +173,11 @@ class Parked:
     reason: str
 
 
-def parked(*, most: int = 100) -> list[Parked]:
+def parked() -> list[Parked]:
     """What was set aside after repeated refusal, the latest first, once for each consumer and incident."""
     found: dict[tuple[str, int], Parked] = {}
     rows = OutboxEntry.objects.filter(parked_at__isnull=False).order_by("-parked_at", "-pk")
-    for consumer, incident_id, reason in rows.values_list("consumer", "incident_id", "last_error")[:most]:
+    for consumer, incident_id, reason in rows.values_list("consumer", "incident_id", "last_error")[:PARKED_AT_ONCE]:
         found.setdefault((consumer, incident_id), Parked(consumer, incident_id, reason))
     return list(found.values())
 

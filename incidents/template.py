@@ -41,7 +41,7 @@ class SectionPlan:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads((FOLDER.parent / "postmortem.schema.json").read_text()))
+    return Draft202012Validator(json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8")))
 
 
 def check(definition: Any, *, field: str = "definition") -> None:
@@ -89,11 +89,12 @@ def files() -> list[dict[str, Any]]:
     """The definitions under templates/postmortem/, checked."""
     out = []
     for path in sorted(FOLDER.glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text())
+        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
         check(definition, field=path.name)
         out.append(definition)
     return out
 
 
-def current(key: str = "standard") -> PostmortemTemplate:
-    return PostmortemTemplate.objects.get(key=key, is_current=True)
+def current() -> PostmortemTemplate:
+    """The standard one."""
+    return PostmortemTemplate.objects.get(key="standard", is_current=True)

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from incidents.durations import Duration, Moment, between, total
+from incidents.durations import Duration, Moment, total
 from incidents.models.base import Versioned
 from incidents.models.people import Team
 from incidents.vocabulary import DetectedBy, LinkKind, Origin, Precision, Severity, Status, Visibility
@@ -147,14 +147,6 @@ class Incident(Versioned):
             stated_seconds=self.stated_seconds,
             stated_text=self.stated_text,
         )
-
-    @property
-    def time_to_detect(self) -> Duration | None:
-        return between(self.moment("started"), self.moment("detected"))
-
-    @property
-    def time_to_mitigate(self) -> Duration | None:
-        return between(self.moment("started"), self.moment("mitigated"))
 
 
 TIMES = ("started", "detected", "mitigated", "resolved")

@@ -71,7 +71,6 @@ def writes(
     status: int = 200,
     body: str | None = None,
     precondition: Precondition | None = None,
-    etag: bool = True,
     repeatable: bool = True,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """`repeatable` False: answers are never kept, because they hold a secret."""
@@ -96,7 +95,7 @@ def writes(
             status=status,
             body=body,
             precondition=precondition,
-            etag=etag and answer is not None,
+            etag=answer is not None,
             repeatable=repeatable,
         )
         return wrapped

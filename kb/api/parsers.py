@@ -14,7 +14,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from incidents.errors import Invalid
-from kb.api.problems import Refusal
+from kb.api.problems import Refusal, too_large
 
 DEEPEST = 32
 MOST_PROBLEMS = 50
@@ -40,7 +40,7 @@ def _limited(stream: IO[bytes]) -> bytes:
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     raw = stream.read(most + 1)
     if len(raw) > most:
-        raise Refusal("too_large", f"At most {most // 1024 // 1024} MiB can be sent at once.")
+        raise too_large()
     return raw
 
 

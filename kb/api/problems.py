@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404
@@ -99,10 +100,17 @@ def unknown(kind: str, names: Iterable[str], known: Iterable[str], *, path: str 
     return Unknown(f"unknown_{kind}", texts)
 
 
+def too_large() -> Refusal:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024
+    return Refusal("too_large", f"At most {most} MiB can be sent at once.")
+
+
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing."""
     if isinstance(exc, ActionError):
         return _refused_by_action(exc)
+    if isinstance(exc, RequestDataTooBig):
+        exc = too_large()
     if isinstance(exc, Refusal):
         return problem(exc.code, exc.detail, headers=exc.headers)
     if isinstance(exc, Http404):
@@ -111,8 +119,6 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
         exc = exceptions.PermissionDenied()
     if isinstance(exc, exceptions.APIException):
         return _refused_by_framework(exc)
-    if isinstance(exc, RequestDataTooBig):
-        return problem("too_large", "At most 4 MiB can be sent at once.")
     if isinstance(exc, SuspiciousOperation):
         return problem("invalid", "The request cannot be read.")
     if isinstance(exc, OperationalError):

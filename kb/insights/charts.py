@@ -13,8 +13,6 @@ from typing import Any
 # Labels of years stand side by side from this width on each.
 _LABEL_WIDTH = 36
 _WIDEST_BAR = 32
-# Width and height are those of the whole drawing.
-_WITH_AXES: Any = {"type": "fit", "contains": "padding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ def bars_by_year(numbers: Sequence[tuple[int, int]], size: Size, colours: Mappin
         altair.Chart(altair.Data(values=[{"year": str(year), "incidents": number} for year, number in numbers]))
         .mark_bar(color=colours["bars"], size=min(_WIDEST_BAR, size.width * 0.75 / max(len(numbers), 1)))
         .encode(x=years, y=incidents)
+        # Width and height are those of the whole drawing.
         .properties(
             width=size.width, height=size.height, autosize=altair.AutoSizeParams(type="fit", contains="padding")
         )

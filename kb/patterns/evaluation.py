@@ -102,7 +102,7 @@ def of_outages(folder: Path = files.FOLDER) -> list[Labelled]:
     return [_labelled(definition) for definition in definitions if definition is not None]
 
 
-def of_labels(path: Path, folder: Path = files.FOLDER) -> list[Labelled]:
+def of_labels(path: Path) -> list[Labelled]:
     """A YAML mapping from the id of a public outage, or from an incident here (INC-12), to a list of patterns.
 
     Raises Invalid, by id.
@@ -113,7 +113,7 @@ def of_labels(path: Path, folder: Path = files.FOLDER) -> list[Labelled]:
         raise Invalid({path.name: f"This cannot be read: {error}."}) from error
     if not isinstance(content, dict):
         raise Invalid({path.name: "This takes a mapping from an incident to its patterns."})
-    outages = {one.id: one for one in of_outages(folder)}
+    outages = {one.id: one for one in of_outages()}
     problems, found = {}, []
     for name, patterns in content.items():
         if not isinstance(patterns, list) or not all(isinstance(slug, str) for slug in patterns):

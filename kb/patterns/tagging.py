@@ -102,7 +102,7 @@ def ask_rule(incident: Incident, tag: Tag) -> None:
             setattr(tag, name, value)
 
 
-def check_consistency(*, progress: Callable[[int], None] | None = None) -> list[int]:
+def check_consistency() -> list[int]:
     """Find incidents whose tags are not what the rules say, and have the tagger look at them again; returns their ids,
     oldest first.
 
@@ -120,8 +120,6 @@ def check_consistency(*, progress: Callable[[int], None] | None = None) -> list[
         last = ids[-1]
         _, plans = plans_of(wanted, ids)
         differing += [pk for pk in ids if pk in plans and pk not in waiting]
-        if progress:
-            progress(len(ids))
     if differing:
         with transaction.atomic():
             outbox.enqueue(differing, consumers=[CONSUMER])

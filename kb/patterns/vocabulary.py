@@ -46,8 +46,8 @@ def read(folder: Path | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def slugs(folder: Path = rules.FOLDER) -> frozenset[str]:
-    return frozenset(path.stem for path in folder.glob("*.yaml"))
+def slugs() -> frozenset[str]:
+    return frozenset(path.stem for path in rules.FOLDER.glob("*.yaml"))
 
 
 def load(*, actor: Viewer, folder: Path | None = None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
@@ -28,7 +28,6 @@ NAVIGATION = (
     ("Incidents", "web:incidents", ("incidents", "incident", "search")),
     ("Famous outages", "web:outages", ("outages",)),
     ("Patterns", "web:patterns", ("patterns", "pattern")),
-    ("Insights", "web:insights", ("insights",)),
 )
 ACCOUNT = (
     ("Your account", "web:account", ("account",)),
@@ -43,16 +42,9 @@ def _home_organization() -> str:
 
 
 def places(request: HttpRequest, entries: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Place]:
-    """Those of the entries that exist, in order."""
     match = request.resolver_match
     here = match.url_name if match and match.namespaces == ["web"] else None
-    places = []
-    for title, name, pages in entries:
-        try:
-            places.append(Place(title, reverse(name), here in pages))
-        except NoReverseMatch:
-            continue
-    return places
+    return [Place(title, reverse(name), here in pages) for title, name, pages in entries]
 
 
 def site(request: HttpRequest) -> dict[str, Any]:

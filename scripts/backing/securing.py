@@ -16,6 +16,7 @@ from .trouble import Trouble
 
 USER = "precedent"
 PASSWORD = os.environ.get("PRECEDENT_ELASTICSEARCH_PASSWORD", "")
+ROUNDS = 10_000
 
 _OPEN = "xpack.security.enabled: false\n"
 _SECURED = """\
@@ -86,8 +87,8 @@ def _certify() -> None:
     aside.rename(_folder())
 
 
-def _hashed(password: str, *, rounds: int = 10_000) -> str:
+def _hashed(password: str) -> str:
     """As Elasticsearch's file of users holds it: PBKDF2 with HMAC-SHA512, of 256 bits."""
     salt = secrets.token_bytes(32)
-    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, dklen=32)
-    return f"{{PBKDF2}}{rounds}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
+    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ROUNDS, dklen=32)
+    return f"{{PBKDF2}}{ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"

@@ -6,11 +6,12 @@ import json
 import time
 
 import pytest
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.test import RequestFactory
 
 from incidents.models import Incident
-from kb.api.problems import MEDIA_TYPE
+from kb.api.problems import MEDIA_TYPE, handle
 from kb.api.views.incidents import Incidents
 from tests.api.conftest import codes, fields
 
@@ -201,6 +202,11 @@ def test_only_json_in_utf8_is_read(api, content_type):
 def test_a_body_over_four_mebibytes_is_refused(api):
     refused = api("author").post("incidents", b'{"title": "' + b"x" * (4 * 1024 * 1024) + b'"}')
     assert codes(refused) == (413, "too_large")
+
+
+def test_how_much_can_be_sent_is_what_the_installation_takes(settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+    assert "At most 2 MiB" in handle(RequestDataTooBig(), {}).data["detail"]
 
 
 def test_a_body_in_chunks_is_refused_rather_than_read_as_an_empty_one(db):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from incidents.actions import lifecycle
 from incidents.actions.compose import write_incident
 from incidents.actions.organizations import change_organization
 from incidents.actions.sections import add_row, change_section
-from incidents.export import export_all
+from incidents.export import json_document, readings
 from incidents.importing import documents
 from incidents.importing.carrying import carry_out, link, look
 from incidents.importing.planning import plan
@@ -42,6 +42,10 @@ def comparable(document: dict[str, Any], beside: Mapping[str, str] | None = None
     if "published" in document:
         out["published"] = comparable(document["published"], places)
     return out
+
+
+def export_all(viewer: Viewer) -> Iterator[dict[str, Any]]:
+    return (json_document(reading) for reading in readings(viewer))
 
 
 def exported() -> dict[str, dict[str, Any]]:

@@ -20,9 +20,10 @@ from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_section
 from incidents.document import LIVES_ON, read, with_everything
-from incidents.export import export_all, json_document, markdown
+from incidents.export import json_document, markdown
 from incidents.markdown import link, plain, prose, under
 from incidents.scopes import ANONYMOUS, Viewer
+from tests.incidents.roundtrip import export_all
 
 PARSER = MarkdownIt("commonmark")
 

@@ -11,11 +11,10 @@ from incidents.actions import lifecycle
 from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.organizations import save_template
 from incidents.errors import Invalid
-from incidents.export import export_all
 from incidents.models import PostmortemTemplate
 from incidents.records import KINDS
 from incidents.scopes import Viewer
-from tests.incidents.roundtrip import brought_in, comparable, empty
+from tests.incidents.roundtrip import brought_in, comparable, empty, export_all
 
 words = st.text(
     st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Co"), max_codepoint=0x1FFFF),

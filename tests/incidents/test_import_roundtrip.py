@@ -17,14 +17,22 @@ from incidents.actions.links import add_link
 from incidents.actions.organizations import save_template, set_membership
 from incidents.actions.sections import change_section
 from incidents.document import build, read, with_everything
-from incidents.export import export_all
 from incidents.importing import documents
 from incidents.importing.carrying import look
 from incidents.importing.planning import plan
 from incidents.models import AuditEntry, Incident, OutboxEntry, PostmortemTemplate, User
 from incidents.scopes import Viewer
 from tests.conftest import fill
-from tests.incidents.roundtrip import LOST, brought_in, comparable, empty, exported, make_reopened, make_rich
+from tests.incidents.roundtrip import (
+    LOST,
+    brought_in,
+    comparable,
+    empty,
+    export_all,
+    exported,
+    make_reopened,
+    make_rich,
+)
 
 
 @pytest.fixture

@@ -270,6 +270,7 @@ def test_whoever_decides_about_a_pattern_in_review_has_not_changed_the_text(cast
     submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["lead@acme.example"])
     decide("confirm", cast.viewer("lead"), incident)
     review(actor=cast.viewer("lead"), incident_id=incident.pk, approve=True)
+    assert incident.reviews.get(ended_at__isnull=True).state == "approved"
 
 
 @pytest.mark.parametrize("slug", ["a\x00b", "x" * 5_000, ""])

@@ -258,7 +258,7 @@ def test_a_field_ties_its_label_hint_and_errors_to_its_input():
     assert "<b>too" not in html
 
 
-@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "429.html", "500.html"])
+@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html"])
 def test_pages_for_when_something_broke_need_neither_database_nor_request(name):
     page = parsed(HttpResponse(render_to_string(name)))
     assert len(page.all("h1")) == 1

@@ -48,8 +48,8 @@ def status_of(form: forms.BaseForm) -> int:
     return REFUSED if form.errors else 200
 
 
-def _zone_field(label: str = "Time zone", **options: Any) -> forms.ChoiceField:
-    return forms.ChoiceField(label=label, choices=[(zone, zone.replace("_", " ")) for zone in zones()], **options)
+def _zone_field(**options: Any) -> forms.ChoiceField:
+    return forms.ChoiceField(label="Time zone", choices=[(zone, zone.replace("_", " ")) for zone in zones()], **options)
 
 
 class SignInForm(AuthenticationForm):

@@ -73,7 +73,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`hidden` are the versions or values the form was opened with. One that `saves_itself` is sent while typing."""
+    """`hidden` are the versions or values the form was opened with."""
 
     id: str
     url: str
@@ -82,7 +82,6 @@ class Card:
     problems: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     conflict: Conflict | None = None
-    saves_itself: bool = True
 
     @property
     def named(self) -> dict[str, Input]:
@@ -134,7 +133,6 @@ class Records:
     rows: list[RowCard]
     adding: Card
     none: Card | None = None
-    paste_url: str = ""
     removed: Removed | None = None
 
 
@@ -175,8 +173,7 @@ def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = 
 def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) -> Card:
     url = reverse("web:add-row", args=[incident.ref, kind])
     values = record_inputs.FRESH.get(kind, {})
-    card = _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
-    return replace(card, saves_itself=False)
+    return _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
 
 
 def _inputs(incident: Incident, kind: str, values: Values) -> tuple[Input, ...]:
@@ -239,7 +236,6 @@ def records_of(
         rows=cards,
         adding=new_row_card(incident, kind, attempt),
         none=none,
-        paste_url=reverse("web:paste-timeline", args=[incident.ref]) if kind == "timeline" else "",
         removed=removed,
     )
 

@@ -150,7 +150,7 @@ def editor_page(
     read_parts(incident)
     context = {
         "incident": incident,
-        "facts": facts_card.card(incident, viewer, outcome, attempt),
+        "facts": facts_card.card(incident, viewer, outcome),
         "sections": sections_of(incident, attempt=attempt, removed=removed),
         "readiness": readiness.of(incident),
         "paste": paste or {"day": moments.day_of(incident) or timezone.localdate()},

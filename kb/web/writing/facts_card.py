@@ -15,7 +15,7 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
 from incidents.zones import zones
 from kb.web.writing import facts, lengths, moments
-from kb.web.writing.cards import Attempt, Card
+from kb.web.writing.cards import Card
 from kb.web.writing.inputs import Choice, Input, Shape, choices_of, filled
 
 ID = "facts"
@@ -101,20 +101,13 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
     ]
 
 
-def card(
-    incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = None, attempt: Attempt | None = None
-) -> Card:
+def card(incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = None) -> Card:
     """The card as it is, or with what came of the last attempt to save it."""
     url = reverse("web:save-facts", args=[incident.ref])
     plain = inputs(incident, viewer)
     if outcome is None:
         values = facts.shown(incident)
-        return Card(
-            ID,
-            url,
-            filled(plain, attempt.values if attempt and attempt.card == ID else values, card=ID),
-            facts.carried(values),
-        )
+        return Card(ID, url, filled(plain, values, card=ID), facts.carried(values))
     asked = [
         replace(i, theirs=told(i, outcome.conflicts)) if i.name in outcome.conflicts and i.name in facts.FACTS else i
         for i in filled(plain, {**facts.shown(incident), **outcome.mine}, card=ID, errors=outcome.errors)

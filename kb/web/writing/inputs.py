@@ -6,7 +6,7 @@ They carry no rules of their own. Reading and refusing is the business of the ac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -93,14 +93,6 @@ def choices_of(labels: Iterable[tuple[Any, Any]], *, none: str | None = None) ->
     """The choices of a word list, `none` first when nothing may be chosen."""
     empty = () if none is None else (Choice("", none),)
     return (*empty, *(Choice(str(value), str(label)) for value, label in labels))
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What somebody sent, exactly as it was sent, and what is wrong with it."""
-
-    values: Mapping[str, str | tuple[str, ...]]
-    errors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def filled(

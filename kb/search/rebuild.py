@@ -105,6 +105,12 @@ def ensure() -> bool:
     return False
 
 
+def is_outdated() -> bool:
+    """Whether the generation that answers was made by a version that analysed or stored documents otherwise. Raises
+    Unavailable."""
+    return any(g.reads and not g.is_current for g in generations.generations())
+
+
 def _is_there() -> bool:
     try:
         return lineage.is_ours(generations.read_alias())

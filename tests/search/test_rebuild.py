@@ -22,6 +22,7 @@ from kb.search.elastic.client import client
 from kb.search.elastic.engine import GONE, ElasticEngine, source_and_version, versions_in, write
 from kb.search.engine import Unavailable
 from kb.search.service import SearchRequest, search
+from kb.tasks import audit_index
 from tests.search.elastic import own_generations
 
 pytestmark = pytest.mark.postgres_only
@@ -347,6 +348,19 @@ def test_a_changed_mapping_is_told_from_the_present_one(elastic, published, monk
     assert generations.generations()[0].is_current
     monkeypatch.setattr(mapping, "fingerprint", lambda: "another")
     assert not generations.generations()[0].is_current
+
+
+def test_what_an_earlier_version_analysed_otherwise_is_built_anew_by_the_next_audit(
+    elastic, cast, published, monkeypatch
+):
+    published("Cats", visibility="public")
+    relay.drain()
+    audit_index()
+    assert [g.number for g in generations.generations()] == [1]
+    monkeypatch.setattr(mapping, "fingerprint", lambda: "another")
+    audit_index()
+    assert [(g.number, g.reads, g.is_current) for g in generations.generations()] == [(1, False, False), (2, True, True)]
+    assert total(cast.viewer("anonymous"), "cats") == 1
 
 
 def test_the_command_tells_and_does(elastic, published):

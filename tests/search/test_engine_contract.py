@@ -74,6 +74,11 @@ class EngineContract:
     def found(self, q: str, **more: Any) -> list[str]:
         return self.all.names([hit.incident_id for hit in self.ask(q, **more).hits])
 
+    def marked(self, q: str) -> list[str]:
+        """The fragments of every hit in one text, words that touch marked as one."""
+        texts = (" ".join(text for _, text in hit.fragments) for hit in self.ask(q).hits)
+        return [text.replace(f"{END} {START}", " ") for text in texts]
+
     # --- What matches --------------------------------------------------------------------------------
     def test_words_match_by_their_stem(self):
         assert set(self.found("retry overload redis")) == {"title", "summary", "lesson", "message"}
@@ -362,6 +367,12 @@ class EngineContract:
     def test_where_sources_differ_is_highlighted_with_the_sources(self):
         (hit,) = self.ask("thylacine").hits
         assert f"{START}thylacine{END}" in dict(hit.fragments)["sources"]
+
+    def test_every_hit_is_marked_also_beside_a_phrase(self):
+        assert all(START in text for text in self.marked('redis OR "failed over"'))
+        assert all(START in text for text in self.marked("redis OR us-east-1"))
+        (text,) = self.marked('"failed over" late')
+        assert f"{START}late{END}" in text
 
     def test_fragments_are_the_original_text_and_nothing_else(self):
         hit = next(h for h in self.ask("wombats").hits if h.incident_id == self.all.named["markup"])

@@ -25,6 +25,7 @@ from kb.search.nodes import (
     Or,
     Phrase,
     Term,
+    Text,
     leaves,
 )
 
@@ -254,23 +255,34 @@ def _sort(ask: Ask) -> list[Body]:
 
 
 def _highlight(root: Node | None) -> Body:
-    words = [compile_node(leaf) for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase)]
+    """Every section is asked for the words and phrases by a query of its own. One that asks for all sections in each of
+    them costs as much as there are pairs of sections, and the highlighter leaves words unmarked beside a phrase."""
+    texts = [leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase)]
     return {
         "type": "unified",
         "pre_tags": [START],
         "post_tags": [END],
         "encoder": "default",
-        "require_field_match": False,
-        "highlight_query": {"bool": {"should": words}},
+        "require_field_match": True,
         "fields": {
-            field_of(section): {"number_of_fragments": 0}
-            if section == "title"
-            else {
-                "number_of_fragments": 1,
-                "fragment_size": 240,
-                "boundary_scanner": "sentence",
-                "order": "score",
-            }
+            field_of(section): {"highlight_query": _marked(field_of(section), texts)} | _cut(section)
             for section in _HIGHLIGHTED
         },
     }
+
+
+def _marked(field: str, texts: list[Text]) -> Body:
+    words = " ".join(leaf.text or leaf.stem for leaf in texts if isinstance(leaf, Term))
+    ways: list[Body] = [{"match": {field: {"query": words}}}] if words else []
+    ways += [
+        {"match_phrase": {field: {"query": leaf.text or " ".join(leaf.stems), "analyzer": "words"}}}
+        for leaf in texts
+        if isinstance(leaf, Phrase)
+    ]
+    return _any(ways)
+
+
+def _cut(section: str) -> Body:
+    if section == "title":
+        return {"number_of_fragments": 0}
+    return {"number_of_fragments": 1, "fragment_size": 240, "boundary_scanner": "sentence", "order": "score"}

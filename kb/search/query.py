@@ -66,7 +66,8 @@ MAX_CLAUSES = 64
 # Over all words and phrases. Elasticsearch looks for each in every section, and refuses a query of too many such looks.
 MAX_WORDS = 256
 MAX_VALUES = 100
-MAX_DEPTH = 16
+# Of groups in groups. SQLite's parser has room for ten at their worst, and Elasticsearch for eight.
+MAX_DEPTH = 8
 MAX_REFS = 20
 
 # Nobody types control, surrogate and private-use characters; two of the latter mark matches in highlights.

@@ -24,7 +24,7 @@ from kb.search.elastic.client import client
 from kb.search.elastic.engine import ElasticEngine
 from kb.search.engine import Answer, Ask, Engine
 from kb.search.highlight import END, START
-from kb.search.query import parse
+from kb.search.query import MAX_DEPTH, parse
 from tests.search import corpus as corpora
 from tests.search.corpus import Corpus
 from tests.search.elastic import own_generations
@@ -126,6 +126,22 @@ class EngineContract:
 
     def test_a_filter_inside_an_or_counts(self):
         assert set(self.found("ECONNRESET OR (wombats org:initech)")) == {"region", "long"}
+
+    @pytest.mark.parametrize(
+        "level",
+        [
+            "(wombats OR -cat {})",
+            "-(wombats OR cat keyboard {})",
+            "(severity:sev1 OR started:2019.. {})",
+            '-("a b" OR org:acme,b team:x {} us-east-1 OR is:overdue)',
+        ],
+    )
+    def test_groups_in_groups_are_answered_as_deep_as_they_are_read(self, level):
+        q = "is:famous"
+        for _ in range(MAX_DEPTH):
+            q = level.format(q)
+        assert not parse(q).notices
+        assert self.ask(q, who="author", chosen={"organization": ["Hooli"]}).total >= 0
 
     # --- How it ranks --------------------------------------------------------------------------------
     def test_a_match_in_the_title_counts_most_and_in_the_message_to_customers_least(self):

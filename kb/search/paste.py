@@ -36,6 +36,9 @@ _SIGNS = (
     re.compile(r"^\s*\{\s*\"[^\"\n]{1,80}\"\s*:"),
 )
 _COMPOUND = re.compile(r"""[^\s"'(){}\[\]<>,;=|]+""")
+# The number of an incident, and what begins it: every incident holds that word, so it says nothing of its own.
+_REF = re.compile("INC-[0-9]+", re.IGNORECASE)
+_OF_EVERY_REF = "inc"
 
 
 def is_paste(text: str) -> bool:
@@ -72,12 +75,15 @@ def words_of(clause: Phrase) -> list[Term]:
 
 
 def tells(term: Term) -> bool:
-    """Whether a word of its own says something: no stop word, no single character, no small number."""
-    return len(term.text) > (2 if term.stem.isdigit() else 1) and not is_stop(term.text)
+    """Whether a word of its own says something: no stop word, no single character, no small number, and not what every
+    incident's number begins with."""
+    least = 3 if term.stem.isdigit() else 2
+    return len(term.text) >= least and term.stem != _OF_EVERY_REF and not is_stop(term.text)
 
 
 def loosen(clause: Text) -> Node:
-    """The clause, or any telling word of it when it is a compound that nobody put in quotes."""
-    if isinstance(clause, Term) or clause.quoted:
+    """The clause, or any telling word of it when it is a compound that nobody put in quotes. An incident's number is
+    meant whole."""
+    if isinstance(clause, Term) or clause.quoted or _REF.fullmatch(clause.text):
         return clause
     return disjunction([clause, *filter(tells, words_of(clause))]) or clause

@@ -12,7 +12,7 @@ dropped. In pasted text (see `kb.search.paste`) nothing is syntax, except filter
 
 import re
 from dataclasses import dataclass, replace
-from itertools import islice, zip_longest
+from itertools import zip_longest
 
 from kb.search.lexer import Correction, Lexer, Piece, leading_filters
 from kb.search.nodes import (
@@ -68,11 +68,9 @@ MAX_WORDS = 256
 MAX_VALUES = 100
 # Of groups in groups. SQLite's parser has room for ten at their worst, and Elasticsearch for eight.
 MAX_DEPTH = 8
-MAX_REFS = 20
 
 # Nobody types control, surrogate and private-use characters; two of the latter mark matches in highlights.
 _UNTYPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]")
-_REF = re.compile(r"\bINC-([0-9]{1,9})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,8 @@ class Query:
     """A parsed query. `root` is None when it sets no condition: then everything visible matches.
 
     `text` is what was typed, without characters that nobody types. `terms` are the stems that a match is
-    scored by; nothing negated is among them. `refs` are the numbers of incidents named in the words, as in
-    "INC-12". `notices` are sentences for the person, in plain text that is still to be escaped.
+    scored by; nothing negated is among them. `notices` are sentences for the person, in plain text that is still to
+    be escaped.
     """
 
     root: Node | None
@@ -89,7 +87,6 @@ class Query:
     corrections: tuple[Correction, ...] = ()
     notices: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
-    refs: tuple[int, ...] = ()
     is_paste: bool = False
 
     @property
@@ -117,13 +114,14 @@ def parse(text: str) -> Query:
     root = _limited(root, notices)
     if root is None and text.strip():
         notices.append("There is no letter or digit to search for")
-    return Query(root, text, corrections, tuple(notices), _terms(root), _refs(root), pasted)
+    return Query(root, text, corrections, tuple(notices), _terms(root), pasted)
 
 
 def relaxed(query: Query) -> Query | None:
     """The same query, content with any of its words where it asked for all; None if that changes nothing.
 
-    Filters, negations and quoted phrases stay as they are. A compound becomes any of its words.
+    Filters, negations, quoted phrases and numbers of incidents stay as they are. Any other compound becomes any of its
+    words.
     """
     root = _limited(_relaxed(query.root), []) if query.root else None
     return None if root == query.root else replace(query, root=root, terms=_terms(root))
@@ -234,9 +232,3 @@ def _terms(root: Node | None) -> tuple[str, ...]:
             telling = [word.stem for word in words_of(leaf) if tells(word)]
             found.update(dict.fromkeys(telling or leaf.stems))
     return tuple(found)
-
-
-def _refs(root: Node | None) -> tuple[int, ...]:
-    texts = (leaf.text for leaf in leaves(root, positive=True) if isinstance(leaf, Phrase))
-    numbers = dict.fromkeys(int(number) for text in texts for number in _REF.findall(text))
-    return tuple(islice((number for number in numbers if number), MAX_REFS))

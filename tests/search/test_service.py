@@ -76,6 +76,19 @@ def test_what_no_incident_holds_whole_is_relaxed_and_said(cast, published):
     assert any("No incident holds all" in notice for notice in page.notices)
 
 
+def test_the_number_of_an_incident_finds_that_one_or_nothing(cast, draft, published):
+    hidden, shown = draft("Disk full"), published("Retries overloaded redis", visibility="public")
+    relay.drain()
+
+    def found(q):
+        return refs(search(cast.viewer("anonymous"), SearchRequest(q=q)))
+
+    assert found(shown.ref) == [shown.ref]
+    assert found(hidden.ref) == found("INC-999999") == []
+    assert found(f"{hidden.ref} zeppelin") == found(f"see\n{hidden.ref}") == []
+    assert found(f"{hidden.ref} retries") == [shown.ref]
+
+
 def test_an_unknown_field_near_a_known_one_is_offered_as_a_correction(cast):
     page = search(cast.viewer("anonymous"), SearchRequest(q="redis sevrity:sev1"))
     assert [c.suggestion for c in page.corrections] == ["severity:sev1"]

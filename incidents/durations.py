@@ -25,6 +25,8 @@ SPAN = {
     Precision.MONTH: timedelta(days=31),
     Precision.YEAR: timedelta(days=366),
 }
+# Those in which anything can be said to have happened.
+YEARS = range(1900, 2101)
 # In seconds: how long a source can say that something lasted.
 LONGEST = 10**10 - 1
 # A duration whose ends are coarser than a minute counts as measured while their spans stay below this share of it.
@@ -155,8 +157,30 @@ _ORDER = [Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.HOUR, Precis
 def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | None:
     """Read `{"at": ..., "precision": ...}` or a bare string such as 2019, 2019-07-02 or 2019-07-02T13:42Z.
 
-    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid.
+    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid, also
+    for a year that is not one of YEARS.
     """
+    moment = _read(field, value, zone)
+    if moment and not is_in_years(moment, zone):
+        text = value["at"] if isinstance(value, dict) else value
+        raise Invalid({field: f"{text} is outside the years {YEARS[0]} to {YEARS[-1]}."})
+    return moment
+
+
+def kept_moment(value: object, *, zone: str = "UTC") -> Moment | None:
+    """A moment of a document that is kept, whose times are written in its own `zone`. It was accepted once: whatever is
+    asked of new ones by now, it can be read."""
+    return _read("at", value, zone)
+
+
+def is_in_years(moment: Moment, zone: str) -> bool:
+    """A time of the clock is told in `zone` and in UTC, and its year must be one of YEARS in both; a date is told as it
+    is on the calendar of its zone."""
+    is_date = SPAN[moment.precision] >= SPAN[Precision.DAY]
+    return (is_date or moment.at.year in YEARS) and moment.at.astimezone(ZoneInfo(zone)).year in YEARS
+
+
+def _read(field: str, value: object, zone: str) -> Moment | None:
     if value in (None, "", {}):
         return None
     precision: str | None = None
@@ -182,8 +206,6 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
     # An hour is always written with its minutes.
     if _ORDER.index(known) > _ORDER.index(written):
         raise Invalid({field: f"{text} is not written as far as {known.label}."})
-    if not 1900 <= int(parts["year"]) <= 2100:
-        raise Invalid({field: f"{text} is outside the years 1900 to 2100."})
     is_time = known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
     read = _ORDER if is_time else _ORDER[: _ORDER.index(known) + 1]
     kept = {p.value: int(parts[p.value]) for p in read if parts[p.value] is not None}
@@ -210,7 +232,7 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
 
 
 def written(moment: Moment, zone: str = "UTC") -> str:
-    """The moment as far as it is known, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by read_moment."""
+    """The moment as far as it is known, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by kept_moment."""
     local = moment.at.astimezone(ZoneInfo(zone))
     match moment.precision:
         case Precision.YEAR:

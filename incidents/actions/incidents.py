@@ -12,7 +12,7 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.change import Change, audit, changing
 from incidents.actions.naming import organization_named, services_named
-from incidents.durations import LONGEST, Moment, check_order, moved, read_moment
+from incidents.durations import LONGEST, YEARS, Moment, check_order, is_in_years, moved, read_moment
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
 from incidents.models.incident import TIMES
@@ -155,6 +155,7 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
     if "organization" in facts and "services" not in facts and incident.pk:
         # Services belong to an organization: their names go along to another.
         facts = {**facts, "services": [service.name for service in incident.services.all()]}
+    zone = incident.time_zone
     # The zone and the organization come first: times are read in the one, services belong to the other.
     order = sorted(
         (n for n in facts if n in FACTS),
@@ -174,6 +175,8 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
         problems["title"] = ["This is needed."]
     if not problems:
         try:
+            if incident.time_zone != zone:
+                _check_years(incident)
             check_order(incident.times, planned_change=incident.planned_change)
         except Invalid as error:
             problems.update(error.fields)
@@ -213,6 +216,17 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
             at = moved(Moment(event.at, Precision(event.precision)), old=old, new=new).at
             if at != event.at:
                 TimelineEvent.objects.filter(pk=event.pk).update(at=at, version=event.version + 1)
+
+
+def _check_years(incident: Incident) -> None:
+    """The same instants may stand in another year in another zone."""
+    moments = [moment for moment in incident.times.values() if moment]
+    if incident.pk:
+        moments += [Moment(event.at, Precision(event.precision)) for event in incident.timelineevents.all()]
+    if not all(is_in_years(moment, incident.time_zone) for moment in moments):
+        raise Invalid(
+            {"time_zone": f"In this zone one of the times would be outside the years {YEARS[0]} to {YEARS[-1]}."}
+        )
 
 
 def _planned(actor: Viewer, incident: Incident, value: Any) -> None:

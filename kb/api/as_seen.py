@@ -15,7 +15,7 @@ from django.db.models import Case, DateTimeField, F, Func, JSONField, Q, QuerySe
 from django.db.models.functions import Coalesce
 
 from incidents import scopes
-from incidents.durations import read_moment
+from incidents.durations import kept_moment
 from incidents.models import Incident
 from incidents.scopes import Viewer
 
@@ -65,5 +65,5 @@ class AsSeen:
 
 
 def started(facts: dict[str, Any]) -> datetime | None:
-    moment = read_moment("started", facts["started"], zone=facts["time_zone"])
+    moment = kept_moment(facts["started"], zone=facts["time_zone"])
     return moment.at if moment else None

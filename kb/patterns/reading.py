@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from incidents.document import build, published_many, with_everything
-from incidents.durations import between, read_moment
+from incidents.durations import between, kept_moment
 from incidents.models import Incident
 from kb.patterns.anchors import texts
 
@@ -31,7 +31,7 @@ def fields(document: Mapping[str, Any]) -> dict[str, str]:
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """What rules may ask of an incident beside its texts. Unknown is None; an unknown fact holds no condition."""
-    moments = {name: read_moment(name, document[name]) for name in ("started", "detected", "mitigated")}
+    moments = {name: kept_moment(document[name]) for name in ("started", "detected", "mitigated")}
     to_detect = between(moments["started"], moments["detected"])
     to_mitigate = between(moments["started"], moments["mitigated"])
     duration = document["duration"]

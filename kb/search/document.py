@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from incidents import document as record
-from incidents.durations import DurationKind, moved, read_moment
+from incidents.durations import DurationKind, kept_moment, moved
 from incidents.models import Incident, ReviewRequest
 from incidents.readable import amount
 from incidents.scopes import UNPUBLISHED
@@ -143,7 +143,7 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
         {cause["family"] for cause in content["causes"] if cause["family"]}
         | {tag.family for tag in tags if tag.is_shown}
     )
-    moment = read_moment("started", content["started"], zone=content["time_zone"])
+    moment = kept_moment(content["started"], zone=content["time_zone"])
     # A day, month or year is a date on the calendar of whoever published it: no zone may turn it into the day before.
     started = moved(moment, old=content["time_zone"], new="UTC").at if moment else None
     duration = content["duration"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from incidents.durations import Duration, DurationKind, Moment, between, in_words, read_moment, written
+from incidents.durations import Duration, DurationKind, Moment, between, in_words, kept_moment, written
+from incidents.errors import Invalid
 from incidents.vocabulary import Precision
 
 INSTANTS = (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
@@ -32,11 +32,6 @@ class Told:
     @property
     def whole(self) -> str:
         return f"{self.day}, {self.clock}" if self.clock else self.day
-
-
-def moment_of(value: dict[str, Any] | None, zone: str) -> Moment | None:
-    """A moment of a document, whose times are written in its own zone."""
-    return read_moment("at", value, zone=zone)
 
 
 def tell(moment: Moment, *, zone: str = "UTC") -> Told:
@@ -93,6 +88,9 @@ def duration_words(duration: Duration) -> str:
 
 
 def partial_date_words(text: str) -> str:
-    """2019, 2019-07 or 2019-07-12 as people write it."""
-    moment = read_moment("date", text)
+    """2019, 2019-07 or 2019-07-12 as people write it. What is no date on the calendar stays as it is."""
+    try:
+        moment = kept_moment(text)
+    except Invalid:
+        return text
     return tell(moment).day if moment else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.conf import settings
 from django.db.models import F
@@ -9,8 +11,11 @@ from django.db.models import F
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_section
-from incidents.models import AuditEntry, Incident, Lesson, OutboxEntry
+from incidents.models import AuditEntry, Incident, Lesson, OutboxEntry, TimelineEvent
+from kb.patterns import reading
+from kb.search import relay
 from tests.api.conftest import codes, fields
+from tests.conftest import fill
 
 CONTENT = {
     "title": "Checkout returned errors",
@@ -81,6 +86,41 @@ def test_nested_rows_match_by_id_and_the_rest_is_new_or_removed(api):
     assert [after[0]["id"], after[2]["id"]] == [three["id"], one["id"]]
     assert [after[0]["version"], after[2]["version"]] == [three["version"] + 1, one["version"]]
     assert codes(author.get(f"incidents/{before['ref']}/lessons/{two['id']}")) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [{"started": "1900-01-01T00:00Z"}, {"timeline": [{"at": "1900-01-01T00:00Z", "kind": "impact", "text": "x"}]}],
+)
+def test_a_zone_in_which_a_time_would_be_of_a_year_that_is_not_taken_is_refused(api, times):
+    author = api("author")
+    made = author.post("incidents", {"title": "x", "team": "checkout", **times}).json()
+    refused = author.patch(f"incidents/{made['ref']}", {"time_zone": "America/New_York"})
+    assert (codes(refused), fields(refused)) == ((400, "invalid"), {"time_zone"})
+    assert author.get(f"incidents/{made['ref']}").json()["time_zone"] == "UTC"
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_times_that_are_not_taken_any_more_are_read_where_they_are_kept(api, client, cast, draft, is_reopened):
+    incident = draft("Telegraphs fell silent", visibility="public")
+    fill(cast, incident)
+    old = datetime(1899, 12, 31, 23, tzinfo=UTC)
+    Incident.objects.filter(pk=incident.pk).update(started_at=old, started_precision="minute")
+    TimelineEvent.objects.filter(incident=incident).update(at=old)
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    if is_reopened:
+        lifecycle.reopen(actor=cast.viewer("lead"), incident_id=incident.pk)
+    relay.drain()
+    anonymous = api("anonymous")
+    for query in ("incidents?sort=started", "incidents?started_before=1950", "search?q=telegraphs"):
+        (line,) = anonymous.get(query).json()["results"]
+        assert line["ref"] == incident.ref, query
+    assert anonymous.get(f"incidents/{incident.ref}").json()["started"]["at"].startswith("1899-12-31T23:00")
+    assert anonymous.get(f"incidents/{incident.ref}/similar").status_code == 200
+    for page in (f"/incidents/{incident.ref}", "/incidents?sort=oldest"):
+        assert client.get(page).status_code == 200
+    (document,) = reading.documents([incident.pk]).values()
+    assert reading.facts(document)["seconds_to_detect"] is None
 
 
 @pytest.fixture

@@ -93,6 +93,12 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
         ({"title": "x", "template": "nowhere"}, {"template"}),
         ({"title": "x", "started": "2026-03-03T14:00Z", "resolved": "2026-03-03T13:00Z"}, {"resolved"}),
         ({"title": "x", "started": "0001-01-01T00:00+14:00"}, {"started"}),
+        ({"title": "x", "started": "1900-01-01T00:00Z", "time_zone": "America/New_York"}, {"started"}),
+        ({"title": "x", "timeline": [{"at": "2100-12-31T23:59-12:00", "text": "x"}]}, {"timeline.0.at"}),
+        (
+            {"title": "x", "actions": [{"kind": "prevent", "text": "x", "done_at": "2100-12-31T23:59-12:00"}]},
+            {"actions.0.done_at"},
+        ),
         ({"title": "x", "sections": {"summary": {"body": "x" * (256 * 1024 + 1)}}}, {"sections.summary.body"}),
         ({"title": "x", "impact_figures": [{"label": "a", "value": "1e999", "unit": "b"}]}, {"impact_figures.0.value"}),
         ({"title": "x", "sources": [{"url": "javascript:alert(1)", "title": "b"}]}, {"sources.0.url"}),

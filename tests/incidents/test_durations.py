@@ -17,6 +17,7 @@ from incidents.durations import (
     between,
     check_order,
     in_full,
+    kept_moment,
     in_words,
     length,
     moved,
@@ -192,6 +193,30 @@ def test_what_is_no_time_is_refused_by_name(value):
     with pytest.raises(Invalid) as refused:
         read_moment("started", value)
     assert all(name.startswith("started") for name in refused.value.fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("1899-12-31", "UTC"),
+        ("2101", "UTC"),
+        ("1900-01-01T00:00Z", "America/New_York"),
+        ("2100-12-31T23:30Z", "Europe/Madrid"),
+        ("2100-12-31T23:59:59-12:00", "UTC"),
+        ("1900-01-01T00:00+14:00", "Pacific/Kiritimati"),
+        ("0001-01-01T00:00:00Z", "America/New_York"),
+    ],
+)
+def test_a_year_that_is_not_taken_is_refused_as_the_time_will_be_told(text, zone):
+    with pytest.raises(Invalid, match="outside the years"):
+        read_moment("started", {"at": text}, zone=zone)
+    assert kept_moment(text, zone=zone) is not None
+
+
+@pytest.mark.parametrize("text", ["1900", "1900-01-01", "2100-12-31"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_a_date_is_of_the_year_that_is_written(text, zone):
+    assert written(read_moment("started", text, zone=zone), zone) == text
 
 
 @given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.text())))

@@ -70,7 +70,15 @@ def test_a_due_date_is_said_calmly(due, words):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("2019", "2019"), ("2019-07", "July 2019"), ("2019-07-12", "12 July 2019")]
+    ("text", "words"),
+    [
+        ("2019", "2019"),
+        ("2019-07", "July 2019"),
+        ("2019-07-12", "12 July 2019"),
+        ("1899", "1899"),
+        ("2026-02-31", "2026-02-31"),
+        ("0000", "0000"),
+    ],
 )
 def test_a_sources_date_is_told_as_far_as_it_is_known(text, words):
     assert partial_date_words(text) == words

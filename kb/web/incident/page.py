@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from incidents import scopes
 from incidents.document import Reading
+from incidents.durations import kept_moment
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.template import plan
@@ -22,7 +23,7 @@ from kb.web.incident.facts import Fact, Figure, facts, figures
 from kb.web.incident.sources import ShownSource, sources
 from kb.web.incident.spanbar import SpanBar, spanbar
 from kb.web.incident.tags import Tags, Why, tags, why
-from kb.web.times import Told, moment_of, tell, tell_instant
+from kb.web.times import Told, tell, tell_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> I
     document = reading.document
     carried = tags(reading.incident, document, viewer)
     zone = document["time_zone"]
-    times = {name: moment_of(document[name], zone) for name in TIMES}
+    times = {name: kept_moment(document[name], zone=zone) for name in TIMES}
     date = tell(times["started"], zone=zone) if times["started"] else None
     by_key = {section["key"]: section for section in document["sections"]}
     return IncidentPage(

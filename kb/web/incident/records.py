@@ -8,9 +8,9 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from incidents.durations import Moment
+from incidents.durations import Moment, kept_moment
 from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
-from kb.web.times import INSTANTS, Told, moment_of, tell
+from kb.web.times import INSTANTS, Told, tell
 
 Row = Mapping[str, Any]
 
@@ -103,7 +103,7 @@ class Link:
 
 def timeline(rows: Iterable[Row], *, zone: str) -> list[Day]:
     """Events in order of time, by the calendar day that the reader sees."""
-    moments = [(moment_of({"at": row["at"], "precision": row["precision"]}, zone), row) for row in rows]
+    moments = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
     events = [(told := tell(moment, zone=zone), _event(row, told, moment)) for moment, row in moments if moment]
     days = [
         (title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -75,7 +75,9 @@ class Audit(IncidentView):
         }
 
 
-class MarkdownRenderer(BaseRenderer):
+class MarkdownRenderer(JSONRenderer):
+    """Chosen by Accept. The text itself is answered as it is; what is refused instead is JSON for everybody."""
+
     media_type = "text/markdown"
     format = "markdown"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q
@@ -143,14 +143,20 @@ def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
     return text
 
 
+# Decimal alone would take underscores, other scripts, and exponents that nothing can be computed with.
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+
+
 def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation as error:
-        raise Invalid({path: "This takes a number."}) from error
-    if isinstance(value, bool) or not number.is_finite() or abs(number) >= Decimal(10) ** 19:
+    text = str(value).strip()
+    if not _NUMBER.fullmatch(text):
+        raise Invalid({path: "This takes a number."})
+    given = Decimal(text)
+    if abs(given) >= Decimal(10) ** 19:
         raise Invalid({path: "This takes a number below 10^19."})
-    number = number.quantize(Decimal("0.0001"))
+    number = given.quantize(Decimal("0.0001"))
+    if number != given:
+        raise Invalid({path: "This takes a number of at most 4 digits after the point; write it as it is to be read."})
     # As many as every database and every reader of JSON keep.
     if len(number.normalize().as_tuple().digits) > 15:
         raise Invalid({path: "This takes a number of at most 15 digits."})

@@ -101,6 +101,13 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
         ),
         ({"title": "x", "sections": {"summary": {"body": "x" * (256 * 1024 + 1)}}}, {"sections.summary.body"}),
         ({"title": "x", "impact_figures": [{"label": "a", "value": "1e999", "unit": "b"}]}, {"impact_figures.0.value"}),
+        *(
+            (
+                {"title": "x", "impact_figures": [{"label": "a", "value": value, "unit": "b"}]},
+                {"impact_figures.0.value"},
+            )
+            for value in ("1e9999999", "1e" + "9" * 30, "0.00001", 18.123456, "1_000", "\u0661\u0662", "1e-9999999", "nan", "")
+        ),
         ({"title": "x", "sources": [{"url": "javascript:alert(1)", "title": "b"}]}, {"sources.0.url"}),
         ([], {"body"}),
         ("text", {"body"}),
@@ -239,6 +246,13 @@ def test_the_export_comes_as_asked_by_parameter_or_by_accept(api, draft):
     assert set(kinds) == {"application/json", "text/markdown"}
     assert api("author").get(address, Accept="text/markdown")["Content-Type"] == "text/markdown; charset=utf-8"
     assert fields(api("author").get(f"{address}?format=pdf")) == {"format"}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "incidents/99999/export", 404), ("POST", None, 405)])
+def test_what_an_export_refuses_is_a_problem_however_it_was_asked_for(api, draft, method, path, status):
+    refused = api("author")(method, path or f"incidents/{draft().pk}/export", Accept="text/markdown")
+    assert refused.status_code == status
+    assert refused["Content-Type"] == MEDIA_TYPE
 
 
 @pytest.mark.parametrize(

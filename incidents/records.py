@@ -32,6 +32,8 @@ from incidents.models import (
 from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
+# Of facts that one source supports.
+MOST_NAMES = 200
 
 # By e-mail address, as it is kept and in lower case.
 People = Mapping[str, User]
@@ -178,8 +180,8 @@ def _read_flag(path: str, value: Any, setting: Setting) -> bool:
 def _read_names(path: str, value: Any, setting: Setting) -> list[str]:
     if value in (None, ""):
         return []
-    if not isinstance(value, list) or len(value) > 200:
-        raise Invalid({path: "This takes a list of at most 200 names of facts."})
+    if not isinstance(value, list) or len(value) > MOST_NAMES:
+        raise Invalid({path: f"This takes a list of at most {MOST_NAMES} names of facts."})
     return [
         clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)
     ]

@@ -24,6 +24,8 @@ from incidents.vocabulary import SectionKind
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
 # Searchable texts of the incident that are no sections.
 RESERVED = ("title", "ref", "organization", "services", "other")
+# As templates/postmortem.schema.json has it.
+MOST_SECTIONS = 40
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
 
 

@@ -14,10 +14,9 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from incidents.errors import Invalid
-from kb.api.problems import Refusal, too_large
+from kb.api.problems import MOST_PROBLEMS, Refusal, too_large
 
 DEEPEST = 32
-MOST_PROBLEMS = 50
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 

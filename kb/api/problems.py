@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -24,6 +25,8 @@ from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllow
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# More than anybody mends at once.
+MOST_PROBLEMS = 50
 # Looking for the nearest name takes time; nobody needs it for thousands.
 MOST_UNKNOWN, LONGEST_NAME = 20, 100
 
@@ -155,7 +158,8 @@ def problem(
 def _refused_by_action(exc: ActionError) -> Response:
     match exc:
         case Invalid():
-            return problem(exc.code, exc.message, fields=exc.fields)
+            told = Invalid(dict(islice(exc.fields.items(), MOST_PROBLEMS)))
+            return problem(exc.code, told.message, fields=told.fields)
         case Stale():
             return problem("stale", exc.message, current_version=exc.current_version)
         case Incomplete():

@@ -87,6 +87,13 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
         ({"title": "x", "services": ["Cache", "\u3164"]}, {"services.1"}),
         ({"title": "x", "lessons": [{"text": "\u00ad"}]}, {"lessons.0.text"}),
         ({"title": "x", "sections": "text"}, {"sections"}),
+        ({"title": "x", "sections": {f"s{number}": {} for number in range(41)}}, {"sections"}),
+        ({"title": "x", "sections": [{"key": f"s{number}"} for number in range(41)]}, {"sections"}),
+        ({"title": "x", "mitigations": ["rollback"] * 11}, {"mitigations"}),
+        (
+            {"title": "x", "sources": [{"url": "https://a.example", "title": "x", "supports": ["x"] * 201}]},
+            {"sources.0.supports"},
+        ),
         ({"title": "x", "organization": 5}, {"organization"}),
         ({"title": "x", "organization": {"slug": "acme"}}, {"organization.name"}),
         ({"title": "x", "team": "nowhere"}, {"team"}),
@@ -106,7 +113,17 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
                 {"title": "x", "impact_figures": [{"label": "a", "value": value, "unit": "b"}]},
                 {"impact_figures.0.value"},
             )
-            for value in ("1e9999999", "1e" + "9" * 30, "0.00001", 18.123456, "1_000", "\u0661\u0662", "1e-9999999", "nan", "")
+            for value in (
+                "1e9999999",
+                "1e" + "9" * 30,
+                "0.00001",
+                18.123456,
+                "1_000",
+                "\u0661\u0662",
+                "1e-9999999",
+                "nan",
+                "",
+            )
         ),
         ({"title": "x", "sources": [{"url": "javascript:alert(1)", "title": "b"}]}, {"sources.0.url"}),
         ([], {"body"}),
@@ -184,10 +201,22 @@ def test_json_that_is_not_well_formed_says_where(api, raw, detail):
         b"{" + b",".join(b'"key%d": 1' % number for number in range(200_000)) + b', "key199999": 1}',
         b"{" + b",".join(b'"key%d": 1' % number for number in range(200_000)) + b"}",
         b'{"title": "x", "lessons": [' + b",".join([b"1"] * 1_500_000) + b"]}",
+        b'{"title": "x", "timeline": [' + b",".join([b"{}"] * 1_200_000) + b"]}",
+        b'{"title": "x", "sections": {' + b",".join(b'"%d": {}' % number for number in range(200_000)) + b"}}",
+        b'{"title": "x", "sections": {' + b",".join(b'"%d": 0' % number for number in range(200_000)) + b"}}",
         b'{"title": "x", "services": [' + b",".join([b'"\\u0000"'] * 300_000) + b"]}",
         b'{"' + b"x" * 3_000_000 + b'": 1}',
     ],
-    ids=["a key twice", "unknown keys", "wrong rows", "many NULs", "a long key"],
+    ids=[
+        "a key twice",
+        "unknown keys",
+        "wrong rows",
+        "empty rows",
+        "sections",
+        "wrong sections",
+        "many NULs",
+        "a long key",
+    ],
 )
 def test_a_large_wrong_body_is_refused_soon_and_in_few_words(api, raw):
     author = api("author")
@@ -195,6 +224,13 @@ def test_a_large_wrong_body_is_refused_soon_and_in_few_words(api, raw):
     refused = author.post("incidents", raw)
     assert refused.status_code == 400
     assert time.process_time() - began < 10
+    assert len(refused.content) < 20_000
+
+
+def test_of_thousands_of_wrong_rows_the_first_are_named(api):
+    rows = [{"kind": "root", "text": "\u200b"}] * 1_000
+    refused = api("author").post("incidents", {"title": "x", "team": "checkout", "causes": rows})
+    assert fields(refused) == {f"causes.{place}.text" for place in range(50)}
     assert len(refused.content) < 20_000
 
 

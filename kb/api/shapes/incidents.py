@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incidents.durations import DurationKind
-from incidents.records import KINDS, Field, Kind
+from incidents.records import KINDS, MOST_NAMES, Field, Kind
 from incidents.vocabulary import (
     DetectedBy,
     LinkKind,
@@ -60,7 +60,7 @@ def field_shape(field: Field) -> Schema:
         "email": {"type": "string", "format": "email"},
         "number": number(),
         "boolean": flag(),
-        "strings": array(text()),
+        "strings": array(text(), most=MOST_NAMES),
     }
     return shapes[field.shape]
 

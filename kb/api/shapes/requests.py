@@ -7,6 +7,7 @@ from incidents.actions.incidents import FACTS
 from incidents.actions.sections import ROWS_PER_KIND
 from incidents.models.incident import TIMES
 from incidents.records import KINDS, TEXT_CHARACTERS, Kind
+from incidents.template import MOST_SECTIONS
 from incidents.text import TITLE_CHARACTERS
 from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, SectionKind, Severity, Visibility
 from kb.api.shapes.incidents import VERSION, field_shape, row_name
@@ -76,7 +77,7 @@ _FACTS: dict[str, Schema] = {
     ),
     "services": nullable(array(text(), "Names.", most=100)),
     "detected_by": nullable(choice(DetectedBy.values)),
-    "mitigations": nullable(array(choice(Mitigation.values))),
+    "mitigations": nullable(array(choice(Mitigation.values), most=len(Mitigation))),
     "planned_change": flag(),
     "time_zone": text("An IANA name, such as Europe/Madrid."),
     **{name: ref("MomentWritten") for name in TIMES},
@@ -92,6 +93,7 @@ _NESTED: dict[str, Schema] = {
         "anyOf": [
             {
                 "type": "object",
+                "maxProperties": MOST_SECTIONS,
                 "additionalProperties": _all_optional({**_SECTION, "version": VERSION}),
                 "description": "By key. Sections that are not named stay as they are.",
             },
@@ -101,6 +103,7 @@ _NESTED: dict[str, Schema] = {
                     optional=[*_SECTION, "version", *_SECTION_READ],
                 ),
                 "The list that was read, or some of it.",
+                most=MOST_SECTIONS,
             ),
         ]
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from incidents.template import MOST_SECTIONS
 from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Status, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
@@ -27,7 +28,7 @@ from kb.patterns.models import PatternStatus, TagSource, TagState
 from kb.search.engine import FACETS
 
 _TEAM = nullable(obj({"name": text(), "slug": text()}))
-_ANY_SECTION = array({"type": "object"}, "As templates/postmortem.schema.json describes.", most=40)
+_ANY_SECTION = array({"type": "object"}, "As templates/postmortem.schema.json describes.", most=MOST_SECTIONS)
 
 
 def _change(fields: dict[str, Schema]) -> Schema:

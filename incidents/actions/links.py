@@ -9,7 +9,7 @@ from django.db.models import Q
 from incidents import scopes
 from incidents.actions.change import changing
 from incidents.document import to_read
-from incidents.errors import Invalid, Missing, Stale
+from incidents.errors import Invalid, Missing, Stale, WrongState
 from incidents.models import Incident, IncidentLink
 from incidents.scopes import Viewer
 from incidents.text import clean, clean_choice
@@ -32,8 +32,11 @@ def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Inci
         raise Missing from None
 
 
-def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str = "") -> IncidentLink:
-    """Say that the incident is <kind> of another. Adding a link that is there already gives that one."""
+def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str = "") -> tuple[IncidentLink, bool]:
+    """Say that the incident is <kind> of another: the link, and whether it is new.
+
+    One that is there already stays as it is; raises WrongState when its note says something else.
+    """
     kind = clean_choice("kind", kind, LinkKind.values) or ""
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, states=tuple(Status)) as change:
@@ -52,7 +55,9 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
         if is_new:
             change.counts_as_edit = False
             change.did("link.added", link, kind=kind, to=target.ref)
-    return link
+        elif note and note != link.note:
+            raise WrongState("This link is there already, with another note. Change its note instead.")
+    return link, is_new
 
 
 def change_link(

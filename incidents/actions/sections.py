@@ -248,9 +248,12 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
         values = dict(item)
         row_id = values.pop("id", None)
         row = here.get(str(row_id))
-        values.pop("version", None)
+        if row is not None:
+            values.pop("version", None)
         try:
-            if row_id is None:
+            if row_id is None and "version" in values:
+                problems[f"{path}version"] = ["A row without an id is new, and has no version yet."]
+            elif row_id is None:
                 added.append(new_row(change, kind, values, path=path, position=place, people=people))
             elif row is None or str(row_id) in places:
                 problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]

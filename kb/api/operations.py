@@ -26,7 +26,7 @@ Precondition = Literal["required", "optional"]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`answer` and `body` name shapes; `{row}` in them stands for the row of the view's kind. `media` are other types
-    that it can answer in."""
+    that it can answer in. `may_exist`: what is there already is answered as if it were new, but with 200."""
 
     summary: str
     answer: str | None
@@ -37,6 +37,7 @@ class Operation:
     precondition: Precondition | None = None
     repeatable: bool = False
     media: tuple[str, ...] = ()
+    may_exist: bool = False
 
 
 def operation_of(view: Any, method: str) -> Operation | None:
@@ -72,6 +73,7 @@ def writes(
     body: str | None = None,
     precondition: Precondition | None = None,
     repeatable: bool = True,
+    may_exist: bool = False,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """`repeatable` False: answers are never kept, because they hold a secret."""
 
@@ -97,6 +99,7 @@ def writes(
             precondition=precondition,
             etag=answer is not None,
             repeatable=repeatable,
+            may_exist=may_exist,
         )
         return wrapped
 

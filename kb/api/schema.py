@@ -130,7 +130,9 @@ class Schema(AutoSchema):
         if shape := named(operation.answer, self.view):
             good["content"] = {"application/json": {"schema": ref(shape)}}
             good["content"].update({media: {"schema": text()} for media in operation.media})
+        there = {"200": {**good, "description": "It is there already."}} if operation.may_exist else {}
         return {
+            **there,
             str(operation.status): good,
             **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(self._refusals())},
         }

@@ -123,6 +123,28 @@ def test_times_that_are_not_taken_any_more_are_read_where_they_are_kept(api, cli
     assert reading.facts(document)["seconds_to_detect"] is None
 
 
+def test_what_was_read_can_be_sent_back_and_a_new_row_has_no_version(api):
+    author = api("author")
+    before = author.post("incidents", CONTENT).json()
+    read = {
+        name: before[name] for name in ("organization", "team", "sections", "lessons", "timeline", "impact_figures")
+    }
+    assert author.patch(f"incidents/{before['ref']}", read).json()["version"] == before["version"]
+    refused = author.patch(f"incidents/{before['ref']}", {"lessons": [{"text": "x", "version": 1}]})
+    assert (codes(refused), fields(refused)) == ((400, "invalid"), {"lessons.0.version"})
+
+
+def test_a_link_that_is_there_is_found_and_its_note_is_not_lost(api, draft):
+    author, address, to = api("author"), f"incidents/{draft().ref}/links", draft().ref
+    first = author.post(address, {"kind": "related", "to": to, "note": "the same key"})
+    for again in ({}, {"note": "the same key"}):
+        found = author.post(address, {"kind": "related", "to": to, **again})
+        assert (found.status_code, found.json(), found["Location"]) == (200, first.json(), first["Location"])
+    refused = author.post(address, {"kind": "related", "to": to, "note": "another"})
+    assert codes(refused) == (409, "wrong_state")
+    assert first.status_code == 201
+
+
 @pytest.fixture
 def three_lessons(api):
     """An incident of the author's with the lessons One, Two and Three, and nothing of it left to tell search."""

@@ -131,7 +131,7 @@ def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, 
     author = cast.viewer("author")
     for kind in ("impact_figures", "sources", "disagreements"):
         add_row(actor=author, incident_id=incident.pk, kind=kind, values=ROWS[kind])
-    link = add_link(actor=author, incident_id=incident.pk, kind="related", to=draft().ref)
+    link, _ = add_link(actor=author, incident_id=incident.pk, kind="related", to=draft().ref)
     submit(actor=author, incident_id=incident.pk, reviewers=["reviewer@acme.example"])
     token = caller(cast, "author").secret
     statuses: Counter[int] = Counter()

@@ -440,7 +440,7 @@ def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast, h
 def test_the_audit_does_not_tell_of_links_to_what_its_reader_cannot_see(world: World, cast: Cast):
     outsiders = create_incident(actor=cast.viewer("outsider"), facts={"title": "Theirs", "team": "payments"})
     draft = world.incidents["draft"]
-    link = add_link(actor=cast.viewer("admin"), incident_id=draft.pk, kind="related", to=outsiders.ref)
+    link, _ = add_link(actor=cast.viewer("admin"), incident_id=draft.pk, kind="related", to=outsiders.ref)
     world.callers["admin"].delete(f"incidents/{draft.ref}/links/{link.uuid}")
     audit = f"incidents/{draft.ref}/audit?page_size=100"
     seen = [

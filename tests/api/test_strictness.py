@@ -58,6 +58,10 @@ def test_an_unknown_parameter_on_one_incident_is_named_too(api, draft):
         ),
         ({"title": "x", "sections": {"summary": {"text": "x"}}}, {"sections.summary.text": "Unknown field."}),
         ({"title": "x", "sections": [{"key": "summary", "bdy": "x"}]}, {"sections.0.bdy": "Did you mean body?"}),
+        ({"title": "x", "sections": {"summary": {"version": 1}}}, {"sections.summary.version": "Unknown field."}),
+        ({"title": "x", "lessons": [{"text": "x", "version": 1}]}, {"lessons.0.version": "Unknown field."}),
+        ({"title": "x", "organization": {"name": "X", "sektor": "x"}}, {"organization.sektor": "Did you mean sector?"}),
+        ({"title": "x", "team": {"slug": "checkout", "nmae": 1}}, {"team.nmae": "Did you mean name?"}),
     ],
 )
 def test_an_unknown_field_is_named_with_its_path(api, body, expected):

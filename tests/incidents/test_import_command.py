@@ -168,7 +168,7 @@ def test_who_decides_about_patterns_or_links_does_not_keep_a_correction_out(fold
         Tag.objects.create(incident=incident, pattern=pattern, source="rule", state="suggested", rule_version=1)
     decisions.confirm(actor=admin, incident_id=incident.pk, slug="retry-storm")
     decisions.reject(actor=admin, incident_id=incident.pk, slug="thundering-herd", reason="Nobody came at once")
-    made = add_link(actor=admin, incident_id=incident.pk, kind="related", to=own.ref)
+    made, _ = add_link(actor=admin, incident_id=incident.pk, kind="related", to=own.ref)
     change_link(actor=admin, incident_id=incident.pk, link_id=made.uuid, note="The same boiler")
     (folder / "one.md").write_text(markdown(1, title="Corrected"))
     assert run(folder)[0] == "1 updated, 1 unchanged.\n"

@@ -70,7 +70,7 @@ def nullable(schema: Schema) -> Schema:
         if "enum" in schema:
             out["enum"] = [*schema["enum"], None]
         return out
-    return {"anyOf": [schema, {"type": "null"}]}
+    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
 
 
 def page(of: Schema, description: str = "") -> Schema:

@@ -65,16 +65,20 @@ _SECTION_READ: dict[str, Schema] = {
 }
 if set(_SECTION_READ) != SECTION_READ:
     raise AssertionError("the shape of a section must name what is only read of it")
+
+
+def _named(description: str, by: str, *, also: tuple[str, ...]) -> Schema:
+    """Something named by a text, or as it is read of an incident: `also` comes along with it and is ignored."""
+    read = {name: {**nullable(text()), "readOnly": True} for name in also}
+    return {"anyOf": [text(description), obj({by: text(), **read}, optional=also)]}
+
+
 _FACTS: dict[str, Schema] = {
     "title": text(most=TITLE_CHARACTERS),
     "severity": nullable(choice(Severity.values)),
     "visibility": choice(Visibility.values),
-    "organization": nullable(
-        {"anyOf": [text("A name or slug."), {"type": "object", "properties": {"name": text()}, "required": ["name"]}]}
-    ),
-    "team": nullable(
-        {"anyOf": [text("A slug."), {"type": "object", "properties": {"slug": text()}, "required": ["slug"]}]}
-    ),
+    "organization": _named("A name or slug.", "name", also=("slug", "website", "sector")),
+    "team": nullable(_named("A slug.", "slug", also=("name",))),
     "services": nullable(array(text(), "Names.", most=100)),
     "detected_by": nullable(choice(DetectedBy.values)),
     "mitigations": nullable(array(choice(Mitigation.values), most=len(Mitigation))),
@@ -88,25 +92,32 @@ _FACTS: dict[str, Schema] = {
 if set(_FACTS) != set(FACTS):
     raise AssertionError("the shape of an incident's facts must name each of them")
 
-_NESTED: dict[str, Schema] = {
-    "sections": {
+
+def _sections(fields: dict[str, Schema]) -> Schema:
+    return {
         "anyOf": [
             {
                 "type": "object",
                 "maxProperties": MOST_SECTIONS,
-                "additionalProperties": _all_optional({**_SECTION, "version": VERSION}),
+                "additionalProperties": _all_optional(fields),
                 "description": "By key. Sections that are not named stay as they are.",
             },
             array(
-                obj(
-                    {"key": text(), **_SECTION, "version": VERSION, **_SECTION_READ},
-                    optional=[*_SECTION, "version", *_SECTION_READ],
-                ),
+                obj({"key": text(), **fields, **_SECTION_READ}, optional=[*fields, *_SECTION_READ]),
                 "The list that was read, or some of it.",
                 most=MOST_SECTIONS,
             ),
         ]
-    },
+    }
+
+
+# Nothing of what is new has an id or a version yet.
+_NEW: dict[str, Schema] = {
+    "sections": _sections(_SECTION),
+    **{kind.name: array(ref(f"{row_name(kind)}Create"), most=ROWS_PER_KIND) for kind in KINDS.values()},
+}
+_NESTED: dict[str, Schema] = {
+    "sections": _sections({**_SECTION, "version": VERSION}),
     **{
         kind.name: array(
             ref(f"{row_name(kind)}Nested"),
@@ -129,8 +140,13 @@ SHAPES: dict[str, Schema] = {
     **{f"{row_name(kind)}Change": _all_optional(_row_fields(kind)) for kind in KINDS.values()},
     **{f"{row_name(kind)}Nested": _nested_row(kind) for kind in KINDS.values()},
     "IncidentCreate": obj(
-        {**_FACTS, "template": text("A template's key; standard unless named."), **_NESTED},
-        optional=[*(set(_FACTS) - {"title"}), "template", *_NESTED],
+        {
+            **_FACTS,
+            "organization": nullable(_FACTS["organization"]),
+            "template": text("A template's key; standard unless named."),
+            **_NEW,
+        },
+        optional=[*(set(_FACTS) - {"title"}), "template", *_NEW],
     ),
     "IncidentChange": _all_optional({**_FACTS, **_NESTED}),
     "SectionChange": _all_optional(_SECTION),

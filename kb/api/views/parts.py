@@ -123,10 +123,10 @@ class Links(IncidentView):
     def get(self, request: Request, ref: str) -> Response:
         return page(self.part(ref, "links"))
 
-    @writes("Link it to another incident", body="LinkCreate", answer="Link", status=201)
+    @writes("Link it to another incident", body="LinkCreate", answer="Link", status=201, may_exist=True)
     def post(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
-        added = links.add_link(
+        added, is_new = links.add_link(
             actor=self.viewer,
             incident_id=incident.pk,
             kind=self.body["kind"],
@@ -135,7 +135,7 @@ class Links(IncidentView):
         )
         link = _one(self.part(ref, "links"), "id", str(added.uuid))
         location = self.address("incident-link", ref=incident.ref, link_id=added.uuid)
-        return answer(link, etag=documents.part_etag(link), status=201, location=location)
+        return answer(link, etag=documents.part_etag(link), status=201 if is_new else 200, location=location)
 
 
 class Link(IncidentView):

@@ -108,6 +108,8 @@ def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) ->
         'A <b>bold</b> claim about wombats & "quotes".',
     )
     add("cluster", "K8s upgrade", "The kubernetes control plane was unavailable.")
+    add("starved", "A starving printer", "It ran out of memory while it printed.")
+    add("recalled", "A walk recalled", "Out on the hill a memory of spring came back.")
     add("private", "Secret wombats", "The wombats of the private project.", visibility="team")
     add("internal", "Internal wombats", "The wombats of everybody here.", visibility="internal")
     add("draft", "Draft wombats", "The wombats nobody has published.", published=False)

@@ -115,6 +115,14 @@ class EngineContract:
         assert self.found("kubernetes upgrade") == ["cluster"]
         assert self.found("k8s control plane") == ["cluster"]
 
+    def test_a_synonym_of_several_words_is_found_where_they_stand_in_a_row(self):
+        assert self.found("oom") == ["starved"]
+        assert self.ask("-oom").total == self.ask("").total - 1
+        assert START not in "".join(text.replace(f"{START}out of memory{END}", "") for text in self.marked("oom"))
+
+    def test_an_inflected_word_has_synonyms_too(self):
+        assert self.found("ooms printing") == ["starved"]
+
     def test_or_minus_and_groups(self):
         assert set(self.found("ECONNRESET OR kubernetes")) == {"region", "cluster"}
         assert set(self.found("us east -pods")) == {"words"}

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS
-from kb.search.synonyms import SYNONYMS
 
 
 def field_of(section: str) -> str:
@@ -19,8 +18,6 @@ def _text() -> dict[str, Any]:
     return {
         "type": "text",
         "analyzer": "words",
-        "search_analyzer": "words_with_synonyms",
-        "search_quote_analyzer": "words",
         # Lets the unified highlighter work without reading the text again.
         "index_options": "offsets",
         "copy_to": ["identifiers"],
@@ -143,7 +140,6 @@ def settings() -> dict[str, Any]:
                 "stems": {"type": "stemmer", "language": "porter2"},
                 # A word with a digit in it is a name and is not stemmed.
                 "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
-                "synonyms": {"type": "synonym_graph", "synonyms": SYNONYMS, "lenient": False},
                 "edges": {
                     "type": "pattern_replace",
                     "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$",
@@ -156,11 +152,6 @@ def settings() -> dict[str, Any]:
                     "char_filter": ["possessive", "contraction"],
                     "tokenizer": "runs",
                     "filter": ["lowercase", "asciifolding", "names", "stems"],
-                },
-                "words_with_synonyms": {
-                    "char_filter": ["possessive", "contraction"],
-                    "tokenizer": "runs",
-                    "filter": ["lowercase", "asciifolding", "synonyms", "names", "stems"],
                 },
                 "identifiers": {"tokenizer": "whitespace", "filter": ["lowercase", "edges", "not_empty"]},
             },

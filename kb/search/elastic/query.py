@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.utils import timezone
 
 from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Status, Visibility
+from kb.search.analysis import spans
 from kb.search.document import TELLING as _TELLING
 from kb.search.document import IndexDocument
 from kb.search.elastic.mapping import SECTIONS, field_of, weight_of
@@ -28,10 +30,13 @@ from kb.search.nodes import (
     Text,
     leaves,
 )
+from kb.search.synonyms import SYNONYMS, expanded
 
 Body = dict[str, Any]
 
 _FIELDS = [f"{field_of(section)}^{weight_of(section):g}" for section in SECTIONS]
+# What a synonym counts beside the word itself.
+_SYNONYM = 0.3
 # As many values of one facet as anybody would page through.
 _MOST_VALUES = 500
 _HIGHLIGHTED = [section for section in SECTIONS if section != "ref"]
@@ -45,7 +50,7 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
     if not ask.archived:
         must_not.append({"term": {"facets.status": Status.ARCHIVED}})
     found: Body = {"filter": filters, "must_not": must_not}
-    if (condition := ask.condition) is not None:
+    if (condition := expanded(ask.condition)) is not None:
         found["must"] = [compile_node(condition)]
     whole: Body = {
         "query": {"bool": found},
@@ -59,7 +64,7 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
         "timeout": "1500ms",
     }
     if any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True)):
-        whole["highlight"] = _highlight(ask.root)
+        whole["highlight"] = _highlight(expanded(ask.root))
     if ask.after:
         whole["search_after"] = list(ask.after)
     return whole
@@ -131,8 +136,8 @@ def visible(viewer: Viewer) -> Body:
 # --- What matches ----------------------------------------------------------------------------------
 def compile_node(node: Node) -> Body:
     match node:
-        case Term(stem=stem, text=text):
-            return _words(text or stem)
+        case Term():
+            return _words([node])
         case Phrase():
             return _phrase(node)
         case Not(child=child):
@@ -140,45 +145,54 @@ def compile_node(node: Node) -> Body:
         case And(children=children):
             return _all(children)
         case Or(children=children):
-            return {"bool": {"should": [compile_node(child) for child in children], "minimum_should_match": 1}}
+            return _either(children)
         case Filter():
             return {"bool": {"filter": [_filter(node)]}}
 
 
 def _all(children: tuple[Node, ...]) -> Body:
-    """Words that are all needed go into one query, so that synonyms of several words are seen, and BM25F weighs them
-    together."""
-    words = " ".join(child.text or child.stem for child in children if isinstance(child, Term))
+    """Words that are all needed go into one query."""
+    words = [child for child in children if isinstance(child, Term)]
     must = [_words(words)] if words else []
     must += [compile_node(child) for child in children if not isinstance(child, Term)]
     return {"bool": {"must": must}}
 
 
-def _words(text: str) -> Body:
-    return {
-        "combined_fields": {
-            "query": text,
-            "fields": _FIELDS,
-            "operator": "and",
-            "auto_generate_synonyms_phrase_query": False,
-        }
-    }
+def _either(children: tuple[Node, ...]) -> Body:
+    """Any of them. A synonym has no text and stands behind the word it was found for: they count once, and the synonym
+    for less, because a rare one would otherwise outweigh what was asked for."""
+    ways: list[list[Body]] = []
+    for child in children:
+        if ways and isinstance(child, Term | Phrase) and not child.text:
+            ways[-1].append({"bool": {"must": [compile_node(child)], "boost": _SYNONYM}})
+        else:
+            ways.append([compile_node(child)])
+    return _any([{"dis_max": {"queries": way}} if len(way) > 1 else way[0] for way in ways])
+
+
+def _words(words: list[Term]) -> Body:
+    return {"combined_fields": {"query": " ".join(map(_written, words)), "fields": _FIELDS, "operator": "and"}}
 
 
 def _phrase(node: Phrase) -> Body:
     """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts
     more."""
-    phrase = {
-        "multi_match": {
-            "query": node.text or " ".join(node.stems),
-            "type": "phrase",
-            "fields": _FIELDS,
-            "analyzer": "words",
-        }
-    }
-    if node.quoted:
+    phrase = {"multi_match": {"query": _written(node), "type": "phrase", "fields": _FIELDS}}
+    if node.quoted or not node.text:
         return phrase
     return {"bool": {"must": [phrase], "should": [{"match": {"identifiers": {"query": node.text, "boost": 2}}}]}}
+
+
+def _written(leaf: Text) -> str:
+    """What to look for as people write it, for Elasticsearch makes the stems itself. A synonym has no text."""
+    stems = leaf.stems if isinstance(leaf, Phrase) else (leaf.stem,)
+    return leaf.text or " ".join(_spelled().get(stem, stem) for stem in stems)
+
+
+@cache
+def _spelled() -> dict[str, str]:
+    """A word for every stem in a synonym: the stem of a stem may be another."""
+    return {stem: line[start:end] for line in SYNONYMS for stem, start, end in spans(line)}
 
 
 # --- Filters ---------------------------------------------------------------------------------------
@@ -272,13 +286,9 @@ def _highlight(root: Node | None) -> Body:
 
 
 def _marked(field: str, texts: list[Text]) -> Body:
-    words = " ".join(leaf.text or leaf.stem for leaf in texts if isinstance(leaf, Term))
-    ways: list[Body] = [{"match": {field: {"query": words}}}] if words else []
-    ways += [
-        {"match_phrase": {field: {"query": leaf.text or " ".join(leaf.stems), "analyzer": "words"}}}
-        for leaf in texts
-        if isinstance(leaf, Phrase)
-    ]
+    words = [leaf for leaf in texts if isinstance(leaf, Term)]
+    ways: list[Body] = [{"match": {field: {"query": " ".join(map(_written, words))}}}] if words else []
+    ways += [{"match_phrase": {field: {"query": _written(leaf)}}} for leaf in texts if isinstance(leaf, Phrase)]
     return _any(ways)
 
 

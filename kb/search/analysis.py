@@ -31,7 +31,7 @@ _MAX_REMEMBERED = 65_536
 
 # Scripts written without spaces between words: every character is a word, and a run of them is found as a
 # phrase. Thai, Lao, Myanmar, Khmer; hangul; kana, bopomofo, ideographs; Yi; half-width kana.
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff"
     "\u2e80-\u2fff\u3005-\u3007\u3021-\u4dbf\u4e00-\u9fff\ua000-\ua4cf"
     "\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
@@ -40,14 +40,14 @@ _UNSPACED = (
 _SYLLABLE = "[\u1100-\u115f][\u1160-\u11a7][\u11a8-\u11ff]?"
 # Letters to Unicode, but SQLite's older tables hold them for marks and split words at them. The half-width
 # voicing marks at the end are letters too, and belong to the kana before them.
-_MARKS_AMONG_LETTERS = "".join(map(chr, range(0x19B0, 0x19C1))) + "\u19c8\u19c9\u1cf2\u1cf3\uff9e\uff9f"
+MARKS_AMONG_LETTERS = "".join(map(chr, range(0x19B0, 0x19C1))) + "\u19c8\u19c9\u1cf2\u1cf3\uff9e\uff9f"
 # The letter apostrophe is read as an apostrophe; fractions would fold to a number that nobody wrote.
-_SEPARATORS_AMONG_LETTERS = "\u02bc\u00bc-\u00be\u2150-\u215f\u2189"
+SEPARATORS_AMONG_LETTERS = "\u02bc\u00bc-\u00be\u2150-\u215f\u2189"
 # Invisible characters inside words: soft hyphen, joiners, byte order mark.
-_INVISIBLE = "\u00ad\u200c\u200d\u2060\ufeff"
-_APOSTROPHES = "'\u2019\u02bc\uff07"
+INVISIBLE = "\u00ad\u200c\u200d\u2060\ufeff"
+APOSTROPHES = "'\u2019\u02bc\uff07"
 _VOICING_MARKS = "\u3099\u309a"
-_NEVER_IN_STEMS = _MARKS_AMONG_LETTERS + _APOSTROPHES
+_NEVER_IN_STEMS = MARKS_AMONG_LETTERS + APOSTROPHES
 
 
 def _combining_marks() -> str:
@@ -56,13 +56,13 @@ def _combining_marks() -> str:
 
 
 # Quantifiers are possessive: no word, however long, is ever read twice.
-_MARK = f"[{_combining_marks()}{_INVISIBLE}{_MARKS_AMONG_LETTERS}\U000e0100-\U000e01ef]"
-_LETTER = f"[^\\W_{_SEPARATORS_AMONG_LETTERS}{_MARKS_AMONG_LETTERS}]"
+_MARK = f"[{_combining_marks()}{INVISIBLE}{MARKS_AMONG_LETTERS}\U000e0100-\U000e01ef]"
+_LETTER = f"[^\\W_{SEPARATORS_AMONG_LETTERS}{MARKS_AMONG_LETTERS}]"
 _ENDING = "(?:[sStTdDmM]|[rR][eE]|[vV][eE]|[lL][lL])"
-_RUN = re.compile(f"{_LETTER}++(?:{_MARK}++{_LETTER}*+)*+(?:[{_APOSTROPHES}]{_ENDING}(?!{_LETTER}|{_MARK}))?")
+_RUN = re.compile(f"{_LETTER}++(?:{_MARK}++{_LETTER}*+)*+(?:[{APOSTROPHES}]{_ENDING}(?!{_LETTER}|{_MARK}))?")
 _ASCII_RUN = re.compile(f"[0-9A-Za-z]++(?:'{_ENDING}(?![0-9A-Za-z]))?")
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_PARTS = re.compile(f"(?:{_SYLLABLE}|[{_UNSPACED}]){_MARK}*+|[^{_UNSPACED}]++")
+_HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
+_PARTS = re.compile(f"(?:{_SYLLABLE}|[{UNSPACED}]){_MARK}*+|[^{UNSPACED}]++")
 
 # Words that say how a sentence is built, not what happened. Short on purpose: "down", "up", "out", "over",
 # "after" and "before" tell incidents apart. Contractions are written as `fold` leaves them.
@@ -141,10 +141,10 @@ class _Memory(_Remembered[Words]):
 def _word(part: str) -> Iterator[tuple[str, int, int]]:
     """The one word that a part is; none if nothing of it is left by folding."""
     end = len(part)
-    part = part[:_MAX_READ].rstrip(_APOSTROPHES)
+    part = part[:_MAX_READ].rstrip(APOSTROPHES)
     # "don't" is a word, but "customer's" and "we'll" are "customer" and "we" with something added.
     for place in range(max(len(part) - 3, 0), len(part)):
-        if part[place] in _APOSTROPHES and part[place + 1] not in "tT":
+        if part[place] in APOSTROPHES and part[place + 1] not in "tT":
             part, end = part[:place], place
             break
     word = fold(part)[:MAX_STEM]

@@ -103,6 +103,12 @@ def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) ->
     )
     add("french", "Café déjà vu", "The naïve façade broke at Zürich.")
     add(
+        "foreign",
+        "Words of all kinds",
+        "大規模障害 ฐานข้อมูลล่ม Bandicootクラスタ e\u0301clair ёлка Київ مُحَمَّد 장애 "
+        "wal\u00adrus nar\u200bwhal \u202eibex ocelot",
+    )
+    add(
         "markup",
         "Rendering <script>alert(1)</script> & entities",
         'A <b>bold</b> claim about wombats & "quotes".',

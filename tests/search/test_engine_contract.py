@@ -16,6 +16,7 @@ from incidents import template
 from incidents.actions.organizations import create_team, save_template, set_membership
 from incidents.models import Incident, OutboxEntry, User
 from incidents.scopes import ANONYMOUS, Viewer
+from kb.search.analysis import tokenize
 from kb.search.database.conditions import names_archived
 from kb.search.database.engine import DatabaseEngine
 from kb.search.document import build_many
@@ -114,6 +115,30 @@ class EngineContract:
     def test_synonyms_are_found_both_ways(self):
         assert self.found("kubernetes upgrade") == ["cluster"]
         assert self.found("k8s control plane") == ["cluster"]
+
+    @pytest.mark.parametrize(
+        "q",
+        [
+            "障害",
+            "ล่ม",
+            "bandicoot",
+            "クラスタ",
+            "ｸﾗｽﾀ",
+            "eclair",
+            "e\u0301clair",
+            "елка",
+            "київ",
+            "محمد",
+            "애",
+            "walrus",
+            "whal",
+            "ibex",
+            "oce\u00adlot",
+            "ocelot\ufeff",
+        ],
+    )
+    def test_words_of_every_script_are_found_with_and_without_what_nobody_sees(self, q):
+        assert self.found(q) == ["foreign"]
 
     def test_a_synonym_of_several_words_is_found_where_they_stand_in_a_row(self):
         assert self.found("oom") == ["starved"]
@@ -483,6 +508,29 @@ class TestElasticsearch(EngineContract):
     @pytest.fixture
     def engine(self, corpus: Corpus, generation: None, db: None) -> Engine:
         return ElasticEngine()
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "net.js:123 foo_bar us-east-1 x\u00b2 \u00bd \u2460 Stra\u00dfe",
+            "customer's we'll don't DON\u2019T customers' O'Reilly's rock'n'roll",
+            "大規模障害 v2接続 Bandicootクラスタ ﾊﾞｸﾞ \U00020000b",
+            "cafe\u0301 \ufb01le Ｆｕｌｌ wal\u00adrus nar\u200bwhal \u202eibex\ufeff",
+            "ฐานล่ม 서버 हिन्दी مُحَمَّد ёлка Київ Αθήνα Việt",
+            "\U0001f525 burned",
+            "x" * 50_000 + " " + "e\u0301" * 20_000,
+        ],
+    )
+    def test_words_stand_where_the_common_analysis_has_them(self, text):
+        found = client().indices.analyze(index=generations.read_alias(), analyzer="words", text=text)["tokens"]
+        assert [(one["token"], one["start_offset"], one["end_offset"]) for one in found] == [
+            (stem, units(text[:start]), units(text[:end])) for stem, start, end, _ in tokenize(text)
+        ]
+
+
+def units(text: str) -> int:
+    """How many UTF-16 units it takes, which is what Java counts."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 @pytest.mark.postgres_only

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS
+from kb.search.elastic import words
 
 
 def field_of(section: str) -> str:
@@ -115,47 +116,7 @@ def settings() -> dict[str, Any]:
         "number_of_replicas": 0,
         "refresh_interval": "1s",
         "max_result_window": 10_000,
-        "analysis": {
-            "char_filter": {
-                # As kb.search.analysis reads apostrophes: "customer's" is customer, "don't" is dont.
-                "possessive": {
-                    "type": "pattern_replace",
-                    "pattern": "(?i)(?<=\\p{L})['\u2019\u02bc\uff07](s|d|m|re|ve|ll)(?![\\p{L}\\p{N}])",
-                    "replacement": "",
-                },
-                "contraction": {
-                    "type": "pattern_replace",
-                    "pattern": "(?i)(?<=n)['\u2019\u02bc\uff07](?=t(?![\\p{L}\\p{N}]))",
-                    "replacement": "",
-                },
-            },
-            "tokenizer": {
-                "runs": {
-                    "type": "char_group",
-                    "tokenize_on_chars": ["whitespace", "punctuation", "symbol"],
-                    "max_token_length": 255,
-                }
-            },
-            "filter": {
-                "stems": {"type": "stemmer", "language": "porter2"},
-                # A word with a digit in it is a name and is not stemmed.
-                "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
-                "edges": {
-                    "type": "pattern_replace",
-                    "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$",
-                    "replacement": "",
-                },
-                "not_empty": {"type": "length", "min": 2, "max": 255},
-            },
-            "analyzer": {
-                "words": {
-                    "char_filter": ["possessive", "contraction"],
-                    "tokenizer": "runs",
-                    "filter": ["lowercase", "asciifolding", "names", "stems"],
-                },
-                "identifiers": {"tokenizer": "whitespace", "filter": ["lowercase", "edges", "not_empty"]},
-            },
-        },
+        "analysis": words.analysis(),
     }
 
 

@@ -1,0 +1,71 @@
+"""Text read by Elasticsearch as `kb.search.analysis` reads it: the same words, at the same places.
+
+Three differences remain. Elasticsearch also folds Latin letters that are no letter with a mark, such as ø, and has an
+earlier version of the stemmer; and it leaves rare compatibility forms as they are (mathematical letters, kana whose
+voicing mark stands apart).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kb.search.analysis import (
+    APOSTROPHES,
+    INVISIBLE,
+    MARKS_AMONG_LETTERS,
+    MAX_STEM,
+    SEPARATORS_AMONG_LETTERS,
+    UNSPACED,
+    fold,
+)
+
+# Java's regular expressions, in which `&&` is what is in both. Without the look at ASCII first, indexing takes twice as
+# long. No group is repeated, because each round of one is a frame on Java's stack.
+_BEYOND_ASCII = "(?=[^\\x00-\\x7f])"
+_MARK = f"\\p{{M}}{INVISIBLE}{MARKS_AMONG_LETTERS}"
+_LETTER = f"\\p{{L}}\\p{{N}}&&[^{SEPARATORS_AMONG_LETTERS}{MARKS_AMONG_LETTERS}]"
+_SPACED = f"[{_LETTER}&&[^{UNSPACED}]]"
+_WORD = (
+    f"(?:[0-9A-Za-z]++(?:{_BEYOND_ASCII}[{_SPACED}{_MARK}]++)?+"
+    f"|{_BEYOND_ASCII}(?:{_SPACED}[{_SPACED}{_MARK}]*+|[{_LETTER}&&[{UNSPACED}]][{_MARK}]*+))"
+)
+_END = f"(?![{_LETTER}]|[{_MARK}])"
+# "customer's" and "we'll" are customer and we with something added, "don't" is one word.
+_CONTRACTION = f"(?:[{APOSTROPHES}][tT]{_END})?"
+_ADDED = f"(?:[{APOSTROPHES}](?:[sSdDmM]|[rR][eE]|[vV][eE]|[lL][lL]){_END})?"
+# Greek to Arabic, where the filter for ASCII knows no letter.
+_WITH_MARKS = [letter for letter in map(chr, range(0x370, 0x700)) if fold(letter) not in ("", letter, letter.lower())]
+
+
+def analysis() -> dict[str, Any]:
+    return {
+        "char_filter": {
+            "letters": {"type": "mapping", "mappings": [f"{letter}=>{fold(letter)}" for letter in _WITH_MARKS]}
+        },
+        "tokenizer": {"runs": {"type": "pattern", "pattern": f"({_WORD}{_CONTRACTION}){_ADDED}", "group": 1}},
+        "filter": {
+            "marks": {
+                "type": "pattern_replace",
+                "pattern": f"'|{_BEYOND_ASCII}[{_MARK}{APOSTROPHES}]",
+                "replacement": "",
+            },
+            "short": {"type": "truncate", "length": MAX_STEM},
+            "stems": {"type": "stemmer", "language": "porter2"},
+            # A word with a digit in it is a name and is not stemmed.
+            "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
+            "edges": {
+                "type": "pattern_replace",
+                "pattern": "^[^\\p{L}\\p{N}]+|[^\\p{L}\\p{N}]+$",
+                "replacement": "",
+            },
+            "not_empty": {"type": "length", "min": 2, "max": 255},
+        },
+        "analyzer": {
+            "words": {
+                "char_filter": ["letters"],
+                "tokenizer": "runs",
+                "filter": ["lowercase", "cjk_width", "marks", "asciifolding", "short", "names", "stems"],
+            },
+            "identifiers": {"tokenizer": "whitespace", "filter": ["lowercase", "edges", "not_empty"]},
+        },
+    }

@@ -102,6 +102,7 @@ def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) ->
         "The database of record, primary in name only, and its over-eager failed jobs.",
     )
     add("french", "Café déjà vu", "The naïve façade broke at Zürich.")
+    add("formatted", "Rhino rules", "## Rules\n- Two **bold rhinos**.\n- A [link](https://example.org/hippos).")
     add(
         "foreign",
         "Words of all kinds",

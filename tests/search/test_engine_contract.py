@@ -428,6 +428,11 @@ class EngineContract:
         text = dict(hit.fragments)["summary"]
         assert text.replace(START, "").replace(END, "") == 'A <b>bold</b> claim about wombats & "quotes".'
 
+    def test_fragments_are_plain_text_unless_only_the_target_of_a_link_matches(self):
+        assert self.marked("bold rhinos") == [f"{START}Rhino{END} rules Rules Two {START}bold rhinos{END}. A link."]
+        (text,) = self.marked("hippos")
+        assert f"example.org/{START}hippos{END}" in text
+
     def test_hits_carry_what_a_result_shows(self):
         hit = next(h for h in self.ask("wombats").hits if h.incident_id == self.all.named["long"])
         assert hit.shown["title"] == "Long wombats"
@@ -448,6 +453,15 @@ class WritingContract:
 
     def refresh(self) -> None:
         """Make writes visible to the next search, for engines that wait."""
+
+    def test_a_match_in_a_section_of_a_team_is_told_under_that_sections_name(self):
+        document = build_many([self.pk])[self.pk]
+        texts = {"weather": "Fine.", "runbook_used": "The quagga runbook.", "other": "Rain."}
+        self.engine.index([replace(document, texts={**document.texts, **texts})])
+        self.refresh()
+        for q, section in (("quagga", "runbook_used"), ("rain", "other")):
+            (hit,) = self.engine.search(Ask(viewer=ANONYMOUS, root=parse(q).root)).hits
+            assert dict(hit.fragments).keys() == {section}
 
     def test_an_older_document_never_overwrites_a_newer_one(self):
         document = build_many([self.pk])[self.pk]

@@ -13,8 +13,9 @@ from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
 from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable, within
-from kb.search.elastic.mapping import SECTIONS
+from kb.search.elastic.mapping import OWN, SECTIONS
 from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
+from kb.search.highlight import START, plain, strip_marks
 
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
@@ -102,15 +103,16 @@ def source_and_version(documents: Iterable[IndexDocument]) -> Iterator[tuple[int
 
 def source(document: IndexDocument) -> dict[str, Any]:
     """The document as Elasticsearch stores it."""
-    texts = {section: text for section, text in document.texts.items() if section in SECTIONS}
-    others = [text for section, text in document.texts.items() if section not in SECTIONS]
-    if others:
-        texts["other"] = "\n\n".join(others)
+    own = [section for section in document.texts if section == OWN or section not in SECTIONS]
+    texts: dict[str, Any] = {section: text for section, text in document.texts.items() if section not in own}
+    if own:
+        texts[OWN] = [document.texts[section] for section in own]
     return {
         "deleted": False,
         "incident_id": document.incident_id,
         "index_version": document.index_version,
         "text": texts,
+        "own": own,
         "facets": document.facets,
         "values": document.values,
         "access": document.access,
@@ -220,15 +222,32 @@ def _hit(hit: dict[str, Any]) -> Hit:
         score=hit["_score"] or 0.0,
         sort_key=hit["sort"][0],
         shown=hit["_source"]["shown"],
-        fragments=_fragments(hit.get("highlight", {})),
+        fragments=_fragments(hit.get("highlight", {}), hit["_source"]),
     )
 
 
-def _fragments(highlighted: dict[str, list[str]]) -> list[tuple[str, str]]:
+def _fragments(highlighted: dict[str, list[str]], stored: dict[str, Any]) -> list[tuple[str, str]]:
     """The title if it matches, and the two weightiest sections that do."""
-    by_section = {name.removeprefix("text."): " … ".join(texts) for name, texts in highlighted.items()}
+    by_section = {name.removeprefix("text."): texts[0] for name, texts in highlighted.items()}
     out = [("title", by_section.pop("title"))] if "title" in by_section else []
     ordered = sorted(
         by_section, key=lambda section: (FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT), SECTIONS.index(section))
     )
-    return out + [(section, by_section[section]) for section in ordered[:MOST_FRAGMENTS]]
+    for section in ordered[:MOST_FRAGMENTS]:
+        marked = by_section[section]
+        out.append((_own(marked, stored) if section == OWN else section, _shown(marked)))
+    return out
+
+
+def _own(marked: str, stored: dict[str, Any]) -> str:
+    """The section of the team's own that a fragment is from."""
+    fragment = strip_marks(marked)
+    # Until it is built anew, an index of an earlier version does not know.
+    texts = zip(stored.get("own", []), stored["text"][OWN], strict=False)
+    return next((section for section, text in texts if fragment in text), OWN)
+
+
+def _shown(marked: str) -> str:
+    """On one line without the signs of Markdown, as `highlight.mark` has it, unless only a link's target matches."""
+    shown = plain(marked)
+    return shown if START in shown else " ".join(marked.split())

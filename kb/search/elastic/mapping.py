@@ -25,7 +25,9 @@ def _text() -> dict[str, Any]:
     }
 
 
-# Every template's sections; a team's own sections share one field.
+# A team's own sections share one field, in which each is a text of its own.
+OWN = "other"
+# Every template's sections, and that field.
 SECTIONS = (
     "title",
     "ref",
@@ -48,7 +50,7 @@ SECTIONS = (
     "sources",
     "organization",
     "services",
-    "other",
+    OWN,
 )
 
 
@@ -67,6 +69,8 @@ def mapping() -> dict[str, Any]:
             "index_version": {"type": "long"},
             "mark": {"dynamic": "strict", "properties": {"entry": {"type": "long"}, "at": {"type": "date"}}},
             "text": {"dynamic": "strict", "properties": {section: _text() for section in SECTIONS}},
+            # The keys of a team's own sections, in the order of their texts.
+            "own": {"type": "object", "enabled": False},
             "identifiers": {"type": "text", "analyzer": "identifiers"},
             "facets": {
                 "dynamic": "strict",

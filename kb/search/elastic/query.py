@@ -12,7 +12,7 @@ from incidents.vocabulary import Status, Visibility
 from kb.search.analysis import spans
 from kb.search.document import TELLING as _TELLING
 from kb.search.document import IndexDocument
-from kb.search.elastic.mapping import SECTIONS, field_of, weight_of
+from kb.search.elastic.mapping import OWN, SECTIONS, field_of, weight_of
 from kb.search.engine import FACETS, Ask
 from kb.search.highlight import END, START
 from kb.search.nodes import (
@@ -60,7 +60,7 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
         "sort": _sort(ask),
         "track_total_hits": True,
         "track_scores": True,
-        "_source": ["shown"],
+        "_source": ["shown", "own", field_of(OWN)],
         "timeout": "1500ms",
     }
     if any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True)):

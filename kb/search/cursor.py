@@ -13,10 +13,10 @@ SALT = "precedent.search.cursor"
 
 
 class BadCursor(Exception):
-    """Tampered with, or from another query. The remedy is the first page."""
+    """Tampered with, from another query, or from another engine. The remedy is the first page."""
 
-    def __init__(self) -> None:
-        super().__init__("This cursor belongs to another search. Leave it out to start at the first page.")
+    def __init__(self, why: str = "This cursor belongs to another search.") -> None:
+        super().__init__(f"{why} Leave it out to start at the first page.")
 
 
 @dataclass(frozen=True, slots=True)

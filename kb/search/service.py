@@ -146,7 +146,7 @@ def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None)
     """With all words; where nothing holds them all, with any. A page after the first stays with what the first did."""
     if place and place.engine != engine.name:
         # Engines rank on scales of their own, so a place on one says nothing on another.
-        raise BadCursor
+        raise BadCursor("Another engine answers now, and it ranks in an order of its own.")
     was_relaxed = place.relaxed if place else None
     looser = relaxed(query)
     if not was_relaxed:

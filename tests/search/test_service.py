@@ -11,7 +11,7 @@ import pytest
 from incidents import outbox
 from incidents.actions.links import add_link
 from kb.patterns.models import Pattern, Tag
-from kb.search import engines, query, relay
+from kb.search import cursor, engines, query, relay
 from kb.search.breaker import Breaker, State
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
@@ -137,6 +137,13 @@ def test_a_cursor_belongs_to_its_query(cast, published):
     for other in ("x", first.next_cursor + "x"):
         with pytest.raises(BadCursor):
             search(viewer, SearchRequest(q="wombat", page_size=2, cursor=other))
+
+
+def test_a_cursor_from_before_another_engine_answered_is_refused_for_that_reason(cast):
+    place = cursor.Place(key=1.0, incident_id=1, engine="elasticsearch", relaxed=False)
+    text = cursor.write(place, {"q": "wombat", "filters": {}, "sort": "relevance"})
+    with pytest.raises(BadCursor, match="Another engine answers now"):
+        search(cast.viewer("anonymous"), SearchRequest(q="wombat", cursor=text))
 
 
 @pytest.mark.parametrize(

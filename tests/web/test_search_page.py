@@ -168,6 +168,7 @@ def test_a_cursor_of_another_query_leads_to_the_first_page(draft, indexed, brows
         response = client.get(address)
         assert len(titles(response)) == 20
         assert [a.text for a in parsed(response).all("a") if a.text in ("First page", "Next")] == ["Next"]
+        assert views.LOST in parsed(response).text
     # A pasted log has an address that is too long to be sent on to.
     assert client.get("/search", {"q": "é" * 9_000, "cursor": "tampered"}).status_code == 200
 

@@ -32,6 +32,7 @@ SORTS = {
     "shortest": "shortest first",
     "severity": "severity",
 }
+LOST = "The page that was asked for is no longer there. This is the first one."
 
 # What the page teaches, each an example that can be followed.
 QUERY_HELP = (
@@ -151,7 +152,8 @@ def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, 
         return asked, search(viewer, asked)
     except BadCursor:
         first = replace(asked, cursor="")
-        return first, search(viewer, first)
+        page = search(viewer, first)
+        return first, replace(page, notices=(*page.notices, LOST))
 
 
 def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:

@@ -1,15 +1,22 @@
-"""What is scored: as little as can be, without a change in anybody's score."""
+"""What is scored: as little as can be, without a change in anybody's score. What moves a score: nothing hidden."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import SimpleNamespace
+
 import pytest
+from django.apps import apps
+from django.db import connection
 
 from incidents.scopes import ANONYMOUS
 from kb.search import relay
-from kb.search.database.conditions import scored
+from kb.search.database.conditions import dialect, scored
+from kb.search.database.rarity import EVERYBODY, SIGNED_IN
 from kb.search.nodes import And, Or, Phrase, Term
 from kb.search.query import parse
 from kb.search.service import SearchRequest, search
+from kb.search.similar import similar
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,45 @@ def test_a_narrower_search_gives_the_same_score(published):
     both = "Cache emptied and retry storm"
     assert list(scores["cache retry"]) == [both]
     assert scores["cache retry"][both] == scores["cache OR retry"][both] > scores["cache OR retry"]["Cache resize"] > 0
+
+
+@pytest.mark.django_db
+def test_nothing_that_is_hidden_moves_a_score_or_a_likeness(cast, draft, published):
+    like = published("Ransomware encrypted the backups", text="Kafka went with them.", visibility="public")
+    published("Kafka lagged", text="Consumers slept.", visibility="public")
+    published("Ransomware asked for coins", text="Backups were encrypted.", visibility="internal")
+
+    def seen(who):
+        relay.drain()
+        pages = [
+            search(cast.viewer(who), SearchRequest(q=q))
+            for q in ("ransomware", "kafka OR ransomware", '"encrypted the backups" OR kafka', "sleep\nkafka")
+        ]
+        scores = [[(one.ref, one.score) for one in page.results] for page in pages]
+        return scores, [(one.result.ref, one.score) for one in similar(cast.viewer(who), like)]
+
+    before = {who: seen(who) for who in ("anonymous", "outsider")}
+    draft("Ransomware encrypted the backups of kafka")
+    published("Ransomware, and kafka lagged", text="Consumers encrypted the backups.", visibility="team")
+    assert {who: seen(who) for who in before} == before
+    published("More ransomware", text="Colleagues may know.", visibility="internal")
+    assert seen("anonymous") == before["anonymous"]
+    assert seen("outsider") != before["outsider"]
+
+
+@pytest.mark.django_db
+def test_documents_of_before_are_counted_for_those_who_may_read_them(draft, published):
+    for visibility in ("public", "internal", "team"):
+        published(visibility=visibility)
+    draft(visibility="public")
+    relay.drain()
+    counts = dialect().count([EVERYBODY, SIGNED_IN])
+    assert counts == [1, 2]
+    is_postgresql = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE search_searchdocument SET words = ''" if is_postgresql else "UPDATE search_words SET d = ''"
+        )
+    assert dialect().count([EVERYBODY, SIGNED_IN]) == [0, 0]
+    import_module("kb.search.migrations.0007_who_counts").mark(apps, SimpleNamespace(connection=connection))
+    assert dialect().count([EVERYBODY, SIGNED_IN]) == counts

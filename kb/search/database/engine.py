@@ -19,6 +19,7 @@ from incidents.vocabulary import Status
 from kb.search import highlight
 from kb.search.analysis import is_stop, stems
 from kb.search.database.conditions import chosen, condition, dialect, scored
+from kb.search.database.rarity import rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, TELLING, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
 from kb.search.models import SearchDocument, SearchValue
@@ -96,7 +97,7 @@ class DatabaseEngine:
         patterns = document.facets["pattern"]
         root = disjunction(
             [
-                *(Term(stem) for stem in telling_words(document)),
+                *(Term(stem) for stem in telling_words(document, viewer)),
                 ChoiceFilter("pattern", tuple(patterns)) if patterns else None,
             ]
         )
@@ -243,7 +244,8 @@ def _ranking(ask: Ask) -> Ranking | None:
     among, texts = scored(expanded(ask.root))
     if ask.sort != "relevance" or among is None:
         return None
-    scores, scores_params = dialect().scores(texts, among)
+    weighed = dict(zip(texts, rarities(texts, ask.viewer, dialect().count), strict=True))
+    scores, scores_params = dialect().scores(weighed, among)
     # What holds none of the words (found by filters in an OR) comes last, with no score.
     best = (
         "SELECT id, score FROM (SELECT id, max(score) AS score "
@@ -257,8 +259,8 @@ def _ranking(ask: Ask) -> Ranking | None:
     return Ranking(scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, ask.size + 1])
 
 
-def telling_words(document: IndexDocument, most: int = 25) -> list[str]:
-    """The stems that tell a document from others: often in it, rare elsewhere, and somewhere else at all."""
+def telling_words(document: IndexDocument, viewer: Viewer, most: int = 25) -> list[str]:
+    """The stems that tell a document from others that the viewer may read: often in it, rare elsewhere."""
     counts = Counter(
         stem
         for section in TELLING
@@ -266,8 +268,8 @@ def telling_words(document: IndexDocument, most: int = 25) -> list[str]:
         if len(stem) > 2 and not is_stop(stem) and not stem.isdigit()
     )
     frequent = [stem for stem, _ in counts.most_common(4 * most)]
-    rarity = dict(zip(frequent, dialect().rarities([Term(stem) for stem in frequent]), strict=True)) if frequent else {}
-    weights = {stem: counts[stem] * rarity[stem] for stem in frequent}
+    rare = rarities([Term(stem) for stem in frequent], viewer, dialect().count)
+    weights = {stem: counts[stem] * rarity for stem, rarity in zip(frequent, rare, strict=True)}
     return sorted(frequent, key=lambda stem: -weights[stem])[:most]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from django.db import connection
 
 from kb.search.analysis import stems
+from kb.search.database.rarity import marks
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
 from kb.search.nodes import And, Node, Or, Phrase, Term, Text
 
@@ -49,20 +49,18 @@ def matching(expr: str) -> tuple[str, list[str]]:
     return '"search_searchdocument"."words" @@ %s::tsquery', [expr]
 
 
-def scores(scoring: tuple[Text, ...], among: Node) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of what the tree `among`, of these words and phrases, holds for in a table
-    `found(id)`; higher is better.
+def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]:
+    """A query that gives (id, score) of what the tree `among`, of these words and phrases with their rarities, holds
+    for in a table `found(id)`; higher is better.
 
     ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does,
     so that a telling word of a pasted log line outweighs the common ones.
     """
-    expressions = [expression(text) for text in scoring]
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
-    found = rarities(scoring)
-    terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(expressions))
+    terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(texts))
     parameters: list[object] = []
-    for rarity, expr in zip(found, expressions, strict=True):
-        parameters += [rarity, weights, expr]
+    for text, rarity in texts.items():
+        parameters += [rarity, weights, expression(text)]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
         "WHERE words @@ %s::tsquery AND incident_id IN (SELECT id FROM found)",
@@ -70,14 +68,12 @@ def scores(scoring: tuple[Text, ...], among: Node) -> tuple[str, list[object]]:
     )
 
 
-def rarities(texts: Sequence[Text]) -> list[float]:
-    """The inverse document frequency of each word or phrase."""
-    expressions = [expression(text) for text in texts]
-    counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(expressions))
+def count(nodes: Sequence[Node]) -> list[int]:
+    """How many documents hold each tree of words and phrases."""
+    counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(nodes))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT (SELECT count(*) FROM search_searchdocument), {counts}", expressions)
-        total, *found = cursor.fetchone()
-    return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
+        cursor.execute(f"SELECT {counts}", [expression(node) for node in nodes])
+        return list(cursor.fetchone())
 
 
 def write(documents: list[IndexDocument]) -> None:
@@ -114,7 +110,8 @@ def vector(document: IndexDocument) -> str:
     if left_out:
         # Elasticsearch holds them all; this index stands in for it, or is the only one.
         log.warning("search.words_left_out", incident_id=document.incident_id, words=left_out)
-    return " ".join(f"'{stem}':{','.join(found)}" for stem, found in places.items())
+    words = [f"'{stem}':{','.join(found)}" for stem, found in places.items()]
+    return " ".join([*words, *(f"'{mark}'" for mark in marks(document))])
 
 
 def remove(incident_ids: list[int]) -> None:

@@ -1,21 +1,40 @@
-"""SQLite's side of the database engine: an FTS5 table with one column per weight, ranked by BM25."""
+"""SQLite's side of the database engine: an FTS5 table with one column per weight, and one to read it by places."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
 from kb.search.analysis import stems
+from kb.search.database.rarity import marks
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS, IndexDocument
 from kb.search.nodes import And, Node, Or, Phrase, Term, Text
 
 CREATE = 'CREATE VIRTUAL TABLE search_words USING fts5(a, b, c, d, tokenize="unicode61 remove_diacritics 0")'
 DROP = "DROP TABLE search_words"
+# One row for each place where a word stands.
+CREATE_PLACES = "CREATE VIRTUAL TABLE search_places USING fts5vocab(search_words, instance)"
+DROP_PLACES = "DROP TABLE search_places"
 
 # A word that no text can hold, between two texts: a phrase never runs from one into the next.
 BOUNDARY = "\ue002"
+# A word that stands so often, by the weight of its places, adds half of what it can: BM25's k1.
+_HALF = 1.2
+_BY_LETTER = " ".join(f"WHEN '{letter.lower()}' THEN {weight}" for letter, weight in WEIGHTS.items())
+# How often a word stands in what was found, by the weight of its places. A phrase counts once for each weight. With the
+# plus sign, rows are looked up in what was found, and not one by one in the index.
+_OF_TERM = (
+    f"SELECT doc AS id, sum(CASE col {_BY_LETTER} END) AS often FROM search_places "
+    "WHERE term = %s AND doc IN (SELECT id FROM found) GROUP BY doc"
+)
+_OF_PHRASE = "SELECT id, sum(weight) AS often FROM ({}) GROUP BY id".format(
+    " UNION ALL ".join(
+        f"SELECT rowid AS id, {weight} AS weight FROM search_words "
+        "WHERE search_words MATCH %s AND +rowid IN (SELECT id FROM found)"
+        for weight in WEIGHTS.values()
+    )
+)
 
 
 def expression(node: Node) -> str:
@@ -41,28 +60,31 @@ def matching(expr: str) -> tuple[str, list[str]]:
     )
 
 
-def scores(scoring: tuple[Text, ...], among: Node) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of what the tree `among`, of these words and phrases, holds for in a table
-    `found(id)`; higher is better."""
-    weights = ", ".join(str(WEIGHTS[letter]) for letter in "ABCD")
-    return (
-        # With the plus sign, rows are looked up in what was found, and not one by one in the index.
-        f"SELECT rowid AS id, -bm25(search_words, {weights}) AS score FROM search_words "
-        "WHERE search_words MATCH %s AND +rowid IN (SELECT id FROM found)",
-        [expression(among)],
-    )
+def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]:
+    """A query that gives (id, score) of what the tree `among`, of these words and phrases with their rarities, holds
+    for in a table `found(id)`; higher is better.
+
+    As BM25 does it, but for the length of texts. FTS5's own bm25() counts over all documents, hidden ones too.
+    """
+    parts: list[str] = []
+    parameters: list[object] = []
+    for text, rarity in texts.items():
+        if isinstance(text, Term):
+            places, wanted = _OF_TERM, [text.stem]
+        else:
+            places, wanted = _OF_PHRASE, [f"{{{letter}}}: {expression(text)}" for letter in WEIGHTS]
+        parts.append(f"SELECT id, %s * often / (often + {_HALF}) AS score FROM ({places})")
+        parameters += [rarity, *wanted]
+    every = " UNION ALL ".join(parts)
+    return f"SELECT id, round(sum(score), 6) AS score FROM ({every}) GROUP BY id", parameters
 
 
-def rarities(texts: Sequence[Text]) -> list[float]:
-    """The inverse document frequency of each word or phrase."""
+def count(nodes: Sequence[Node]) -> list[int]:
+    """How many documents hold each tree of words and phrases."""
+    counts = ", ".join(["(SELECT count(*) FROM search_words WHERE search_words MATCH %s)"] * len(nodes))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM search_words")
-        total = cursor.fetchone()[0]
-        counts = []
-        for text in texts:
-            cursor.execute("SELECT count(*) FROM search_words WHERE search_words MATCH %s", [expression(text)])
-            counts.append(cursor.fetchone()[0])
-    return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in counts]
+        cursor.execute(f"SELECT {counts}", [expression(node) for node in nodes])
+        return list(cursor.fetchone())
 
 
 def write(documents: list[IndexDocument]) -> None:
@@ -72,6 +94,7 @@ def write(documents: list[IndexDocument]) -> None:
         columns: dict[str, list[str]] = {letter: [] for letter in WEIGHTS}
         for section, text in document.texts.items():
             columns[FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT)].append(" ".join(stems(text)))
+        columns["D"] += marks(document)
         rows.append([document.incident_id, *(f" {BOUNDARY} ".join(columns[letter]) for letter in WEIGHTS)])
     with connection.cursor() as cursor:
         cursor.executemany("INSERT INTO search_words(rowid, a, b, c, d) VALUES (%s, %s, %s, %s, %s)", rows)

@@ -6,10 +6,11 @@ Each line is a set of equals, in the form of Elasticsearch's synonym filter, low
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
-from kb.search.analysis import stems
-from kb.search.nodes import Node, Phrase, Term, disjunction, rebuild
+from kb.search.analysis import is_stop, stems
+from kb.search.nodes import And, Node, Not, Or, Phrase, Term, Text, conjunction, disjunction, negation
 
 SYNONYMS = [
     "k8s, kubernetes",
@@ -58,23 +59,50 @@ SYNONYMS = [
 
 
 @cache
-def _table() -> dict[str, list[Term | Phrase]]:
-    """For every single word in a set: the other members, as what a text would hold."""
-    found: dict[str, list[Term | Phrase]] = {}
+def _table() -> dict[tuple[str, ...], list[Text]]:
+    """For every member of a set, by its stems as words of a query stand together (without stop words): the other
+    members, as what a text would hold."""
+    found: dict[tuple[str, ...], list[Text]] = {}
     for line in SYNONYMS:
-        members = [tuple(stems(member)) for member in line.split(",")]
+        members = [member.strip() for member in line.split(",")]
+        texts = {
+            member: Term(held[0]) if len(held := tuple(stems(member))) == 1 else Phrase(held) for member in members
+        }
         for member in members:
-            if len(member) == 1:
-                others = found.setdefault(member[0], [])
-                others += [
-                    Term(other[0], "") if len(other) == 1 else Phrase(other, "") for other in members if other != member
-                ]
+            asked = tuple(stem for word in member.split() if not is_stop(word) for stem in stems(word))
+            found.setdefault(asked, []).extend(text for other, text in texts.items() if other != member)
     return found
 
 
 def expanded(root: Node | None) -> Node | None:
-    """The query with every word that has synonyms as any of them. Quoted phrases stay as they were written."""
-    table = _table()
-    return rebuild(
-        root, lambda leaf: disjunction([leaf, *table.get(leaf.stem, [])]) if isinstance(leaf, Term) else leaf
-    )
+    """The query with every word that has synonyms as any of them, and with words that have some together. Phrases stay
+    as they were written."""
+    match root:
+        case And(children=children):
+            return conjunction(map(_expanded_together, _spelled(children)))
+        case Or(children=children):
+            return disjunction(map(expanded, children))
+        case Not(child=child):
+            return negation(expanded(child))
+        case Term(stem=stem):
+            return disjunction([root, *_table().get((stem,), [])])
+    return root
+
+
+def _spelled(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
+    """All children in order: those together that spell a member of a set, the others one by one."""
+    place = 0
+    while place < len(children):
+        lengths = range(min(max(map(len, _table())), len(children) - place), 1, -1)
+        length = next((n for n in lengths if _key(children[place : place + n]) in _table()), 1)
+        yield children[place : place + length]
+        place += length
+
+
+def _key(children: tuple[Node, ...]) -> tuple[str, ...]:
+    return tuple(child.stem if isinstance(child, Term) else "" for child in children)
+
+
+def _expanded_together(children: tuple[Node, ...]) -> Node | None:
+    apart = conjunction(map(expanded, children))
+    return disjunction([apart, *_table()[_key(children)]]) if len(children) > 1 else apart

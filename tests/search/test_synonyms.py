@@ -1,0 +1,50 @@
+"""Synonyms: what a query finds besides its own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.search import relay
+from kb.search.analysis import stems
+from kb.search.nodes import And, Or, Phrase, Term, leaves
+from kb.search.query import parse
+from kb.search.service import SearchRequest, search
+from kb.search.synonyms import SYNONYMS, expanded
+
+
+def held(text: str) -> Term | Phrase:
+    words = tuple(stems(text))
+    return Phrase(words) if len(words) > 1 else Term(words[0])
+
+
+@pytest.mark.parametrize("line", SYNONYMS)
+def test_every_member_of_a_set_asks_for_all_the_others(line):
+    members = [member.strip() for member in line.split(",")]
+    for member in members:
+        found = set(leaves(expanded(parse(member).root)))
+        assert {held(other) for other in members if other != member} <= found, member
+
+
+def test_words_that_have_synonyms_together_are_still_found_apart():
+    apart = And((Term("post"), Term("mortem")))
+    assert expanded(parse("post mortem").root) == Or((apart, Term("postmortem")))
+    assert expanded(parse("dns post mortem late").root) == And(
+        (Term("dns"), Or((apart, Term("postmortem"))), Term("late"))
+    )
+
+
+@pytest.mark.parametrize("text", ["mortem post", "post dns mortem", '"post mortem"', "post is:public mortem", "memory"])
+def test_words_that_do_not_stand_together_in_order_are_only_themselves(text):
+    root = parse(text).root
+    assert expanded(root) == root
+
+
+@pytest.mark.django_db
+def test_several_words_find_the_one_that_means_the_same(cast, published):
+    one = published("A datacenter lost power", visibility="public")
+    many = published("The data center was hot", visibility="public")
+    relay.drain()
+    for q in ("data centre", "data center", "datacentre", "dc", "-(-(data centre))"):
+        page = search(cast.viewer("anonymous"), SearchRequest(q=q))
+        assert {result.ref for result in page.results} == {one.ref, many.ref}, q
+        assert all("<mark>" in result.title_html for result in page.results)

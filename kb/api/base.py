@@ -53,6 +53,14 @@ class ApiView(APIView):
                 raise exceptions.Throttled(seconds) from None
             raise
 
+    def check_permissions(self, request: Request) -> None:
+        try:
+            super().check_permissions(request)
+        except (exceptions.APIException, Refusal):
+            # The framework counts what is permitted; what is refused counts as well.
+            self.check_throttles(request)
+            raise
+
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204)
 

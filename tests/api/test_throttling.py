@@ -51,6 +51,12 @@ def test_strangers_share_what_their_address_may_ask(api, rates):
     assert api("author").get("me").status_code == 200
 
 
+def test_what_is_refused_to_strangers_and_to_tokens_that_may_only_read_is_counted(api, rates):
+    assert [api("anonymous").get("me").status_code for _ in range(4)] == [401, 401, 429, 429]
+    reads = api("author", "read")
+    assert [reads.post("tokens", {"name": "x"}).status_code for _ in range(4)] == [403, 403, 403, 429]
+
+
 def test_guessing_tokens_is_counted(db, rates):
     statuses = [Caller(Client(), f"precedent_{number}").get("me").status_code for number in range(4)]
     assert statuses == [401, 401, 429, 429]

@@ -52,13 +52,15 @@ def change_organization(
         if organization is None:
             raise Missing
         _expect(organization, expected_version)
-        _known(values, ("name", "website", "sector"))
+        before = _held(organization, values, ("name", "website", "sector"))
         if "name" in values:
             organization.name = _free_name(Organization, values["name"], besides=organization.pk)
         if "website" in values:
             organization.website = clean_url("website", values["website"])
         if "sector" in values:
             organization.sector = clean("sector", values["sector"], max_characters=40, single_line=True)
+        if not _differs(organization, before):
+            return organization
         organization.version += 1
         _save_under_free_name(organization)
         audit(
@@ -106,12 +108,14 @@ def change_service(
             raise Missing
         _may_keep_services(actor, service.team)
         _expect(service, expected_version)
-        _known(values, ("name", "team"))
+        before = _held(service, values, ("name", "team"))
         if "name" in values:
             service.name = _free_service_name(service.organization, values["name"], besides=service.pk)
         if "team" in values:
             service.team = team_named(actor, values["team"])
             _may_keep_services(actor, service.team)
+        if not _differs(service, before):
+            return service
         service.version += 1
         _save_under_free_name(service)
         audit(actor, "service.changed", service, fields=sorted(values))
@@ -161,11 +165,13 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
     with transaction.atomic():
         team = _own_team(actor, team_id)
         _expect(team, expected_version)
-        _known(values, ("name", "description"))
+        before = _held(team, values, ("name", "description"))
         if "name" in values:
             team.name = _free_name(Team, values["name"], besides=team.pk, most=80)
         if "description" in values:
             team.description = clean("description", values["description"], max_characters=300, single_line=True)
+        if not _differs(team, before):
+            return team
         team.version += 1
         _save_under_free_name(team)
         audit(actor, "team.changed", team, fields=sorted(values))
@@ -260,9 +266,15 @@ def _expect(thing: Organization | Service | Team, expected_version: int | None) 
         raise Stale(thing.version)
 
 
-def _known(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def _held(thing: Organization | Service | Team, values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """What it holds of what `values` may change, which is `names`. Raises Invalid for others."""
     if unknown := [name for name in values if name not in names]:
         raise Invalid({name: f"Unknown here. Can be changed: {', '.join(names)}." for name in unknown})
+    return {name: getattr(thing, name) for name in values}
+
+
+def _differs(thing: Organization | Service | Team, before: Mapping[str, Any]) -> bool:
+    return any(getattr(thing, name) != value for name, value in before.items())
 
 
 def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int = 0, most: int = 120) -> str:

@@ -6,13 +6,15 @@ from functools import partial
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.db.models.signals import pre_save
+from django.test.utils import CaptureQueriesContext
 
 from incidents import template
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import archive
 from incidents.actions.organizations import save_template
-from incidents.models import Membership, PostmortemTemplate
+from incidents.models import AuditEntry, Membership, OutboxEntry, PostmortemTemplate
 from kb.patterns.models import Pattern, Tag, TagState
 from kb.search import relay
 from tests.api.conftest import codes, fields
@@ -65,6 +67,37 @@ def test_services_are_filtered_by_organization_and_team(api, draft):
     assert codes(api("outsider").get(lead.get("services").json()["results"][1]["url"])) == (404, "not_found")
     assert lead.patch(made["Location"], {"name": "Basket"}).json()["name"] == "Basket"
     assert lead.delete(made["Location"]).status_code == 204
+
+
+def test_a_change_that_changes_nothing_writes_nothing(api, published):
+    admin, incident = api("admin"), published(services=["Cart"])
+    (service,) = admin.get("services").json()["results"]
+    OutboxEntry.objects.all().delete()
+    AuditEntry.objects.all().delete()
+    for address in ("organizations/acme", "teams/checkout", f"services/{service['id']}"):
+        before = admin.get(address)
+        same = {
+            name: before.json()[name] for name in ("name", "website", "sector", "description") if name in before.json()
+        }
+        for body in ({}, same):
+            assert admin.patch(address, body, if_match=before["ETag"])["ETag"] == before["ETag"]
+    assert not AuditEntry.objects.exists()
+    assert not OutboxEntry.objects.exists()
+    assert admin.patch("organizations/acme", {"sector": "retail"}).json()["version"] == 2
+    assert OutboxEntry.objects.filter(incident_id=incident.pk).exists()
+
+
+@pytest.mark.postgres_only
+def test_whether_somebody_is_a_member_is_asked_while_nobody_else_adds_one(api):
+    admin = api("admin")
+    with CaptureQueriesContext(connection) as asked:
+        admin.post("teams/checkout/members", {"email": "outsider@acme.example", "role": "reader"})
+    statements = [query["sql"] for query in asked]
+    locked = next(place for place, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+    looked = next(
+        place for place, sql in enumerate(statements) if sql.startswith('SELECT 1 AS "a" FROM "incidents_membership"')
+    )
+    assert locked < looked
 
 
 def test_a_team_keeps_a_lead(api, cast):

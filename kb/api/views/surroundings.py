@@ -261,10 +261,15 @@ class MemberView(TeamView):
         location = body["url"] if status == 201 else None
         return answer(body, etag=f'"{membership.role}"', status=status, location=location)
 
+    def locked(self, slug: str) -> Team:
+        """The team, whose members nobody else changes meanwhile."""
+        team = self.find(slug)
+        scopes.visible_teams(self.viewer).select_for_update(no_key=True).get(pk=team.pk)
+        return team
+
     def held(self, slug: str, user_id: int) -> tuple[Team, Membership]:
         """The membership to change, with its team locked, as it is what the precondition says."""
-        team = self.find(slug)
-        scopes.visible_teams(self.viewer).select_for_update().get(pk=team.pk)
+        team = self.locked(slug)
         membership = self.member(team, user_id)
         condition = self.condition()
         if not condition.any and membership.role not in condition.tags and scopes.may_manage_team(self.viewer, team):
@@ -281,7 +286,7 @@ class Members(MemberView):
 
     @writes("Take somebody into a team", body="MemberCreate", answer="Member", status=201)
     def post(self, request: Request, slug: str) -> Response:
-        team = self.find(slug)
+        team = self.locked(slug)
         people = scopes.visible_people(self.viewer).filter(is_active=True)
         user: User | None = people.filter(email__iexact=self.body["email"].strip()).first()
         if user is None:

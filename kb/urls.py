@@ -7,6 +7,7 @@ from django.urls import include, path
 from kb.api.views.meta import Nowhere
 from kb.web import operate
 
+handler400 = "kb.api.views.meta.bad_request"
 urlpatterns = [
     path("healthz", operate.healthz, name="healthz"),
     path("metrics", operate.metrics, name="metrics"),

@@ -6,9 +6,10 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
+from django.views import defaults
 from django.views.decorators.csrf import ensure_csrf_cookie
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.renderers import JSONRenderer
@@ -18,6 +19,7 @@ from rest_framework.response import Response
 from incidents.errors import Missing
 from kb.api.base import ApiView
 from kb.api.operations import reads
+from kb.api.problems import MEDIA_TYPE, problem
 
 # The generator's own tables are filled while it runs, and must be by one thread at a time.
 _generating = Lock()
@@ -54,6 +56,15 @@ class Docs(ApiView):
     @method_decorator(ensure_csrf_cookie)
     def get(self, request: HttpRequest) -> HttpResponse:
         return render(request, "api/docs.html")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What no view could be asked, such as a request to another host: a problem document below /api/v1/, elsewhere a
+    page."""
+    if not request.path.startswith("/api/v1/"):
+        return defaults.bad_request(request, exception)
+    refused = problem("invalid", "The request cannot be read. See that its Host is one of this installation.")
+    return JsonResponse(refused.data, status=refused.status_code, content_type=MEDIA_TYPE)
 
 
 class Nowhere(ApiView):

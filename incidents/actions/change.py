@@ -18,6 +18,8 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 
 Permission = Callable[[Viewer, Incident], bool]
+EDITORS_ONLY = "Only authors and leads of the owning team can change this."
+LEADS_ONLY = "Only leads of the owning team and admins can do this."
 
 
 @dataclass(slots=True)
@@ -63,10 +65,11 @@ def changing(
     incident_id: int,
     *,
     permission: Permission = scopes.may_edit,
+    refusal: str = EDITORS_ONLY,
     expected_version: int | None = None,
     states: tuple[str, ...] = (Status.DRAFT, Status.IN_REVIEW),
 ) -> Iterator[Change]:
-    """Hold one incident to change it.
+    """Hold one incident to change it. `refusal` says who may, where `permission` does not let the actor.
 
     Raises Missing when the actor may not even see it, NotAllowed, Stale when `expected_version` is not the current
     one, and WrongState outside `states`. Nothing is written when the block records no step.
@@ -74,7 +77,7 @@ def changing(
     with transaction.atomic():
         incident = locked(actor, incident_id)
         if not permission(actor, incident):
-            raise NotAllowed(_refusal(incident))
+            raise NotAllowed(_refusal(incident, refusal))
         if expected_version is not None and expected_version != incident.version:
             raise Stale(incident.version)
         if incident.status not in states and not actor.is_system:
@@ -119,10 +122,10 @@ def _finish(change: Change) -> None:
     outbox.enqueue([incident.pk], narrows=narrows)
 
 
-def _refusal(incident: Incident) -> str:
+def _refusal(incident: Incident, refusal: str) -> str:
     if incident.origin == "famous":
         return "Curated outages are kept by their files and are not changed here. Link to it, tag it, or quote it."
-    return "Only authors and leads of the owning team can change this."
+    return refusal
 
 
 def _wrong_state(incident: Incident) -> str:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from incidents import scopes, template
-from incidents.actions.change import Change, audit, changing
+from incidents.actions.change import LEADS_ONLY, Change, audit, changing
 from incidents.actions.naming import organization_named, services_named
 from incidents.durations import LONGEST, YEARS, Moment, check_order, is_in_years, moved, read_moment
 from incidents.errors import Invalid, NotAllowed
@@ -118,6 +118,7 @@ def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | 
         actor,
         incident_id,
         permission=scopes.may_lead,
+        refusal=LEADS_ONLY,
         expected_version=expected_version,
         states=tuple(Status),
     ) as change:

@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from incidents import scopes
-from incidents.actions.change import Change, changing
+from incidents.actions.change import LEADS_ONLY, Change, changing
 from incidents.document import build, read_parts, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
@@ -85,6 +85,7 @@ def review(
         actor,
         incident_id,
         permission=_was_asked,
+        refusal="Only those who were asked to review this can do this.",
         expected_version=expected_version,
         states=(Status.IN_REVIEW,),
     ) as change:
@@ -164,6 +165,7 @@ def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = N
         actor,
         incident_id,
         permission=scopes.may_lead,
+        refusal=LEADS_ONLY,
         expected_version=expected_version,
         states=(Status.PUBLISHED,),
     ) as change:
@@ -178,6 +180,7 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
         actor,
         incident_id,
         permission=scopes.may_lead,
+        refusal=LEADS_ONLY,
         expected_version=expected_version,
         states=(Status.ARCHIVED,),
     ) as change:
@@ -219,17 +222,21 @@ def _is_approved(incident: Incident) -> bool:
 def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
     if not addresses:
         raise Invalid({"reviewers": "Name at least one reviewer."})
-    found, unknown = [], []
-    for address in addresses:
+    found: list[User] = []
+    unknown: dict[str, str] = {}
+    for place, address in enumerate(addresses):
         user = User.objects.filter(
-            email__iexact=clean("reviewers", address, max_characters=254),
+            email__iexact=clean(f"reviewers.{place}", address, max_characters=254),
             is_active=True,
             is_system=False,
             is_service_account=False,
         ).first()
-        (found.append(user) if user else unknown.append(address))
+        if user is None:
+            unknown[f"reviewers.{place}"] = f"Nobody here has the address {address}."
+        else:
+            found.append(user)
     if unknown:
-        raise Invalid({"reviewers": f"Nobody here has the address {', '.join(unknown)}."})
+        raise Invalid(unknown)
     if any(user.pk == actor.user_id for user in found):
         raise Invalid({"reviewers": "Somebody else should review it."})
     return found

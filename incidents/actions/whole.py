@@ -18,7 +18,7 @@ from typing import Any
 from django.db import transaction
 
 from incidents import scopes
-from incidents.actions.change import Change, changing
+from incidents.actions.change import LEADS_ONLY, Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
 from incidents.actions.lifecycle import back_to_draft, write_revision
 from incidents.actions.organizations import change_organization, create_organization
@@ -107,7 +107,9 @@ def write_whole(
                 uuid=uuid,
                 template_key=template.key,
             ).pk
-        with changing(actor, incident_id, permission=scopes.may_lead, states=tuple(Status)) as change:
+        with changing(
+            actor, incident_id, permission=scopes.may_lead, refusal=LEADS_ONLY, states=tuple(Status)
+        ) as change:
             if not is_new:
                 apply_facts(change, content.facts)
                 _follow(change, template)
@@ -133,7 +135,9 @@ def write_draft(
     `digest` is of all that was brought in, `published` of what that revision was made from. Raises what reopening and
     changing raise.
     """
-    with changing(actor, incident_id, permission=scopes.may_lead, states=(Status.PUBLISHED, Status.DRAFT)) as change:
+    with changing(
+        actor, incident_id, permission=scopes.may_lead, refusal=LEADS_ONLY, states=(Status.PUBLISHED, Status.DRAFT)
+    ) as change:
         if change.incident.status != Status.DRAFT:
             back_to_draft(change)
         apply_facts(change, content.facts)

@@ -51,13 +51,15 @@ def within(path: str) -> Iterator[None]:
 
 
 class Stale(ActionError):
-    """Somebody else saved first. `current_version` is what stands now."""
+    """Somebody else saved first. `current_version` is what stands now; `field` is the path of the version that a body
+    named for a part of it."""
 
     code = "stale"
 
-    def __init__(self, current_version: int) -> None:
+    def __init__(self, current_version: int, *, field: str = "") -> None:
         super().__init__("This was changed by someone else since you opened it. Compare both texts and save again.")
         self.current_version = current_version
+        self.field = field
 
 
 class WrongState(ActionError):

@@ -53,7 +53,7 @@ class Field:
 
     `read(path, value, setting)` gives the stored value or raises Invalid; `write(row, zone)` gives the exported one.
     `shape` is the JSON type for the API's schema; `private` fields are for signed-in viewers only; `live` ones stay
-    changeable after publishing.
+    changeable after publishing; one that is not `nullable` always holds something, and takes no null.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Field:
     required: bool = False
     private: bool = False
     live: bool = False
+    nullable: bool = True
     choices: tuple[str, ...] = ()
     column: str = ""
 
@@ -111,6 +112,7 @@ def _choice(
         lambda value: value or None,
         required=required,
         live=live,
+        nullable=nullable,
         choices=tuple(choices),
     )
 

@@ -24,9 +24,10 @@ from incidents.vocabulary import SectionKind
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
 # Searchable texts of the incident that are no sections.
 RESERVED = ("title", "ref", "organization", "services", "other")
-# As templates/postmortem.schema.json has it.
-MOST_SECTIONS = 40
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
+# What a definition looks like.
+SCHEMA: dict[str, Any] = json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8"))
+MOST_SECTIONS: int = SCHEMA["properties"]["sections"]["maxItems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class SectionPlan:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8")))
+    return Draft202012Validator(SCHEMA)
 
 
 def check(definition: Any, *, field: str = "definition") -> None:

@@ -17,7 +17,7 @@ from incidents.actions.incidents import FACTS, apply_facts, create_incident
 from incidents.actions.sections import expect_versions, replace_rows, rewrite, save_sections
 from incidents.actions.size import check_size
 from incidents.durations import check_order
-from incidents.errors import Invalid
+from incidents.errors import Invalid, Stale
 from incidents.models import Incident, PostmortemSection
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -132,8 +132,10 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
         def step() -> None:
             if key not in here:
                 raise Invalid({f"sections.{key}": "The template has no section of this key."})
+            if values.get("version", here[key].version) != here[key].version:
+                raise Stale(here[key].version, field=f"sections.{key}.version")
             texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
-            if rewrite(change, here[key], expected_version=values.get("version"), **texts):
+            if rewrite(change, here[key], **texts):
                 changed.append(here[key])
 
         return step

@@ -41,7 +41,9 @@ def change_section(
         section = change.incident.sections.filter(key=key).first()
         if section is None:
             raise Missing
-        if rewrite(change, section, body=body, none_reason=none_reason, expected_version=expected_version):
+        if expected_version is not None and section.version != expected_version:
+            raise Stale(section.version)
+        if rewrite(change, section, body=body, none_reason=none_reason):
             save_sections([section])
         check_size(change.incident)
     return section
@@ -53,11 +55,8 @@ def rewrite(
     *,
     body: str | None = None,
     none_reason: str | None = None,
-    expected_version: int | None = None,
 ) -> bool:
-    """`set_texts`, told in the audit. Raises Stale, Invalid."""
-    if expected_version is not None and section.version != expected_version:
-        raise Stale(section.version)
+    """`set_texts`, told in the audit. Raises Invalid."""
     differs = set_texts(change, section, body=body, none_reason=none_reason)
     if differs:
         change.did("section.changed", section, key=section.key, size=len(section.body))
@@ -209,14 +208,19 @@ def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int |
 
 
 def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
-    """Raises Stale when a row of `wanted` names a `version` that is not its current one."""
-    rows = [row for row in wanted if isinstance(row, Mapping)] if isinstance(wanted, list) else []
-    named = {str(row.get("id")): row["version"] for row in rows if "version" in row}
+    """Raises Stale, naming the place, when a row of `wanted` names a `version` that is not its current one."""
+    rows = wanted if isinstance(wanted, list) else []
+    named = {
+        _row_id(row.get("id")): (place, row["version"])
+        for place, row in enumerate(rows)
+        if isinstance(row, Mapping) and "version" in row
+    }
     if not named:
         return
     for row_id, version in getattr(change.incident, relation(kind.name)).values_list("uuid", "version"):
-        if named.get(str(row_id), version) != version:
-            raise Stale(version)
+        place, expected = named.get(str(row_id), (0, version))
+        if expected != version:
+            raise Stale(version, field=f"{kind.name}.{place}.version")
 
 
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
@@ -235,7 +239,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     problems: dict[str, list[str]] = {}
     places: dict[str, int] = {}
     added: list[Row] = []
-    named = {str(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
+    named = {_row_id(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
     for row_id, row in here.items():
         if row_id not in named:
             change.did(f"{kind.name}.removed", row)
@@ -246,19 +250,19 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             problems[path.rstrip(".")] = ["This takes an object."]
             continue
         values = dict(item)
-        row_id = values.pop("id", None)
-        row = here.get(str(row_id))
+        row_id = _row_id(values.pop("id", None))
+        row = here.get(row_id)
         if row is not None:
             values.pop("version", None)
         try:
-            if row_id is None and "version" in values:
+            if not row_id and "version" in values:
                 problems[f"{path}version"] = ["A row without an id is new, and has no version yet."]
-            elif row_id is None:
+            elif not row_id:
                 added.append(new_row(change, kind, values, path=path, position=place, people=people))
-            elif row is None or str(row_id) in places:
+            elif row is None or row_id in places:
                 problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
             else:
-                places[str(row_id)] = place
+                places[row_id] = place
                 apply_row(change, kind, row, values, path=path, people=people)
                 if row.position != place:
                     type(row)._default_manager.filter(pk=row.pk).update(position=place)
@@ -269,6 +273,11 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     kind.model._default_manager.bulk_create(added)
     for row_id in _moved(list(here), list(places), times):
         change.did(f"{kind.name}.moved", here[row_id], place=places[row_id])
+
+
+def _row_id(value: Any) -> str:
+    """As it is written here: a UUID is the same in letters of either case. Empty when there is none."""
+    return "" if value is None else str(value).lower()
 
 
 def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
+_UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+
 
 class Reference:
     """INC-12, 12, or a UUID."""
 
-    regex = "(?:[Ii][Nn][Cc]-)?[0-9]{1,17}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+    regex = f"(?:[Ii][Nn][Cc]-)?[0-9]{{1,17}}|{_UUID}"
 
     def to_python(self, value: str) -> str:
         return value
@@ -19,6 +23,18 @@ class Name(Reference):
     """A slug or key."""
 
     regex = "[-a-zA-Z0-9_]{1,120}"
+
+
+class Identity:
+    """A UUID, in letters of either case."""
+
+    regex = _UUID
+
+    def to_python(self, value: str) -> uuid.UUID:
+        return uuid.UUID(value)
+
+    def to_url(self, value: uuid.UUID) -> str:
+        return str(value)
 
 
 class Number:

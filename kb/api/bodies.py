@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator, validators
+from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -51,7 +51,9 @@ _Validator: Any = validators.extend(
 
 @cache
 def _validator(shape: str) -> Any:
-    return _Validator({"$ref": f"#/components/schemas/{shape}", "components": {"schemas": COMPONENTS}})
+    schema = {"$ref": f"#/components/schemas/{shape}", "components": {"schemas": COMPONENTS}}
+    # Other formats are for the actions to read: they take more, such as times that are only known to the day.
+    return _Validator(schema, format_checker=FormatChecker(["uuid"]))
 
 
 def read(request: Request, shape: str | None) -> dict[str, Any]:
@@ -79,7 +81,8 @@ def check(body: Any, shape: str) -> None:
             strange.update(unknown("field", [name for name in given if name not in known], known, path=prefix).fields)
         elif error.validator == "required":
             wrong.update({f"{prefix}{name}": ["This is needed."] for name in rule if name not in given})
-        else:
+        # What is of another type is none of the choices anyway.
+        elif error.validator != "enum" or path not in wrong:
             wrong.setdefault(path or "body", []).append(_words(error))
     if strange:
         raise Unknown("unknown_field", {name: texts[0] for name, texts in strange.items()})
@@ -122,6 +125,10 @@ def _words(error: ValidationError) -> str:
             return f"At most {expected:,} characters; this has {len(given):,}."
         case "maxItems" | "maxProperties":
             return f"At most {expected:,} of them; these are {len(given):,}."
+        case "minLength":
+            return f"At least {expected:,} characters."
+        case "format":
+            return f"This takes a {str(expected).upper()}."
         case "minimum":
             return f"This takes a number from {expected:,}."
         case "maximum":

@@ -36,7 +36,7 @@ from kb.api.problems import Refusal
 HEADER = "Idempotency-Key"
 LEASE = timedelta(seconds=60)
 KEPT_HEADERS = ("ETag", "Location")
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_KEY = re.compile("[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response
         with transaction.atomic():
             return work().response
     if not _KEY.fullmatch(key):
-        raise Invalid({HEADER: "This takes 1 to 255 printable characters of ASCII, such as a UUID."})
+        raise Invalid({HEADER: "This takes 1 to 255 printable characters of ASCII without spaces, such as a UUID."})
     claimed = _claim(request, viewer, key)
     if isinstance(claimed, StoredAnswer):
         return _replay(claimed, viewer)

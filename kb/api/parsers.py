@@ -82,10 +82,11 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
+    """A number with a point or an exponent. 1.0 says what 1 says, and is read as that."""
     number = float(text)
     if not math.isfinite(number):
         raise _malformed("It holds a number that is too large.")
-    return number
+    return int(number) if number.is_integer() else number
 
 
 def _check_depth(value: Any) -> None:

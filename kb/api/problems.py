@@ -161,7 +161,8 @@ def _refused_by_action(exc: ActionError) -> Response:
             told = Invalid(dict(islice(exc.fields.items(), MOST_PROBLEMS)))
             return problem(exc.code, told.message, fields=told.fields)
         case Stale():
-            return problem("stale", exc.message, current_version=exc.current_version)
+            fields = {exc.field: [exc.message]} if exc.field else None
+            return problem("stale", exc.message, fields=fields, current_version=exc.current_version)
         case Incomplete():
             return problem("incomplete", exc.message, missing=exc.missing)
         case Missing() | NotAllowed() | WrongState():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 
 from incidents.records import KINDS
-from kb.api.addresses import Name, Number, Reference
+from kb.api.addresses import Identity, Name, Number, Reference
 from kb.api.views import findings, history, incidents, knowledge, meta, parts, people, surroundings
 
 register_converter(Reference, "ref")
+register_converter(Identity, "id")
 register_converter(Name, "name")
 register_converter(Number, "number")
 
@@ -24,11 +25,11 @@ urlpatterns = [
     path("incidents/<ref:ref>/sections/<name:key>", parts.Section.as_view(), name="incident-section"),
     *(path(f"incidents/<ref:ref>/{kind}", parts.Rows.as_view(kind=kind), name=f"incident-{kind}") for kind in KINDS),
     *(
-        path(f"incidents/<ref:ref>/{kind}/<uuid:row_id>", parts.Row.as_view(kind=kind), name=f"incident-{kind}-row")
+        path(f"incidents/<ref:ref>/{kind}/<id:row_id>", parts.Row.as_view(kind=kind), name=f"incident-{kind}-row")
         for kind in KINDS
     ),
     path("incidents/<ref:ref>/links", parts.Links.as_view(), name="incident-links"),
-    path("incidents/<ref:ref>/links/<uuid:link_id>", parts.Link.as_view(), name="incident-link"),
+    path("incidents/<ref:ref>/links/<id:link_id>", parts.Link.as_view(), name="incident-link"),
     path("incidents/<ref:ref>/revisions", history.Revisions.as_view(), name="incident-revisions"),
     path("incidents/<ref:ref>/revisions/<number:number>", history.OneRevision.as_view(), name="incident-revision"),
     path("incidents/<ref:ref>/audit", history.Audit.as_view(), name="incident-audit"),
@@ -47,7 +48,7 @@ urlpatterns = [
     path("organizations", surroundings.Organizations.as_view(), name="organizations"),
     path("organizations/<name:slug>", surroundings.OneOrganization.as_view(), name="organization"),
     path("services", surroundings.Services.as_view(), name="services"),
-    path("services/<uuid:service_id>", surroundings.OneService.as_view(), name="service"),
+    path("services/<id:service_id>", surroundings.OneService.as_view(), name="service"),
     path("teams", surroundings.Teams.as_view(), name="teams"),
     path("teams/<name:slug>", surroundings.OneTeam.as_view(), name="team"),
     path("teams/<name:slug>/members", surroundings.Members.as_view(), name="members"),
@@ -60,7 +61,7 @@ urlpatterns = [
     path("patterns/<name:slug>/statistics", knowledge.PatternStatistics.as_view(), name="pattern-statistics"),
     path("search", knowledge.Search.as_view(), name="search"),
     path("tokens", people.Tokens.as_view(), name="tokens"),
-    path("tokens/<uuid:token_id>", people.Token.as_view(), name="token"),
+    path("tokens/<id:token_id>", people.Token.as_view(), name="token"),
     path("me", people.Me.as_view(), name="me"),
     path("schema", meta.Schema.as_view(), name="schema"),
     path("docs", meta.Docs.as_view(), name="docs"),

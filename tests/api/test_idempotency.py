@@ -44,6 +44,13 @@ def test_how_the_body_is_written_does_not_matter(api):
     )
 
 
+def test_a_whole_number_is_the_same_however_it_is_written(api):
+    for seconds, replayed in ((b"60", False), (b"60.0", True), (b"6e1", True)):
+        body = b'{"title": "x", "team": "checkout", "stated_duration": {"seconds": ' + seconds + b"}}"
+        answer = api("author").post("incidents", body, key="a")
+        assert (answer.status_code, "Idempotency-Replayed" in answer) == (201, replayed)
+
+
 def test_the_same_key_with_another_body_is_a_conflict(api):
     author = api("author")
     author.post("incidents", BODY, key="a")
@@ -232,7 +239,7 @@ def test_strangers_leave_nothing_behind(api):
     assert not StoredAnswer.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\tb", "schlüssel"])
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b", "a\tb", "schlüssel"])
 def test_a_key_that_cannot_be_kept_is_refused(api, key):
     refused = api("author").post("incidents", BODY, key=key)
     assert fields(refused) == {"Idempotency-Key"}

@@ -59,6 +59,19 @@ def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api):
     assert api("outsider").get(address).json()["title"] == CONTENT["title"]
 
 
+def test_a_refusal_says_who_may(api, published):
+    author, address = api("author"), f"incidents/{published().pk}"
+    assert "Only leads" in author.post(f"{address}/archive").json()["detail"]
+    assert "Only leads" in author.delete(address).json()["detail"]
+    author.post(f"{address}/reopen")
+    refused = author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example", "nobody@acme.example"]})
+    assert fields(refused) == {"reviewers.1"}
+    author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]})
+    unasked = api("lead").post(f"{address}/review", {"approve": True}, if_match="*")
+    assert "asked to review" in unasked.json()["detail"]
+    assert "authors and leads" in api("reviewer").patch(address, {"title": "x"}).json()["detail"]
+
+
 def test_an_incident_is_found_by_its_number_its_ref_and_its_id(api, draft):
     incident = draft()
     for reference in (f"INC-{incident.pk}", f"inc-{incident.pk}", str(incident.pk), str(incident.uuid)):

@@ -24,7 +24,7 @@ def test_a_change_without_if_match_is_refused(api, address):
         author.patch(lesson, {"text": "x"}, if_match=None),
         author.delete(lesson, if_match=None),
         api("lead").delete(address, if_match=None),
-        api("admin").put("templates/standard", {"name": "X", "sections": []}, if_match=None),
+        api("admin").put("templates/standard", {"name": "Mine", "sections": []}, if_match=None),
     ):
         assert codes(refused) == (428, "precondition_required")
     assert author.get(lesson).status_code == 200
@@ -57,6 +57,20 @@ def test_sections_and_rows_have_versions_of_their_own(api, address):
         assert codes(refused) == (412, "stale")
     assert author.get(f"{address}/sections/summary").json()["body"] == "Mine"
     assert author.get(row["Location"]).json()["text"] == "Better"
+
+
+def test_a_version_in_a_body_that_is_stale_is_named(api, address):
+    author = api("author")
+    author.post(f"{address}/lessons", {"text": "One"})
+    author.patch(f"{address}/sections/summary", {"body": "Text"})
+    (lesson,) = author.get(address).json()["lessons"]
+    for body, field in (
+        ({"severity": "sev1", "sections": {"summary": {"body": "c", "version": 1}}}, "sections.summary.version"),
+        ({"lessons": [{**lesson, "version": 7}]}, "lessons.0.version"),
+    ):
+        refused = author.patch(address, body, if_match=author.get(address)["ETag"])
+        assert (codes(refused), fields(refused)) == ((412, "stale"), {field})
+        assert refused.json()["current_version"] == (2 if "sections" in body else 1)
 
 
 def test_the_versions_inside_the_document_are_the_etags_of_its_parts(api, address):

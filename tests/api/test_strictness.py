@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from incidents.models import Incident
 from kb.api.problems import MEDIA_TYPE, handle
 from kb.api.views.incidents import Incidents
-from tests.api.conftest import codes, fields
+from tests.api.conftest import codes, fields, validator
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,9 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
             {"sources.0.supports"},
         ),
         ({"title": "x", "organization": 5}, {"organization"}),
+        ({"title": "x", "sections": [{"key": "summary", "id": "zz"}]}, {"sections.0.id"}),
+        ({"title": "x", "started": {"at": None, "precision": None}}, {"started.at"}),
+        ({"title": "x", "timeline": [{"at": "2026", "kind": None, "text": "x"}]}, {"timeline.0.kind"}),
         ({"title": "x", "organization": {"slug": "acme"}}, {"organization.name"}),
         ({"title": "x", "team": "nowhere"}, {"team"}),
         ({"title": "x", "template": "nowhere"}, {"template"}),
@@ -268,6 +271,48 @@ def test_a_body_in_chunks_is_refused_rather_than_read_as_an_empty_one(db):
     del request.META["CONTENT_LENGTH"]
     response = Incidents.as_view(permission_classes=[])(request).render()
     assert (response.status_code, response.data["code"]) == (411, "length_required")
+
+
+def test_a_value_of_another_type_is_told_once(api):
+    refused = api("author").post("incidents", {"title": "x", "severity": 5, "causes": [{"kind": [], "text": "x"}]})
+    assert sorted(error["message"] for error in refused.json()["errors"]) == ["This takes text.", "This takes text."]
+
+
+@pytest.mark.parametrize(
+    ("shape", "field", "is_taken"),
+    [
+        ("TimelineEventCreate", "at", False),
+        ("TimelineEventChange", "kind", False),
+        ("ActionItemCreate", "state", False),
+        ("FigureNested", "qualifier", False),
+        ("CauseCreate", "family", True),
+        ("IncidentChange", "organization", False),
+        ("IncidentCreate", "organization", True),
+        ("IncidentChange", "team", True),
+    ],
+)
+def test_null_is_allowed_where_it_is_taken(shape, field, is_taken):
+    shape = validator(json.dumps({"$ref": f"#/components/schemas/{shape}"}))
+    wrong = [error for error in shape.iter_errors({field: None}) if error.instance_path == [field]]
+    assert bool(wrong) is not is_taken
+
+
+def test_a_request_to_another_host_is_refused_as_a_problem_below_the_api_and_as_a_page_elsewhere(client, db):
+    refused = client.get("/api/v1/incidents", headers={"Host": "elsewhere.example"})
+    assert codes(refused) == (400, "invalid")
+    assert refused["Content-Type"] == MEDIA_TYPE
+    assert client.get("/incidents", headers={"Host": "elsewhere.example"})["Content-Type"].startswith("text/html")
+
+
+def test_a_uuid_is_the_same_in_capitals(api, draft):
+    author, address = api("author"), f"incidents/{draft().ref}"
+    lesson = author.post(f"{address}/lessons", {"text": "One"}).json()
+    capitals = lesson["id"].upper()
+    assert author.get(f"{address}/lessons/{capitals}").json() == lesson
+    kept = author.patch(address, {"lessons": [{**lesson, "id": capitals, "text": "Two"}]}).json()["lessons"]
+    assert [(row["id"], row["text"]) for row in kept] == [(lesson["id"], "Two")]
+    twice = author.patch(address, {"lessons": [{"id": capitals}, {"id": lesson["id"]}]})
+    assert fields(twice) == {"lessons.1.id"}
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png"])

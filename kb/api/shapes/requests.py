@@ -19,16 +19,14 @@ _WRITTEN_TIME = "2026-03-31T14:05Z, or as far as it is known: 2026-03-31, 2026-0
 
 
 def _row_fields(kind: Kind) -> dict[str, Schema]:
-    timed: dict[str, Schema] = (
-        {"at": nullable(text(_WRITTEN_TIME)), "precision": _PRECISION} if kind.ordered_by_time else {}
-    )
+    timed: dict[str, Schema] = {"at": text(_WRITTEN_TIME), "precision": _PRECISION} if kind.ordered_by_time else {}
     fields = {}
     for field in kind.fields:
         shape = field_shape(field)
         if field.shape == "number":
             # Decimals may be sent as text, so that no digit is lost on the way.
             shape = {"type": ["number", "string"]}
-        fields[field.name] = shape if field.required else nullable(shape)
+        fields[field.name] = nullable(shape) if field.nullable and not field.required else shape
     return {**timed, **fields}
 
 
@@ -132,7 +130,7 @@ SHAPES: dict[str, Schema] = {
     "MomentWritten": {
         "anyOf": [
             text(_WRITTEN_TIME),
-            obj({"at": nullable(text(_WRITTEN_TIME)), "precision": _PRECISION}, optional=["at", "precision"]),
+            obj({"at": text(_WRITTEN_TIME), "precision": _PRECISION}, optional=["precision"]),
             {"type": "null"},
         ]
     },

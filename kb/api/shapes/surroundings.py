@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incidents.template import MOST_SECTIONS
+from incidents.template import MOST_SECTIONS, SCHEMA
 from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Status, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
@@ -63,7 +63,9 @@ SHAPES: dict[str, Schema] = {
             "detail": text(),
             "code": choice(CODES, "Stable: codes are added to, never renamed."),
             "errors": array(obj({"field": text(), "code": text(), "message": text()})),
-            "current_version": whole("With `stale`: the version that stands now.", least=1),
+            "current_version": whole(
+                "With `stale`: the version that stands now, of the part that `errors` names if there are any.", least=1
+            ),
             "missing": {
                 "type": "object",
                 "additionalProperties": text(),
@@ -159,8 +161,8 @@ SHAPES: dict[str, Schema] = {
     "TemplateList": page(ref("Template")),
     "TemplateCreate": obj(
         {
-            "key": text(),
-            "name": text(),
+            "key": SCHEMA["properties"]["key"],
+            "name": SCHEMA["properties"]["name"],
             "team": nullable(text("A slug. Without it the template is for everybody, and made by an admin.")),
             "severities": {"type": "object", "additionalProperties": text()},
             "sections": _ANY_SECTION,
@@ -168,7 +170,11 @@ SHAPES: dict[str, Schema] = {
         optional=["team", "severities"],
     ),
     "TemplateReplace": obj(
-        {"name": text(), "severities": {"type": "object", "additionalProperties": text()}, "sections": _ANY_SECTION},
+        {
+            "name": SCHEMA["properties"]["name"],
+            "severities": {"type": "object", "additionalProperties": text()},
+            "sections": _ANY_SECTION,
+        },
         optional=["severities"],
     ),
     "Pattern": obj(

@@ -12,6 +12,7 @@ from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_http_methods
 
 from incidents import scopes
+from incidents.actions.change import EDITORS_ONLY
 from incidents.actions.links import find_visible
 from incidents.document import read_parts
 from incidents.errors import Invalid, NotAllowed
@@ -75,7 +76,7 @@ def incident_to_edit(request: Request, reference: str) -> Incident:
     """Raises Missing for who may not see it, NotAllowed for who may only read it."""
     incident = incident_named(request, reference)
     if not scopes.may_edit(request.viewer, incident):
-        raise NotAllowed("Only authors and leads of the owning team can change this.")
+        raise NotAllowed(EDITORS_ONLY)
     return incident
 
 

@@ -17,13 +17,14 @@ from incidents.actions.links import find_visible
 from incidents.document import read_parts
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
+from incidents.zones import zones
 from kb.web.request import Request
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
 
 # Parts of a form that are no text of the person who sent it.
-_MACHINERY = ("csrfmiddlewaretoken", "version", "over", "fields")
+_MACHINERY = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
 
 
 def signed_in(view: View[P]) -> View[P]:
@@ -95,6 +96,12 @@ def version_opened(request: Request) -> int:
     if version is None:
         raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."})
     return version
+
+
+def zone_opened(request: Request, incident: Incident) -> str:
+    """The zone in which a form showed its times: the incident's may be another one by now."""
+    zone = request.POST.get("zone", "")
+    return zone if zone in zones() else incident.time_zone
 
 
 def fragment(request: Request, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -62,13 +62,17 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What somebody tried to save on one card and could not: shown again with what is wrong, so nothing is lost."""
+    """What somebody tried to save on one card and could not: shown again with what is wrong, so nothing is lost.
+
+    `version` and `zone` are those that the card was opened with.
+    """
 
     card: str
     values: Values
     errors: Errors = field(default_factory=dict)
     conflict: Conflict | None = None
     version: int | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +130,17 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All rows of a kind in one incident, the form for the next one, and the reason why there are none."""
+    """All rows of a kind in one incident, the form for the next one, and the reason why there are none.
+
+    `zone` is the one that times among them are in.
+    """
 
     kind: str
     singular: str
     rows: list[RowCard]
     adding: Card
     none: Card | None = None
+    zone: str = ""
     removed: Removed | None = None
 
 
@@ -163,17 +171,30 @@ def section_card(
     return _card(id, url, (plain,), values, version=section.version, attempt=attempt)
 
 
-def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = None) -> Card:
+def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = None, *, zone: str = "") -> Card:
+    """`zone` is the one in which its time stands on the page, when that is not the incident's any more."""
     url = reverse("web:save-row", args=[incident.ref, kind, row.uuid])
-    values = record_inputs.shown(kind, row, incident.time_zone)
+    zone = zone or incident.time_zone
+    values = record_inputs.shown(kind, row, zone)
     inputs = _inputs(incident, kind, values)
-    return _card(f"row-{row.uuid}", url, inputs, values, version=row.version, attempt=attempt)
+    card = _card(f"row-{row.uuid}", url, inputs, values, version=row.version, attempt=attempt)
+    return _in_zone(card, kind, zone, attempt)
 
 
 def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) -> Card:
     url = reverse("web:add-row", args=[incident.ref, kind])
     values = record_inputs.FRESH.get(kind, {})
-    return _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
+    card = _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
+    return _in_zone(card, kind, incident.time_zone, attempt)
+
+
+def _in_zone(card: Card, kind: str, zone: str, attempt: Attempt | None) -> Card:
+    """The card, carrying the zone that its time is to be read in: the one it is shown in."""
+    if not records.KINDS[kind].ordered_by_time:
+        return card
+    if attempt and attempt.card == card.id and attempt.zone:
+        zone = attempt.zone
+    return replace(card, hidden={**card.hidden, "zone": zone})
 
 
 def _inputs(incident: Incident, kind: str, values: Values) -> tuple[Input, ...]:
@@ -236,6 +257,7 @@ def records_of(
         rows=cards,
         adding=new_row_card(incident, kind, attempt),
         none=none,
+        zone=incident.time_zone if by_time else "",
         removed=removed,
     )
 

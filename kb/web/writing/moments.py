@@ -10,7 +10,8 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from incidents.durations import Moment, written
+from incidents.durations import Moment, read_moment, written
+from incidents.errors import Invalid
 from incidents.models import Incident
 from incidents.vocabulary import Precision
 from kb.web.writing.inputs import Choice, choices_of
@@ -40,9 +41,23 @@ def completed(text: str, day: date | None) -> str:
     return f"{day:%Y-%m-%d} {text.zfill(5) if len(text) < 6 else text.zfill(8)}" if day and _CLOCK.match(text) else text
 
 
-def for_action(text: str, precision: str, *, day: date | None = None) -> dict[str, Any] | None:
-    """What actions take: as precise as it is written unless a precision is chosen; None when nothing is typed."""
+def with_offset(text: str, zone: str) -> str:
+    """A time of `zone`, as an incident reads it whose times are in another one by now. What is no time stays as it is."""
+    try:
+        moment = read_moment("at", text, zone=zone)
+    except Invalid:
+        return text
+    return written(moment, zone) if moment else text
+
+
+def for_action(text: str, precision: str, *, day: date | None = None, zone: str = "") -> dict[str, Any] | None:
+    """What actions take: as precise as it is written unless a precision is chosen; None when nothing is typed.
+
+    `zone` is the one in which it was typed, when that may not be the incident's any more.
+    """
     text = completed(text, day)
+    if zone:
+        text = with_offset(text, zone)
     return {"at": text, "precision": precision or None} if text else None
 
 

@@ -139,11 +139,13 @@ def typed(kind: str, sent: QueryDict) -> Values:
     return values
 
 
-def for_action(kind: str, values: Values, *, before: Values | None = None, day: date | None = None) -> dict[str, Any]:
+def for_action(
+    kind: str, values: Values, *, before: Values | None = None, day: date | None = None, zone: str = ""
+) -> dict[str, Any]:
     """The values as actions take them.
 
     A time that stands as it stood `before` is not sent, so as not to be read anew: an hour that a change of clocks
-    repeats would lose which of the two it was.
+    repeats would lose which of the two it was. `zone` as for `moments.for_action`.
     """
     out: dict[str, Any] = {}
     for plain in INPUTS[kind]:
@@ -160,7 +162,7 @@ def for_action(kind: str, values: Values, *, before: Values | None = None, day: 
     if KINDS[kind].ordered_by_time:
         untouched = before is not None and all(values[name] == before[name] for name in ("at", "precision"))
         if not untouched:
-            moment = moments.for_action(str(values["at"]), str(values["precision"]), day=day)
+            moment = moments.for_action(str(values["at"]), str(values["precision"]), day=day, zone=zone)
             out |= moment or {"at": None}
     return out
 

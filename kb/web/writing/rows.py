@@ -30,6 +30,7 @@ from kb.web.writing.access import (
     signed_in,
     step,
     version_opened,
+    zone_opened,
 )
 from kb.web.writing.cards import Attempt, Conflict, Removed, records_of, row_card, told
 from kb.web.writing.editor import answer, editor_page
@@ -55,17 +56,17 @@ def _row(incident: Incident, kind: str, row_id: uuids.UUID) -> Row:
 def add(request: Request, reference: str, kind: str) -> HttpResponse:
     incident = incident_to_edit(request, reference)
     values = record_inputs.typed(_known(kind), request.POST)
-    day = moments.day_of(incident)
+    zone = zone_opened(request, incident)
     try:
         add_row(
             actor=request.viewer,
             incident_id=incident.pk,
             kind=kind,
-            values=record_inputs.for_action(kind, values, day=day),
+            values=record_inputs.for_action(kind, values, day=moments.day_of(incident), zone=zone),
         )
     except Invalid as refused:
         errors = by_name(refused.fields, record_inputs.names(kind))
-        return _list(request, incident, kind, attempt=Attempt(f"new-{kind}", values, errors), status=400)
+        return _list(request, incident, kind, attempt=Attempt(f"new-{kind}", values, errors, zone=zone), status=400)
     return _list(request, incident_named(request, reference), kind)
 
 
@@ -80,21 +81,24 @@ def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
             return answer(request, incident, card, redraw=tuple(record_inputs.names(kind)))
         return _back(incident, kind)
     values = record_inputs.typed(kind, request.POST)
-    before = record_inputs.shown(kind, row, incident.time_zone)
+    zone = zone_opened(request, incident)
+    before = record_inputs.shown(kind, row, zone)
     try:
         change_row(
             actor=request.viewer,
             incident_id=incident.pk,
             kind=kind,
             row_id=row_id,
-            values=record_inputs.for_action(kind, values, before=before, day=moments.day_of(incident)),
+            values=record_inputs.for_action(
+                kind, values, before=before, day=moments.day_of(incident), zone=zone
+            ),
             expected_version=version_opened(request),
         )
     except (Invalid, Stale) as refused:
         return _row_refused(request, incident_with_parts(request, reference), kind, row_id, values, refused)
     incident = incident_with_parts(request, reference)
     if request.htmx:
-        return answer(request, incident, row_card(incident, kind, _row(incident, kind, row_id)))
+        return answer(request, incident, row_card(incident, kind, _row(incident, kind, row_id), zone=zone))
     messages.success(request, "Saved.")
     return _back(incident, kind)
 
@@ -108,15 +112,15 @@ def _row_refused(
     refused: Invalid | Stale,
 ) -> HttpResponse:
     row = _row(incident, kind, row_id)
-    version = number_in(request, "version") or row.version
+    version, zone = number_in(request, "version") or row.version, zone_opened(request, incident)
     if isinstance(refused, Stale):
-        now = record_inputs.shown(kind, row, incident.time_zone)
+        now = record_inputs.shown(kind, row, zone)
         pairs = record_inputs.sides(kind, values, now)
-        attempt = Attempt(
-            f"row-{row_id}", values, conflict=Conflict.of(row.version, pairs, at=row.updated_at), version=version
-        )
+        conflict = Conflict.of(row.version, pairs, at=row.updated_at)
+        attempt = Attempt(f"row-{row_id}", values, conflict=conflict, version=version, zone=zone)
     else:
-        attempt = Attempt(f"row-{row_id}", values, by_name(refused.fields, record_inputs.names(kind)), version=version)
+        errors = by_name(refused.fields, record_inputs.names(kind))
+        attempt = Attempt(f"row-{row_id}", values, errors, version=version, zone=zone)
     status = 409 if attempt.conflict else 400
     if request.htmx:
         return answer(request, incident, row_card(incident, kind, row, attempt), status=status)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from incidents.actions.incidents import change_incident
 from incidents.actions.sections import add_row, change_row, remove_row
 from incidents.document import relation
 from incidents.models import Source
@@ -251,6 +252,34 @@ def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast,
     row.refresh_from_db()
     assert row.at.isoformat() == "2026-10-25T01:30:00+00:00"
     assert row.text == "Still the second"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_time_is_read_in_the_zone_in_which_it_was_shown_whatever_the_zone_is_by_then(cast, draft, writer, htmx):
+    incident = draft(time_zone="Europe/Madrid")
+    event = {"at": "2026-03-31 14:05", "text": "Resize begins"}
+    row = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline", values=event)
+    author = writer("author", incident)
+    page = author.open()
+    facts = {"time_zone": "America/New_York"}
+    change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts=facts)
+
+    def at():
+        return [event.at.isoformat() for event in rows(incident, "timeline")]
+
+    form = page[f"form-row-{row.uuid}"]
+    author.send(form, htmx=htmx, text="The resize begins")
+    assert at() == ["2026-03-31T12:05:00+00:00"]
+    author.send(form, htmx=htmx, text="The resize begins", at="2026-03-31 14:06", version="2")
+    assert at() == ["2026-03-31T12:06:00+00:00"]
+    author.send(page["form-new-timeline"], htmx=htmx, at="2026-03-31 14:09", text="Alert")
+    assert at() == ["2026-03-31T12:06:00+00:00", "2026-03-31T12:09:00+00:00"]
+    # A refused one stands there as it was typed, and is still read as it was meant.
+    refused = author.send(form, htmx=htmx, at="2026-03-31 14:07", text="", version="3")
+    assert b'name="zone" value="Europe/Madrid"' in refused.content
+    # Whoever opens the page from then on sees and writes the new one.
+    page = author.open()[f"form-row-{row.uuid}"]
+    assert (page.values["at"], page.values["zone"]) == (["2026-03-31 08:06"], ["America/New_York"])
 
 
 def test_a_new_event_by_clock_is_on_the_day_it_started(cast, draft, writer):

@@ -1,8 +1,8 @@
 // Reading and filling the fields of one card, as lists of [name, value] in the order of the form.
 
 // Versions, opened values and the token are no text of the person who types.
-const isMachinery = (name) =>
-  name === "csrfmiddlewaretoken" || name === "version" || name.startsWith("base-") || name.startsWith("seen-");
+const MACHINERY = ["csrfmiddlewaretoken", "version", "zone"];
+const isMachinery = (name) => MACHINERY.includes(name) || name.startsWith("base-") || name.startsWith("seen-");
 
 function fieldsOf(form) {
   return [...new FormData(form)].filter(([name, value]) => !isMachinery(name) && typeof value === "string");

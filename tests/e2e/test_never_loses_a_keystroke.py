@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_section
 from incidents.models import Organization, PostmortemSection
 
@@ -165,6 +166,8 @@ def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(a
 def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident):
     ana = at_the_editor("author")
     ana.context.clear_cookies(name="sessionid")
+    ana.page.locator("#form-new-causes").get_by_label("What made it possible", exact=True).fill("No backoff")
+    ana.page.get_by_role("button", name="Add cause").click()
     summary(ana).press_sequentially("Typed after the session ended.")
     notice = ana.page.locator("#editor-notice")
     expect(notice).to_contain_text("You are signed out. Your text is kept")
@@ -179,9 +182,13 @@ def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident)
     other.close()
     ana.page.bring_to_front()
     ana.page.evaluate("window.dispatchEvent(new Event('focus'))")
-    ana.saved()
+    # What saves itself is saved, and of the rest it is said how it stands.
+    expect(ana.page.locator("#save-state")).to_have_text("Not added yet")
     expect(notice).to_be_empty()
     assert body(incident) == "Typed after the session ended."
+    ana.page.get_by_role("button", name="Add cause").click()
+    ana.saved()
+    assert incident.causes.get().text == "No backoff"
 
 
 def test_leaving_is_only_asked_about_while_something_is_unsaved(at_the_editor, incident):
@@ -255,3 +262,70 @@ def test_a_bad_time_is_said_beside_it_and_saved_once_it_is_right(at_the_editor, 
     ana.saved()
     expect(resolved).to_have_value("2026-03-31 15:15")
     expect(ana.page.locator("#facts-resolved-said")).to_be_empty()
+
+
+def test_what_is_typed_while_a_row_is_on_its_way_is_saved_or_stands_there_afterwards(at_the_editor, incident):
+    ana = at_the_editor("author")
+    page = ana.page
+    lessons = page.locator("#records-lessons .row textarea")
+    new = page.locator("#form-new-lessons").get_by_label("Lesson", exact=True)
+    new.fill("First")
+    page.get_by_role("button", name="Add lesson").click()
+    expect(lessons).to_have_count(1)
+    page.route("**/edit/rows/lessons", lambda route: (page.wait_for_timeout(2_500), route.continue_()))
+    new.fill("Second")
+    page.get_by_role("button", name="Add lesson").click()
+    lessons.first.fill("First, and more")
+    new.fill("Third, before the second was there")
+    expect(lessons).to_have_count(2)
+    expect(new).to_have_value("Third, before the second was there")
+    expect(page.locator("#save-state")).to_have_text("Not saved yet")
+    page.get_by_role("button", name="Add lesson").click()
+    expect(lessons).to_have_count(3)
+    ana.saved()
+    # And the row goes on saving itself.
+    lessons.first.fill("First, and still more")
+    lessons.first.blur()
+    ana.saved()
+    told = ["First, and still more", "Second", "Third, before the second was there"]
+    assert [lesson.text for lesson in incident.lessons.all()] == told
+    assert ana.complaints == []
+
+
+def test_the_title_is_settled_by_the_button_that_was_pressed_and_the_keyboard_goes_on(at_the_editor, incident, cast):
+    ana = at_the_editor("author")
+    page = ana.page
+    title = page.get_by_label("Title", exact=True).first
+    for mine, theirs, button, stays in (
+        ("Cache was cold", "Cache went icy", "Keep mine", "Cache was cold"),
+        ("Cache was frozen", "Cache was lukewarm", "Take theirs", "Cache was lukewarm"),
+    ):
+        page.wait_for_load_state("networkidle")
+        change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts={"title": theirs})
+        title.fill(mine)
+        title.blur()
+        page.get_by_role("button", name=button).click()
+        ana.saved()
+        expect(title).to_have_value(stays)
+        expect(title).to_be_focused()
+        incident.refresh_from_db()
+        assert incident.title == stays
+    # A refused value is told to those who hear the page, and a row that is gone leaves the keyboard in its place.
+    resolved = page.get_by_label("Resolved", exact=True)
+    resolved.fill("soon")
+    resolved.blur()
+    expect(resolved).to_have_attribute("aria-invalid", "true")
+    assert "facts-resolved-said" in resolved.get_attribute("aria-describedby")
+    resolved.fill("")
+    resolved.blur()
+    ana.saved()
+    expect(resolved).not_to_have_attribute("aria-invalid", "true")
+    for count in (1, 2):
+        page.locator("#form-new-lessons").get_by_label("Lesson", exact=True).fill("Same")
+        page.get_by_role("button", name="Add lesson").click()
+        expect(page.locator("#records-lessons .row")).to_have_count(count)
+    ana.look()
+    page.get_by_role("button", name="Remove: Same").first.press("Enter")
+    expect(page.get_by_role("button", name="Put it back")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Add lesson")).to_be_focused()

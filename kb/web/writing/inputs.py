@@ -65,8 +65,8 @@ class Input:
 
     @property
     def described_by(self) -> str:
-        """The ids of hint and errors, as aria-describedby wants them."""
-        return " ".join(f"{self.id}-{part}" for part, text in (("hint", self.hint), ("errors", self.errors)) if text)
+        """The ids of the hint and of the place where errors are said, as aria-describedby wants them."""
+        return f"{self.id}-hint {self.id}-said" if self.hint else f"{self.id}-said"
 
     @property
     def options(self) -> SafeString:

@@ -4,7 +4,7 @@
 const MACHINERY = ["csrfmiddlewaretoken", "version", "zone"];
 const isMachinery = (name) => MACHINERY.includes(name) || name.startsWith("base-") || name.startsWith("seen-");
 
-function fieldsOf(form) {
+export function fieldsOf(form) {
   return [...new FormData(form)].filter(([name, value]) => !isMachinery(name) && typeof value === "string");
 }
 

@@ -1,7 +1,7 @@
 // The editor saves each card by itself, a moment after typing stops. htmx carries the requests; this decides when, keeps the
 // text until it is saved, and says how things stand. Without it every card is a plain form with its own Save button.
 import { Kept } from "./kept.js";
-import { fill, growLines, hiddenOf, setHidden, snapshot } from "./card-fields.js";
+import { fieldsOf, fill, growLines, hiddenOf, setHidden, snapshot } from "./card-fields.js";
 
 const PAUSE = 1500;
 const SLOW = 300;
@@ -24,18 +24,41 @@ const dirtyCards = () => [...cards].filter(([id, card]) => card.dirty && formOf(
 
 function cardOf(form) {
   const id = form.dataset.card;
-  if (!cards.has(id)) cards.set(id, { saved: snapshot(form), sent: null, dirty: false, trouble: "", timer: 0, waiting: [] });
+  if (!cards.has(id)) cards.set(id, { form: null, saved: snapshot(form), sent: null, dirty: false, trouble: "", timer: 0, waiting: [] });
   return cards.get(id);
 }
 
 // A form that came with the page, or anew with an answer: what stands in it now is what is saved, unless it was refused.
 function begin(form) {
   const card = cardOf(form);
+  const before = card.form;
+  if (before === form) return;
+  const isOvertaken = before !== null && card.dirty && !form.hasAttribute("data-unsaved");
   const wasRefused = form.querySelector(".errors, .conflict, .meanwhile") !== null;
+  card.form = form;
   card.dirty = wasRefused || form.hasAttribute("data-unsaved");
   card.trouble = wasRefused ? "refused" : "";
   if (!wasRefused) card.saved = snapshot(form);
-  offerKept(form);
+  markInvalid(form);
+  if (isOvertaken) goOnWith(form, before);
+  else offerKept(form);
+}
+
+// The form came anew in place of one in which something was typed that is not saved.
+function goOnWith(form, before) {
+  setHidden(form, hiddenOf(before));
+  fill(form, fieldsOf(before));
+  changed(form);
+  saveSoon(form);
+}
+
+// For those who hear the page: the fields whose value was refused.
+function markInvalid(form) {
+  for (const element of form.elements) {
+    const said = document.getElementById(`${element.id}-said`);
+    if (said?.querySelector(".errors")) element.setAttribute("aria-invalid", "true");
+    else if (said) element.removeAttribute("aria-invalid");
+  }
 }
 
 function offerKept(form) {
@@ -124,13 +147,23 @@ function saveCard(id) {
   if (form && savesItself(form)) save(form);
 }
 
-// Sends the card if something in it is not saved. While two texts wait to be brought together only its own buttons send it.
+// Sends the card if something in it is not saved, or was refused and is as it was: the answer takes the marks away. While
+// two texts wait to be brought together only its own buttons send it.
 function save(form) {
   const card = cardOf(form);
   clearTimeout(card.timer);
   card.dirty = snapshot(form) !== card.saved;
-  if (!card.dirty || card.sent !== null || form.querySelector(".conflict")) return tell();
+  const isSaved = !card.dirty && card.trouble !== "refused";
+  if (isSaved || card.sent !== null || form.querySelector(".conflict")) return tell();
   form.dispatchEvent(new CustomEvent("save"));
+}
+
+// Only prose that was typed meanwhile goes on by itself; a half-written name waits until its field is left.
+function saveSoon(form) {
+  if (!savesItself(form) || (cardForm(document.activeElement) === form && !isProse(document.activeElement))) return;
+  const card = cardOf(form);
+  clearTimeout(card.timer);
+  card.timer = setTimeout(() => save(form), PAUSE);
 }
 
 function saveAndWait(form) {
@@ -142,8 +175,11 @@ function saveAndWait(form) {
   });
 }
 
-// The token is read at the last moment: signing in again in another tab changes it.
+// The token is read at the last moment: signing in again in another tab changes it. And the button is the one that was
+// pressed, though it stand outside of its form or be drawn anew before the form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
+  const pressed = event.detail.triggeringEvent?.submitter;
+  if (pressed?.name) event.detail.formData.set(pressed.name, pressed.value);
   const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
   if (token) event.detail.formData.set("csrfmiddlewaretoken", token[1]);
 });
@@ -166,22 +202,26 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  // The form that asked; it may be gone from the page by now.
-  const { requestConfig: { elt: form, formData }, xhr } = event.detail;
-  if (!form.matches("form[data-card]")) {
-    if (xhr.status === 0 || xhr.status >= 400) troubleWith(xhr);
-    return;
+  // Who asked; it may be gone from the page by now.
+  const { requestConfig: { elt: asked, formData, triggeringEvent }, xhr } = event.detail;
+  if (asked.matches("form[data-card]")) {
+    const card = cardOf(asked);
+    const sent = card.sent;
+    card.sent = null;
+    if (xhr.status >= 200 && xhr.status < 300) {
+      succeeded(asked, card, sent, formData);
+    } else {
+      card.dirty = true;
+      card.trouble = troubleWith(xhr);
+    }
+    markInvalid(asked);
+    for (const done of card.waiting.splice(0)) done();
+  } else if (xhr.status === 0 || xhr.status >= 400) {
+    troubleWith(xhr);
   }
-  const card = cardOf(form);
-  const sent = card.sent;
-  card.sent = null;
-  if (xhr.status >= 200 && xhr.status < 300) {
-    succeeded(form, card, sent, formData);
-  } else {
-    card.dirty = true;
-    card.trouble = troubleWith(xhr);
-  }
-  for (const done of card.waiting.splice(0)) done();
+  if (asked.matches("[data-structural]")) release(listOf(asked));
+  for (const form of editor.querySelectorAll("form[data-card]")) begin(form);
+  if (!asked.matches("[data-saves-itself]") || triggeringEvent?.submitter) focusAfter(asked, formData);
   tell();
 });
 
@@ -191,11 +231,15 @@ function succeeded(form, card, sent, formData) {
   retryAfter = FIRST_RETRY;
   notice.replaceChildren();
   card.trouble = "";
+  for (const other of cards.values()) {
+    if (TRIED_AGAIN.has(other.trouble) && !savesItself(other.form)) other.trouble = "not-added";
+  }
   if (!savesItself(form)) {
-    // The form itself came back anew with the answer, and empty.
-    kept.drop(id);
-    card.dirty = false;
-    if (here) card.saved = snapshot(here);
+    // The form itself came back anew with the answer, and empty but for what was typed since it was sent.
+    card.dirty = snapshot(form) !== sent;
+    if (!card.dirty) kept.drop(id);
+    // What was understood before is not what is understood now.
+    if (id === "paste") kept.drop("understood");
     return;
   }
   card.saved = here ? savedNow(here, sent, formData) : sent;
@@ -205,11 +249,7 @@ function succeeded(form, card, sent, formData) {
     here?.querySelector(".kept")?.remove();
   } else if (here) {
     changed(here);
-    // Only prose that was typed meanwhile goes on by itself; a half-written name waits until its field is left.
-    if (isProse(document.activeElement) || cardForm(document.activeElement) !== here) {
-      clearTimeout(card.timer);
-      card.timer = setTimeout(() => save(here), PAUSE);
-    }
+    saveSoon(here);
   }
 }
 
@@ -262,7 +302,7 @@ function tellSignedOut() {
 }
 
 function retry() {
-  for (const [id, card] of dirtyCards()) if (card.trouble === "unreachable" || card.trouble === "signed-out") saveCard(id);
+  for (const [id, card] of dirtyCards()) if (TRIED_AGAIN.has(card.trouble)) saveCard(id);
 }
 
 window.addEventListener("online", retry);
@@ -270,25 +310,52 @@ window.addEventListener("focus", retry);
 document.addEventListener("visibilitychange", () => document.hidden || retry());
 
 // --- Rows that come, go and move ---------------------------------------------------------------------
-// The list is drawn anew then, so what is being typed in it is saved first.
+// The list is drawn anew then, so what is being typed in it is saved first. What is typed after that waits until the list
+// is there: the answer to a form that is gone from the page would reach nobody.
+const listOf = (asked) => asked.closest(".records") ?? document.getElementById("records-timeline");
+const isUnderWay = (list) => list.getAttribute("aria-busy") === "true";
+const ownForms = (list) => list.querySelectorAll("form[data-saves-itself]");
+
 document.addEventListener("htmx:confirm", async (event) => {
   const asked = event.detail.elt;
-  if (!asked.matches("[data-structural]")) return;
-  const list = asked.closest(".records") ?? document.getElementById("records-timeline");
-  const unsaved = [...list.querySelectorAll("form[data-saves-itself]")].filter((form) => cardOf(form).dirty);
-  if (unsaved.length === 0) return;
+  const isStructural = asked.matches("[data-structural]");
+  if (!isStructural && !asked.closest(".records")) return;
+  const list = listOf(asked);
+  if (isUnderWay(list)) return event.preventDefault();
+  if (!isStructural) return;
+  const saving = [...ownForms(list)].filter((form) => cardOf(form).dirty).map(saveAndWait);
+  list.setAttribute("aria-busy", "true");
+  if (saving.length === 0) return;
   event.preventDefault();
-  await Promise.all(unsaved.map(saveAndWait));
+  await Promise.all(saving);
   event.detail.issueRequest(true);
 });
 
-document.addEventListener("htmx:load", (event) => {
-  const loaded = event.detail.elt;
-  const forms = loaded.querySelectorAll?.("form[data-card]") ?? [];
-  for (const form of loaded.matches?.("form[data-card]") ? [loaded, ...forms] : forms) begin(form);
-  loaded.querySelector?.(".conflict")?.focus();
-  tell();
-});
+function release(list) {
+  list.removeAttribute("aria-busy");
+  for (const form of ownForms(list)) if (cardOf(form).dirty) saveSoon(form);
+}
+
+// Where the keyboard goes on when what was pressed is gone.
+function focusAfter(asked, formData) {
+  if (document.activeElement !== document.body) return;
+  const id = asked.closest("form")?.dataset.card;
+  const isPaste = id === "paste" || id === "understood";
+  const kind = listOf(asked).id.replace("records-", "");
+  const [, fact] = (formData.get("settle") ?? "").split(":");
+  const field = ":is(textarea, select, input:not([type=hidden]))";
+  const places = [
+    fact ? `#field-facts-${fact} ${field}` : "",
+    isPaste ? `#form-understood .row:has(.errors) ${field}` : "",
+    isPaste ? `#form-understood ${field}` : "",
+    asked.matches("[data-structural]") ? `#undo-${kind}` : "",
+    asked.matches("[data-structural]") ? `#add-${kind}` : "",
+    id ? `#form-${id} ${field}` : "",
+  ];
+  places.filter(Boolean).map((place) => document.querySelector(place)).find(Boolean)?.focus();
+}
+
+document.addEventListener("htmx:load", (event) => event.detail.elt.querySelector?.(".conflict")?.focus());
 
 // --- How things stand --------------------------------------------------------------------------------
 const WORDS = {
@@ -296,7 +363,10 @@ const WORDS = {
   "not-possible": "Not saved: this cannot be changed any more. Copy your text and load the page again",
   "unreachable": "Not saved yet: no connection. Kept in this browser; trying again",
   "signed-out": "Not saved yet: you are signed out",
+  "not-added": "Not added yet",
 };
+// What passes by itself; a row that is not added yet waits for its button even then.
+const TRIED_AGAIN = new Set(["unreachable", "signed-out"]);
 
 function say(words, kind) {
   if (saveState.textContent.trim() === words) return;

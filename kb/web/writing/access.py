@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.shortcuts import render, resolve_url
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from incidents import scopes
@@ -28,9 +29,14 @@ _MACHINERY = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
 
 
 def signed_in(view: View[P]) -> View[P]:
-    """Only for who is signed in. A page leads to signing in; what was sent meanwhile is shown again, not lost."""
+    """Only for who is signed in. A page leads to signing in; what was sent meanwhile is shown again, not lost.
+
+    Nothing of it is stored: a page that Back shows from the past has versions of the past, and accuses its reader of
+    writing over themselves.
+    """
 
     @wraps(view)
+    @never_cache
     def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.viewer.is_signed_in:
             return view(request, *args, **kwargs)

@@ -204,3 +204,10 @@ def test_beginning_one_needs_a_team_to_write_for(browser):
     assert browser("reader").get("/incidents/new").status_code == 403
     assert browser("reader").post("/incidents/new", {"title": "x", "team": "checkout"}).status_code == 403
     assert snapshot() == before
+
+
+def test_pages_that_carry_versions_are_not_stored_so_that_going_back_shows_them_as_they_are(browser, draft):
+    incident = draft()
+    author = browser("author")
+    for page in ("edit", "review", "publish"):
+        assert "no-store" in author.get(f"/incidents/{incident.ref}/{page}")["Cache-Control"], page

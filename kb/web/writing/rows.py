@@ -204,15 +204,16 @@ def list_answer(
     *,
     attempt: Attempt | None = None,
     removed: Removed | None = None,
+    with_paste: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """The rows of a kind as they stand now, and what is still missing."""
+    """The rows of a kind as they stand now, and what is still missing; `with_paste`, an empty place for lines too."""
     read_parts(incident)
     context = {
         "incident": incident,
         "records": records_of(incident, kind, attempt=attempt, removed=removed),
         "readiness": readiness.of(incident),
-        "paste": {"day": moments.day_of(incident) or timezone.localdate()},
+        "paste": {"day": moments.day_of(incident) or timezone.localdate()} if with_paste else None,
     }
     return fragment(request, "web/writing/records_answer.html", context, status=status)
 

@@ -18,7 +18,7 @@ from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import EventKind
 from kb.web.request import Request
 from kb.web.writing import moments, paste, record_inputs
-from kb.web.writing.access import fragment, incident_named, incident_to_edit, signed_in, step
+from kb.web.writing.access import fragment, incident_named, incident_to_edit, signed_in, step, zone_opened
 from kb.web.writing.editor import editor_page
 from kb.web.writing.rows import list_answer
 
@@ -31,18 +31,18 @@ def read_paste(request: Request, reference: str) -> HttpResponse:
     """What was understood of the pasted lines. Saves nothing yet."""
     incident = incident_to_edit(request, reference)
     text = request.POST.get("lines", "")
-    day = _day(request, incident)
+    day, zone = _day(request, incident), zone_opened(request, incident)
     try:
         text = clean("lines", text, max_bytes=SECTION_BYTES)
     except Invalid as refused:
-        return _shown(request, incident, {"lines": text, "day": day, "problems": refused.fields["lines"]}, status=400)
+        refusal = {"lines": text, "day": day, "zone": zone, "problems": refused.fields["lines"]}
+        return _shown(request, incident, refusal, status=400)
     reading = paste.read(text, day=day)
     rows = [
-        {"at": event.at, "text": event.text, "kind": EventKind.OTHER.value, "errors": ()} for event in reading.events
+        {"at": event.at, "text": event.text, "kind": EventKind.OTHER.value, "keep": True} for event in reading.events
     ]
-    return _shown(
-        request, incident, {"lines": text, "day": day, "rows": rows, "unread": reading.unread, "is_read": True}
-    )
+    understood = {"rows": rows, "unread": reading.unread, "is_read": True}
+    return _shown(request, incident, {"lines": text, "day": day, "zone": zone, **understood})
 
 
 @step
@@ -50,24 +50,32 @@ def read_paste(request: Request, reference: str) -> HttpResponse:
 def save_paste(request: Request, reference: str) -> HttpResponse:
     """Save the events that are still ticked, all or none."""
     incident = incident_to_edit(request, reference)
-    rows = _ticked(request)
+    rows, zone = _rows(request), zone_opened(request, incident)
+    ticked = [row for row in rows if row["keep"]]
     values = [
-        record_inputs.for_action(KIND, {"precision": "", "data_url": "", **row}, day=moments.day_of(incident))
-        for row in rows
+        record_inputs.for_action(
+            KIND, {"precision": "", "data_url": "", **row}, day=moments.day_of(incident), zone=zone
+        )
+        for row in ticked
     ]
     try:
         added = add_rows(actor=request.viewer, incident_id=incident.pk, kind=KIND, rows=values)
     except Invalid as refused:
+        _blame(ticked, refused)
+        wrong = next((place for place, row in enumerate(rows) if row.get("errors")), None)
         context = {
-            "rows": _with_errors(rows, refused),
+            "rows": rows,
             "is_read": True,
+            "lines": request.POST.get("lines", ""),
             "day": _day(request, incident),
-            "problems": [m for name, ms in refused.fields.items() if not name.startswith(KIND) for m in ms],
+            "zone": zone,
+            "wrong": wrong,
+            "problems": [m for name, ms in refused.fields.items() if not name.startswith(f"{KIND}.") for m in ms],
         }
         return _shown(request, incident, context, status=400)
     incident = incident_named(request, reference)
     if request.htmx:
-        return list_answer(request, incident, KIND)
+        return list_answer(request, incident, KIND, with_paste=True)
     messages.success(request, f"{len(added)} events saved." if len(added) != 1 else "One event saved.")
     return redirect(f"{reverse('web:edit', args=[incident.ref])}#records-{KIND}")
 
@@ -80,22 +88,22 @@ def _day(request: Request, incident: Incident) -> date:
         return moments.day_of(incident) or timezone.localdate()
 
 
-def _ticked(request: Request) -> list[dict[str, Any]]:
+def _rows(request: Request) -> list[dict[str, Any]]:
+    """All events that were understood; those to `keep` are ticked."""
     keys = ("at", "kind", "text")
     columns = [request.POST.getlist(key) for key in keys]
     ticked = set(request.POST.getlist("keep"))
     return [
-        dict(zip(keys, row, strict=True))
+        {**dict(zip(keys, row, strict=True)), "keep": str(place) in ticked}
         for place, row in enumerate(zip(*columns, strict=False))
-        if str(place) in ticked
     ]
 
 
-def _with_errors(rows: list[dict[str, Any]], refused: Invalid) -> list[dict[str, Any]]:
-    return [
-        {**row, "errors": [m for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.") for m in ms]}
-        for place, row in enumerate(rows)
-    ]
+def _blame(sent: list[dict[str, Any]], refused: Invalid) -> None:
+    """What is wrong, with the event that it is wrong with."""
+    for place, row in enumerate(sent):
+        of_row = [ms for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.")]
+        row["errors"] = [message for messages in of_row for message in messages]
 
 
 def _shown(request: Request, incident: Incident, understood: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -325,6 +325,31 @@ def test_of_pasted_events_all_are_saved_or_none(cast, draft, writer):
     assert rows(incident, "timeline") == []
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_refused_paste_stands_there_whole_with_the_ticks_as_they_were(cast, draft, writer, htmx):
+    incident = draft(started="2026-03-31T14:03Z", time_zone="Europe/Madrid")
+    author = writer("author", incident)
+    lines = "14:03 One\n14:09 Two\n14:15 Three"
+    form = forms_in(author.send(author.open()["form-paste"], lines=lines))["form-understood"]
+    # Meanwhile somebody corrects the zone: what was shown in Madrid is still meant in Madrid.
+    facts = {"time_zone": "America/New_York"}
+    change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts=facts)
+    form.values["keep"].remove("0")
+    form.values["at"][2] = "rubbish"
+    response = author.send(form, htmx=htmx)
+    assert response.status_code == 400
+    assert "see what is marked at event 3" in text_of(response)
+    assert "in Europe/Madrid" in text_of(response)
+    again = forms_in(response)
+    assert again["form-understood"].values["text"] == ["One", "Two", "Three"]
+    assert again["form-understood"].values["keep"] == ["1", "2"]
+    assert again["form-paste"].values["lines"] == [lines]
+    again["form-understood"].values["at"][2] = "2026-03-31 14:15"
+    author.send(again["form-understood"], htmx=htmx)
+    saved = [(row.at.isoformat(), row.text) for row in rows(incident, "timeline")]
+    assert saved == [("2026-03-31T12:09:00+00:00", "Two"), ("2026-03-31T12:15:00+00:00", "Three")]
+
+
 def test_a_paste_with_a_nul_is_refused(cast, draft, writer):
     author = writer("author", draft())
     assert author.send(author.open()["form-paste"], lines="14:03 a\x00b").status_code == 400

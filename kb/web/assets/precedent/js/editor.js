@@ -65,7 +65,10 @@ function offerKept(form) {
   const found = kept.get(form.dataset.card);
   if (!found) return;
   const before = snapshot(form);
-  if (JSON.stringify(found.fields) === before) return kept.drop(form.dataset.card);
+  if (JSON.stringify(found.fields) === before) {
+    if (!cardOf(form).dirty) kept.drop(form.dataset.card);
+    return;
+  }
   if (form.querySelector(".kept")) return;
   const when = new Date(found.at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const offer = document.createElement("p");

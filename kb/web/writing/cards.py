@@ -17,14 +17,20 @@ from incidents import records, template
 from incidents.document import relation
 from incidents.models import Incident, PostmortemSection, Row
 from incidents.template import SectionPlan
-from incidents.vocabulary import SectionKind
+from incidents.vocabulary import LinkKind, SectionKind
 from kb.web.writing import differences, record_inputs
 from kb.web.writing.differences import Mark, Piece
-from kb.web.writing.inputs import Input, Shape, filled
+from kb.web.writing.inputs import Input, Shape, choices_of, filled
 
 Values = Mapping[str, str | tuple[str, ...]]
 Errors = Mapping[str, tuple[str, ...]]
 
+NEW_LINK = "new-link"
+LINK_INPUTS = (
+    Input("kind", "It is", Shape.CHOICE, size="word", choices=choices_of(LinkKind.choices)),
+    Input("to", "Incident", size="word", placeholder="INC-12", required=True),
+    Input("note", "Note", size="medium"),
+)
 # Records that no section of a template is made of stand with the section they belong to.
 STANDS_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)}
 
@@ -186,6 +192,13 @@ def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) 
     values = record_inputs.FRESH.get(kind, {})
     card = _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
     return _in_zone(card, kind, incident.time_zone, attempt)
+
+
+def link_card(incident: Incident, attempt: Attempt | None = None) -> Card:
+    """The form for the next link to another incident."""
+    url = reverse("web:add-link", args=[incident.ref])
+    card = _card(NEW_LINK, url, LINK_INPUTS, {"kind": LinkKind.RELATED.value}, attempt=attempt)
+    return replace(card, saves_itself=False)
 
 
 def _in_zone(card: Card, kind: str, zone: str, attempt: Attempt | None) -> Card:

@@ -23,7 +23,7 @@ from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, User
 from incidents.scopes import Viewer
 from incidents.text import SECTION_BYTES, clean
-from incidents.vocabulary import LinkKind, Status
+from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing import facts, facts_card, moments, readiness
 from kb.web.writing.access import (
@@ -38,7 +38,7 @@ from kb.web.writing.access import (
     step,
     version_opened,
 )
-from kb.web.writing.cards import Attempt, Card, Conflict, Removed, section_card, sections_of
+from kb.web.writing.cards import Attempt, Card, Conflict, Removed, link_card, section_card, sections_of
 from kb.web.writing.inputs import Choice, Input, Shape, by_name, filled
 
 SUGGESTIONS = 500
@@ -158,11 +158,21 @@ def editor_page(
         "organizations": _organizations(viewer),
         "services": _services(viewer, incident),
         "links": links(incident, viewer),
-        "link_kinds": LinkKind.choices,
+        "new_link": link_card(incident, attempt),
+        "unsaved": _unsaved(attempt, outcome, paste) if status != 200 else "",
         "may_lead": scopes.may_lead(viewer, incident),
         "revision": incident.published_revision.number if incident.published_revision else None,
     }
     return render(request, "web/writing/edit.html", context, status=status)
+
+
+def _unsaved(attempt: Attempt | None, outcome: facts.Outcome | None, paste: dict[str, Any] | None) -> str:
+    """The form in which something is marked."""
+    if attempt:
+        return attempt.card
+    if outcome:
+        return facts_card.ID
+    return "understood" if paste and paste.get("is_read") else "paste"
 
 
 def people_to_suggest(viewer: Viewer) -> list[User]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid as uuids
 
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -13,24 +12,23 @@ from incidents.actions.links import add_link, remove_link
 from incidents.errors import Invalid
 from kb.web.request import Request
 from kb.web.writing.access import id_of, incident_named, incident_to_edit, signed_in, step
-from kb.web.writing.editor import EDITABLE
+from kb.web.writing.cards import LINK_INPUTS, NEW_LINK, Attempt
+from kb.web.writing.editor import EDITABLE, editor_page
+from kb.web.writing.inputs import by_name
+from kb.web.writing.upkeep import upkeep_page
 
 
 @step
 @signed_in
 def add(request: Request, reference: str) -> HttpResponse:
-    incident_id = incident_to_edit(request, reference).pk
+    incident = incident_to_edit(request, reference)
+    sent = {plain.name: request.POST.get(plain.name, "") for plain in LINK_INPUTS}
     try:
-        add_link(
-            actor=request.viewer,
-            incident_id=incident_id,
-            kind=request.POST.get("kind", ""),
-            to=request.POST.get("to", ""),
-            note=request.POST.get("note", ""),
-        )
+        add_link(actor=request.viewer, incident_id=incident.pk, kind=sent["kind"], to=sent["to"], note=sent["note"])
     except Invalid as refused:
-        for message in refused.fields.values():
-            messages.error(request, " ".join(message))
+        draw = editor_page if incident.status in EDITABLE else upkeep_page
+        attempt = Attempt(NEW_LINK, sent, by_name(refused.fields, sent))
+        return draw(request, incident, attempt=attempt, status=400)
     return _back(request, reference)
 
 

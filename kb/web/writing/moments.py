@@ -42,7 +42,7 @@ def completed(text: str, day: date | None) -> str:
 
 
 def with_offset(text: str, zone: str) -> str:
-    """A time of `zone`, as an incident reads it whose times are in another one by now. What is no time stays as it is."""
+    """A time of `zone`, as an incident reads it whose times are in another one. What is no time stays as it is."""
     try:
         moment = read_moment("at", text, zone=zone)
     except Invalid:

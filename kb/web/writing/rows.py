@@ -89,9 +89,7 @@ def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
             incident_id=incident.pk,
             kind=kind,
             row_id=row_id,
-            values=record_inputs.for_action(
-                kind, values, before=before, day=moments.day_of(incident), zone=zone
-            ),
+            values=record_inputs.for_action(kind, values, before=before, day=moments.day_of(incident), zone=zone),
             expected_version=version_opened(request),
         )
     except (Invalid, Stale) as refused:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid as uuids
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -13,14 +15,14 @@ from incidents import scopes
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_row
 from incidents.document import links, read_parts
-from incidents.errors import Invalid, Missing, Stale
+from incidents.errors import Invalid, Stale
 from incidents.models import ActionItem, Incident
 from incidents.records import KINDS
-from incidents.vocabulary import LinkKind, Status
+from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing import facts_card, record_inputs
-from kb.web.writing.access import id_of, incident_named, incident_to_edit, page, signed_in, step, version_opened
-from kb.web.writing.cards import Attempt, Card, Conflict
+from kb.web.writing.access import id_of, incident_named, incident_to_edit, page, signed_in, step
+from kb.web.writing.cards import Attempt, Card, Conflict, link_card
 from kb.web.writing.editor import EDITABLE, people_to_suggest
 from kb.web.writing.inputs import by_name, filled
 
@@ -36,79 +38,129 @@ def upkeep(request: Request, reference: str) -> HttpResponse:
     return redirect("web:edit", incident.ref) if incident.status in EDITABLE else upkeep_page(request, incident)
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One action as a form has it: what it was opened with, and what stands in it now."""
+
+    row: uuids.UUID
+    version: int
+    base: record_inputs.Values
+    mine: record_inputs.Values
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What could not be saved, and why."""
+
+    sent: Sent
+    error: Invalid | Stale
+
+
 def upkeep_page(
-    request: Request, incident: Incident, *, attempt: Attempt | None = None, status: int = 200
+    request: Request,
+    incident: Incident,
+    *,
+    refused: Sequence[Refused] = (),
+    attempt: Attempt | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """`refused` are actions that could not be saved, `attempt` is a link that could not be added."""
     read_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
+    by_row = {one.sent.row: one for one in refused}
     context = {
         "incident": incident,
-        "actions": [(action, _card(incident, action, attempt)) for action in incident.actionitems.all()],
+        "actions": [(each, _card(incident, each, by_row.get(each.uuid))) for each in incident.actionitems.all()],
+        "unsaved": attempt.card if attempt else next((f"row-{row}" for row in by_row), ""),
         "visibility": facts.named["visibility"],
         "people": people_to_suggest(request.viewer),
         "links": links(incident, request.viewer),
-        "link_kinds": LinkKind.choices,
+        "new_link": link_card(incident, attempt),
         "is_published": incident.status == Status.PUBLISHED,
         "may_lead": scopes.may_lead(request.viewer, incident),
     }
     return render(request, "web/writing/upkeep.html", context, status=status)
 
 
-def _card(incident: Incident, action: ActionItem, attempt: Attempt | None) -> Card:
+def _card(incident: Incident, action: ActionItem, refused: Refused | None) -> Card:
     """Only what may change without reopening."""
-    card = f"row-{action.uuid}"
     plain = [i for i in record_inputs.INPUTS[KIND] if i.name in LIVE]
-    values = record_inputs.shown(KIND, action, incident.time_zone)
-    url = reverse("web:save-progress", args=[incident.ref, action.uuid])
-    if attempt is None or attempt.card != card:
-        return Card(card, url, filled(plain, values, card=card), {"version": str(action.version)})
+    now = {name: value for name, value in record_inputs.shown(KIND, action, incident.time_zone).items() if name in LIVE}
+    sent = refused.sent if refused else Sent(action.uuid, action.version, now, now)
+    errors: dict[str, tuple[str, ...]] = {}
+    conflict = None
+    match refused:
+        case Refused(error=Invalid() as invalid):
+            errors = by_name(invalid.fields, LIVE)
+        case Refused(error=Stale()):
+            conflict = Conflict.of(action.version, record_inputs.sides(KIND, sent.mine, now), at=action.updated_at)
+    card = f"row-{action.uuid}"
     return Card(
         card,
-        url,
-        filled(plain, attempt.values, card=card, errors=attempt.errors),
-        {"version": str(attempt.version or action.version)},
-        problems=attempt.errors.get("", ()),
-        conflict=attempt.conflict,
+        reverse("web:save-progress", args=[incident.ref]),
+        filled(plain, sent.mine, card=card, errors=errors),
+        {
+            "row": str(action.uuid),
+            "version": str(sent.version),
+            **{f"base-{name}": str(value) for name, value in sent.base.items()},
+        },
+        problems=errors.get("", ()),
+        conflict=conflict,
     )
 
 
 @step
 @signed_in
-def save_progress(request: Request, reference: str, row_id: uuids.UUID) -> HttpResponse:
-    """State, owner, due day and tracker link of one action."""
+def save_progress(request: Request, reference: str) -> HttpResponse:
+    """State, owner, due day and tracker link of the actions that were changed; what is wrong with one keeps no other
+    from being saved."""
     incident = incident_to_edit(request, reference)
-    typed = record_inputs.typed(KIND, request.POST)
-    values = {name: typed[name] for name in LIVE}
-    try:
-        change_row(
-            actor=request.viewer,
-            incident_id=incident.pk,
-            kind=KIND,
-            row_id=row_id,
-            values=values,
-            expected_version=version_opened(request),
-        )
-    except (Invalid, Stale) as refused:
-        incident = incident_named(request, reference)
-        row = next((a for a in incident.actionitems.all() if a.uuid == row_id), None)
-        if row is None:
-            raise Missing from refused
-        return upkeep_page(
-            request,
-            incident,
-            attempt=_attempt(incident, row, typed, refused),
-            status=409 if isinstance(refused, Stale) else 400,
-        )
+    over, _, seen = request.POST.get("over", "").partition(":")
+    refused = []
+    for sent in _sent(request.POST):
+        if sent.mine == sent.base or request.POST.get("take") == f"{sent.row}:theirs":
+            continue
+        try:
+            change_row(
+                actor=request.viewer,
+                incident_id=incident.pk,
+                kind=KIND,
+                row_id=sent.row,
+                values=sent.mine,
+                expected_version=_number(seen) if over == str(sent.row) else sent.version,
+            )
+        except (Invalid, Stale) as error:
+            refused.append(Refused(sent, error))
+    if refused:
+        status = 409 if any(isinstance(one.error, Stale) for one in refused) else 400
+        return upkeep_page(request, incident_named(request, reference), refused=refused, status=status)
     messages.success(request, "Saved.")
-    return redirect(f"{reverse('web:upkeep', args=[incident.ref])}#row-{row_id}")
+    return redirect("web:upkeep", incident.ref)
 
 
-def _attempt(incident: Incident, row: ActionItem, typed: record_inputs.Values, refused: Invalid | Stale) -> Attempt:
-    if isinstance(refused, Invalid):
-        return Attempt(f"row-{row.uuid}", typed, by_name(refused.fields, LIVE))
-    now = record_inputs.shown(KIND, row, incident.time_zone)
-    pairs = record_inputs.sides(KIND, {name: typed[name] for name in LIVE}, now)
-    return Attempt(f"row-{row.uuid}", typed, conflict=Conflict.of(row.version, pairs, at=row.updated_at))
+def _sent(form: QueryDict) -> list[Sent]:
+    """The rows of the form, each field of which is there once a row. Raises Invalid."""
+    rows, versions = form.getlist("row"), form.getlist("version")
+    columns = [form.getlist(name) for name in (*(f"base-{name}" for name in LIVE), *LIVE)]
+    try:
+        return [
+            Sent(
+                uuids.UUID(row),
+                _number(version),
+                dict(zip(LIVE, values[: len(LIVE)], strict=True)),
+                dict(zip(LIVE, (value.strip() for value in values[len(LIVE) :]), strict=True)),
+            )
+            for row, version, *values in zip(rows, versions, *columns, strict=True)
+        ]
+    except ValueError as error:
+        raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."}) from error
+
+
+def _number(text: str) -> int:
+    """Raises Invalid for what is no version."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."})
+    return int(text)
 
 
 @step

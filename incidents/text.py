@@ -32,6 +32,11 @@ def is_blank(text: str) -> bool:
     return all(unicodedata.category(c) in _UNSEEN_CATEGORIES or _UNSEEN.match(c) for c in text)
 
 
+def printable(text: str) -> str:
+    """The text as a line on a terminal: what would act there, as a line break or an escape, stands there as U+FFFD."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def clean(
     field: str,
     value: object,

@@ -44,6 +44,7 @@ class Candidate:
     rows         by kind, each with the `id` it had, if any
     template     a definition with the sections that this needs; `template_key` is its name where it comes from
     visibility   None: the file does not say
+    was_unpublished  nobody but its writers saw it where it comes from, so that nothing that is asked for all widens it
     draft        what it is reopened with, by the same identity, once it is published
     """
 
@@ -59,6 +60,7 @@ class Candidate:
     pages: tuple[str, ...] = ()
     team: Mapping[str, Any] | None = None
     visibility: str | None = None
+    was_unpublished: bool = False
     is_archived: bool = False
     links: tuple[Link, ...] = ()
     notes: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source,
 from incidents.records import KINDS
 from incidents.scopes import Viewer
 from incidents.text import clean, is_blank
-from incidents.vocabulary import LinkKind, Origin, SectionKind
+from incidents.vocabulary import LinkKind, Origin, SectionKind, Visibility
 
 MARK = "incident.imported"
 NAMESPACE = uuids.UUID("0b6c4f52-6c0e-4e55-8f6e-3a7b1de2a6f4")
@@ -86,6 +86,10 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     if planned.outcome not in WRITTEN or planned.candidate is None:
         return done
     done.notes += planned.candidate.notes
+    if planned.candidate.was_unpublished:
+        is_narrow = planned.visibility == Visibility.TEAM
+        sees = "it is visible to its team only" if is_narrow else f"here it is {planned.visibility}, and that stays"
+        done.notes.append(f"It was not published where it comes from; {sees}.")
     try:
         with transaction.atomic():
             done.incident_id = _write(actor, planned, planned.candidate, here, done.notes)
@@ -99,35 +103,46 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     return replace(done, incident_id=known_id) if rehearse else done
 
 
-def link(actor: Viewer, all_done: Sequence[Done], here: Here) -> Iterator[tuple[Done, str]]:
-    """Add the links that the documents tell of; yields what had to be left out. Call it when all are there."""
+def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool = False) -> Iterator[tuple[Done, str]]:
+    """Add the links that the documents tell of, or with `rehearse` find out which could be; yields what has to be left
+    out. Call it when all are there."""
+    # What is only rehearsed may have no number; one that no incident has stands for it.
+    numbers = [
+        done.incident_id or (-place if done.outcome in WRITTEN else None) for place, done in enumerate(all_done, 1)
+    ]
     imported = {
-        done.planned.candidate.uuid: done.incident_id
-        for done in all_done
-        if done.planned.candidate and done.planned.candidate.uuid and done.incident_id
+        done.planned.candidate.uuid: number
+        for done, number in zip(all_done, numbers, strict=True)
+        if done.planned.candidate and done.planned.candidate.uuid and number
         if not (done.planned.known and done.planned.known.is_deleted)
     }
-    own = [done for done in all_done if done.incident_id and done.outcome in (*WRITTEN, Outcome.UNCHANGED)]
     present = set(IncidentLink.objects.values_list("from_incident", "to_incident", "kind"))
-    for done in own:
+    for done, own in zip(all_done, numbers, strict=True):
+        if own is None or done.outcome not in (*WRITTEN, Outcome.UNCHANGED):
+            continue
         for wanted in done.planned.candidate.links if done.planned.candidate else ():
             known = here.by_identity.get(f"precedent:{wanted.other}") or here.by_uuid.get(wanted.other)
             other = imported.get(wanted.other) or (known.incident_id if known and not known.is_deleted else None)
-            if other is None or other == done.incident_id:
+            if other is None or other == own:
                 if wanted.outward:
                     yield done, f"Its link to {wanted.shown_as} is left out: that incident is not here."
                 continue
             # One of another origin is never touched, not even by a link from it.
             if not wanted.outward and other not in imported.values() and not (known and known.is_imported):
                 continue
-            subject, target = (done.incident_id, other) if wanted.outward else (other, done.incident_id)
-            if subject and target and (subject, target, wanted.kind) not in present:
-                present.add((subject, target, wanted.kind))
-                uuid = Incident.objects.values_list("uuid", flat=True).get(pk=target)
-                try:
+            subject, target = (own, other) if wanted.outward else (other, own)
+            if (subject, target, wanted.kind) in present:
+                continue
+            present.add((subject, target, wanted.kind))
+            if subject < 0 or target < 0:
+                continue
+            uuid = Incident.objects.values_list("uuid", flat=True).get(pk=target)
+            try:
+                with transaction.atomic():
                     add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
-                except ActionError as error:
-                    yield done, f"Its link to {wanted.shown_as} is left out: {error.message}"
+                    transaction.set_rollback(rehearse)
+            except ActionError as error:
+                yield done, f"Its link to {wanted.shown_as} is left out: {error.message}"
 
 
 def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:

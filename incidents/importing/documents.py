@@ -6,12 +6,12 @@ with a published text beside it is read as that text, to be published, and the d
 
 from __future__ import annotations
 
-import json
 import uuid as uuids
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from incidents import plain_json
 from incidents.actions.whole import SectionText, digest_of
 from incidents.document import FORMAT, LIVES_ON
 from incidents.errors import Invalid, within
@@ -51,12 +51,9 @@ _HERE_ONLY = {
 def read_all(name: str, text: str) -> Iterator[Candidate | Rejected]:
     """Every document of a file; of one that cannot be taken, the reason."""
     try:
-        content = json.loads(text)
-    except RecursionError:
-        yield Rejected(name, "It is nested too deeply.")
-        return
-    except ValueError as error:
-        yield Rejected(name, f"It is not JSON: {str(error)[:200]}.")
+        content = plain_json.read(text)
+    except plain_json.Unreadable as error:
+        yield Rejected(name, f"It cannot be read as JSON. {error}")
         return
     documents = content if isinstance(content, list) else [content]
     if not documents:
@@ -86,10 +83,7 @@ def read(name: str, document: Any) -> Candidate:
     notes = []
     if status == Status.IN_REVIEW and published is not None:
         notes.append("It was in review where it comes from; here it is a draft.")
-    if status in UNPUBLISHED and published is None:
-        # Being imported publishes it; that must not show it to more people than its draft was shown to.
-        visibility = Visibility.TEAM.value
-        notes.append("It was not published where it comes from; it is visible to its team only.")
+    was_unpublished = status in UNPUBLISHED and published is None
     if unknown := sorted(set(document) - _HERE_ONLY - set(FACTS) - set(KINDS)):
         notes.append(f"Not taken over: {', '.join(unknown)[:200]}.")
     candidate = Candidate(
@@ -108,7 +102,9 @@ def read(name: str, document: Any) -> Candidate:
         sections={key: text for key, (_, _, text) in sections.items()},
         rows=rows,
         template=_template(document, sections),
-        visibility=visibility,
+        # Being imported publishes it; that must not show it to more people than its draft was shown to.
+        visibility=Visibility.TEAM.value if was_unpublished else visibility,
+        was_unpublished=was_unpublished,
         is_archived=status == Status.ARCHIVED,
         links=tuple(_links(document)),
         notes=tuple(notes),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from incidents.importing.candidates import Rejected
+from incidents.text import printable
 
 
 class Format(StrEnum):
@@ -21,6 +22,8 @@ ENDINGS = {".md": Format.FRONTMATTER, ".markdown": Format.FRONTMATTER, ".json": 
 # An incident holds 1 MiB of text at most; a JSON file may hold a whole installation.
 MOST_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
 
+LEADS_OUT = "It is a link that leads out of the folder."
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -31,17 +34,20 @@ class Found:
     format: Format
 
 
-def find(path: Path, format: Format | None) -> list[Found]:
-    """The files of a folder and its subfolders that have an ending of the format (of any, without one), in order.
-    A file that is named itself is taken whatever its ending is, if a format is given."""
+def find(path: Path, format: Format | None) -> list[Found | Rejected]:
+    """The files of a folder and its subfolders that have an ending of the format (of any, without one), in order; and
+    the folders that cannot be looked into. A file that is named itself is taken whatever its ending is, if a format is
+    given."""
     if path.is_file():
         known = format or ENDINGS.get(path.suffix.lower())
-        return [Found(_printable(path.name), path, known)] if known else []
-    return [
-        Found(_printable(str(file.relative_to(path))), file, ending)
-        for file in _walk(path)
-        if (ending := ENDINGS.get(file.suffix.lower())) and format in (None, ending)
-    ]
+        return [Found(printable(path.name), path, known)] if known else []
+    found: list[Found | Rejected] = []
+    for file in _walk(path):
+        if isinstance(file, Rejected):
+            found.append(file)
+        elif (ending := ENDINGS.get(file.suffix.lower())) and format in (None, ending):
+            found.append(Found(_name(file, path), file, ending))
+    return found
 
 
 def read(found: Found, folder: Path) -> str | Rejected:
@@ -52,7 +58,7 @@ def read(found: Found, folder: Path) -> str | Rejected:
 
     try:
         if not found.path.resolve().is_relative_to(folder.resolve()):
-            return rejected("It is a link that leads out of the folder.")
+            return rejected(LEADS_OUT)
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return rejected("It is no regular file.")
@@ -66,13 +72,20 @@ def read(found: Found, folder: Path) -> str | Rejected:
         return rejected(f"It cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
-def _printable(name: str) -> str:
-    """File names may hold bytes that are no text, and line breaks."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in name)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _walk(folder: Path) -> Iterator[Path | Rejected]:
+    unread: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unread.append):
         # Hidden folders hold what tools keep for themselves. The order makes two runs say the same.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for link in filter(Path.is_symlink, (Path(parent, name) for name in folders)):
+            # What is within the folder is found where it is.
+            if not link.resolve().is_relative_to(folder.resolve()):
+                yield Rejected(_name(link, folder), LEADS_OUT)
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+    for error in unread:
+        yield Rejected(_name(Path(error.filename), folder), f"It cannot be read: {error.strerror}.")
+
+
+def _name(path: Path, folder: Path) -> str:
+    """File names may hold bytes that are no text, and line breaks."""
+    return printable(str(path.relative_to(folder)))

@@ -76,7 +76,7 @@ class Planned:
 def plan(
     candidates: Sequence[Candidate | Rejected], here: Here, *, visibility: str | None = None, overwrite: bool = False
 ) -> list[Planned]:
-    """One outcome per candidate, in their order. `visibility` is what was asked for, for all of them."""
+    """One outcome per candidate, in their order. `visibility` is asked for all that had been published."""
     pages_with_uuid: dict[str, str] = {}
     for candidate in candidates:
         if isinstance(candidate, Candidate) and not candidate.by_page:
@@ -108,6 +108,8 @@ def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapp
 
 
 def _one(candidate: Candidate, here: Here, asked: str | None, overwrite: bool) -> Planned:
+    if candidate.was_unpublished:
+        asked = None
     matches = _matches(candidate, here)
     if len(matches) > 1:
         reason = "It has no uuid, and its url belongs to several imported incidents."

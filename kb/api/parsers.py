@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
+from incidents import plain_json
 from incidents.errors import Invalid
 from kb.api.problems import MOST_PROBLEMS, Refusal, too_large
 
@@ -46,18 +44,11 @@ def _limited(stream: IO[bytes]) -> bytes:
 def read(raw: bytes) -> Any:
     """The value of a JSON document. Raises Refusal (malformed_json), or Invalid naming the place of a bad text."""
     try:
-        value = json.loads(
-            raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
-    except RecursionError as error:
-        raise _malformed(f"It is nested deeper than {DEEPEST} levels.") from error
+        value = plain_json.read(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _malformed("It is not in UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise _malformed(f"{error.msg}, in line {error.lineno}, column {error.colno}.") from error
-    except ValueError as error:
-        # Python refuses whole numbers of thousands of digits.
-        raise _malformed("It holds a number that is too long.") from error
+    except plain_json.Unreadable as error:
+        raise _malformed(str(error)) from error
     _check_depth(value)
     # JSON has no other way to write a NUL or half a pair; most bodies need no second look.
     if b"\\u0000" in raw or re.search(rb"\\u[dD][89a-fA-F]", raw):
@@ -67,26 +58,6 @@ def read(raw: bytes) -> Any:
 
 def _malformed(detail: str) -> Refusal:
     return Refusal("malformed_json", detail)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise _malformed(f"The key {key[:100]!r} stands twice in one object.")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _malformed(f"{name} is no JSON number.")
-
-
-def _finite(text: str) -> float:
-    """A number with a point or an exponent. 1.0 says what 1 says, and is read as that."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise _malformed("It holds a number that is too large.")
-    return int(number) if number.is_integer() else number
 
 
 def _check_depth(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from io import StringIO
@@ -10,6 +11,7 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from incidents import scopes
 from incidents.actions import lifecycle
@@ -99,6 +101,19 @@ def test_files_become_published_incidents_of_origin_imported_by_the_system_user(
 def test_visibility_is_as_asked(folder):
     run(folder, visibility="public")
     assert read(imported(), ANONYMOUS).document["title"] == "Cold tea 1"
+
+
+def test_a_draft_is_shown_to_its_team_alone_whatever_is_asked_and_the_line_says_so(tmp_path, cast, draft):
+    file = tmp_path / "draft.json"
+    file.write_text(json.dumps(exported(draft())))
+    told = "draft.json: It was not published where it comes from; "
+    assert f"{told}it is visible to its team only.\n" in run(file, visibility="public")[0]
+    incident = Incident.objects.get(origin="imported")
+    assert incident.visibility == "team"
+    change_incident(actor=cast.viewer("admin"), incident_id=incident.pk, facts={"visibility": "public"})
+    assert f"{told}here it is public, and that stays.\n" in run(file, overwrite=True)[0]
+    incident.refresh_from_db()
+    assert incident.visibility == "public"
 
 
 def test_an_unknown_organization_is_not_taken_for_ours(folder, cast):
@@ -278,9 +293,13 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     (folder / "three.md").write_text(markdown(3, company="Teapot"))
     (folder / "four.md").write_text(markdown(4, end_time="2018-01-01"))
     (folder / "five.md").write_text("no front matter")
-    (folder / "six.json").write_text(
-        json.dumps(json_document(read(with_everything(Incident.objects).get(pk=published().pk), Viewer.system())))
-    )
+    six, seven, gone = (exported(published(title)) for title in ("Six", "Seven", "Gone"))
+    six["links"] = [
+        {"kind": "related", "direction": "out", "incident": {"id": other["id"], "ref": other["ref"]}}
+        for other in (six, seven, gone)
+    ]
+    Incident.objects.filter(title="Gone").update(deleted_at=timezone.now())
+    (folder / "six.json").write_text(json.dumps([six, seven]))
     before, versions = row_counts(), list(Incident.objects.order_by("pk").values())
     rehearsed, rehearsed_errors = run(folder, dry_run=True, code=1)
     assert row_counts() == before
@@ -288,6 +307,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     done, errors = run(folder, code=1)
     assert rehearsed.replace("Nothing was changed. It would be: ", "") == done
     assert rehearsed_errors == errors
+    assert done.count("is left out") == 2
     assert row_counts() != before
 
 
@@ -353,6 +373,36 @@ def test_a_file_name_that_is_no_text_can_still_be_told(folder):
     assert err == "\ufffd\ufffd.md: rejected. It is the same as \ufffd\ufffd.md.\n"
 
 
+def test_what_acts_on_a_terminal_is_not_printed(folder):
+    escape = "\x1b]0;owned\x07\x9b31m"
+    (folder / "a.json").write_text(json.dumps([{"format": escape}, {"format": "x", escape: 1, "\u2028": 2}]))
+    (folder / "b.md").write_text('---\n"a\\e[31m": 1\n"a\\e[31m": 2\n---\n')
+    for said in run(folder, code=1):
+        assert all(line.isprintable() for line in said.splitlines())
+
+
+def test_a_folder_that_cannot_be_looked_into_or_that_leads_out_is_named(folder, tmp_path, monkeypatch):
+    for name in ("locked", "kept"):
+        (folder / name).mkdir()
+    (folder / "kept-too").symlink_to(folder / "kept")
+    (folder / "away").symlink_to(tmp_path)
+    looked_into = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return looked_into(path)
+
+    # Permissions would not stop root.
+    monkeypatch.setattr(os, "scandir", scandir)
+    out, err = run(folder, code=1)
+    assert out == "2 created, 2 rejected.\n"
+    assert err.splitlines() == [
+        "away: rejected. It is a link that leads out of the folder.",
+        "locked: rejected. It cannot be read: Permission denied.",
+    ]
+
+
 def test_a_format_narrows_the_files_and_a_named_file_is_taken_whatever_its_ending(folder):
     (folder / "list.json").write_text("[]")
     assert run(folder, format="frontmatter")[0] == "2 created.\n"
@@ -366,8 +416,11 @@ def test_bad_usage_is_told_apart_from_bad_files(tmp_path, cast):
     run(tmp_path / "empty", code=2)
     run(tmp_path / "not-there", code=2)
     run(tmp_path / "notes.txt", code=2)
+    run(tmp_path / ("n" * 300), code=2)
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("import_incidents", str(tmp_path), "--visibility=team")
+    with pytest.raises(CommandError, match=r"choose from '?frontmatter'?, '?json'?"):
+        call_command("import_incidents", str(tmp_path), "--format=xml")
 
 
 def test_an_import_is_audited_and_reaches_the_outbox(folder):

@@ -63,7 +63,7 @@ def reopened(cast, rich):
         ({"causes": [{"kind": "root", "text": "x", "who": "me"}]}, "causes.0.who"),
         ({"causes": [{"kind": "root"}]}, "causes.0.text"),
         ({"actions": [{"kind": "prevent", "text": "x", "tracker_url": "javascript:x"}]}, "actions.0.tracker_url"),
-        ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "impact_figures.0.value"),
+        ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "NaN is no JSON number"),
         ({"lessons": [{"text": "\ud800"}]}, "lessons.0.text"),
         ({"lessons": [{"text": "x"}] * 1001}, "lessons"),
         ({"lessons": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, "lessons"),
@@ -130,6 +130,19 @@ def test_what_is_no_document_is_rejected(text):
     found = list(documents.read_all("a.json", text))
     assert found
     assert all(isinstance(one, Rejected) and one.reason for one in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"visibility": "team", "visibility": "public"}', "The key 'visibility' stands twice in one object."),
+        ("[Infinity]", "Infinity is no JSON number."),
+        ("[1e999]", "It holds a number that is too large."),
+        ("[", "Expecting value, in line 1, column 2."),
+    ],
+)
+def test_json_of_which_readers_disagree_is_rejected_with_the_reason(text, says):
+    assert [*documents.read_all("a.json", text)] == [Rejected("a.json", f"It cannot be read as JSON. {says}")]
 
 
 def test_an_unknown_key_is_told_and_does_not_stop_the_rest(cast, rich):

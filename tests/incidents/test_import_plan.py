@@ -17,6 +17,7 @@ CANDIDATE = Candidate(
     name="a.md", identity=f"postmortems.app:{UUID}", facts={"title": "Cold tea"}, organization={"name": "Kettle"},
     sections={}, rows={}, template={}, pages=(PAGE,),
 )  # fmt: skip
+DRAFT = replace(CANDIDATE, visibility="team", was_unpublished=True)
 BY_PAGE = replace(CANDIDATE, name="b.md", identity="postmortems.app:url-1", by_page=True)
 IMPORTED = Known(7, OTHER, "imported", CANDIDATE.identity, "internal", mark=Mark(1, CANDIDATE.digest))
 OLDER = replace(IMPORTED, mark=Mark(1, "another"))
@@ -113,6 +114,20 @@ def test_running_again_without_asking_keeps_the_visibility_that_was_asked_before
     known = replace(IMPORTED, visibility="public", mark=Mark(1, candidate.digest))
     planned = one(candidate, here(known))
     assert (planned.outcome, planned.visibility) == (Outcome.UNCHANGED, "public")
+
+
+@pytest.mark.parametrize(
+    ("state", "becomes"),
+    [
+        (here(), "team"),
+        (here(replace(OLDER, visibility="public")), "team"),
+        # Somebody here showed this very text to more people.
+        (here(replace(OLDER, visibility="public", mark=Mark(1, DRAFT.digest))), "public"),
+    ],
+)
+def test_a_draft_is_its_teams_whatever_is_asked_for_all(state, becomes):
+    for asked in (None, "internal", "public"):
+        assert one(DRAFT, state, visibility=asked, overwrite=True).visibility == becomes
 
 
 def test_what_was_rejected_stays_rejected_and_in_its_place():

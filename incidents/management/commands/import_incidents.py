@@ -14,8 +14,10 @@ from incidents.importing import documents, files, frontmatter
 from incidents.importing.candidates import Candidate, Rejected
 from incidents.importing.carrying import Done, carry_out, link, look
 from incidents.importing.planning import Outcome, plan
+from incidents.management.given import look_at
 from incidents.management.progress import each, without_chatter
 from incidents.scopes import Viewer
+from incidents.text import printable
 from incidents.vocabulary import Visibility
 
 
@@ -29,7 +31,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="a folder, or one file")
         parser.add_argument(
-            "--format", choices=[*files.Format], type=str, help="take only files of this format; else by their endings"
+            "--format",
+            choices=[str(known) for known in files.Format],
+            help="take only files of this format; else by their endings",
         )
         parser.add_argument(
             "--visibility",
@@ -50,8 +54,7 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        if not path.exists():
-            raise CommandError(f"There is no {path}.", returncode=2)
+        look_at(path)
         found = files.find(path, files.Format(format) if format else None)
         if not found:
             endings = " or ".join(e for e, of in files.ENDINGS.items() if format in (None, of))
@@ -66,9 +69,8 @@ class Command(BaseCommand):
             for one in each("Rehearsing" if dry_run else "Importing", planned):
                 done.append(carry_out(actor, one, here, rehearse=dry_run))
                 self._tell(done[-1])
-            if not dry_run:
-                for one_done, note in link(actor, done, here):
-                    _say(self.stdout, one_done, note)
+            for one_done, note in link(actor, done, here, rehearse=dry_run):
+                _say(self.stdout, one_done, note)
         counts = Counter(one.outcome for one in done)
         if verbosity:
             words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
@@ -87,11 +89,13 @@ class Command(BaseCommand):
 
 
 def _say(to: OutputWrapper, done: Done, words: str) -> None:
-    """What a file says is quoted, and half a surrogate could not be printed."""
-    to.write(f"{done.planned.name}: {words}".encode(errors="replace").decode())
+    """What a file says is quoted, and must not act on the terminal."""
+    to.write(printable(f"{done.planned.name}: {words}"))
 
 
-def _read(file: files.Found, folder: Path) -> list[Candidate | Rejected]:
+def _read(file: files.Found | Rejected, folder: Path) -> list[Candidate | Rejected]:
+    if isinstance(file, Rejected):
+        return [file]
     text = files.read(file, folder)
     if isinstance(text, Rejected):
         return [text]

@@ -197,8 +197,7 @@ def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) 
 def link_card(incident: Incident, attempt: Attempt | None = None) -> Card:
     """The form for the next link to another incident."""
     url = reverse("web:add-link", args=[incident.ref])
-    card = _card(NEW_LINK, url, LINK_INPUTS, {"kind": LinkKind.RELATED.value}, attempt=attempt)
-    return replace(card, saves_itself=False)
+    return _card(NEW_LINK, url, LINK_INPUTS, {"kind": LinkKind.RELATED.value}, attempt=attempt)
 
 
 def _in_zone(card: Card, kind: str, zone: str, attempt: Attempt | None) -> Card:

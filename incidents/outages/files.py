@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,9 @@ def fingerprint(path: Path) -> str:
     digest = hashlib.sha256()
     readers = [SCHEMA, *Path(__file__).parent.glob("*.py"), *template.FOLDER.glob("*.yaml")]
     for file in [*paths(path), *sorted(readers)]:
-        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
-        digest.update(file.read_bytes())
+        digest.update(f"{file.name}\0".encode())
+        # One that cannot be read is told when it is to be loaded, and until then the folder counts as changed.
+        with suppress(OSError):
+            digest.update(f"{file.stat().st_size}\0".encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -182,10 +182,24 @@ def test_one_file_is_checked_against_its_neighbours(tmp_path):
     call_command("check_outages", tmp_path / "2021-harbour-seat-map.yaml", stdout=StringIO())
 
 
-def test_a_folder_without_files_is_bad_usage(tmp_path):
-    with pytest.raises(CommandError) as stopped:
-        call_command("check_outages", tmp_path)
-    assert stopped.value.returncode == 2
+def test_what_is_named_is_read_whatever_it_is_called(tmp_path):
+    write(tmp_path, outage())
+    (tmp_path / "2022-lantern-clock.yml").write_text("id: [")
+    (tmp_path / "passwd").write_text("root:x:0:0")
+    for name in ("2022-lantern-clock.yml", "passwd"):
+        for command in ("check_outages", "corpus_report"):
+            with pytest.raises(CommandError) as stopped:
+                call_command(command, tmp_path / name, stdout=StringIO())
+            assert stopped.value.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["check_outages", "load_outages", "corpus_report", "check_patterns"])
+def test_a_path_with_nothing_to_read_is_bad_usage(tmp_path, command):
+    for path in (tmp_path / "empty", tmp_path / "gone", tmp_path / ("n" * 300)):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(CommandError) as stopped:
+            call_command(command, path, stdout=StringIO())
+        assert stopped.value.returncode == (1 if command == "check_patterns" and path.name == "empty" else 2)
 
 
 def test_the_schema_and_the_rules_know_the_same_vocabulary():

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from incidents.management import given
 from incidents.outages import files, rules, together
 from kb.patterns import vocabulary
 
@@ -20,19 +21,17 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER, help="the folder, or one file of it")
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        named = files.paths(path)
-        if not named:
-            raise CommandError(f"There is no outage file in {path}.", returncode=2)
+        named = given.outages(path)
         # One file is checked against all others of its folder too.
-        read = [files.read(file) for file in files.paths(path.parent if path.is_file() else path)]
+        beside = files.paths(path.parent) if path.is_file() else []
+        read = {file: files.read(file) for file in sorted({*named, *beside})}
         slugs = vocabulary.slugs()
-        for file in read:
+        for file in read.values():
             rules.check(file, patterns=slugs)
-        together.check(read)
-        asked = {file.stem for file in named}
-        found = [f"{file.id}: {problem}" for file in read if file.id in asked for problem in file.problems]
+        together.check([*read.values()])
+        found = [f"{read[file].id}: {problem}" for file in named for problem in read[file].problems]
         for line in found:
             self.stdout.write(line)
         if found:
-            raise CommandError(f"{len(found)} problems in {len(asked)} files.", returncode=1)
-        self.stdout.write(f"{len(asked)} files, nothing wrong.")
+            raise CommandError(f"{len(found)} problems in {len(named)} files.", returncode=1)
+        self.stdout.write(f"{len(named)} files, nothing wrong.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from incidents.management.given import look_at
 from kb.patterns import rules
 from kb.patterns.matcher import Rules, match
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=rules.FOLDER, help="the folder of the patterns")
 
     def handle(self, *, path: Path, **options: Any) -> None:
+        look_at(path)
         try:
             definitions = rules.read(path)
         except rules.BadRules as error:

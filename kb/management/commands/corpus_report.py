@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from incidents.outages import files
+from incidents.management import given
+from incidents.outages import files, rules
 from incidents.vocabulary import Family
 from kb.patterns import vocabulary
 
@@ -50,8 +52,8 @@ class Coverage:
     by_family: dict[str, int]
 
 
-def coverage(folder: Path) -> Coverage:
-    definitions = [definition for path in files.paths(folder) if (definition := files.read(path).definition)]
+def coverage(definitions: Sequence[Mapping[str, Any]]) -> Coverage:
+    """Of files that are in order."""
     years = [int(definition["id"][:4]) for definition in definitions]
     sources = [source for definition in definitions for source in definition["sources"]]
     patterns = Counter(pattern["slug"] for definition in definitions for pattern in definition["patterns"])
@@ -85,7 +87,15 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER)
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        found = coverage(path)
+        read = [files.read(file) for file in given.outages(path)]
+        slugs = vocabulary.slugs()
+        for file in read:
+            rules.check(file, patterns=slugs)
+        if wrong := [file.id for file in read if not file.is_valid]:
+            raise CommandError(
+                f"{len(wrong)} of {len(read)} files cannot be counted; check_outages {path} says why.", returncode=1
+            )
+        found = coverage([file.definition for file in read if file.definition])
         console = Console(file=cast("IO[str]", self.stdout))
         totals = {
             "incidents": found.incidents,

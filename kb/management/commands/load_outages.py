@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from incidents import template
 from incidents.actions.organizations import save_template
 from incidents.errors import ActionError
+from incidents.management import given
 from incidents.management.progress import each, without_chatter
 from incidents.outages import files, loading, rules
 from incidents.scopes import Viewer
@@ -36,13 +37,10 @@ class Command(BaseCommand):
         parser.add_argument("--only", metavar="ID", help="load only the file of this id")
 
     def handle(self, *, path: Path, only: str | None, verbosity: int, **options: Any) -> None:
-        named = files.paths(path)
+        named = given.outages(path)
         wanted = [file for file in named if only in (None, file.stem)]
         if not wanted:
-            raise CommandError(
-                f"There is no file {only}.yaml in {path}." if only else f"There is no outage file in {path}.",
-                returncode=2,
-            )
+            raise CommandError(f"There is no file {only}.yaml in {path}.", returncode=2)
         with without_chatter():
             self._load(path, named, wanted, is_whole=only is None and path.is_dir(), verbosity=verbosity)
 

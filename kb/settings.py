@@ -304,6 +304,9 @@ if CELERY_BROKER_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
         "socket_connect_timeout": 0.5,
         "socket_timeout": 5,
+        # A nudge is given once and forgotten, as the schedule makes up for it: taking leave of one over a connection
+        # that was lost meanwhile would end the worker.
+        "ack_emulation": False,
         # A write that cannot nudge does not wait: the schedule of beat brings the work about.
         "max_retries": 0,
     }
@@ -322,7 +325,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {

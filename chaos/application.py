@@ -49,7 +49,6 @@ class Process:
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
         self.command, self.env, self.log = command, env, log
-        self.deaths = 0
         self._wanted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -70,12 +69,13 @@ class Process:
                 stderr=subprocess.STDOUT,
             )
 
-    def revive(self) -> None:
-        """Start it again if it ended without being asked to."""
+    def revive(self) -> int | None:
+        """Start it again if it ended without being asked to; returns its exit code."""
         with self._lock:
-            if self._wanted and self._process is not None and self._process.poll() is not None:
-                self.deaths += 1
-                self._spawn()
+            if not self._wanted or self._process is None or (code := self._process.poll()) is None:
+                return None
+            self._spawn()
+            return code
 
     @property
     def pid(self) -> int:
@@ -137,6 +137,8 @@ class Application:
             Process(command, worker_env, folder / f"worker{number}.log") for number, command in enumerate(workers, 1)
         ]
         self.beat = Process([*celery, "kb", "beat", "--pidfile="], self.env, folder / "beat.log")
+        # Who ended without being asked to, and its exit code.
+        self.deaths: list[tuple[str, int]] = []
         self._over = threading.Event()
 
     @property
@@ -167,7 +169,8 @@ class Application:
     def _supervise(self) -> None:
         while not self._over.wait(0.5):
             for process in self.processes:
-                process.revive()
+                if (code := process.revive()) is not None:
+                    self.deaths.append((process.log.stem, code))
 
     def _wait(self, seconds: float = 60.0) -> None:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

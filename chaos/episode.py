@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import threading
 import time
@@ -94,6 +95,7 @@ def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Name
 def strike(fault: Fault, scene: Scene, readers: Readers) -> Outcome:
     """The fault in the midst of writing and reading, and what came of it."""
     settle(readers, PATIENCE)
+    deaths_before = len(scene.application.deaths)
     readers.start()
     striking = Strike(fault, scene)
     try:
@@ -109,7 +111,17 @@ def strike(fault: Fault, scene: Scene, readers: Readers) -> Outcome:
     outcome = report(fault, scene.writers, readers)
     outcome.converged_after = converged - calm if converged is not None else None
     outcome.errors += striking.errors
+    outcome.errors += unasked(scene.application.deaths[deaths_before:], fault)
     return outcome
+
+
+def unasked(deaths: list[tuple[str, int]], fault: Fault) -> list[str]:
+    """The deaths that are no part of the fault: an installation without a supervisor would stand still after one."""
+    return [
+        f"{name} ended by itself with exit code {code}"
+        for name, code in deaths
+        if not (fault.doomed and code == -signal.SIGKILL)
+    ]
 
 
 class Strike(threading.Thread):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from chaos.application import Process
+from chaos.episode import Outcome, unasked
+from chaos.faults import FAULTS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The engine refuses; the database comes back as it was before; a worker dies in the middle of a batch.
-FAULTS = (
+PLAYED = (
     "elasticsearch-full",
     "database-restored",
     "worker-killed-after-write",
@@ -35,14 +41,28 @@ def on_what_runs_here() -> list[str]:
     return ["--ports", *ports, "--redis", str(number)]
 
 
+def test_a_process_that_dies_of_what_is_no_fault_of_the_campaign_makes_the_verdict_bad(tmp_path):
+    process = Process([sys.executable, "-c", "import sys; sys.exit(3)"], {}, tmp_path / "worker1.log")
+    process.start()
+    deadline = time.monotonic() + 20
+    while (code := process.revive()) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.stop()
+    deaths = [("worker1", code), ("worker2", -signal.SIGKILL)]
+    killed, other = (next(fault for fault in FAULTS if fault.doomed is doomed) for doomed in (True, False))
+    assert unasked(deaths, killed) == ["worker1 ended by itself with exit code 3"]
+    assert len(unasked(deaths, other)) == 2
+    assert not Outcome("nothing", errors=unasked(deaths, killed), converged_after=1.0).is_good
+
+
 @pytest.mark.postgres_only
 @pytest.mark.slow
 def test_nothing_is_lost_stale_or_leaked_and_no_page_fails_whatever_goes_wrong():
-    only = [word for fault in FAULTS for word in ("--only", fault)]
+    only = [word for fault in PLAYED for word in ("--only", fault)]
     # None of these faults befalls anybody else on the same services.
     size = [*on_what_runs_here(), "--together", "--writes", "60", "--seeds", "20", "--seconds", "2", "--rest", "0.15"]
     done = subprocess.run(
         [sys.executable, "-m", "chaos", *only, *size], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": good") == len(FAULTS)
+    assert done.stdout.count(": good") == len(PLAYED)

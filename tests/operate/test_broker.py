@@ -8,13 +8,15 @@ from typing import NoReturn
 import pytest
 import redis
 
-from kb.celery import app
+from kb.celery import app, give_nudges_once
 
 
 @pytest.mark.postgres_only
 def test_a_worker_outlives_the_connection_over_which_it_was_given_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those at work and those that wait for their turn, as Celery takes leave of them."""
     connection = app.connection_for_read()
+    monkeypatch.setattr(connection.transport.Channel, "do_restore", True)
+    give_nudges_once()
     channel = connection.default_channel
     delivery = {"exchange": "", "routing_key": "celery"}
     nudge = channel.Message(

@@ -10,6 +10,8 @@ from typing import Any
 
 from gunicorn.http import message
 
+from kb.settings import LOGGING as logconfig_dict  # noqa: F401  (its own lines are like all others)
+
 _host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 worker_class = "gthread"

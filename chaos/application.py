@@ -18,7 +18,7 @@ from urllib.error import URLError
 from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_foreign
 
 BIN = Path(sys.executable).parent
-WORKER = ("worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "INFO")
+WORKER = ("worker", "--pool", "threads", "--concurrency", "4")
 
 
 def environment(

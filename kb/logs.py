@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import MutableMapping
 from typing import Any
@@ -20,6 +21,14 @@ def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -
         if isinstance(event.get(name), str):
             event[name] = _SECRET_ADDRESS.sub(r"\1…", event[name])
     return event
+
+
+def once_and_shortly(record: logging.LogRecord) -> bool:
+    """A filter: what Django says of an answer that RequestLog has told already is not said again, without the request's
+    id; and a stranger who sends a wrong Host header or too much is no error with a traceback."""
+    if record.name.startswith("django.security."):
+        record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+    return record.name != "django.request" or bool(record.exc_info)
 
 
 def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
@@ -44,6 +53,8 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    # Python's own warnings are lines as well.
+    logging.captureWarnings(True)
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if style == "json"
@@ -59,12 +70,13 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"once": {"()": lambda: once_and_shortly}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once"]}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             **{
                 name: {"level": level if level in LEVELS else "INFO", "handlers": ["stderr"], "propagate": False}
-                for name in ("kb", "incidents", "django_structlog", "celery")
+                for name in ("kb", "incidents", "django_structlog", "celery", "gunicorn.error")
             },
             # The relay runs every few seconds; lines for each run would be all that the log holds.
             **{

@@ -35,6 +35,7 @@ from kb.wsgi import application
 from tests.api.conftest import caller
 from tests.api.test_permissions import ROWS
 from tests.conftest import fill
+from tests.curl import commands
 
 
 def test_the_document_is_valid_and_made_without_a_warning():
@@ -185,3 +186,18 @@ def _try(
 def test_the_guide_lists_every_code():
     guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
     assert [code for code in problems.CODES if f"`{code}`" not in guide] == []
+
+
+def test_the_guide_leads_from_an_incident_to_a_published_postmortem(api, cast):
+    cast.reviewer.email = "sam@example.com"
+    cast.reviewer.save()
+    lead = api("lead")
+    guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    chapter = guide.split("## From an incident", 1)[1].split("\n## ", 1)[0]
+    ref = ""
+    for command in commands(chapter, PRECEDENT="/api/v1", TOKEN=lead.secret):
+        address = command.address.replace("$ref", ref)
+        answer = lead(command.method, address, command.body, **command.headers)
+        assert answer.status_code in (200, 201), (address, answer.content)
+        ref = ref or answer.json()["ref"]
+    assert lead.get(f"incidents/{ref}").json()["status"] == "published"

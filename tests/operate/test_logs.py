@@ -1,14 +1,19 @@
-"""What the log of a worker says of the request that gave it its work."""
+"""What the log says, and that it says it once."""
 
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from celery.app.log import Logging
+from django.test import Client
 
+from kb.celery import app
 from kb.logs import without_secrets
 
 from .conftest import ROOT, wait_until
@@ -29,7 +34,7 @@ def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(plain: dict
     log = tmp_path / "worker.log"
     with log.open("w") as out:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "--quiet", "-A", "kb", "worker", "--pool", "solo", "--loglevel", "INFO"],
+            [sys.executable, "-m", "celery", "--quiet", "-A", "kb", "worker", "--pool", "solo"],
             **{"cwd": ROOT, "env": env, "stdout": out, "stderr": subprocess.STDOUT},
         )
     try:
@@ -37,10 +42,12 @@ def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(plain: dict
         subprocess.run([sys.executable, "-c", SEND], cwd=ROOT, env=env, check=True)
         # There is no table for it, so it fails, which is told.
         wait_until(lambda: "raised unexpected" in log.read_text(), "the task")
+        text = log.read_text()
     finally:
         worker.terminate()
         worker.wait(20)
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    # Every line, of whichever library, is one.
+    lines = [json.loads(line) for line in text.splitlines()]
     (told,) = [line for line in lines if "raised unexpected" in line["event"]]
     assert told["request_id"] == "the-request"
 
@@ -50,3 +57,27 @@ def test_no_line_holds_a_secret_that_stands_in_an_address(before):
     secret = "s3cr3t-that-lets-people-in"
     event = without_secrets(None, "info", {"request": f"GET {before}{secret}"})
     assert secret not in event["request"]
+
+
+def test_the_level_of_a_worker_is_that_of_the_settings_whatever_celery_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = {name: logging.getLogger(name).getEffectiveLevel() for name in ("celery", "elastic_transport", "kombu")}
+    monkeypatch.setattr(Logging, "_setup", False)
+    app.log.setup_logging_subsystem(loglevel=logging.DEBUG)
+    assert {name: logging.getLogger(name).getEffectiveLevel() for name in levels} == levels
+
+
+def test_what_strangers_ask_for_is_told_once_with_the_requests_id_and_without_a_traceback(
+    db: None, client: Client
+) -> None:
+    handler = next(found for found in logging.getLogger("kb").handlers if type(found) is logging.StreamHandler)
+    before = handler.setStream(log := StringIO())
+    try:
+        client.get("/nowhere-at-all")
+        client.get("/", headers={"host": "stranger.example"})
+    finally:
+        handler.setStream(before)
+    *asked, refused = log.getvalue().splitlines()
+    assert [line.split()[3] for line in asked] == ["request_started", "request_finished"]
+    assert all("request_id=" in line and "/nowhere-at-all" in line for line in asked)
+    assert "[warning" in refused
+    assert "stranger.example" in refused

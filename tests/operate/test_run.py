@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -24,6 +22,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 
 from kb.search.query import MAX_TEXT
+from tests.curl import Curl, commands
 
 from .conftest import ROOT, Started, wait_until
 
@@ -189,8 +188,7 @@ def answers_the_commands_of_the_readme(run: Run) -> None:
     """Every `curl` of it as it is written, but for the port and the token, which the account page would have made."""
     address = f"http://127.0.0.1:{run.port}"
     section = (ROOT / "README.md").read_text().split("## REST", 1)[1].split("```sh", 1)[1].split("```", 1)[0]
-    text = section.replace("\\\n", " ").replace("http://127.0.0.1:8000", address)
-    search, create = [shlex.split(line) for line in text.replace("$TOKEN", _token(run)).splitlines() if line.strip()]
+    search, create = commands(section.replace("http://127.0.0.1:8000", address), TOKEN=_token(run))
     # What was loaded is found as soon as the worker has come to it.
     wait_until(lambda: _sent(search)["total"] > 0, "the public outages in the index")
     assert "retry-storm" in _sent(search)["results"][0]["patterns"]
@@ -200,17 +198,9 @@ def answers_the_commands_of_the_readme(run: Run) -> None:
     assert _sent(create)["ref"] == made["ref"]
 
 
-def _sent(command: list[str]) -> Any:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program", choices=["curl"])
-    parser.add_argument("address")
-    parser.add_argument("-X", dest="method")
-    parser.add_argument("-H", dest="headers", action="append", default=[])
-    parser.add_argument("-d", dest="body")
-    words = parser.parse_args(command)
-    headers = dict(header.split(": ", 1) for header in words.headers)
-    body = words.body.encode() if words.body else None
-    with urlopen(Request(words.address, body, headers, method=words.method), timeout=20) as answer:
+def _sent(command: Curl) -> Any:
+    request = Request(command.address, command.body, command.headers, method=command.method)
+    with urlopen(request, timeout=20) as answer:
         return json.loads(answer.read())
 
 
@@ -252,6 +242,9 @@ def test_a_start_a_stop_and_a_second_start(
         assert "WARNING" not in first
         # Drafts, hashes of passwords and sessions, on a machine that others use as well.
         assert [path.name for path in (var, *var.glob("*.sqlite3*")) if path.stat().st_mode & 0o077] == []
+        for line in first.splitlines():
+            name, parted, text = line.partition(" | ")
+            assert not parted or json.loads(text), name
 
         # Whichever process is asked, it tells of all of them.
         address = f"http://127.0.0.1:{free_port}"

@@ -32,8 +32,8 @@ def _start_only_when_safe(**kwargs: Any) -> None:
 
 @worker_init.connect
 def give_nudges_once(**kwargs: Any) -> None:
-    """Those that a lost connection had brought would be put back over that very connection, and, as this fails, be written
-    to a file that nobody reads. The schedule makes up for them."""
+    """Those that a lost connection had brought would be put back over that very connection, and, as this fails, be
+    written to a file that nobody reads. The schedule makes up for them."""
     app.connection_for_read().transport.Channel.do_restore = False
 
 

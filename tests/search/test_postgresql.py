@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.db import connection
 
 from incidents.actions.sections import change_section
 from incidents.models import OutboxEntry
 from kb.search import relay
-from kb.search.database.postgresql import MOST_BYTES, vector
+from kb.search.database.postgresql import LAST_POSITION, MOST_BYTES, vector
 from kb.search.document import build_many
 from kb.search.service import SearchRequest, search
 
@@ -36,6 +39,37 @@ def test_an_incident_of_more_words_than_a_vector_holds_is_found_by_the_first_of_
     assert total(digests(15_999, 1)) == 0
     told = [record.msg for record in caplog.records if record.msg["event"] == "search.words_left_out"]
     assert [one["incident_id"] for one in told] == [incident.pk]
+
+
+def test_a_phrase_late_in_a_long_text_is_found_as_well_as_any(cast, draft):
+    texts = {
+        "summary": "We checked the server and the log. " * 140 + "Then the wombat fell over the fence.",
+        "impact": "\n".join(f"10.0.0.{n} refused" for n in range(1, 140)) + "\n10.0.0.222 refused at last",
+        "detection": " ".join(f"w{n}" for n in range(LAST_POSITION)) + " a numbat dug there",
+    }
+    incident = draft("Long texts")
+    for key, body in texts.items():
+        change_section(actor=cast.viewer("author"), incident_id=incident.pk, key=key, body=body)
+    relay.drain()
+
+    def found(*queries):
+        return [q for q in queries if search(cast.viewer("author"), SearchRequest(q=q)).results]
+
+    there = ['"the wombat"', '"over the fence"', "10.0.0.222", "10.0.0.5", '"numbat dug"', '"checked the server"']
+    assert found(*there) == there
+    # Not in a row, in another order, from one text into the next, and in a text that is short.
+    assert found('"wombat fence"', '"wombat the"', '"fence 10"', "10.0.0.223") == []
+
+
+def test_documents_without_pairs_of_words_are_built_anew(cast, draft):
+    draft("A numbat dug there")
+    relay.drain()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE search_searchdocument SET words = ''")
+    editor = SimpleNamespace(connection=connection)
+    import_module("kb.search.migrations.0008_pairs_of_words").build_anew(apps, editor)
+    relay.drain()
+    assert search(cast.viewer("author"), SearchRequest(q='"numbat dug"')).total == 1
 
 
 @pytest.mark.parametrize("word", ["障", "ᾳ" * 60, "a" * 64])

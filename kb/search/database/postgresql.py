@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import structlog
 from django.db import connection
@@ -21,13 +22,18 @@ CREATE = (
 DROP = "ALTER TABLE search_searchdocument DROP COLUMN words"
 
 # tsvector keeps positions up to 16383 and 256 of a lexeme, and one vector at most 1 MB: what is left stays unused.
+# Where positions are left out, phrases are found by the pairs of words that stand in a row.
 LAST_POSITION = 16_383
 MOST_OF_ONE = 255
 MOST_BYTES = 900_000
 # What a lexeme takes beside its own bytes (its count of positions, and what aligns it), and a position.
 _OF_LEXEME, _OF_POSITION = 4, 2
+# A pair has no positions; its place in the list of lexemes is counted here, because there may be as many as words.
+_OF_PAIR = 8
 # Between two texts, so that a phrase never runs from one into the next.
 GAP = 16
+# Between the words of a pair; no text can hold it.
+JOINT = "\ue005"
 
 
 def expression(node: Node) -> str:
@@ -36,12 +42,22 @@ def expression(node: Node) -> str:
         case Term(stem=stem):
             return f"'{stem}'"
         case Phrase(stems=words):
-            return "(" + " <-> ".join(f"'{word}'" for word in words) + ")"
+            pairs = " & ".join(f"'{pair}'" for pair in _pairs(words))
+            return f"({_in_a_row(node)} | {pairs})"
         case And(children=children):
             return "(" + " & ".join(expression(child) for child in children) + ")"
         case Or(children=children):
             return "(" + " | ".join(expression(child) for child in children) + ")"
     raise TypeError(f"no words and phrases only: {node!r}")
+
+
+def _in_a_row(phrase: Phrase) -> str:
+    return "(" + " <-> ".join(f"'{word}'" for word in phrase.stems) + ")"
+
+
+def _pairs(words: Iterable[str]) -> Iterator[str]:
+    """What stands in a vector for two words in a row."""
+    return map(JOINT.join, pairwise(words))
 
 
 def matching(expr: str) -> tuple[str, list[str]]:
@@ -60,7 +76,8 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
     terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(texts))
     parameters: list[object] = []
     for text, rarity in texts.items():
-        parameters += [rarity, weights, expression(text)]
+        # In an OR, ts_rank would count each word of a phrase wherever it stands.
+        parameters += [rarity, weights, _in_a_row(text) if isinstance(text, Phrase) else expression(text)]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
         "WHERE words @@ %s::tsquery AND incident_id IN (SELECT id FROM found)",
@@ -87,10 +104,11 @@ def write(documents: list[IndexDocument]) -> None:
 def vector(document: IndexDocument) -> str:
     """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would cut words otherwise than ours.
 
-    Of a text with more different words than a vector holds, the first are kept.
+    Of a text with more different words than a vector holds, the first are kept, and so are its pairs of words.
     """
     places: dict[str, list[str]] = {}
     position = used = left_out = 0
+    unplaced = False
     for section, text in document.texts.items():
         letter = FIELD_WEIGHTS.get(section, DEFAULT_WEIGHT)
         for stem in stems(text):
@@ -106,12 +124,22 @@ def vector(document: IndexDocument) -> str:
             if len(of_stem) < MOST_OF_ONE and used + _OF_POSITION <= MOST_BYTES:
                 of_stem.append(f"{min(position, LAST_POSITION)}{letter}")
                 used += _OF_POSITION
+            else:
+                unplaced = True
         position += GAP
     if left_out:
         # Elasticsearch holds them all; this index stands in for it, or is the only one.
         log.warning("search.words_left_out", incident_id=document.incident_id, words=left_out)
     words = [f"'{stem}':{','.join(found)}" for stem, found in places.items()]
-    return " ".join([*words, *(f"'{mark}'" for mark in marks(document))])
+    pairs = _kept_pairs(document, MOST_BYTES - used) if unplaced or position > LAST_POSITION else []
+    return " ".join([*words, *(f"'{word}'" for word in (*pairs, *marks(document)))])
+
+
+def _kept_pairs(document: IndexDocument, room: int) -> list[str]:
+    """The different pairs of words in a row, as many as fit into so many bytes."""
+    different = dict.fromkeys(pair for text in document.texts.values() for pair in _pairs(stems(text)))
+    used = accumulate(len(pair.encode()) + _OF_PAIR for pair in different)
+    return [pair for pair, size in zip(different, used, strict=True) if size <= room]
 
 
 def remove(incident_ids: list[int]) -> None:

@@ -74,8 +74,7 @@ def scored(root: Node | None) -> tuple[Node | None, tuple[Text, ...]]:
     """Words and phrases that count for relevance, and a tree of just these that holds for whatever can have a score:
     as narrow as can be, because scoring is what costs most. None when no word counts.
 
-    Every word must stand where all databases count it when it occurs: at the top, or in an OR at the top. (FTS5 counts
-    a word of an AND within an OR only where the whole AND holds.)
+    Every word must stand where it counts whenever it occurs: at the top, or in an OR at the top.
     """
     texts = tuple(leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase))
     parts = root.children if isinstance(root, And) else (root,)

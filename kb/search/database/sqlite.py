@@ -61,8 +61,8 @@ def matching(expr: str) -> tuple[str, list[str]]:
 
 
 def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of what the tree `among`, of these words and phrases with their rarities, holds
-    for in a table `found(id)`; higher is better.
+    """A query that gives (id, score) of what holds any of these words and phrases, with their rarities, in a table
+    `found(id)`; higher is better. `among` is for PostgreSQL: here no document is looked at that holds none.
 
     As BM25 does it, but for the length of texts. FTS5's own bm25() counts over all documents, hidden ones too.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -21,6 +21,7 @@ from kb.web import almanac
 from kb.web.counts import counts
 from kb.web.request import Request
 from kb.web.search.hits import Hit, hits
+from kb.web.writing.rounds import changes_asked
 
 AT_ONCE = 5
 WAITING_AT_ONCE = 20
@@ -74,7 +75,18 @@ def waiting(viewer: Viewer) -> Waiting:
 
 
 def _drafts(viewer: Viewer) -> QuerySet[Incident]:
-    """What the viewer's teams are writing, and for admins what they began themselves; the latest change first."""
+    """What the viewer's teams are writing, and for admins what they began themselves; the latest change first.
+
+    `changes_by` and `changes_at` say who of those who were asked for a review asks for changes, and since when.
+    """
     writable = scopes.incidents_with_visible_working_copy(viewer).filter(status__in=UNPUBLISHED)
     own = writable.filter(team__in=viewer.writes_for) | writable.filter(created_by_id=viewer.user_id)
-    return own.select_related("organization", "team").order_by("-updated_at", "-pk")
+    sent_back = changes_asked(ReviewRequest.objects.filter(incident=OuterRef("pk")))
+    return (
+        own.select_related("organization", "team")
+        .annotate(
+            changes_by=Subquery(sent_back.values("reviewer__name")[:1]),
+            changes_at=Subquery(sent_back.values("decided_at")[:1]),
+        )
+        .order_by("-updated_at", "-pk")
+    )

@@ -329,3 +329,15 @@ def test_the_title_is_settled_by_the_button_that_was_pressed_and_the_keyboard_go
     expect(page.get_by_role("button", name="Put it back")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Add lesson")).to_be_focused()
+
+
+def test_a_button_that_is_pressed_twice_while_the_answer_is_slow_does_it_once(people):
+    ana = people("author")
+    page = ana.go("/incidents/new")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.route("**/incidents/new", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.get_by_label("What happened?").fill("Queue backed up")
+    page.get_by_role("button", name="Begin").evaluate("b => { b.click(); setTimeout(() => b.click(), 200); }")
+    page.wait_for_url("**/edit")
+    assert sent == [f"{ana.url}/incidents/new"]

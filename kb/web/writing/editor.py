@@ -40,6 +40,7 @@ from kb.web.writing.access import (
 )
 from kb.web.writing.cards import Attempt, Card, Conflict, Removed, link_card, section_card, sections_of
 from kb.web.writing.inputs import Choice, Input, Shape, by_name, filled
+from kb.web.writing.rounds import changes_asked
 
 SUGGESTIONS = 500
 EDITABLE = (Status.DRAFT, Status.IN_REVIEW)
@@ -161,6 +162,9 @@ def editor_page(
         "new_link": link_card(incident, attempt),
         "unsaved": _unsaved(attempt, outcome, paste) if status != 200 else "",
         "may_lead": scopes.may_lead(viewer, incident),
+        "sent_back": changes_asked(incident.reviews.select_related("reviewer")).first()
+        if incident.status == Status.DRAFT
+        else None,
         "revision": incident.published_revision.number if incident.published_revision else None,
     }
     return render(request, "web/writing/edit.html", context, status=status)

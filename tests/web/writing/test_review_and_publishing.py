@@ -85,6 +85,20 @@ def test_asking_for_changes_needs_a_comment_and_brings_it_back_to_draft(cast, co
     assert "Which <strong>tool</strong> flushed it?" in page
 
 
+def test_the_author_is_told_that_changes_are_asked_for_until_it_is_sent_to_review_again(cast, complete, browser):
+    ask(cast, complete)
+    said = {"approve": False, "comment": "Which **tool** flushed it?"}
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, **said)
+    author, editor = browser("author"), f"/incidents/{complete.ref}/edit"
+    assert "changes asked by Reviewer" in text_of(author.get("/"))
+    page = author.get(editor).content.decode()
+    assert "Reviewer asks for changes" in page
+    assert "Which <strong>tool</strong> flushed it?" in page
+    ask(cast, complete)
+    assert "changes asked" not in text_of(author.get("/"))
+    assert "asks for changes" not in text_of(author.get(editor))
+
+
 def test_a_text_that_changed_while_it_was_read_is_not_approved(cast, complete, browser):
     ask(cast, complete)
     reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"

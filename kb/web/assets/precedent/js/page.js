@@ -1,4 +1,4 @@
-// What every page offers from the keyboard: "/" goes to the search box, Escape closes an open menu.
+// What every page offers: "/" goes to the search box, Escape closes an open menu, and a form is sent once.
 const OPEN = "details.menu[open], details.save[open]";
 const isTyping = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
 
@@ -23,4 +23,20 @@ document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(OPEN)) {
     if (!menu.contains(event.target)) menu.open = false;
   }
+});
+
+// Pressing a button again while its answer is on its way would do the same twice. What htmx or a script sends is theirs;
+// and when no answer came for long, it may have been stopped.
+const LONG = 30000;
+let sent = new WeakMap();
+
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || event.target.method !== "post") return;
+  if (event.timeStamp - sent.get(event.target) < LONG) event.preventDefault();
+  else sent.set(event.target, event.timeStamp);
+});
+
+// Back to a page that the browser kept.
+window.addEventListener("pageshow", () => {
+  sent = new WeakMap();
 });

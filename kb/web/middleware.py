@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
@@ -32,6 +32,8 @@ class ViewerAndTimeZone:
         request.viewer = SimpleLazyObject(lambda: Viewer.of(request.user))  # type: ignore[attr-defined]
         try:
             response = self.get_response(request)
+            if isinstance(response, HttpResponseNotAllowed) and request.method in ("GET", "HEAD"):
+                response = errors.only_for_forms(request, response)
         finally:
             timezone.deactivate()
         if "Cache-Control" not in response:

@@ -151,13 +151,19 @@ def test_who_may_only_read_it_changes_nothing(reopened, browser, name, person):
 
 @pytest.mark.parametrize("name", sorted(READS - FOR_READERS))
 def test_pages_of_writers_are_closed_to_readers(shown, browser, name):
-    assert browser("outsider").get(address(name, shown)).status_code == 403
+    response = browser("outsider").get(address(name, shown))
+    assert response.status_code == 403
+    assert "This is not yours to change" in text_of(response)
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 def test_what_changes_something_is_only_posted(hidden, browser, name):
     before = snapshot()
-    assert browser("admin").get(address(name, hidden)).status_code == 405
+    response = browser("admin").get(address(name, hidden))
+    assert response.status_code == 405
+    # A refused form leaves its address to whoever reloads it.
+    assert "This address has no page It only takes what a form sends. Nothing was changed" in text_of(response)
+    assert f'href="/incidents/{hidden.ref}"' in response.content.decode()
     assert snapshot() == before
 
 

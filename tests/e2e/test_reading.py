@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from incidents.actions import lifecycle
+from incidents.actions.incidents import create_incident
+from incidents.models import User
 from kb.search import relay
+from tests.conftest import fill
 from tests.e2e.conftest import DESKTOP, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+LONG = "Elisabeth" * 11
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
@@ -65,3 +71,23 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
     page.get_by_role("button", name="Remove Caches that cost most").click()
     expect(page.get_by_text("Caches that cost most is no longer among your saved searches.")).to_be_visible()
     assert page.url == f"{reader.url}/"
+
+
+def test_one_long_word_makes_no_page_scroll_sideways(people, cast, published):
+    """Names, addresses and notes that a phone has no room for."""
+    User.objects.filter(pk__in=[cast.admin.pk, cast.author.pk, cast.lead.pk]).update(name=LONG)
+    draft = create_incident(actor=cast.viewer("admin"), facts={"title": LONG[:84], "team": "checkout"})
+    fill(cast, draft)
+    lifecycle.submit(actor=cast.viewer("admin"), incident_id=draft.pk, reviewers=["lead@acme.example"])
+    incident = published()
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk, note=f"https://acme.example/{LONG}")
+    addresses = ["/", "/people", "/teams/checkout", f"/incidents/{draft.ref}/review"]
+    addresses += [f"/incidents/{incident.ref}", f"/incidents/{incident.ref}/history"]
+    wide = {}
+    for width in (PHONE, DESKTOP):
+        admin = people("admin", width=width)
+        for address in addresses:
+            page = admin.go(address)
+            wide[address, width] = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert not [there for there, by in wide.items() if by > 0], wide

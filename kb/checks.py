@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +17,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
+from kb.environment import is_address, is_mail, is_postgresql, is_web
 from kb.logs import LEVELS
 
+# What Elasticsearch takes at the beginning of a name.
+_INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 
 
@@ -44,8 +50,8 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(Error(message, hint=hint, id=f"kb.E{number:03}"))
 
     public = [host for host in settings.ALLOWED_HOSTS if not _is_local(host)]
-    base = urlsplit(settings.BASE_URL)
-    if base.scheme not in ("http", "https") or not base.hostname:
+    base = urlsplit(settings.BASE_URL if is_web(settings.BASE_URL) else "")
+    if not base.hostname:
         refuse(
             1,
             f"BASE_URL is no web address: {settings.BASE_URL}.",
@@ -108,7 +114,7 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "Give addresses or networks such as 10.0.0.0/8.",
             )
     if endpoint := settings.OTEL_EXPORTER_OTLP_ENDPOINT:
-        if urlsplit(endpoint).scheme not in ("http", "https"):
+        if not is_web(endpoint):
             refuse(
                 12,
                 "OTEL_EXPORTER_OTLP_ENDPOINT is no web address.",
@@ -122,4 +128,53 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and what sends traces is not installed ({error}).",
                 "Install it with: scripts/environment tracing",
             )
-    return found
+    for name, taken in settings.UNUSABLE_VARIABLES.items():
+        refuse(14, f"{name} is not {taken}.", f"Set {name} to {taken}, or leave it out.")
+    for name, number in (
+        ("SIGN_IN_FAILURES", settings.AXES_FAILURE_LIMIT),
+        ("DATABASE_POOL_SIZE", settings.DATABASE_POOL_SIZE),
+    ):
+        if number < 1:
+            refuse(15, f"{name} is {number}, which would let nobody in.", f"Set {name} to 1 or more.")
+    return [*found, *_services()]
+
+
+def _services() -> Iterator[CheckMessage]:
+    """Addresses that would be found to be none only when they are used. None is repeated: it may hold a password."""
+    database, mail = settings.DATABASE_URL, settings.EMAIL_URL
+    if database and not database.startswith("sqlite") and not is_postgresql(database):
+        yield Error(
+            "DATABASE_URL is no address of a PostgreSQL database.",
+            hint="Set it to postgresql://user:password@host:5432/name, or leave it out for SQLite.",
+            id="kb.E016",
+        )
+    if settings.ELASTICSEARCH_URL and not is_web(settings.ELASTICSEARCH_URL):
+        yield Error(
+            "ELASTICSEARCH_URL is no web address.",
+            hint="Set it to http(s)://[user:password@]host:9200, or leave it out for the database's own search.",
+            id="kb.E017",
+        )
+    if not _INDEX.fullmatch(settings.ELASTICSEARCH_INDEX):
+        yield Error(
+            f"ELASTICSEARCH_INDEX is {settings.ELASTICSEARCH_INDEX}, which no index can be called.",
+            hint="Set it to lower-case letters, digits, - and _, with a letter or digit first.",
+            id="kb.E018",
+        )
+    if settings.ELASTICSEARCH_CA and not os.access(settings.ELASTICSEARCH_CA, os.R_OK):
+        yield Error(
+            f"ELASTICSEARCH_CA names {settings.ELASTICSEARCH_CA}, which cannot be read.",
+            hint="Set it to the path of the authority's certificate.",
+            id="kb.E019",
+        )
+    if not is_address(settings.CELERY_BROKER_URL, "redis", "rediss", "filesystem"):
+        yield Error(
+            "CELERY_BROKER_URL is no address of Redis.",
+            hint="Set it to redis://host:6379/0, or leave it out for a folder.",
+            id="kb.E020",
+        )
+    if mail and not is_mail(mail):
+        yield Error(
+            "EMAIL_URL is no address of a mail server.",
+            hint="Set it to smtp://user:password@host:587 (smtp+tls, smtp+ssl), or leave it out.",
+            id="kb.E021",
+        )

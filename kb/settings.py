@@ -10,13 +10,14 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import environ
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
-env = environ.Env()
+from kb.environment import Environment, is_mail, is_postgresql
+
+env = Environment()
+UNUSABLE_VARIABLES = env.unusable
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
@@ -36,6 +37,7 @@ def _generated_secret_key() -> str:
 
 # --- Modes -----------------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
 ELASTICSEARCH_API_KEY = env.str("ELASTICSEARCH_API_KEY", default="")
 ELASTICSEARCH_CA = env.str("ELASTICSEARCH_CA", default="")
@@ -48,7 +50,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or (_generated_secret_key() if EM
 BASE_URL = env.str("BASE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
 HOST = env.str("HOST", default="") or "127.0.0.1"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
-HTTPS = urlsplit(BASE_URL).scheme == "https"
+HTTPS = BASE_URL.lower().startswith("https://")
 
 # --- Applications ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -138,14 +140,16 @@ if EMBEDDED:
             },
         }
     }
-else:
+elif is_postgresql(DATABASE_URL):
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
     # A connection that the server has dropped, as when it restarts, is replaced before anybody gets it.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
+        "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
     }
+else:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.dummy"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if CELERY_BROKER_URL.startswith("redis"):
@@ -201,7 +205,7 @@ TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
-SECURE_SSL_REDIRECT = HTTPS and env.bool("HTTPS_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = env.bool("HTTPS_REDIRECT", default=True) and HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS else 0
@@ -243,7 +247,7 @@ WHITENOISE_AUTOREFRESH = False
 
 # --- Mail ------------------------------------------------------------------------------------------
 EMAIL_URL = env.str("EMAIL_URL", default="")
-if EMAIL_URL:
+if is_mail(EMAIL_URL):
     vars().update(env.email_url_config(EMAIL_URL))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"

@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 
 from kb.checks import production_is_safe
+from kb.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SAFE = {
@@ -58,10 +59,53 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"TRUSTED_PROXIES": ["proxy"]}, "kb.E010"),
         ({"LOG_LEVEL": "VERBOSE"}, "kb.E011"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "kb.E012"),
+        ({"BASE_URL": "http://[::1"}, "kb.E001"),
+        ({"BASE_URL": "http://127.0.0.1:abc"}, "kb.E001"),
+        ({"UNUSABLE_VARIABLES": {"HTTPS_REDIRECT": "true or false"}}, "kb.E014"),
+        ({"AXES_FAILURE_LIMIT": 0}, "kb.E015"),
+        ({"AXES_FAILURE_LIMIT": -1}, "kb.E015"),
+        ({"DATABASE_POOL_SIZE": 0}, "kb.E015"),
+        ({"DATABASE_URL": "foo"}, "kb.E016"),
+        ({"DATABASE_URL": "postgresql://"}, "kb.E016"),
+        ({"DATABASE_URL": "postgresql://host:port/name"}, "kb.E016"),
+        ({"DATABASE_URL": "mysql://u:p@host/name"}, "kb.E016"),
+        ({"ELASTICSEARCH_URL": "localhost:9200"}, "kb.E017"),
+        ({"ELASTICSEARCH_URL": "garbage"}, "kb.E017"),
+        ({"ELASTICSEARCH_URL": "http://127.0.0.1:abc"}, "kb.E017"),
+        ({"ELASTICSEARCH_INDEX": "Bad"}, "kb.E018"),
+        ({"ELASTICSEARCH_CA": "/nonexist"}, "kb.E019"),
+        ({"CELERY_BROKER_URL": "localhost:6379"}, "kb.E020"),
+        ({"EMAIL_URL": "garbage"}, "kb.E021"),
     ],
 )
 def test_unsafe_settings_refuse_to_start(settings, changes, problem):
     assert problem in problems(settings, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"DATABASE_URL": "postgresql://user:p%2Fw@host:5432/name"},
+        {"DATABASE_URL": "postgresql:///name"},
+        {"DATABASE_URL": "sqlite:////var/lib/precedent.sqlite3"},
+        {"ELASTICSEARCH_URL": "https://precedent:a%2Fb@[::1]:9200/path"},
+        {"CELERY_BROKER_URL": "redis://:password@redis:6379/0"},
+        {"EMAIL_URL": "smtp+tls://user:password@mail.example:587"},
+    ],
+)
+def test_addresses_as_the_documentation_has_them_pass(settings, changes):
+    assert problems(settings, **changes) == set()
+
+
+def test_variables_are_read_as_people_write_them(monkeypatch):
+    for name, value in {"A": " one , two,", "B": "", "C": "ture", "D": "No", "E": "eight", "F": "8"}.items():
+        monkeypatch.setenv(name, value)
+    env = Environment()
+    assert env.list("A", default=[]) == ["one", "two"]
+    assert (env.str("B", default="b"), env.int("B", default=1), env.bool("B", default=True)) == ("b", 1, True)
+    assert (env.bool("C", default=True), env.bool("D", default=True)) == (True, False)
+    assert (env.int("E", default=7), env.int("F", default=7)) == (7, 8)
+    assert env.unusable == {"C": "true or false", "E": "a whole number"}
 
 
 @pytest.mark.parametrize(("host", "found"), [("0.0.0.0", {"kb.E005"}), ("::", {"kb.E005"}), ("127.0.0.1", set())])
@@ -76,11 +120,18 @@ PROCESSES = [*(ROOT / "Procfile").read_text().splitlines(), "manage: exec python
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda line: line.partition(":")[0])
 def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     unsafe = {"DEBUG": "true", "ALLOWED_HOSTS": "*", "LOG_LEVEL": "verbose", "LOG_FORMAT": "console"}
+    # Any of these alone would be a traceback when the settings are read.
+    unsafe |= {
+        "SECRET_KEY": "k3y-abcdefghijklmnopqrstuvwxyz0123456789",
+        "HTTPS_REDIRECT": "ture",
+        "SIGN_IN_FAILURES": "x",
+    }
+    unsafe |= {"DATABASE_URL": "mysql://u:secret@h/n", "ELASTICSEARCH_URL": "http://[::1", "EMAIL_URL": "garbage"}
     here = {"VAR_DIR": str(tmp_path), "PORT": "0", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["/bin/sh", "-c", process.partition(": ")[2]],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": "", "CELERY_BROKER_URL": "", "ELASTICSEARCH_URL": "", **here, **unsafe},
+        env={**os.environ, "CELERY_BROKER_URL": "", **here, **unsafe},
         capture_output=True,
         text=True,
         timeout=60,
@@ -90,11 +141,17 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     for problem in (
         "ALLOWED_HOSTS allows every host name",
         "DEBUG is on while * is served",
+        "DATABASE_URL is no address",
+        "ELASTICSEARCH_URL is no web address",
+        "EMAIL_URL is no address",
+        "HTTPS_REDIRECT is not true or false",
+        "SIGN_IN_FAILURES is not a whole number",
         "LOG_LEVEL is VERBOSE",
         "Set LOG_LEVEL to DEBUG, INFO, WARNING or ERROR",
     ):
         assert said.count(problem) == 1, said
     assert "Traceback" not in said
+    assert "secret" not in said
 
 
 def test_every_variable_that_is_read_is_documented_and_every_documented_one_is_read():

@@ -67,7 +67,7 @@ def test_documents_without_pairs_of_words_are_built_anew(cast, draft):
     with connection.cursor() as cursor:
         cursor.execute("UPDATE search_searchdocument SET words = ''")
     editor = SimpleNamespace(connection=connection)
-    import_module("kb.search.migrations.0008_pairs_of_words").build_anew(apps, editor)
+    import_module("kb.search.migrations.0008_days_and_pairs_of_words").build_anew(apps, editor)
     relay.drain()
     assert search(cast.viewer("author"), SearchRequest(q='"numbat dug"')).total == 1
 

@@ -158,7 +158,7 @@ def test_what_lives_on_lives_on_in_the_archive(cast, published, browser):
     incident, other = published(), published("Other")
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))[f"row-{action.uuid}"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
     assert author.post(form.action, form.with_(state="done")).status_code == 302
     author.post(f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": other.ref, "note": ""})
     link = incident.links_out.get()

@@ -1,0 +1,70 @@
+"""Variables as people write them, and addresses looked at before anything uses them.
+
+What is of no use does not end the settings with a traceback: it is left to kb/checks.py, which says what to set.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+
+_FALSE = ("false", "off", "n", "no", "0")
+
+
+class Environment(environ.Env):
+    """An empty variable is one that is not set, and spaces around commas are not part of what they part.
+
+    `unusable` names variables that take something else than they hold, and what; their default is taken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ENVIRON = {name: value for name, value in os.environ.items() if value}
+        self.unusable: dict[str, str] = {}
+
+    def int(self, var: str, default: Any) -> Any:
+        try:
+            return super().int(var, default=default)
+        except ValueError:
+            self.unusable[var] = "a whole number"
+            return default
+
+    def bool(self, var: str, default: Any) -> Any:
+        if self.str(var, default="true").strip().lower() not in (*self.BOOLEAN_TRUE_STRINGS, *_FALSE):
+            self.unusable[var] = "true or false"
+            return default
+        return super().bool(var, default=default)
+
+    def list(self, var: str, default: builtins.list[str]) -> builtins.list[str]:
+        return [part for part in map(str.strip, super().list(var, default=default)) if part]
+
+
+def is_address(text: str, *schemes: str) -> bool:
+    """An address with a host, of one of these schemes."""
+    try:
+        parts = urlsplit(text)
+        # A port that is no number is found when it is asked for.
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname)
+
+
+def is_web(text: str) -> bool:
+    return is_address(text, "http", "https")
+
+
+def is_postgresql(text: str) -> bool:
+    """With a database; one without a host is reached through a socket of this machine."""
+    scheme, parted, rest = text.partition("://")
+    if parted and rest.startswith("/"):
+        rest = f"localhost{rest}"
+    return is_address(f"{scheme}://{rest}", "postgresql", "postgres") and bool(urlsplit(text).path.strip("/"))
+
+
+def is_mail(text: str) -> bool:
+    return is_address(text, "smtp", "smtps", "smtp+tls", "smtp+ssl") or text.startswith("consolemail:")

@@ -1,4 +1,5 @@
-"""YAML as it is written: dates stay texts, so that nothing is read into them that is not there."""
+"""YAML as it is written: dates stay texts, so that nothing is read into them that is not there. In files from anywhere
+numbers do so too: a version 1.10 would become 1.1, and a title 12:30:45 would become 45045."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ class Unreadable(ValueError):
     """No YAML, or more of it than anybody writes. The message is one line that says where."""
 
 
-def _without_timestamps(loader: type) -> dict[str, Any]:
+def _without(*kinds: str) -> dict[str, Any]:
+    """How plain scalars are resolved, but for these kinds."""
     return {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in loader.yaml_implicit_resolvers.items()  # type: ignore[attr-defined]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in kinds]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
@@ -37,7 +39,7 @@ class _Strange(_KeysOnce, yaml.SafeLoader):
     """For files from anywhere: in Python throughout, because the C parser crashes on deep nesting, and without
     aliases, because a few lines of them unfold into gigabytes."""
 
-    yaml_implicit_resolvers = _without_timestamps(yaml.SafeLoader)
+    yaml_implicit_resolvers = _without("timestamp", "int", "float")
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -52,7 +54,7 @@ _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Own(_KeysOnce, _Fast):
     """For files that come with the project."""
 
-    yaml_implicit_resolvers = _without_timestamps(yaml.SafeLoader)
+    yaml_implicit_resolvers = _without("timestamp")
 
 
 def read(text: str, *, own: bool = False) -> Any:

@@ -115,11 +115,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
 
 
 def _line(header: Mapping[str, Any], key: str) -> str:
-    """A single line of text; a bare number is one too."""
-    value = header.get(key)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    return clean(key, value, single_line=True)
+    return clean(key, header.get(key), single_line=True)
 
 
 def _names(header: Mapping[str, Any], key: str) -> list[str]:
@@ -147,8 +143,6 @@ def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if isinstance(value, date | datetime):
         value = value.isoformat()
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
     at, precision = value, None
     if isinstance(value, str) and (match := _TIME.fullmatch(value.strip())):
         day, clock, offset = match["day"], match["clock"], match["offset"] or ""

@@ -169,7 +169,7 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         (f"---\nuuid: {UUID}\ntitle: [a]\n---\n", "title", "takes text"),
         (f"---\nuuid: {UUID}\ncompany: yes\n---\n", "company", "takes text"),
         (f"---\nuuid: {UUID}\nkeywords: [a, {{b: c}}]\n---\n", "keywords.1", "takes text"),
-        (f"---\nuuid: {UUID}\nsummary: 5\n---\n", "summary", "takes text"),
+        (f"---\nuuid: {UUID}\nsummary: no\n---\n", "summary", "takes text"),
         (f"---\nuuid: {UUID}\nstart_time: yesterday\n---\n", "start_time", "Write a time"),
         (f"---\nuuid: {UUID}\nstart_time: 2019-02-30\n---\n", "start_time", "no time on the calendar"),
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),

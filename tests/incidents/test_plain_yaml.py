@@ -20,9 +20,20 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(own: bool, text: str, 
 
 
 @FOR_EVERYBODY
-def test_the_same_key_in_two_mappings_and_keys_of_two_kinds_are_read(own: bool) -> None:
-    text = "a: {a: 1}\nrows: [{a: 1}, {a: 2}]\n1: one\n'1': text\n"
-    assert plain_yaml.read(text, own=own) == {"a": {"a": 1}, "rows": [{"a": 1}, {"a": 2}], 1: "one", "1": "text"}
+def test_the_same_key_in_two_mappings_is_read(own: bool) -> None:
+    assert plain_yaml.read("a: {a: x}\nrows: [{a: y}, {a: z}]\n", own=own) == {
+        "a": {"a": "x"},
+        "rows": [{"a": "y"}, {"a": "z"}],
+    }
+
+
+def test_files_of_the_project_have_numbers_and_keys_of_two_kinds() -> None:
+    assert plain_yaml.read("1: 2.5\n'1': yes\n", own=True) == {1: 2.5, "1": True}
+
+
+@pytest.mark.parametrize("text", ["1.10", "2.0", "0x10", "1_000", "12:30:45", "0777", "1e3", ".inf"])
+def test_in_files_from_anywhere_nothing_is_read_into_a_text_that_looks_like_a_number(text: str) -> None:
+    assert plain_yaml.read(f"a: {text}\nb:\nc: ~") == {"a": text, "b": None, "c": None}
 
 
 @FOR_EVERYBODY

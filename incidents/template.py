@@ -7,14 +7,15 @@ template, whatever it says: the six sections without which a postmortem cannot b
 from __future__ import annotations
 
 import json
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from django.conf import settings
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from incidents.errors import Invalid
 from incidents.models import PostmortemTemplate
@@ -24,6 +25,7 @@ from incidents.vocabulary import SectionKind
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
 # Searchable texts of the incident that are no sections.
 RESERVED = ("title", "ref", "organization", "services", "other")
+_MEASURED = {"maxItems": "entries", "maxLength": "characters"}
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
 # What a definition looks like.
 SCHEMA: dict[str, Any] = json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8"))
@@ -50,7 +52,7 @@ def _validator() -> Draft202012Validator:
 def check(definition: Any, *, field: str = "definition") -> None:
     """Raises Invalid, naming the place, unless `definition` is a usable template."""
     problems = {
-        ".".join([field, *map(str, error.absolute_path)]): error.message[:300]
+        ".".join([field, *map(str, error.absolute_path)]): _in_words(error)
         for error in _validator().iter_errors(definition)
     }
     if problems:
@@ -71,6 +73,13 @@ def check(definition: Any, *, field: str = "definition") -> None:
             raise Invalid(
                 {f"{field}.sections": f"The records of {section['records']} stand in the section of that key."}
             )
+
+
+def _in_words(error: ValidationError) -> str:
+    """What is too long is not said again."""
+    if what := _MEASURED.get(str(error.validator)):
+        return f"At most {error.validator_value:,} {what}; this has {len(cast('Sized', error.instance)):,}."
+    return error.message[:300]
 
 
 def plan(template: PostmortemTemplate) -> list[SectionPlan]:

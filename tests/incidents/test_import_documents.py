@@ -145,6 +145,13 @@ def test_json_of_which_readers_disagree_is_rejected_with_the_reason(text, says):
     assert [*documents.read_all("a.json", text)] == [Rejected("a.json", f"It cannot be read as JSON. {says}")]
 
 
+def test_a_document_with_more_sections_than_a_template_holds_is_told_so_and_not_said_again(cast, rich):
+    document = exported()["Rich"]
+    more = [{"key": f"more_{n}", "title": "More", "kind": "prose", "body": "x"} for n in range(300)]
+    (line,) = brought_in({**document, "team": None, "sections": [*document["sections"], *more]})
+    assert line == f"template.sections: At most 40 entries; this has {300 + len(document['sections'])}."
+
+
 def test_an_unknown_key_is_told_and_does_not_stop_the_rest(cast, rich):
     assert "Not taken over: mood." in brought_in({**exported()["Rich"], "mood": "calm", "id": str(uuids.uuid4())})
 

@@ -117,6 +117,11 @@ def test_debug_pages_are_not_listened_for_by_others(settings, host, found):
 PROCESSES = [*(ROOT / "Procfile").read_text().splitlines(), "manage: exec python manage.py check"]
 
 
+def test_no_process_is_a_script_whose_first_line_holds_the_path_of_the_clone():
+    """Such a line breaks at a quote in it."""
+    assert all(": exec python -m " in process for process in PROCESSES[:-1])
+
+
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda line: line.partition(":")[0])
 def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     unsafe = {"DEBUG": "true", "ALLOWED_HOSTS": "*", "LOG_LEVEL": "verbose", "LOG_FORMAT": "console"}

@@ -94,6 +94,10 @@ def test_the_systems_own_python_comes_before_others_on_the_path_unless_it_is_inc
     usable = bool(system) and subprocess.run([system, "-c", complete], capture_output=True).returncode == 0
     assert chosen() == (system if usable else "other")
     assert chosen(PYTHON="python3") == "other"
+    spaced = tmp_path / "c py"
+    spaced.mkdir()
+    (spaced / "python3").symlink_to(other)
+    assert chosen(PYTHON=str(spaced / "python3")) == "other"
 
 
 HEALTHZ_COUNT = r'django_http_requests_total_by_view_transport_method_total\{[^}]*view="healthz"[^}]*\} (\S+)'

@@ -1,6 +1,6 @@
 """`python -m chaos`: every fault in turn, and a table of what came of it.
 
-Exit code 1 if anything was lost, stale, leaked, or answered with a server error.
+Exit code 1 if anything was lost, stale, leaked, or answered with a server error, or if a process died of itself.
 """
 
 from __future__ import annotations

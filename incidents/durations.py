@@ -194,7 +194,7 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
     match = _AT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise Invalid(
-            {field: "Write a time as 2026-03-31T14:05Z, or a day, month or year as 2026-03-31, 2026-03, 2026."}
+            {field: "Write a time as 2026-03-31 14:05, or a day, month or year as 2026-03-31, 2026-03, 2026."}
         )
     parts = match.groupdict()
     written = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]

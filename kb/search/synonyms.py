@@ -1,7 +1,7 @@
 """Words that on-call people use for one another. Applied to queries only: documents keep their own words, and a
-change needs no rebuild on the database engines.
+change needs no rebuild.
 
-Each line is a set of equals, in the form of Elasticsearch's synonym filter, lower case, before stemming.
+Each line is a set of equals, parted by commas, lower case, before stemming.
 """
 
 from __future__ import annotations

@@ -323,12 +323,18 @@ def test_what_cannot_be_given_is_not_acceptable_and_says_so_in_json(api, accept)
 
 
 def test_the_export_comes_as_asked_by_parameter_or_by_accept(api, draft):
-    address = f"incidents/{draft().pk}/export"
+    incident = draft()
+    address = f"incidents/{incident.pk}/export"
     kinds = {
         api("author").get(path, Accept=accept)["Content-Type"].split(";")[0]: (path, accept)
         for path, accept in ((address, "*/*"), (f"{address}?format=markdown", "*/*"))
     }
     assert set(kinds) == {"application/json", "text/markdown"}
+    named = [
+        api("author").get(*asked)["Content-Disposition"] for asked in ((address,), (f"{address}?format=markdown",))
+    ]
+    reference = f"INC-{incident.pk}"
+    assert named == [f'attachment; filename="{reference}.json"', f'attachment; filename="{reference}.md"']
     assert api("author").get(address, Accept="text/markdown")["Content-Type"] == "text/markdown; charset=utf-8"
     assert fields(api("author").get(f"{address}?format=pdf")) == {"format"}
 

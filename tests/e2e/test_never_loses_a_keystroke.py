@@ -135,8 +135,20 @@ def test_a_window_that_was_closed_too_early_gives_its_text_back(at_the_editor, i
     expect(summary(ana)).to_have_value("An hour of work.")
     ana.saved()
     assert body(incident) == "An hour of work."
+    # What has no place any more is there to be copied.
+    kept = "Object.keys(localStorage).length"
+    page.evaluate(
+        """owner => localStorage.setItem(`precedent:kept:${owner}:row-gone`,
+        JSON.stringify({ at: Date.now(), fields: [["text", "Of a row that is gone"]] }))""",
+        page.locator("#editor").get_attribute("data-kept-under"),
+    )
     page.reload()
     expect(page.get_by_text("that was not saved is still here")).to_have_count(0)
+    expect(page.get_by_label("Text that was not saved")).to_have_value("Of a row that is gone")
+    ana.look()
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_label("Text that was not saved")).to_have_count(0)
+    assert page.evaluate(kept) == 0
 
 
 def test_text_that_was_put_back_does_not_overwrite_what_others_wrote_meanwhile(at_the_editor, incident, cast):

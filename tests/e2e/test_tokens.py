@@ -52,6 +52,7 @@ def test_a_token_is_made_shown_once_used_and_revoked(people, cast, width, scheme
     page.get_by_role("button", name="Revoke").click()
     expect(listed).to_have_count(0)
     expect(page.get_by_text("None yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Yours")).to_be_focused()
     assert me(secret).status_code == 401
     assert AuditEntry.objects.filter(action="token.revoked", actor=cast.author).exists()
     author.look()

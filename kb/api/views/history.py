@@ -92,7 +92,9 @@ class Export(IncidentView):
         tag = documents.etag(reading, reading.document)
         if wanted != "markdown":
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-            return answer(export.json_document(reading), etag=tag)
+            taken = answer(export.json_document(reading), etag=tag)
+            taken["Content-Disposition"] = f'attachment; filename="{reading.incident.ref}.json"'
+            return taken
         return HttpResponse(
             export.markdown(reading),
             content_type="text/markdown; charset=utf-8",

@@ -145,6 +145,9 @@ class AcceptForm(forms.Form):
         super().__init__(*args, **kwargs)
         if address:
             del self.fields["email"]
+        if self.is_bound:
+            # What stands there by now was chosen.
+            del self.fields["time_zone"].widget.attrs["data-guess-zone"]
 
 
 class TeamForm(forms.Form):

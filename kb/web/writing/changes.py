@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -92,10 +93,25 @@ def between(before: Document, after: Document) -> Changes:
             FactChange(label, old, new)
             for name, label in FACTS.items()
             if (old := _told(name, before.get(name))) != (new := _told(name, after.get(name)))
+            and not _is_same_moment(before.get(name), after.get(name))
         ],
         texts=_texts(before, after),
         rows=[RowChanges(KIND_TITLES[kind], rows) for kind in KINDS if (rows := _rows(kind, before, after))],
     )
+
+
+def _is_same_moment(old: Any, new: Any) -> bool:
+    """One instant, written in two zones."""
+    match old, new:
+        case {"at": old_at, "precision": old_precision}, {"at": new_at, "precision": new_precision}:
+            return bool(old_precision == new_precision and _is_same_moment(old_at, new_at))
+        case str(), str():
+            try:
+                return datetime.fromisoformat(old) == datetime.fromisoformat(new)
+            except ValueError:
+                return False
+        case _:
+            return False
 
 
 def _told(name: str, value: Any) -> str:
@@ -161,9 +177,12 @@ def _rows(kind: str, before: Document, after: Document) -> list[RowChange]:
 def _fields(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, list[Piece]]]:
     fields = []
     for name in record_inputs.names(kind):
-        texts = [_cell(kind, name, side.get(name)) for side in (old, new)]
-        if texts[0] != texts[1]:
-            fields.append((record_inputs.label(kind, name), differences.between(*texts)))
+        before, after = (_cell(kind, name, side.get(name)) for side in (old, new))
+        if before == after or (name == "at" and _is_same_moment(old.get(name), new.get(name))):
+            continue
+        # Half of a time says nothing.
+        pieces = differences.whole(before, after) if name == "at" else differences.between(before, after)
+        fields.append((record_inputs.label(kind, name), pieces))
     return fields
 
 

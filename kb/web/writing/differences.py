@@ -34,6 +34,11 @@ def between(before: str, after: str) -> list[Piece]:
     return _joined(_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
 
+def whole(before: str, after: str) -> list[Piece]:
+    """For what is read as one: the one text taken out and the other put in."""
+    return _joined(iter((Piece(Mark.OUT, before), Piece(Mark.IN, after))))
+
+
 def side(pieces: Sequence[Piece], mark: Mark) -> list[Piece]:
     """One of the two texts: what stayed, and what only this side has."""
     return [piece for piece in pieces if piece.mark in (Mark.SAME, mark)]

@@ -6,6 +6,7 @@ missing) and never the text itself: nobody's typing is ever replaced. As a plain
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -204,7 +205,8 @@ def save_facts(request: Request, reference: str) -> HttpResponse:
     status = 409 if outcome.conflicts else 400 if outcome.errors else 200
     if request.htmx:
         card = facts_card.card(outcome.incident, request.viewer, outcome)
-        return answer(request, outcome.incident, card, redraw=settled, status=status)
+        day = moments.day_of(outcome.incident) if {"started", "detected", "time_zone"} & set(outcome.saved) else None
+        return answer(request, outcome.incident, card, redraw=settled, day=day, status=status)
     if status != 200:
         return editor_page(request, outcome.incident, outcome=outcome, status=status)
     for warning in outcome.warnings:
@@ -293,10 +295,23 @@ def _planned(incident: Incident, key: str) -> tuple[PostmortemSection, template.
 
 # --- Answers ---------------------------------------------------------------------------------------
 def answer(
-    request: Request, incident: Incident, card: Card, *, redraw: tuple[str, ...] = (), status: int = 200
+    request: Request,
+    incident: Incident,
+    card: Card,
+    *,
+    redraw: tuple[str, ...] = (),
+    day: date | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """What changed around a card's text. `redraw` names fields whose text itself is to be replaced."""
-    context = {"incident": incident, "card": card, "redraw": redraw, "readiness": readiness.of(incident)}
+    """What changed around a card's text. `redraw` names fields whose text itself is to be replaced; `day` is the new
+    one that pasted lines begin on."""
+    context = {
+        "incident": incident,
+        "card": card,
+        "redraw": redraw,
+        "paste": {"day": day} if day else None,
+        "readiness": readiness.of(incident),
+    }
     return fragment(request, "web/writing/answer.html", context, status=status)
 
 

@@ -144,7 +144,10 @@ def test_a_lead_invites_into_their_team_and_the_invited_person_joins(as_, client
 def test_a_weak_password_is_refused_beside_its_field_and_nobody_joins(as_, client, cast):
     path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "new@acme.example", "role": "author"})))
     client.logout()
+    assert "data-guess-zone" in client.get(path).content.decode()
     response = client.post(path, {"name": "New", "password": "short", "time_zone": "UTC"})
+    # UTC was chosen now; the browser's own zone is offered no more.
+    assert "data-guess-zone" not in response.content.decode()
     assert "too short" in response.content.decode()
     assert not User.objects.filter(email="new@acme.example").exists()
     assert Invitation.objects.get().accepted_at is None

@@ -252,7 +252,7 @@ def test_a_bad_fact_is_shown_as_it_was_typed_and_the_others_are_saved(cast, draf
     response = author.send(shown(author), started="yesterday", severity="sev2")
     assert response.status_code == 400
     assert forms_in(response)["form-facts"].values["started"] == ["yesterday"]
-    assert "Write a time as" in text_of(response)
+    assert "Write a time as 2026-03-31 14:05, or" in text_of(response)
     incident.refresh_from_db()
     assert incident.severity == "sev2"
     assert incident.started_at is None
@@ -313,3 +313,11 @@ def test_organizations_that_only_others_drafts_name_are_not_suggested(cast, draf
 def test_an_offset_from_before_there_were_whole_minutes_is_left_out_too():
     at = Moment(datetime(1970, 5, 1, 10, 44, 30, tzinfo=UTC), Precision.MINUTE)
     assert moments.typed(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")
+
+
+def test_the_day_of_pasted_lines_follows_the_start(cast, draft, writer):
+    author = writer("author", draft(time_zone="Europe/Madrid"))
+    form = shown(author)
+    assert b"paste-day" not in author.send(form, htmx=True, severity="sev2").content
+    answer = author.send(form, htmx=True, started="2026-03-31 23:30").content.decode()
+    assert 'name="day" value="2026-03-31" hx-swap-oob="true"' in answer

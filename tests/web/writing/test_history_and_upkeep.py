@@ -11,7 +11,7 @@ from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
 from incidents.document import build, with_everything
 from incidents.models import AuditEntry, Incident
-from kb.web.writing import changes
+from kb.web.writing import changes, differences
 from tests.web.writing.conftest import forms_in, text_of
 
 
@@ -133,6 +133,19 @@ def test_a_long_history_comes_in_pages(cast, draft, browser):
     assert "Older" in text_of(first)
     last = browser("author").get(f"/incidents/{incident.ref}/history?page=2")
     assert "began it" in text_of(last)
+
+
+def test_a_time_that_is_only_written_in_another_zone_is_no_change_and_a_changed_one_is_shown_whole():
+    def document(started, *events):
+        rows = [{"id": name, "at": at, "precision": "minute", "text": name} for name, at in events]
+        return {"started": {"at": started, "precision": "minute"}, "timeline": rows}
+
+    madrid = document("2026-03-31T14:05+02:00", ("Same", "2026-03-31T14:05+02:00"), ("Moved", "2026-03-31T14:09+02:00"))
+    york = document("2026-03-31T08:05-04:00", ("Same", "2026-03-31T08:05-04:00"), ("Moved", "2026-03-31T08:10-04:00"))
+    found = changes.between(madrid, york)
+    assert found.facts == []
+    ((row,),) = [kind.rows for kind in found.rows]
+    assert row.fields == [("Time", differences.whole("2026-03-31 14:09+02:00", "2026-03-31 08:10-04:00"))]
 
 
 def test_documents_of_another_shape_are_compared_without_an_error(draft):

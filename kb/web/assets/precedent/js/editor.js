@@ -61,6 +61,8 @@ function markInvalid(form) {
   }
 }
 
+const toldAt = (found) => new Date(found.at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
 function offerKept(form) {
   const found = kept.get(form.dataset.card);
   if (!found) return;
@@ -70,10 +72,9 @@ function offerKept(form) {
     return;
   }
   if (form.querySelector(".kept")) return;
-  const when = new Date(found.at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const offer = document.createElement("p");
   offer.className = "notice kept";
-  offer.append(`Text of ${when} that was not saved is still here. `);
+  offer.append(`Text of ${toldAt(found)} that was not saved is still here. `);
   offer.append(
     button("Put it back", () => {
       setHidden(form, found.hidden);
@@ -101,10 +102,16 @@ function button(words, act) {
   return made;
 }
 
+// What was refused is sent once more even when it is as it was: the answer takes the marks away.
+function isUnsaved(form) {
+  const card = cardOf(form);
+  return snapshot(form) !== card.saved || card.trouble === "refused";
+}
+
 // --- Typing ----------------------------------------------------------------------------------------
 function changed(form) {
   const card = cardOf(form);
-  card.dirty = snapshot(form) !== card.saved;
+  card.dirty = isUnsaved(form);
   if (card.dirty) {
     kept.put(form.dataset.card, { hidden: hiddenOf(form), fields: JSON.parse(snapshot(form)) });
   } else if (!card.sent) {
@@ -150,14 +157,12 @@ function saveCard(id) {
   if (form && savesItself(form)) save(form);
 }
 
-// Sends the card if something in it is not saved, or was refused and is as it was: the answer takes the marks away. While
-// two texts wait to be brought together only its own buttons send it.
+// Sends the card if something in it is not saved. While two texts wait to be brought together only its own buttons send it.
 function save(form) {
   const card = cardOf(form);
   clearTimeout(card.timer);
-  card.dirty = snapshot(form) !== card.saved;
-  const isSaved = !card.dirty && card.trouble !== "refused";
-  if (isSaved || card.sent !== null || form.querySelector(".conflict")) return tell();
+  card.dirty = isUnsaved(form);
+  if (!card.dirty || card.sent !== null || form.querySelector(".conflict")) return tell();
   form.dispatchEvent(new CustomEvent("save"));
 }
 
@@ -358,6 +363,12 @@ function focusAfter(asked, formData) {
   places.filter(Boolean).map((place) => document.querySelector(place)).find(Boolean)?.focus();
 }
 
+// A day that somebody chose stays; the one that was offered follows the start.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target } = event.detail;
+  if (target.id === "paste-day" && target.value !== target.defaultValue) event.detail.shouldSwap = false;
+});
+
 document.addEventListener("htmx:load", (event) => event.detail.elt.querySelector?.(".conflict")?.focus());
 
 // --- How things stand --------------------------------------------------------------------------------
@@ -392,6 +403,27 @@ window.addEventListener("beforeunload", (event) => {
   if (dirtyCards().length > 0) event.preventDefault();
 });
 
+// What was typed into a row that somebody removed since, or into events that were not saved, has no form to be put back in.
+function offerLost(id) {
+  const found = kept.get(id);
+  const offer = document.createElement("div");
+  offer.className = "notice attention kept";
+  const words = document.createElement("p");
+  words.textContent = `Text of ${toldAt(found)} was not saved, and its place is gone. Copy what you need of it:`;
+  const text = document.createElement("textarea");
+  text.readOnly = true;
+  text.rows = 3;
+  text.setAttribute("aria-label", "Text that was not saved");
+  text.value = found.fields.map(([, value]) => value).filter((value) => value.trim()).join("\n");
+  const forget = button("Forget it", () => {
+    kept.drop(id);
+    offer.remove();
+  });
+  offer.append(words, text, forget);
+  notice.after(offer);
+}
+
 editor.dataset.script = "on";
 for (const form of editor.querySelectorAll("form[data-card]")) begin(form);
+for (const id of kept.cards()) if (!formOf(id)) offerLost(id);
 tell();

@@ -24,6 +24,15 @@ export class Kept {
     }
   }
 
+  // The names of all cards of which something is kept.
+  cards() {
+    try {
+      return Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).map((key) => key.slice(this.prefix.length));
+    } catch {
+      return [];
+    }
+  }
+
   drop(card) {
     try {
       localStorage.removeItem(this.prefix + card);

@@ -39,6 +39,7 @@ const row = (token) => {
   button.addEventListener("click", () => attempt(async () => {
     await call(token.url, { method: "DELETE", headers: { "If-Match": "*" } });
     await list();
+    document.getElementById("yours").focus();
   }));
   item.append(text, button);
   return item;

@@ -168,6 +168,7 @@ class Outcome:
     incident: Incident
     mine: Values
     base: Values
+    saved: tuple[str, ...] = ()
     conflicts: Values = field(default_factory=dict)
     errors: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -237,6 +238,7 @@ def _outcome(
         incident=incident,
         mine={**mine, **{name: now[name] for name in fresh}},
         base={name: now[name] if name in fresh else base.get(name, now[name]) for name in NAMES if name in mine},
+        saved=tuple(sent),
         conflicts={name: now[name] for fact in planned.conflicts for name in FACTS[fact]},
         errors=errors,
         warnings=warnings,

@@ -170,7 +170,7 @@ def _services() -> Iterator[CheckMessage]:
         yield Error(
             "CELERY_BROKER_URL is no address of Redis.",
             hint="Set it to redis://host:6379/0, or leave it out for a folder.",
-            id="kb.E020",
+            id="kb.E022",
         )
     if mail and not is_mail(mail):
         yield Error(

@@ -74,7 +74,7 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"ELASTICSEARCH_URL": "http://127.0.0.1:abc"}, "kb.E017"),
         ({"ELASTICSEARCH_INDEX": "Bad"}, "kb.E018"),
         ({"ELASTICSEARCH_CA": "/nonexist"}, "kb.E019"),
-        ({"CELERY_BROKER_URL": "localhost:6379"}, "kb.E020"),
+        ({"CELERY_BROKER_URL": "localhost:6379"}, "kb.E022"),
         ({"EMAIL_URL": "garbage"}, "kb.E021"),
     ],
 )

@@ -45,11 +45,9 @@ def check_tags() -> int:
 
 @shared_task(name="kb.tasks.audit_index")
 def audit_index() -> dict[str, int]:
-    """Compare the engines with the record and repair what differs; an index ahead of the record, or with another
-    analysis than this version's, is built anew."""
+    """Compare the engines with the record and repair what differs; an index ahead of the record is built anew."""
     finding = search_relay.audit()
-    is_reached = elastic.CONSUMER in finding.by_consumer
-    if elastic.CONSUMER in finding.consumers_ahead or (is_reached and rebuild.is_outdated()):
+    if elastic.CONSUMER in finding.consumers_ahead:
         with suppress(rebuild.AtWork):
             rebuild.rebuild()
     return {consumer: len(outcomes) for consumer, outcomes in finding.by_consumer.items()}

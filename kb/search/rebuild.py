@@ -84,8 +84,8 @@ def _rebuild(progress: Progress | None = None) -> Generation:
 
 def ensure() -> bool:
     """See to it that a generation of this record answers, and build one if there is none: on the first start, after
-    Elasticsearch lost its data, after the database was restored from a backup. Returns whether one answers now, and
-    never raises for what can be tried again later."""
+    Elasticsearch lost its data, after the database was restored from a backup, after an upgrade that analyses text
+    otherwise. Returns whether one answers now, and never raises for what can be tried again later."""
     pause = f"search-rebuild-pauses:{generations.prefix()}"
     try:
         if _is_there():
@@ -103,12 +103,6 @@ def ensure() -> bool:
         cache.set(pause, True, PAUSE.total_seconds())
         log.error("rebuild.postponed", error=str(error), pause=str(PAUSE))
     return False
-
-
-def is_outdated() -> bool:
-    """Whether the generation that answers was made by a version that analysed or stored documents otherwise. Raises
-    Unavailable."""
-    return any(g.reads and not g.is_current for g in generations.generations())
 
 
 def _is_there() -> bool:

@@ -22,7 +22,6 @@ from kb.search.elastic.client import client
 from kb.search.elastic.engine import GONE, ElasticEngine, source_and_version, versions_in, write
 from kb.search.engine import Unavailable
 from kb.search.service import SearchRequest, search
-from kb.tasks import audit_index
 from tests.search.elastic import own_generations
 
 pytestmark = pytest.mark.postgres_only
@@ -257,6 +256,7 @@ def test_a_generation_that_cannot_be_marked_is_built_anew_and_no_incident_is_bla
     incident = published("Cats", visibility="public")
     unmarked = mapping.body()
     del unmarked["mappings"]["properties"]["mark"]
+    unmarked["mappings"]["_meta"] = {"fingerprint": "of an earlier version"}
     name = f"{generations.prefix()}-000001"
     aliases = {alias: {} for alias in (generations.read_alias(), generations.write_alias(), generations.way_into(name))}
     client().indices.create(index=name, **unmarked, aliases=aliases)
@@ -350,17 +350,23 @@ def test_a_changed_mapping_is_told_from_the_present_one(elastic, published, monk
     assert not generations.generations()[0].is_current
 
 
-def test_what_an_earlier_version_analysed_otherwise_is_built_anew_by_the_next_audit(
-    elastic, cast, published, monkeypatch
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_an_earlier_version_analysed_otherwise_answers_no_more_and_is_built_anew_at_once(
+    elastic, cast, published, monkeypatch, begun
 ):
-    published("Cats", visibility="public")
+    if begun:
+        published("Cats", visibility="public")
     relay.drain()
-    audit_index()
-    assert [g.number for g in generations.generations()] == [1]
     monkeypatch.setattr(mapping, "fingerprint", lambda: "another")
-    audit_index()
-    assert [(g.number, g.reads) for g in generations.generations()] == [(1, False), (2, True)]
-    assert total(cast.viewer("anonymous"), "cats") == 1
+    page = search(cast.viewer("anonymous"), SearchRequest(q="cats"))
+    assert (page.engine, page.degraded, page.total) == (connection.vendor, True, int(begun))
+    published("Dogs", visibility="public")
+    relay.drain()
+    (generation,) = generations.generations()
+    assert (generation.fingerprint, generation.reads) == ("another", True)
+    assert not OutboxEntry.objects.exists()
+    page = search(cast.viewer("anonymous"), SearchRequest(q="dogs"))
+    assert (page.engine, page.degraded, page.total) == ("elasticsearch", False, 1)
 
 
 def test_the_command_tells_and_does(elastic, published):

@@ -83,7 +83,7 @@ def create() -> Generation:
     return Generation(name, number, False, True, mapping.fingerprint(), 0)
 
 
-def swap(to: Generation, *, keep_writing_to_old: bool = True) -> None:
+def swap(to: Generation) -> None:
     """Readers go over to a generation, in one call. The old one is still written to, so that rollback loses nothing."""
     actions: list[dict[str, Any]] = [
         {"remove": {"index": old.name, "alias": read_alias()}}
@@ -94,12 +94,6 @@ def swap(to: Generation, *, keep_writing_to_old: bool = True) -> None:
         {"add": {"index": to.name, "alias": read_alias()}},
         {"add": {"index": to.name, "alias": write_alias()}},
     ]
-    if not keep_writing_to_old:
-        actions += [
-            {"remove": {"index": old.name, "alias": write_alias()}}
-            for old in generations()
-            if old.writes and old.name != to.name
-        ]
     with reachable():
         client().indices.update_aliases(actions=actions)
 

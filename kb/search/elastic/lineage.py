@@ -1,9 +1,11 @@
-"""Whether a generation was written from this record, or from one that a restored backup has replaced.
+"""Whether a generation was written from this record and by this version, or from one that a restored backup has
+replaced, or by a version that analysed or stored documents otherwise.
 
 Every batch of documents carries a mark into its generation: the latest audit entry that the record had then. Audit
 entries are never deleted, so a record without that entry is not the one that the documents came from: they may show
-what nobody here ever published, to people who must not see it. Such a generation answers no search and takes no
-write; it is thrown away and built anew.
+what nobody here ever published, to people who must not see it. The mark also says how the documents were analysed and
+stored: in another way they are not found as they should be, and new ones may not even be taken. Such a generation
+answers no search and takes no write; it is thrown away and built anew.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 from elasticsearch import NotFoundError
 
 from incidents.models import AuditEntry
+from kb.search.elastic import mapping
 from kb.search.elastic.client import SEARCH_BUDGET, reachable, within
 
 # The id of the document that holds the mark; incidents have numbers.
@@ -31,7 +34,8 @@ class Mark:
     @property
     def source(self) -> dict[str, Any]:
         """A tombstone, so that no query finds it."""
-        return {"deleted": True, "mark": {"entry": self.entry, "at": self.at.isoformat()}}
+        mark = {"entry": self.entry, "at": self.at.isoformat(), "fingerprint": mapping.fingerprint()}
+        return {"deleted": True, "mark": mark}
 
 
 def latest() -> Mark | None:
@@ -41,7 +45,7 @@ def latest() -> Mark | None:
 
 
 def is_ours(index: str) -> bool:
-    """Whether the record holds the mark of this generation (or of the one behind this alias).
+    """Whether the record holds the mark of this generation (or of the one behind this alias), made by this version.
 
     Raises LookupError when there is no such index, and Unavailable.
     """
@@ -51,14 +55,16 @@ def is_ours(index: str) -> bool:
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
-        # Either nothing was written yet that came from a record with a history, or nothing ever can be marked: that
-        # is a generation of an earlier version, and where its documents come from cannot be told.
-        return _can_be_marked(index)
+        # Either nothing was written yet that came from a record with a history, or it is of an earlier version.
+        return _is_of_this_version(index)
     mark = found["_source"]["mark"]
+    if mark.get("fingerprint") != mapping.fingerprint():
+        return False
     return AuditEntry.objects.filter(pk=mark["entry"], at=datetime.fromisoformat(mark["at"])).exists()
 
 
-def _can_be_marked(index: str) -> bool:
+def _is_of_this_version(index: str) -> bool:
     with reachable():
         found = within(SEARCH_BUDGET).indices.get_mapping(index=index)
-    return all("mark" in about["mappings"].get("properties", {}) for about in found.values())
+    made_by = {about["mappings"].get("_meta", {}).get("fingerprint") for about in found.values()}
+    return made_by == {mapping.fingerprint()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, WEIGHTS
@@ -67,7 +68,14 @@ def mapping() -> dict[str, Any]:
             "deleted": {"type": "boolean"},
             "incident_id": {"type": "long"},
             "index_version": {"type": "long"},
-            "mark": {"dynamic": "strict", "properties": {"entry": {"type": "long"}, "at": {"type": "date"}}},
+            "mark": {
+                "dynamic": "strict",
+                "properties": {
+                    "entry": {"type": "long"},
+                    "at": {"type": "date"},
+                    "fingerprint": {"type": "keyword", "index": False},
+                },
+            },
             "text": {"dynamic": "strict", "properties": {section: _text() for section in SECTIONS}},
             # The keys of a team's own sections, in the order of their texts.
             "own": {"type": "object", "enabled": False},
@@ -124,6 +132,7 @@ def settings() -> dict[str, Any]:
     }
 
 
+@cache
 def fingerprint() -> str:
     """Changes whenever documents would be analysed or stored differently."""
     body = json.dumps([mapping(), settings()], sort_keys=True)

@@ -10,7 +10,7 @@ from incidents.errors import Invalid
 # Search engines put these two around matches; they are stripped from everything that comes in, so that
 # nobody can forge a highlight.
 MARK_START, MARK_END = "\ue000", "\ue001"
-_STRIPPED = re.compile("[\ue000\ue001]")
+_STRIPPED = re.compile(f"[{MARK_START}{MARK_END}]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Control characters have no meaning in Markdown or JSON exports; tabs and line breaks do.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")

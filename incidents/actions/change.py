@@ -39,7 +39,7 @@ class Change:
 
 
 def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None = None, **change: Any) -> None:
-    """The audit entry of something that is not part of an incident: people, teams, organizations."""
+    """An audit entry by itself: of people, teams, organizations, and of an incident that is not held to change it."""
     _entry(actor, action, thing, incident, change).save()
 
 

@@ -56,7 +56,7 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
             change.counts_as_edit = False
             change.did("link.added", link, kind=kind, to=target.ref)
         elif note and note != link.note:
-            raise WrongState("This link is there already, with another note. Change its note instead.")
+            raise WrongState("This link is there already, with another note. Change that one, or remove it first.")
     return link, is_new
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
+from incidents.text import MARK_END, MARK_START
 from kb.search.analysis import spans, vocabulary
 from kb.search.nodes import Node, Phrase, Term, leaves
 
-START = "\ue000"
-END = "\ue001"
+START, END = MARK_START, MARK_END
 ELLIPSIS = "\u2026"
 
 # Two short fragments say less than one long one.

@@ -16,6 +16,7 @@ from kb.search.fields import fold_name
 from kb.search.results import Result, checked, result
 
 CANDIDATES = 60
+MOST = 5
 # What each kind of likeness adds to the score of the words, which is at most 1.
 _SHARED_PATTERN, _SHARED_FAMILY, _SHARED_MITIGATION, _SHARED_SERVICE = 0.5, 0.1, 0.1, 0.3
 # Below this, a likeness is a coincidence of words.
@@ -31,7 +32,7 @@ class Similar:
     reasons: list[str]
 
 
-def similar(viewer: Viewer, incident: Incident, *, most: int = 5) -> list[Similar]:
+def similar(viewer: Viewer, incident: Incident) -> list[Similar]:
     """The incidents most like this one among those that the viewer may see; the incident must be visible to the
     viewer."""
     built = build_many([incident.pk])
@@ -39,7 +40,7 @@ def similar(viewer: Viewer, incident: Incident, *, most: int = 5) -> list[Simila
         return []
     document = built[incident.pk]
     _, _, hits = engines.answering(lambda engine: engine.like(viewer, document, CANDIDATES))
-    return ranked(document, checked(hits, viewer))[:most]
+    return ranked(document, checked(hits, viewer))[:MOST]
 
 
 def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:

@@ -91,10 +91,11 @@ def expanded(root: Node | None) -> Node | None:
 
 def _spelled(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
     """All children in order: those together that spell a member of a set, the others one by one."""
-    place = 0
+    table = _table()
+    longest, place = max(map(len, table)), 0
     while place < len(children):
-        lengths = range(min(max(map(len, _table())), len(children) - place), 1, -1)
-        length = next((n for n in lengths if _key(children[place : place + n]) in _table()), 1)
+        lengths = range(min(longest, len(children) - place), 1, -1)
+        length = next((n for n in lengths if _key(children[place : place + n]) in table), 1)
         yield children[place : place + length]
         place += length
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from incidents.actions.compose import SECTION_READ
 from incidents.actions.incidents import FACTS
 from incidents.actions.sections import ROWS_PER_KIND
+from incidents.durations import LONGEST
 from incidents.models.incident import TIMES
 from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.template import MOST_SECTIONS
@@ -84,7 +85,7 @@ _FACTS: dict[str, Schema] = {
     "time_zone": text("An IANA name, such as Europe/Madrid."),
     **{name: ref("MomentWritten") for name in TIMES},
     "stated_duration": nullable(
-        obj({"seconds": whole(least=1, most=10**10 - 1), "text": nullable(text(most=80))}, optional=["text"])
+        obj({"seconds": whole(least=1, most=LONGEST), "text": nullable(text(most=80))}, optional=["text"])
     ),
 }
 if set(_FACTS) != set(FACTS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from types import ModuleType
 
@@ -119,9 +120,9 @@ def _within(column: str, low: datetime | int | None, high: datetime | int | None
     return out
 
 
-def _any(conditions: object) -> Q:
+def _any(conditions: Iterable[Q]) -> Q:
     out = Q(pk__in=[])
-    for one in conditions:  # type: ignore[attr-defined]
+    for one in conditions:
         out |= one
     return out
 

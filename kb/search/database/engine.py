@@ -39,6 +39,7 @@ Key = tuple[int, float | str]
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NO_DURATION = -1
 MOST_FRAGMENTS = 2
+TELLING_WORDS = 25
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 _MEASURED = ["duration_seconds", "duration_counts"]
 # The one or two durations in the middle of those that are found and count.
@@ -259,7 +260,7 @@ def _ranking(ask: Ask) -> Ranking | None:
     return Ranking(scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, ask.size + 1])
 
 
-def telling_words(document: IndexDocument, viewer: Viewer, most: int = 25) -> list[str]:
+def telling_words(document: IndexDocument, viewer: Viewer) -> list[str]:
     """The stems that tell a document from others that the viewer may read: often in it, rare elsewhere."""
     counts = Counter(
         stem
@@ -267,10 +268,10 @@ def telling_words(document: IndexDocument, viewer: Viewer, most: int = 25) -> li
         for stem in stems(document.texts.get(section, ""))
         if len(stem) > 2 and not is_stop(stem) and not stem.isdigit()
     )
-    frequent = [stem for stem, _ in counts.most_common(4 * most)]
+    frequent = [stem for stem, _ in counts.most_common(4 * TELLING_WORDS)]
     rare = rarities([Term(stem) for stem in frequent], viewer, dialect().count)
     weights = {stem: counts[stem] * rarity for stem, rarity in zip(frequent, rare, strict=True)}
-    return sorted(frequent, key=lambda stem: -weights[stem])[:most]
+    return sorted(frequent, key=lambda stem: -weights[stem])[:TELLING_WORDS]
 
 
 def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[str, str]]:

@@ -242,8 +242,7 @@ def _fragments(highlighted: dict[str, list[str]], stored: dict[str, Any]) -> lis
 def _own(marked: str, stored: dict[str, Any]) -> str:
     """The section of the team's own that a fragment is from."""
     fragment = strip_marks(marked)
-    # Until it is built anew, an index of an earlier version does not know.
-    texts = zip(stored.get("own", []), stored["text"][OWN], strict=False)
+    texts = zip(stored["own"], stored["text"][OWN], strict=True)
     return next((section for section, text in texts if fragment in text), OWN)
 
 

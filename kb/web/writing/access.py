@@ -16,10 +16,11 @@ from incidents import scopes
 from incidents.actions.change import EDITORS_ONLY
 from incidents.actions.links import find_visible
 from incidents.document import read_parts
-from incidents.errors import Invalid, NotAllowed
+from incidents.errors import NotAllowed
 from incidents.models import Incident
 from incidents.zones import zones
 from kb.web.request import Request
+from kb.web.writing.inputs import incomplete
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
@@ -89,7 +90,10 @@ def incident_to_edit(request: Request, reference: str) -> Incident:
 
 def number_in(request: Request, name: str) -> int | None:
     """A whole number that a form carries, such as a version; None when it carries none."""
-    text = request.POST.get(name, "")
+    return number(request.POST.get(name, ""))
+
+
+def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
@@ -100,7 +104,7 @@ def version_opened(request: Request) -> int:
     """
     version = number_in(request, "over") or number_in(request, "version")
     if version is None:
-        raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."})
+        raise incomplete("version")
     return version
 
 

@@ -23,7 +23,7 @@ from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.text import is_blank
 from kb.web.writing import lengths, moments
-from kb.web.writing.inputs import by_name
+from kb.web.writing.inputs import by_name, incomplete
 
 Value = str | tuple[str, ...]
 Values = dict[str, Value]
@@ -77,7 +77,7 @@ def typed(sent: QueryDict) -> Values:
             values[name] = sent.get(name, "").strip()
     for fact, names in FACTS.items():
         if 0 < sum(name in values for name in names) < len(names):
-            raise Invalid({fact: "This form is incomplete. Load the page again and send it once more."})
+            raise incomplete(fact)
     return values
 
 

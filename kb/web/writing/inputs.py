@@ -14,6 +14,8 @@ from typing import Any
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from incidents.errors import Invalid
+
 
 class Shape(StrEnum):
     LINE = "line"
@@ -116,6 +118,11 @@ def filled(
             )
         )
     return out
+
+
+def incomplete(name: str) -> Invalid:
+    """A form without what it was opened with, such as one that was sent by hand."""
+    return Invalid({name: "This form is incomplete. Load the page again and send it once more."})
 
 
 def by_name(fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = "") -> dict[str, tuple[str, ...]]:

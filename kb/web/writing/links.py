@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from incidents.actions.links import add_link, remove_link
-from incidents.errors import Invalid
+from incidents.errors import Invalid, WrongState
 from kb.web.request import Request
 from kb.web.writing.access import id_of, incident_named, incident_to_edit, signed_in, step
 from kb.web.writing.cards import LINK_INPUTS, NEW_LINK, Attempt
@@ -25,9 +25,10 @@ def add(request: Request, reference: str) -> HttpResponse:
     sent = {plain.name: request.POST.get(plain.name, "") for plain in LINK_INPUTS}
     try:
         add_link(actor=request.viewer, incident_id=incident.pk, kind=sent["kind"], to=sent["to"], note=sent["note"])
-    except Invalid as refused:
+    except (Invalid, WrongState) as refused:
         draw = editor_page if incident.status in EDITABLE else upkeep_page
-        attempt = Attempt(NEW_LINK, sent, by_name(refused.fields, sent))
+        fields = refused.fields if isinstance(refused, Invalid) else {"note": [refused.message]}
+        attempt = Attempt(NEW_LINK, sent, by_name(fields, sent))
         return draw(request, incident, attempt=attempt, status=400)
     return _back(request, reference)
 

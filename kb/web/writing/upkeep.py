@@ -21,10 +21,10 @@ from incidents.records import KINDS
 from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing import facts_card, record_inputs
-from kb.web.writing.access import id_of, incident_named, incident_to_edit, page, signed_in, step
+from kb.web.writing.access import id_of, incident_named, incident_to_edit, number, page, signed_in, step
 from kb.web.writing.cards import Attempt, Card, Conflict, link_card
 from kb.web.writing.editor import EDITABLE, people_to_suggest
-from kb.web.writing.inputs import by_name, filled
+from kb.web.writing.inputs import by_name, filled, incomplete
 
 KIND = "actions"
 LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live and field.name in record_inputs.names(KIND))
@@ -127,7 +127,7 @@ def save_progress(request: Request, reference: str) -> HttpResponse:
                 kind=KIND,
                 row_id=sent.row,
                 values=sent.mine,
-                expected_version=_number(seen) if over == str(sent.row) else sent.version,
+                expected_version=_version(seen) if over == str(sent.row) else sent.version,
             )
         except (Invalid, Stale) as error:
             refused.append(Refused(sent, error))
@@ -146,21 +146,21 @@ def _sent(form: QueryDict) -> list[Sent]:
         return [
             Sent(
                 uuids.UUID(row),
-                _number(version),
+                _version(version),
                 dict(zip(LIVE, values[: len(LIVE)], strict=True)),
                 dict(zip(LIVE, (value.strip() for value in values[len(LIVE) :]), strict=True)),
             )
             for row, version, *values in zip(rows, versions, *columns, strict=True)
         ]
     except ValueError as error:
-        raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."}) from error
+        raise incomplete("version") from error
 
 
-def _number(text: str) -> int:
-    """Raises Invalid for what is no version."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Invalid({"version": "This form is incomplete. Load the page again and send it once more."})
-    return int(text)
+def _version(text: str) -> int:
+    """Raises Invalid for what is none."""
+    if (version := number(text)) is None:
+        raise incomplete("version")
+    return version
 
 
 @step

@@ -296,6 +296,18 @@ def test_a_refused_link_says_why_beside_it_and_keeps_what_was_typed(request, bro
     assert {name: values[name] for name in typed} == {name: [value] for name, value in typed.items()}
 
 
+def test_a_link_that_is_there_with_another_note_is_told_beside_its_note(cast, draft, published, browser):
+    incident, other, author = draft(), published("Other"), browser("author")
+    for note in ("First", "Second"):
+        response = author.post(
+            f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": other.ref, "note": note}
+        )
+    assert response.status_code == 400
+    assert "This link is there already, with another note." in text_of(response)
+    assert forms_in(response)["form-new-link"].values["note"] == ["Second"]
+    assert incident.links_out.get().note == "First"
+
+
 def test_a_link_to_what_the_writer_cannot_see_says_the_same_as_one_to_nothing(cast, draft, published, browser):
     hidden = published("Theirs", visibility="team")
     change_incident(actor=cast.viewer("admin"), incident_id=hidden.pk, facts={"team": "payments"})

@@ -5,6 +5,7 @@ Every suite that asks "who may?" tries all of them.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -116,6 +117,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def forget_counts() -> None:
     """Empty the cache of what an installation keeps there and of nothing else: the Redis may be somebody's."""
     getattr(cache, "delete_pattern", lambda _: cache.clear())("*")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: looking through it for garbage took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 100)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,6 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from django.views.decorators.csrf import ensure_csrf_cookie
-from drf_spectacular.generators import SchemaGenerator
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +26,9 @@ _generating = Lock()
 
 @cache
 def _generated() -> dict[str, Any]:
+    # It brings Django's whole test kit along, a tenth of the time that a process takes to start.
+    from drf_spectacular.generators import SchemaGenerator
+
     return SchemaGenerator().get_schema(request=None, public=True)
 
 

@@ -58,7 +58,7 @@ def test_those_who_ask_first_at_once_wait_for_one_document(monkeypatch):
             time.sleep(0.1)
             return {"openapi": "3.1.0"}
 
-    monkeypatch.setattr(meta, "SchemaGenerator", Slow)
+    monkeypatch.setattr("drf_spectacular.generators.SchemaGenerator", Slow)
     monkeypatch.setattr(meta, "_generated", cache(meta._generated.__wrapped__))
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: openapi(), range(4)))

@@ -10,7 +10,7 @@ from incidents.actions.incidents import create_incident
 from incidents.models import User
 from kb.search import relay
 from tests.conftest import fill
-from tests.e2e.conftest import DESKTOP, PHONE
+from tests.e2e.conftest import DESKTOP, PATIENCE, PHONE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,6 +27,22 @@ def test_who_writes_is_shown_what_happened_before(people, published, draft, widt
     panel = page.locator(".editor-aside section", has_text="Has this happened before?")
     expect(panel.get_by_role("link", name=before.title)).to_be_visible()
     author.look()
+
+
+def test_what_happened_before_follows_what_is_written_and_no_address_carries_a_token(people, published, draft):
+    before = published("The certificate of the gateway expired", visibility="internal")
+    incident = draft("Sign-in fails")
+    relay.drain()
+    author = people("author")
+    asked = []
+    author.page.on("request", lambda request: asked.append(request.url))
+    page = author.go(f"/incidents/{incident.ref}/edit")
+    panel = page.locator("#similar")
+    expect(panel).not_to_contain_text("Similar incidents")
+    with page.expect_response("**/similar", timeout=PATIENCE):
+        page.get_by_label("Summary", exact=True).fill("The certificate of the gateway expired at night.")
+    expect(panel.get_by_role("link", name=before.title)).to_be_visible()
+    assert [url for url in asked if "middlewaretoken" in url] == []
 
 
 def test_paper_carries_the_record_and_not_the_way_around(people, published):

@@ -7,6 +7,7 @@ const PAUSE = 1500;
 const SLOW = 300;
 const FIRST_RETRY = 5000;
 const LAST_RETRY = 60000;
+const UNTIL_TAGGED = 5000;
 
 const editor = document.getElementById("editor");
 const saveState = document.getElementById("save-state");
@@ -183,13 +184,14 @@ function saveAndWait(form) {
   });
 }
 
-// The token is read at the last moment: signing in again in another tab changes it. And the button is the one that was
+// The token is read at the last moment: signing in again in another tab changes it. It has no place in an address, where
+// what only reads would carry it into logs. And the button is the one that was
 // pressed, though it stand outside of its form or be drawn anew before the form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
   const pressed = event.detail.triggeringEvent?.submitter;
   if (pressed?.name) event.detail.formData.set(pressed.name, pressed.value);
   const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
-  if (token) event.detail.formData.set("csrfmiddlewaretoken", token[1]);
+  if (token && event.detail.verb !== "get") event.detail.formData.set("csrfmiddlewaretoken", token[1]);
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -211,7 +213,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   // Who asked; it may be gone from the page by now.
-  const { requestConfig: { elt: asked, formData, triggeringEvent }, xhr } = event.detail;
+  const { requestConfig: { elt: asked, formData, triggeringEvent, verb }, xhr } = event.detail;
   if (asked.matches("form[data-card]")) {
     const card = cardOf(asked);
     const sent = card.sent;
@@ -227,6 +229,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   } else if (xhr.status === 0 || xhr.status >= 400) {
     troubleWith(xhr);
   }
+  if (verb !== "get" && xhr.status >= 200 && xhr.status < 300) lookAgain();
   if (asked.matches("[data-structural]")) release(listOf(asked));
   for (const form of editor.querySelectorAll("form[data-card]")) begin(form);
   if (!asked.matches("[data-saves-itself]") || triggeringEvent?.submitter) focusAfter(asked, formData);
@@ -361,6 +364,19 @@ function focusAfter(asked, formData) {
     id ? `#form-${id} ${field}` : "",
   ];
   places.filter(Boolean).map((place) => document.querySelector(place)).find(Boolean)?.focus();
+}
+
+// --- Has this happened before? -----------------------------------------------------------------------
+// Asked again a while after a save, when the patterns of what was written are known too; never under somebody's hands.
+const similar = document.getElementById("similar");
+let lookTimer = 0;
+
+function lookAgain() {
+  clearTimeout(lookTimer);
+  lookTimer = setTimeout(() => {
+    if (similar.matches(":hover, :focus-within")) lookAgain();
+    else similar.dispatchEvent(new CustomEvent("written"));
+  }, UNTIL_TAGGED);
 }
 
 // A day that somebody chose stays; the one that was offered follows the start.

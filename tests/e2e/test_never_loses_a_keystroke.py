@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from incidents.actions.incidents import change_incident
+from incidents.actions.rows import add_rows
 from incidents.actions.sections import change_section
 from incidents.models import Organization, PostmortemSection
 
@@ -54,6 +55,19 @@ def test_what_is_typed_while_a_save_is_on_its_way_is_saved_too(at_the_editor, in
     ana.page.keyboard.press("Control+s")
     summary(ana).press_sequentially(" Two.", delay=60)
     expect(summary(ana)).to_have_value("One. Two.")
+    ana.saved()
+    assert body(incident) == "One. Two."
+
+
+def test_what_is_typed_while_a_save_is_on_its_way_is_saved_though_a_button_has_the_keyboard_by_then(
+    at_the_editor, incident
+):
+    ana = at_the_editor("author")
+    ana.page.route("**/edit/sections/summary", lambda route: (ana.page.wait_for_timeout(700), route.continue_()))
+    summary(ana).press_sequentially("One.")
+    ana.page.keyboard.press("Control+s")
+    summary(ana).press_sequentially(" Two.")
+    ana.page.get_by_role("button", name="Preview: Summary").focus()
     ana.saved()
     assert body(incident) == "One. Two."
 
@@ -173,6 +187,23 @@ def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(a
     ana.context.set_offline(False)
     ana.saved()
     assert body(incident) == "Typed in a tunnel."
+
+
+def test_what_is_saved_by_itself_presses_no_button_that_merely_has_the_keyboard(at_the_editor, incident, cast):
+    add_rows(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", rows=[{"text": "A resize"}])
+    ana = at_the_editor("author")
+    ana.context.set_offline(True)
+    summary(ana).press_sequentially("Typed in a tunnel.")
+    expect(ana.page.locator("#save-state")).to_contain_text("no connection")
+    lesson = ana.page.locator("#records-lessons .row .row-form")
+    lesson.get_by_label("Lesson", exact=True).fill("A resize is a flush")
+    # One after the other: htmx remembers for each form which button had the keyboard last.
+    lesson.get_by_role("button", name="Remove").focus()
+    ana.page.get_by_role("button", name="Preview: Summary").focus()
+    ana.context.set_offline(False)
+    ana.saved()
+    assert body(incident) == "Typed in a tunnel."
+    assert incident.lessons.get().text == "A resize is a flush"
 
 
 def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident):

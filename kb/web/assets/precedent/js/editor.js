@@ -167,9 +167,10 @@ function save(form) {
   form.dispatchEvent(new CustomEvent("save"));
 }
 
-// Only prose that was typed meanwhile goes on by itself; a half-written name waits until its field is left.
+// What was typed meanwhile goes on by itself, but for a half-written name, which waits until its field is left.
 function saveSoon(form) {
-  if (!savesItself(form) || (cardForm(document.activeElement) === form && !isProse(document.activeElement))) return;
+  const here = document.activeElement;
+  if (!savesItself(form) || (cardForm(here) === form && here.matches("input, select") && !isProse(here))) return;
   const card = cardOf(form);
   clearTimeout(card.timer);
   card.timer = setTimeout(() => save(form), PAUSE);
@@ -188,11 +189,19 @@ function saveAndWait(form) {
 // what only reads would carry it into logs. And the button is the one that was
 // pressed, though it stand outside of its form or be drawn anew before the form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.triggeringEvent?.type === "save") asTheCardItself(event.detail);
   const pressed = event.detail.triggeringEvent?.submitter;
   if (pressed?.name) event.detail.formData.set(pressed.name, pressed.value);
   const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
   if (token && event.detail.verb !== "get") event.detail.formData.set("csrfmiddlewaretoken", token[1]);
 });
+
+// For htmx a button that merely has the keyboard is the one that was pressed: its address, and what it says, are not those of
+// a save that nobody pressed a button for.
+function asTheCardItself(detail) {
+  detail.path = detail.elt.getAttribute("hx-post");
+  for (const element of detail.elt.elements) if (element.matches("button[name]")) detail.formData.delete(element.name);
+}
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const form = event.detail.elt;

@@ -175,8 +175,13 @@ def _working_copy_condition(viewer: Viewer) -> Q:
 def reads_published(viewer: Viewer) -> Q:
     """The condition on visible incidents under which the viewer reads the published revision of one whose working copy
     may say something else by now."""
-    reopened = Q(status__in=UNPUBLISHED, published_revision__isnull=False)
-    return reopened & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened
+    return reopened() & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened()
+
+
+def reopened() -> Q:
+    """The condition under which readers have the published revision while the working copy may say something else. It
+    is what search finds, for whoever works on it too."""
+    return Q(status__in=UNPUBLISHED, published_revision__isnull=False)
 
 
 def about_organization(viewer: Viewer, wanted: Q) -> Q:
@@ -199,22 +204,30 @@ def _as_read(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
     return (~published & among(name)) | (published & among(f"published_{name}"))
 
 
-def with_organization_read(viewer: Viewer, incidents: QuerySet[Incident]) -> QuerySet[Any]:
-    """Visible incidents with `organization_read`: the id of the organization that the viewer reads there."""
-    shown = Case(When(reads_published(viewer), then=F("published_organization")), default=F("organization"))
+def with_organization_read(published: Q, incidents: QuerySet[Incident]) -> QuerySet[Any]:
+    """Incidents with `organization_read`: the id of the organization that stands there, in the published revision of
+    those that are `published` (`reads_published` or `reopened`)."""
+    shown = Case(When(published, then=F("published_organization")), default=F("organization"))
     return incidents.annotate(organization_read=shown)
 
 
 # --- What incidents stand in -----------------------------------------------------------------------
 def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
-    """Home, and those of incidents that the viewer can see: a name alone may tell of a hidden one. Admins see all.
+    """Home, and those that stand in an incident that the viewer can see, in what is published of it or in the working
+    copy: a name alone may tell of a hidden one. Admins see all.
 
-    Each has `visible`: how many incidents of it the viewer can see.
+    Each has `listed`: how many incidents of it the viewer can see, without those that are archived.
     """
-    read = with_organization_read(viewer, visible_incidents(viewer)).order_by().values("organization_read")
-    of_this = read.filter(organization_read=OuterRef("pk")).annotate(n=Count("pk")).values("n")
-    counted = Organization.objects.annotate(visible=Coalesce(Subquery(of_this), 0))
-    return counted if viewer.is_admin else counted.filter(Q(is_home=True) | Q(visible__gt=0))
+    visible = visible_incidents(viewer).order_by()
+    read = with_organization_read(reads_published(viewer), visible)
+    of_this = read.filter(organization_read=OuterRef("pk")).values("organization_read")
+    number = of_this.annotate(n=Count("pk", filter=~Q(status=Status.ARCHIVED))).values("n")
+    counted = Organization.objects.annotate(number=Subquery(number), listed=Coalesce("number", 0))
+    if viewer.is_admin:
+        return counted
+    # Without a number no incident is about it, as the viewer reads them.
+    published = visible.filter(reopened()).values("published_organization")
+    return counted.filter(Q(is_home=True) | Q(number__isnull=False) | Q(pk__in=published))
 
 
 def visible_services(viewer: Viewer) -> QuerySet[Service]:

@@ -85,7 +85,7 @@ def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
     """In a fixed number of queries."""
     everything = listed(viewer)
     showing = _showing(everything, pattern)
-    facts = list(_as_read(viewer, showing))
+    facts = list(_as_found(showing))
     named = Counter(name for one in facts for name in one.mitigations)
     return PatternInsight(
         pattern=pattern,
@@ -101,17 +101,17 @@ def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
 
 def by_year(viewer: Viewer, pattern: Pattern) -> list[YearCount]:
     """As in `about`."""
-    return _by_year(_as_read(viewer, _showing(listed(viewer), pattern)))
+    return _by_year(_as_found(_showing(listed(viewer), pattern)))
 
 
 def _showing(incidents: QuerySet[Incident], pattern: Pattern) -> QuerySet[Incident]:
     return incidents.filter(pk__in=Tag.objects.filter(pattern=pattern, state__in=SHOWN).values("incident"))
 
 
-def _as_read(viewer: Viewer, incidents: QuerySet[Incident]) -> Iterable[_Facts]:
-    """By the columns, or by the published text of those whose working copy the viewer does not see."""
-    published = scopes.reads_published(viewer)
-    read: QuerySet[Any] = scopes.with_organization_read(viewer, incidents).order_by()
+def _as_found(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
+    """By the columns, or by the published text of what is reopened: as search finds it, to which every number leads."""
+    published = scopes.reopened()
+    read: QuerySet[Any] = scopes.with_organization_read(published, incidents).order_by()
     own = read.exclude(published).values_list("started_at", "time_zone", "organization_read", "mitigations")
     for at, zone, organization, mitigations in own:
         yield _Facts(_year(at, zone), organization, mitigations)

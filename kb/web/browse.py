@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from incidents.models import Organization
+from incidents import scopes
 from incidents.vocabulary import Origin
 from kb.search.service import FacetValue, Page, SearchRequest
 from kb.web import counts
@@ -37,8 +37,8 @@ def organizations(request: Request) -> HttpResponse:
 @require_safe
 def organization(request: Request, slug: str) -> HttpResponse:
     """What happened there. An organization that only hidden incidents are about is not there."""
-    found = Organization.objects.filter(slug=slug).first()
-    if found is None or not (found.is_home or counts.has_any(request.viewer, found)):
+    found = scopes.visible_organizations(request.viewer).filter(slug=slug).first()
+    if found is None:
         raise Http404
     _, context = incidents_found(request, {"organization": [found.name]})
     return render(request, "web/browse/organization.html", context | {"organization": found})

@@ -49,12 +49,8 @@ def by_organization(viewer: Viewer) -> list[OrganizationCount]:
     return [OrganizationCount(organization, numbers[organization.pk]) for organization in found]
 
 
-def has_any(viewer: Viewer, organization: Organization) -> bool:
-    return _with_organization(viewer).filter(organization_read=organization.pk).exists()
-
-
 def _with_organization(viewer: Viewer) -> QuerySet[Any]:
-    return scopes.with_organization_read(viewer, listed(viewer))
+    return scopes.with_organization_read(scopes.reopened(), listed(viewer))
 
 
 def by_pattern(viewer: Viewer) -> list[PatternCount]:

@@ -114,7 +114,7 @@ def test_every_number_counts_only_what_the_viewer_may_see(cast, storm, told, pub
         assert told(name) == expected, name
 
 
-def test_readers_of_a_reopened_postmortem_get_the_numbers_that_were_published(cast, storm, told, published):
+def test_a_reopened_postmortem_counts_for_everybody_as_it_was_published(cast, storm, told, published):
     incident = published(
         "It came back", visibility="public", started="2019-07-02", organization="Square", mitigations=["rollback"]
     )
@@ -125,18 +125,13 @@ def test_readers_of_a_reopened_postmortem_get_the_numbers_that_were_published(ca
         incident_id=incident.pk,
         facts={"started": "2022-03", "organization": "Another", "mitigations": ["isolate"]},
     )
-    for name, year, organization, mitigation in (
-        ("anonymous", 2019, "Square", "rollback"),
-        ("outsider", 2019, "Square", "rollback"),
-        ("reader", 2019, "Square", "rollback"),
-        ("author", 2022, "Another", "isolate"),
-        ("admin", 2022, "Another", "isolate"),
-    ):
+    # Also for those who work on it: each number leads to a search, which finds the published text.
+    for name in Cast.NAMES:
         found = told(name)
         assert (found["years"], found["organizations"], found["mitigations"]) == (
-            [(year, 1)],
-            [(organization, 1)],
-            [(mitigation, 1)],
+            [(2019, 1)],
+            [("Square", 1)],
+            [("rollback", 1)],
         ), name
 
 

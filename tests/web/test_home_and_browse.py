@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from incidents.actions import lifecycle
+from incidents.actions.incidents import change_incident
 from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
 from tests.conftest import Cast, fill
 from tests.web.conftest import famous, parsed
@@ -111,6 +112,32 @@ def test_an_organization_that_only_hidden_incidents_are_about_is_not_there(cast,
         assert browser(name).get("/organizations/square").status_code == status
         assert ("Square" in parsed(browser(name).get("/organizations")).text) == (status == 200)
     assert browser("anonymous").get("/organizations/nobody").status_code == 404
+
+
+def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, published, indexed, browser):
+    incident = published("Long ago", visibility="public", organization="Square")
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    indexed()
+    client = browser("anonymous")
+    assert 'href="/organizations/square"' in client.get(f"/incidents/{incident.ref}").content.decode()
+    assert "No incidents" in parsed(client.get("/organizations/square")).text
+    assert "Square" not in parsed(client.get("/organizations")).text
+    assert client.get("/api/v1/organizations/square").json()["incidents"] == 0
+
+
+def test_a_reopened_postmortem_counts_where_its_readers_find_it(cast, published, indexed, browser):
+    incident = published("It came back", visibility="public", organization="Square")
+    lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+    change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"organization": "Zed"})
+    indexed()
+    for name in Cast.NAMES:
+        client = browser(name)
+        rows = [li.text for li in parsed(client.get("/organizations")).all("li") if "incident" in li.text]
+        assert rows == ["Square 1 incident"], name
+        assert "It came back" in parsed(client.get("/organizations/square")).text, name
+        # Who reads the new name on the working copy can follow it.
+        expected = 200 if name in ("author", "lead", "admin") else 404
+        assert client.get("/organizations/zed").status_code == expected, name
 
 
 def test_home_has_its_page_before_anything_happened_there(cast, browser):

@@ -85,7 +85,7 @@ SHAPES: dict[str, Schema] = {
             "website": nullable(text()),
             "sector": nullable(text()),
             "is_home": flag(),
-            "incidents": whole("How many the caller can see."),
+            "incidents": whole("How many the caller can see, without archived ones."),
             "version": whole(least=1),
         }
     ),

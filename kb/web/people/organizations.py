@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods
 from incidents.actions.organizations import change_organization
 from incidents.errors import Missing
 from incidents.models import Organization
-from kb.web import counts
 from kb.web.people.directory import for_admins
 from kb.web.people.forms import OrganizationForm, carried_out, posted, status_of
 from kb.web.request import Request
@@ -25,9 +24,7 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
     if organization is None:
         raise Missing
     present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
-    # One without incidents that are listed has no page.
-    has_page = organization.is_home or counts.has_any(request.viewer, organization)
-    back = reverse("web:organization", args=[slug]) if has_page else reverse("web:organizations")
+    back = reverse("web:organization", args=[slug])
     form = OrganizationForm(posted(request), initial=present)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data

@@ -297,10 +297,11 @@ def test_an_invitation_for_somebody_who_is_here_is_refused(cast):
 
 
 # --- Organizations -----------------------------------------------------------------------------------
-def test_an_organization_without_a_page_of_its_own_is_changed_from_the_list(as_, cast):
+def test_an_organization_without_incidents_is_changed_on_its_page_as_well(as_, cast):
     organization = create_organization(actor=cast.viewer("admin"), name="Initech")
-    address = f"/organizations/{organization.slug}/edit"
-    assert 'href="/organizations">Back' in as_("admin").get(address).content.decode()
-    response = as_("admin").post(address, {"name": "Initrode"}, follow=True)
-    assert (response.status_code, response.redirect_chain[-1][0]) == (200, "/organizations")
+    address = f"/organizations/{organization.slug}"
+    assert f'href="{address}">Back' in as_("admin").get(f"{address}/edit").content.decode()
+    response = as_("admin").post(f"{address}/edit", {"name": "Initrode"}, follow=True)
+    assert (response.status_code, response.redirect_chain[-1][0]) == (200, address)
     assert "Saved." in response.content.decode()
+    assert as_("author").get(address).status_code == 404

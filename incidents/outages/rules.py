@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from incidents.addresses import page_key
 from incidents.durations import SPAN, Moment, check_order, in_words, read_moment
 from incidents.errors import Invalid
 from incidents.models.incident import TIMES
@@ -141,6 +142,10 @@ def _sources(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     keys = [source["key"] for source in definition["sources"]]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         yield f"sources: The key {key} stands here twice."
+    pages: dict[str, str] = {}
+    for source in definition["sources"]:
+        if (other := pages.setdefault(page_key(source["url"]), source["key"])) != source["key"]:
+            yield f"sources: {other} and {source['key']} are the same page; make them one source."
     supported = {name for source in definition["sources"] for name in source["supports"]}
     for name in FACTS_WITH_SOURCES:
         if definition[name] and name not in supported:

@@ -58,6 +58,10 @@ def test_every_curated_file_is_valid():
         ),
         ({"sources": [OUTAGE["sources"][0], {**OUTAGE["sources"][1], "key": "report"}]}, "sources: The key report"),
         (
+            {"sources": [OUTAGE["sources"][0], {**OUTAGE["sources"][1], "url": "http://www.harbour.example/report/"}]},
+            "sources: report and press are the same page",
+        ),
+        (
             {"patterns": [{"slug": "no-such-thing", "sentence": OUTAGE["causes"][1]["text"]}]},
             "patterns.0: The vocabulary",
         ),

@@ -1,5 +1,6 @@
 """YAML as it is written: dates stay texts, so that nothing is read into them that is not there. In files from anywhere
-numbers do so too: a version 1.10 would become 1.1, and a title 12:30:45 would become 45045."""
+numbers do so too, and what YAML takes for true or false: a version 1.10 would become 1.1, a title 12:30:45 would become
+45045, and a company named On would be none."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ class _Strange(_KeysOnce, yaml.SafeLoader):
     """For files from anywhere: in Python throughout, because the C parser crashes on deep nesting, and without
     aliases, because a few lines of them unfold into gigabytes."""
 
-    yaml_implicit_resolvers = _without("timestamp", "int", "float")
+    yaml_implicit_resolvers = _without("timestamp", "int", "float", "bool")
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):

@@ -124,6 +124,14 @@ def test_an_empty_time_is_an_unknown_one(written):
     assert made(f"start_time: {written}").facts["started"] is None
 
 
+def test_words_that_yaml_takes_for_true_and_false_are_words():
+    found = made("title: Yes\ncompany: On\nproduct: [No, Off]\nsummary: no\ncategories: yes")
+    assert (found.facts["title"], found.facts["organization"]) == ("Yes", "On")
+    assert found.facts["services"] == ["No", "Off"]
+    assert found.sections["summary"].body == "no"
+    assert found.sections["account"].body == "It broke.\n\nCategories at the source: yes."
+
+
 def test_a_title_is_made_from_the_first_sentence_when_there_is_none():
     found = made("company: Kettle", "The [boiler](https://x.example) of\nthe `office` broke. It was replaced.")
     assert found.facts["title"] == "The boiler of the office broke"
@@ -167,9 +175,9 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         ("---\nuuid: {a: b}\n---\n", "uuid", "takes text"),
         (f"---\nuuid: {UUID}\nurl: javascript:alert(1)\n---\n", "url", "full address"),
         (f"---\nuuid: {UUID}\ntitle: [a]\n---\n", "title", "takes text"),
-        (f"---\nuuid: {UUID}\ncompany: yes\n---\n", "company", "takes text"),
+        (f"---\nuuid: {UUID}\ncompany: !!bool yes\n---\n", "company", "takes text"),
         (f"---\nuuid: {UUID}\nkeywords: [a, {{b: c}}]\n---\n", "keywords.1", "takes text"),
-        (f"---\nuuid: {UUID}\nsummary: no\n---\n", "summary", "takes text"),
+        (f"---\nuuid: {UUID}\nsummary: [no]\n---\n", "summary", "takes text"),
         (f"---\nuuid: {UUID}\nstart_time: yesterday\n---\n", "start_time", "Write a time"),
         (f"---\nuuid: {UUID}\nstart_time: 2019-02-30\n---\n", "start_time", "no time on the calendar"),
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),

@@ -31,8 +31,11 @@ def test_files_of_the_project_have_numbers_and_keys_of_two_kinds() -> None:
     assert plain_yaml.read("1: 2.5\n'1': yes\n", own=True) == {1: 2.5, "1": True}
 
 
-@pytest.mark.parametrize("text", ["1.10", "2.0", "0x10", "1_000", "12:30:45", "0777", "1e3", ".inf"])
-def test_in_files_from_anywhere_nothing_is_read_into_a_text_that_looks_like_a_number(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["1.10", "2.0", "0x10", "1_000", "12:30:45", "0777", "1e3", ".inf", "On", "No", "yes", "TRUE", "off"],
+)
+def test_in_files_from_anywhere_nothing_is_read_into_a_text_that_looks_like_a_number_or_a_truth(text: str) -> None:
     assert plain_yaml.read(f"a: {text}\nb:\nc: ~") == {"a": text, "b": None, "c": None}
 
 

@@ -49,7 +49,8 @@ _TIME = re.compile(
 )
 # Nobody knows an incident's begin to the second at midnight: this is how a day is written where a time is asked for.
 _WHOLE_DAY = ("00:00", "00:00:00", "23:59:59")
-_COMMA = re.compile(r",\s+(?![^(]*\))")
+# Up to the next comma that is not within parentheses or a number such as 1,000.
+_NAME = re.compile(r"(?:\([^()]*\)|(?<=\d),(?=\d{3}(?!\d))|[^,])+")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
@@ -119,12 +120,12 @@ def _line(header: Mapping[str, Any], key: str) -> str:
 
 
 def _names(header: Mapping[str, Any], key: str) -> list[str]:
-    """A list, or a line with commas; commas within parentheses part nothing."""
+    """A list, or a line with commas."""
     value = header.get(key)
     if isinstance(value, list):
         names = [_line({f"{key}.{place}": name}, f"{key}.{place}") for place, name in enumerate(value)]
     else:
-        names = _COMMA.split(_line(header, key))
+        names = _NAME.findall(_line(header, key))
     return list(dict.fromkeys(name.strip() for name in names if not is_blank(name)))
 
 

@@ -124,6 +124,24 @@ def test_an_empty_time_is_an_unknown_one(written):
     assert made(f"start_time: {written}").facts["started"] is None
 
 
+@pytest.mark.parametrize(
+    ("product", "services"),
+    [
+        ("Boiler, Tap", ["Boiler", "Tap"]),
+        ("Boiler,Tap,Kettle", ["Boiler", "Tap", "Kettle"]),
+        ("Boiler ,Tap,, Boiler,", ["Boiler", "Tap"]),
+        ("1,000 Words,Boiler 2,Tap", ["1,000 Words", "Boiler 2", "Tap"]),
+        ("Boiler 2, 300 Taps", ["Boiler 2", "300 Taps"]),
+        ("Tap 1.9,2.0", ["Tap 1.9", "2.0"]),
+        ("Tap (hot,cold),Boiler", ["Tap (hot,cold)", "Boiler"]),
+        ("Tap (never closed,Boiler", ["Tap (never closed", "Boiler"]),
+        ("['A,B', C]", ["A,B", "C"]),
+    ],
+)
+def test_every_comma_parts_services_but_those_within_numbers_and_parentheses(product, services):
+    assert made(f"product: {product}").facts["services"] == services
+
+
 def test_words_that_yaml_takes_for_true_and_false_are_words():
     found = made("title: Yes\ncompany: On\nproduct: [No, Off]\nsummary: no\ncategories: yes")
     assert (found.facts["title"], found.facts["organization"]) == ("Yes", "On")

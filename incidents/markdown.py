@@ -1,4 +1,4 @@
-"""Putting people's text into a larger Markdown document without either changing the other.
+"""Putting people's text into a larger Markdown document without either changing the other, and reading how one begins.
 
 Prose stays as it was written, but for two things: its headings step down below ours, and what it leaves open (a code
 fence, a comment) is closed, so that it cannot swallow what follows. Single lines are shown to the letter.
@@ -7,13 +7,18 @@ fence, a comment) is closed, so that it cannot swallow what follows. Single line
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 _MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>&~|#])")
 _LEFT_OPEN = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
 _BEGINS_A_BLOCK = re.compile(r"\s|[-+*>#<|`~=]|\d+[.)]")
+# What an account is told in: paragraphs, else lists, tables and the like, and HTML only where there is nothing else.
+_TELLS_LESS = {"paragraph_open": 0, "html_block": 2}
 _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 
 
@@ -21,6 +26,60 @@ _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 def _parser() -> MarkdownIt:
     """Blocks alone, since nothing inside a line opens or closes one: a long text is read up to a dozen times."""
     return MarkdownIt("commonmark").disable("inline")
+
+
+@cache
+def _reader() -> tuple[MarkdownIt, MarkdownIt]:
+    """For the blocks that readers see, tables among them, and for what is inside a line."""
+    return MarkdownIt("commonmark").enable("table").disable("inline"), MarkdownIt("commonmark")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a text begins.
+
+    heading    the words of the heading before everything else, "" when there is none
+    paragraph  the Markdown of the first paragraph; in a text without any, of the first block that is no heading
+    words      what that says, or where it is a list or the like, what its first entry says
+    """
+
+    heading: str
+    paragraph: str
+    words: str
+
+
+def opening(text: str) -> Opening:
+    """Words are on one line and without markup."""
+    environment: dict[str, Any] = {}
+    tokens = _reader()[0].parse(text, environment)
+    blocks = [place for place, token in enumerate(tokens) if token.level == 0 and token.map and token.type != "hr"]
+    shown = next((place for place in blocks if tokens[place].type != "html_block"), None)
+    heading = ""
+    if shown is not None and tokens[shown].type == "heading_open":
+        heading = _words(tokens[shown:], environment)
+    told = [place for place in blocks if tokens[place].type != "heading_open"]
+    if not told:
+        return Opening(heading, "", "")
+    begin = min(told, key=lambda place: _TELLS_LESS.get(tokens[place].type, 1))
+    first, after = tokens[begin].map or (0, 0)
+    paragraph = "\n".join(text.split("\n")[first:after]).rstrip()
+    return Opening(heading, paragraph, _words(tokens[begin:], environment))
+
+
+def _words(tokens: list[Token], environment: dict[str, Any]) -> str:
+    """What stands in the first line of text of the block that begins these."""
+    end = next((place for place, token in enumerate(tokens) if token.level == 0 and token.nesting != 1), 0)
+    line = next((token for token in tokens[:end] if token.type == "inline"), None)
+    if line is None:
+        return ""
+    (parsed,) = _reader()[1].parseInline(line.content, environment)
+    return " ".join(_said(parsed).split())
+
+
+def _said(token: Token) -> str:
+    if token.children:
+        return "".join(map(_said, token.children))
+    return " " if token.type in ("softbreak", "hardbreak") else token.content
 
 
 def plain(text: str) -> str:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from incidents import plain_yaml
+from incidents import markdown, plain_yaml
 from incidents.actions.whole import SectionText
 from incidents.durations import read_moment
 from incidents.errors import Invalid
 from incidents.importing.candidates import NOT_SAID, Candidate, page_keys
-from incidents.markdown import plain
 from incidents.text import TITLE_CHARACTERS, clean, clean_url, is_blank
 from incidents.vocabulary import Precision
 
@@ -28,7 +27,7 @@ HEADER_BYTES = 64 * 1024
 DERIVED_TITLE_CHARACTERS = 120
 
 # Where such an account goes: it is one text, and taking it apart would be guessing.
-TEMPLATE = {
+TEMPLATE: dict[str, Any] = {
     "key": "imported-account",
     "name": "Imported account",
     "sections": [
@@ -42,6 +41,7 @@ TEMPLATE = {
         {"key": "sources", "title": "Sources", "kind": "records", "records": "sources"},
     ],
 }
+_PARTS = {section["title"].casefold() for section in TEMPLATE["sections"]}
 
 _HEADER = re.compile(r"\A---[ \t]*\n(?P<header>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TIME = re.compile(
@@ -51,7 +51,7 @@ _TIME = re.compile(
 _WHOLE_DAY = ("00:00", "00:00:00", "23:59:59")
 # Up to the next comma that is not within parentheses or a number such as 1,000.
 _NAME = re.compile(r"(?:\([^()]*\)|(?<=\d),(?=\d{3}(?!\d))|[^,])+")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
 
@@ -65,8 +65,10 @@ def read(name: str, text: str) -> Candidate:
     pages = page_keys(url, archive_url)
     identity = str(uuid) if uuid else f"url-{uuids.uuid5(uuids.NAMESPACE_URL, (pages or (url or archive_url,))[0])}"
     company, product = _line(header, "company"), _names(header, "product")
-    summary, account = _summary_and_account(header, body)
-    title = _line(header, "title") or _derived_title(summary, company, product)
+    opening = markdown.opening(body)
+    summary = clean("summary", header.get("summary")) or opening.paragraph
+    account = _account(header, "" if body == summary else body)
+    title = _line(header, "title") or _derived_title(opening.heading, summary, company, product)
     started, resolved = _moment("start_time", header), _moment("end_time", header)
     told = TOLD_IN_ACCOUNT if account or body.strip() else NOT_SAID
     return Candidate(
@@ -112,7 +114,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
         header = {}
     if not isinstance(header, dict):
         raise Invalid({"front matter": "It takes a mapping of names to values."})
-    return header, text[match.end() :].strip()
+    return header, _BLANK_LINES.sub("", text[match.end() :]).rstrip()
 
 
 def _line(header: Mapping[str, Any], key: str) -> str:
@@ -157,29 +159,31 @@ def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
     return moment
 
 
-def _summary_and_account(header: Mapping[str, Any], body: str) -> tuple[str, str]:
-    """The summary, and the whole account unless the summary is all of it."""
-    summary = clean("summary", header.get("summary"))
-    if not summary:
-        summary = body.partition("\n\n")[0].strip()
-    account = "" if body == summary else body
+def _account(header: Mapping[str, Any], account: str) -> str:
+    """With what the source files it under."""
     filed = [
-        f"{label} at the source: {', '.join(map(plain, names))}."
+        f"{label} at the source: {', '.join(map(markdown.plain, names))}."
         for label, names in (("Categories", _names(header, "categories")), ("Keywords", _names(header, "keywords")))
         if names
     ]
-    return summary, "\n\n".join(filter(None, [account, *filed]))
+    return "\n\n".join(filter(None, [account, *filed]))
 
 
-def _derived_title(summary: str, company: str, product: list[str]) -> str:
-    """For a file without one: its first sentence, shortened, else whose incident it was."""
-    words = " ".join(_LINK.sub(r"\1", summary).replace("`", "").split())
-    sentence = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
-    if is_blank(sentence):
+def _derived_title(heading: str, summary: str, company: str, product: list[str]) -> str:
+    """For a file without one: the heading of its account, unless that only names a part of one; else the first sentence
+    of its summary, else whose incident it was. Shortened."""
+    words = heading
+    if is_blank(words) or words.casefold() in _PARTS:
+        told = markdown.opening(summary)
+        words = told.words or told.heading
+        words = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
+    # An entity of HTML may stand for what no title takes.
+    words = clean("title", words, single_line=True)
+    if not words:
         return f"Incident at {company or UNKNOWN_ORGANIZATION}" + (f": {product[0]}" if product else "")
-    if len(sentence) > DERIVED_TITLE_CHARACTERS:
-        sentence = sentence[:DERIVED_TITLE_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"
-    return sentence
+    if len(words) > DERIVED_TITLE_CHARACTERS:
+        words = words[:DERIVED_TITLE_CHARACTERS].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+    return words
 
 
 def _source(header: Mapping[str, Any], url: str, archive_url: str, title: str, company: str) -> dict[str, Any]:

@@ -158,6 +158,46 @@ def test_a_title_is_made_from_the_first_sentence_when_there_is_none():
     assert long.endswith("word…")
 
 
+@pytest.mark.parametrize(
+    ("body", "title", "summary"),
+    [
+        ("# Database outage of 3 May\n\nThe *primary* failed. Then more.", None, "The *primary* failed. Then more."),
+        ("## The `db-1` [outage](https://x.example)\nIt failed.", "The db-1 outage", "It failed."),
+        ("Database outage of 3 May\n===\n\nIt failed.\n\nMore.", None, "It failed."),
+        ("# Database outage of 3 May\n\n- one\n- two", None, "- one\n- two"),
+        ("# Database outage of 3 May", None, "The source does not say."),
+        ("## Summary\n\nIt failed. More.\n\n## Impact\n\nAll.", "It failed", "It failed. More."),
+        ("**At 14:03 UTC** the _primary_ failed\nover. More.", "At 14:03 UTC the primary failed over", None),
+        (
+            "Calls to <b> gave 1 \\* 2 &amp; 3 ![a *chart*](https://x.example).",
+            "Calls to <b> gave 1 * 2 & 3 a chart",
+            None,
+        ),
+        ("# &#xe000;\n\n&#xe001;", "Incident at Kettle", "&#xe001;"),
+        ("- one. Two\n- three", "one", "- one. Two\n- three"),
+        ("> quoted\n\n- listed\n\nIt *failed*.\n\nMore.", "It failed", "It *failed*."),
+        ("| a | b |\n| - | - |\n| c | d |\n\nIt failed.", "It failed", "It failed."),
+        ("```\nan error\n\nand another\n```\n\nIt failed.\n\nMore.", "It failed", "It failed."),
+        ("```\nan error\n\nand another", "Incident at Kettle", "```\nan error\n\nand another"),
+        ("    an error\n\n    and another\n\n# Then", "Incident at Kettle", "    an error\n\n    and another"),
+        ("It failed.\n  \t\nMore of it.", "It failed", "It failed."),
+        ("<!-- from the wiki -->\n\n***\n\nIt failed.", "It failed", "It failed."),
+    ],
+)
+def test_title_and_summary_are_read_as_markdown_and_the_account_stays_whole(body, title, summary):
+    found = made("company: Kettle", f"\n  \n{body}\n")
+    assert found.facts["title"] == (title or "Database outage of 3 May")
+    assert found.sections["summary"].body == (summary or body)
+    assert found.sections["account"].body == ("" if summary in (None, body) else body)
+
+
+def test_a_heading_of_the_account_goes_before_the_sentences_of_a_summary():
+    found = made("summary: Tea was *cold*. Very.", "# The cold tea\n\nA thermostat counted in another scale.")
+    assert found.facts["title"] == "The cold tea"
+    assert found.sections["summary"].body == "Tea was *cold*. Very."
+    assert made("summary: Tea was *cold*. Very.").facts["title"] == "Tea was cold"
+
+
 def test_a_body_of_one_paragraph_is_the_summary_and_not_told_twice():
     found = made("", "It broke at noon.")
     assert found.sections["summary"].body == "It broke at noon."

@@ -32,7 +32,7 @@ from kb.api.shapes import COMPONENTS
 from kb.api.views import meta
 from kb.api.views.meta import openapi
 from kb.wsgi import application
-from tests.api.conftest import caller
+from tests.api.conftest import caller, validator
 from tests.api.test_permissions import ROWS
 from tests.conftest import fill
 from tests.curl import commands
@@ -109,6 +109,22 @@ def test_every_problem_has_a_code_that_the_document_lists():
     assert COMPONENTS["Problem"]["properties"]["code"]["enum"] == list(problems.CODES)
     for code, (status, _) in problems.CODES.items():
         assert f"`{code}`" in openapi()["components"]["responses"][str(status)]["description"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "field", "may_be"),
+    [
+        ("TimelineEvent", "kind", False),
+        ("ActionItem", "state", False),
+        ("Figure", "qualifier", False),
+        ("Cause", "family", True),
+        ("ActionItem", "due", True),
+    ],
+)
+def test_an_answer_has_null_only_where_the_document_says_so(shape, field, may_be):
+    shape = validator(json.dumps({"$ref": f"#/components/schemas/{shape}"}))
+    wrong = [error for error in shape.iter_errors({field: None}) if error.instance_path == [field]]
+    assert bool(wrong) is not may_be
 
 
 CHECKS = [

@@ -44,7 +44,7 @@ def row_name(kind: Kind) -> str:
 
 def is_nullable(field: Field) -> bool:
     """Some fields show nothing as null, others as an empty text; their own writer says which."""
-    if field.required:
+    if field.required or not field.nullable:
         return False
     return field.shape in ("date", "date-time", "email") or (
         field.shape in ("string", "choice") and field.write("") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -44,7 +45,12 @@ _ORDERED = {
     "severity": [*vocabulary.Severity.values, UNKNOWN],
     "duration": [*(name for name, _, _ in DURATION_BUCKETS), UNKNOWN],
 }
-_CLOSED = ("severity", "status", "family", "origin", "detected_by", "mitigation", "duration")
+# Facets of which nothing else can be chosen.
+CHOICES = {
+    name: tuple(_LABELS[name])
+    for name in ("severity", "status", "family", "origin", "detected_by", "mitigation", "duration")
+}
+YEAR = f"^([0-9]{{4}}|{UNKNOWN})$"
 
 
 class BadRequest(Exception):
@@ -134,10 +140,13 @@ def check(request: SearchRequest) -> None:
             raise BadRequest(name, f"Unknown here. The filters are {', '.join(FACETS)}.")
         if len(values) > 100:
             raise BadRequest(name, "At most 100 values.")
-        if name in _CLOSED:
+        if name in CHOICES:
             for value in values:
-                if value not in _LABELS[name]:
-                    raise BadRequest(name, f"Choose among {', '.join(_LABELS[name])}.")
+                if value not in CHOICES[name]:
+                    raise BadRequest(name, f"Choose among {', '.join(CHOICES[name])}.")
+        elif name == "year":
+            if not all(re.fullmatch(YEAR, value) for value in values):
+                raise BadRequest(name, f"A year has four digits, such as 2019, or is {UNKNOWN}.")
         elif any("\x00" in value for value in values):
             raise BadRequest(name, "The value holds a NUL character (U+0000). Remove it and try again.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import schemathesis
@@ -32,7 +34,7 @@ from kb.api.shapes import COMPONENTS
 from kb.api.views import meta
 from kb.api.views.meta import openapi
 from kb.wsgi import application
-from tests.api.conftest import caller, validator
+from tests.api.conftest import caller, codes, fields, validator
 from tests.api.test_permissions import ROWS
 from tests.conftest import fill
 from tests.curl import commands
@@ -125,6 +127,34 @@ def test_an_answer_has_null_only_where_the_document_says_so(shape, field, may_be
     shape = validator(json.dumps({"$ref": f"#/components/schemas/{shape}"}))
     wrong = [error for error in shape.iter_errors({field: None}) if error.instance_path == [field]]
     assert bool(wrong) is not may_be
+
+
+def search_parameter(name):
+    listed = openapi()["paths"]["/api/v1/search"]["get"]["parameters"]
+    return next(parameter["schema"] for parameter in listed if parameter.get("name") == name)
+
+
+@pytest.mark.parametrize("facet", ["severity", "status", "family", "origin", "detected_by", "mitigation", "duration"])
+def test_the_document_lists_the_values_of_each_facet_that_search_insists_on(api, facet):
+    values = search_parameter(facet)["items"]["enum"]
+    assert len(values) > 2
+    assert api("author").get("search?" + "&".join(f"{facet}={value}" for value in values)).status_code == 200
+    refused = api("author").get(f"search?{facet}=foo")
+    assert (codes(refused), fields(refused)) == ((400, "invalid"), {facet})
+    assert refused.json()["errors"][0]["message"] == f"Choose among {', '.join(values)}."
+
+
+@pytest.mark.parametrize(
+    ("year", "is_taken"),
+    [("2026", True), ("unknown", True), ("abc", False), ("26", False), ("20261", False), ("", False), ("٢٠٢٦", False)],
+)
+def test_a_year_has_four_digits_or_is_unknown(api, year, is_taken):
+    answer = api("anonymous").get(f"search?year={quote(year)}")
+    assert bool(re.search(search_parameter("year")["items"]["pattern"], year)) is is_taken
+    if is_taken:
+        assert answer.status_code == 200
+    else:
+        assert (codes(answer), fields(answer)) == ((400, "invalid"), {"year"})
 
 
 CHECKS = [

@@ -116,6 +116,8 @@ def test_markup_in_a_text_is_escaped_in_titles_and_highlights(cast, published):
         (SearchRequest(page_size=101), "page_size"),
         (SearchRequest(filters={"colour": ["red"]}), "colour"),
         (SearchRequest(filters={"severity": ["loud"]}), "severity"),
+        (SearchRequest(filters={"year": ["2026", "abc"]}), "year"),
+        (SearchRequest(filters={"year": ["2026\n"]}), "year"),
         (SearchRequest(filters={"organization": ["a\x00b"]}), "organization"),
     ],
 )

@@ -25,7 +25,7 @@ from kb.patterns.decisions import precision
 from kb.patterns.models import SHOWN, Pattern, PatternStatus
 from kb.search.engine import FACETS, SORTS
 from kb.search.results import Result
-from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
+from kb.search.service import CHOICES, YEAR, BadCursor, BadRequest, Page, SearchRequest, search
 
 
 # --- Templates -------------------------------------------------------------------------------------
@@ -206,10 +206,19 @@ class PatternStatistics(PatternView):
 
 
 # --- Search ----------------------------------------------------------------------------------------
+def _facet(name: str) -> Parameter:
+    values = text()
+    if name in CHOICES:
+        values = choice(CHOICES[name])
+    elif name == "year":
+        values = {**text(), "pattern": YEAR}
+    return Parameter(name, "Any of these values.", values, many=True)
+
+
 SEARCH = (
     Parameter("q", "Words, quotes, fields such as severity:sev1; or a whole log line. Empty finds everything."),
     parameters.one_of("sort", SORTS, "relevance unless named."),
-    *(Parameter(facet, "Any of these values.", text(), many=True) for facet in FACETS),
+    *map(_facet, FACETS),
     *PAGING,
 )
 

@@ -11,6 +11,7 @@ A reopened postmortem keeps its published revision visible as published.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,6 +183,12 @@ def reopened() -> Q:
     """The condition under which readers have the published revision while the working copy may say something else. It
     is what search finds, for whoever works on it too."""
     return Q(status__in=UNPUBLISHED, published_revision__isnull=False)
+
+
+def called(wanted: Sequence[str], prefix: str = "") -> Q:
+    """The condition that an organization or a service has one of these slugs or, whatever their case, names; `prefix`
+    applies it through a relation."""
+    return Q(**{f"{prefix}slug__in": wanted}) | Q(**{f"{prefix}name__called_any": wanted})
 
 
 def about_organization(viewer: Viewer, wanted: Q) -> Q:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models
 from django.db.backends.signals import connection_created
 from django.db.models.sql.compiler import SQLCompiler
@@ -30,6 +31,21 @@ class Called(models.Lookup):
     def as_sqlite(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
         self.function = "lower_in_any_script"
         return self.as_sql(compiler, connection)
+
+
+@models.CharField.register_lookup
+class CalledAny(Called):
+    """`name__called_any`: one of these names, whatever its case."""
+
+    lookup_name = "called_any"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        if not self.rhs:
+            raise EmptyResultSet
+        name, parameters = self.process_lhs(compiler, connection)
+        values = ", ".join([f"{self.function}(%s)"] * len(self.rhs))
+        return f"{self.function}({name}) IN ({values})", (*parameters, *self.rhs)
 
 
 @receiver(connection_created)

@@ -22,6 +22,7 @@ from kb.api.parameters import Parameter
 from kb.api.shapes.parts import choice, text
 
 UNKNOWN = "unknown"
+BY_ORGANIZATION = "By slug or name of the organization, the name in small or large letters."
 _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 SORTS = ("-created", "created", "-started", "started")
 
@@ -86,9 +87,9 @@ class IncidentFilter(django_filters.FilterSet):
     origin = Choices(Origin.values, label="Whose: ours, famous, imported.")
     status = Choices(Status.values, label="Without it, all but archived ones.", method="by_status")
     severity = Choices([*Severity.values, UNKNOWN], label="By severity.", method="by_severity")
-    organization = Words(label="By slug or name of the organization.", method="by_organization")
+    organization = Words(label=BY_ORGANIZATION, method="by_organization")
     team = Words(label="By slug of the owning team.", method="by_team")
-    service = Words(label="By slug or name of the service.", method="by_service")
+    service = Words(label="By slug or name of the service, the name in small or large letters.", method="by_service")
     visibility = Choices(Visibility.values, label="By who may read it.")
     started_after = MomentFilter(label="Started at or after: 2026-03-31T14:05Z, 2026-03, 2026.", method="by_start")
     started_before = MomentFilter(label="Started before.", method="by_start")
@@ -120,13 +121,13 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(self.seen.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
 
     def by_organization(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_organization(self.seen.viewer, _named(wanted)))
+        return rows.filter(scopes.about_organization(self.seen.viewer, scopes.called(wanted)))
 
     def by_team(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
         return rows.filter(team__in=scopes.visible_teams(self.seen.viewer).filter(slug__in=wanted))
 
     def by_service(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_service(self.seen.viewer, _named(wanted)))
+        return rows.filter(scopes.about_service(self.seen.viewer, scopes.called(wanted)))
 
     def by_start(self, rows: QuerySet[Incident], name: str, wanted: Moment) -> QuerySet[Incident]:
         if name == "started_after":
@@ -154,10 +155,6 @@ class IncidentFilter(django_filters.FilterSet):
         )
 
 
-def _named(wanted: list[str]) -> Q:
-    return Q(slug__in=wanted) | Q(name__in=wanted)
-
-
 def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
     if at is None:
         return False
@@ -165,7 +162,7 @@ def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
 
 
 class ServiceFilter(django_filters.FilterSet):
-    organization = Words(field_name="organization__slug", lookup_expr="in", label="By slug of the organization.")
+    organization = Words(label=BY_ORGANIZATION, method="by_organization")
     team = Words(label="By slug of the team.", method="by_team")
 
     class Meta:
@@ -175,6 +172,9 @@ class ServiceFilter(django_filters.FilterSet):
     def __init__(self, data: QueryDict, viewer: Viewer) -> None:
         super().__init__(data, scopes.visible_services(viewer))
         self.viewer = viewer
+
+    def by_organization(self, rows: QuerySet[Service], name: str, wanted: list[str]) -> QuerySet[Service]:
+        return rows.filter(scopes.called(wanted, "organization__"))
 
     def by_team(self, rows: QuerySet[Service], name: str, wanted: list[str]) -> QuerySet[Service]:
         return rows.filter(team__in=scopes.visible_teams(self.viewer).filter(slug__in=wanted))

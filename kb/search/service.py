@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, cast
 
-from incidents import vocabulary
+from incidents import scopes, vocabulary
+from incidents.models import Organization
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
@@ -63,7 +65,8 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """`filters` maps facets to any of their values."""
+    """`filters` maps facets to any of their values; an organization may be given by its slug too, and its name in any
+    case."""
 
     q: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
@@ -74,10 +77,16 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
+    """`asked`: the values of the request that chose it."""
+
     value: str
     label: str
     count: int
-    selected: bool
+    asked: tuple[str, ...]
+
+    @property
+    def selected(self) -> bool:
+        return bool(self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +113,10 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     query = parse(request.q)
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
     place = cursors.read(request.cursor, identity) if request.cursor else None
+    chosen = _chosen(request.filters)
     ask = Ask(
         viewer=viewer,
-        chosen={name: values for name, values in request.filters.items() if values},
+        chosen={name: list(dict.fromkeys(chain.from_iterable(meant.values()))) for name, meant in chosen.items()},
         sort=cast("Sort", request.sort),
         size=request.page_size,
         after=(place.key, place.incident_id) if place else None,
@@ -121,7 +131,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         took_ms=round((time.perf_counter() - began) * 1000),
         total=answer.total,
         results=[result(hit) for hit in hits],
-        facets=_facets(answer, request.filters),
+        facets=_facets(answer, chosen),
         next_cursor=_next(answer, engine, was_relaxed, identity),
         corrections=query.corrections,
         notices=(*query.notices, *([RELAXED] if was_relaxed and answer.total else [])),
@@ -178,15 +188,32 @@ def _next(answer: Answer, engine: Engine, was_relaxed: bool, identity: dict[str,
     return cursors.write(cursors.Place(last.sort_key, last.incident_id, engine.name, was_relaxed), identity)
 
 
-def _facets(answer: Answer, chosen: dict[str, list[str]]) -> dict[str, list[FacetValue]]:
-    """Values by count (or in their own order), with the chosen ones always among them."""
+def _chosen(filters: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
+    """{facet: {value of the request: values of the facet that it stands for}}."""
+    chosen = {facet: {value: [value] for value in values} for facet, values in filters.items() if values}
+    if organizations := chosen.get("organization"):
+        # Hidden ones too: what is found, and so which of them the answer names, is for the engine to say.
+        for name, slug in Organization.objects.filter(scopes.called([*organizations])).values_list("name", "slug"):
+            for value, meant in organizations.items():
+                if value == slug or value.lower() == name.lower():
+                    meant.append(name)
+    return chosen
+
+
+def _facets(answer: Answer, chosen: dict[str, dict[str, list[str]]]) -> dict[str, list[FacetValue]]:
+    """Values by count (or in their own order), with the chosen ones always among them: as they were asked for where
+    nothing of them is found, so that this tells of none that the viewer does not see."""
     names = dict(Pattern.objects.values_list("slug", "name")) if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:
-        counts = {**dict.fromkeys(chosen.get(facet, []), 0), **answer.facets[facet]}
+        asked: dict[str, list[str]] = {}
+        for value, meant in chosen.get(facet, {}).items():
+            for one in [one for one in meant if one in answer.facets[facet]] or [value]:
+                asked.setdefault(one, []).append(value)
+        counts = {**dict.fromkeys(asked, 0), **answer.facets[facet]}
         labels = names if facet == "pattern" else _LABELS.get(facet, {})
         values = [
-            FacetValue(value, labels.get(value, value), count, value in chosen.get(facet, []))
+            FacetValue(value, labels.get(value, value), count, tuple(asked.get(value, ())))
             for value, count in counts.items()
         ]
         order = _ORDERED.get(facet)

@@ -431,9 +431,12 @@ def test_the_list_leaves_archived_incidents_out_unless_asked(api, cast, publishe
         ("origin=famous", []),
         ("organization=globex", ["C"]),
         ("organization=Globex&organization=acme", ["C", "B", "A"]),
+        ("organization=GLOBEX", ["C"]),
         ("team=checkout", ["C", "B", "A"]),
         ("team=payments", []),
         ("service=ledger", ["B"]),
+        ("service=order-book", ["B"]),
+        ("service=ORDER%20BOOK", ["B"]),
         ("visibility=team", ["B"]),
         ("started_after=2026", ["B", "A"]),
         ("started_after=2026-02-01T00:00Z", ["B"]),
@@ -445,6 +448,6 @@ def test_the_list_leaves_archived_incidents_out_unless_asked(api, cast, publishe
 )
 def test_the_list_is_filtered_and_sorted(api, draft, query, expected):
     draft("A", severity="sev2", started="2026-01-05")
-    draft("B", severity="sev1", started="2026-02-05", visibility="team", services=["Ledger", "API"])
+    draft("B", severity="sev1", started="2026-02-05", visibility="team", services=["Ledger", "Order Book"])
     draft("C", organization="Globex")
     assert [line["title"] for line in api("author").get(f"incidents?{query}").json()["results"]] == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
@@ -64,6 +64,7 @@ def test_services_are_filtered_by_organization_and_team(api, draft):
     assert names("?team=checkout") == ["Cart"]
     assert names("?organization=acme&organization=globex") == ["Cart", "Ledger"]
     assert names("?organization=globex") == []
+    assert names("?organization=ACME") == ["Cart", "Ledger"]
     assert codes(api("outsider").get(lead.get("services").json()["results"][1]["url"])) == (404, "not_found")
     assert lead.patch(made["Location"], {"name": "Basket"}).json()["name"] == "Basket"
     assert lead.delete(made["Location"]).status_code == 204
@@ -236,6 +237,32 @@ def test_search_answers_in_the_documented_shape(api, published):
     assert api("outsider").get(result["url"]).json()["id"] == result["id"]
     assert any("<mark>" in part["html"] for part in result["highlights"])
     assert found["facets"]["organization"] == [{"value": "Acme", "count": 1}]
+
+
+@pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])
+def test_search_takes_an_organization_by_slug_or_name_and_names_it(api, published, organization):
+    published(organization="Wallaroo Works", title="Theirs")
+    published(title="Ours")
+    relay.drain()
+    found = api("outsider").get(f"search?organization={quote(organization)}").json()
+    assert [result["title"] for result in found["results"]] == ["Theirs"]
+    assert found["facets"]["organization"] == [
+        {"value": "Acme", "count": 1},
+        {"value": "Wallaroo Works", "count": 1},
+    ]
+    both = f"search?organization={quote(organization)}&organization=Acme&organization=wallaroo-works"
+    assert api("outsider").get(both).json()["total"] == 2
+
+
+@pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])
+def test_search_tells_nothing_of_an_organization_that_only_hidden_incidents_are_about(api, published, organization):
+    published(organization="Wallaroo Works", visibility="team")
+    relay.drain()
+    ask = f"search?organization={quote(organization)}"
+    there, nowhere = api("outsider").get(ask).json(), api("outsider").get("search?organization=nowhere").json()
+    assert there["facets"]["organization"] == [{"value": organization, "count": 0}]
+    nowhere["facets"]["organization"][0]["value"] = organization
+    assert {**there, "took_ms": 0} == {**nowhere, "took_ms": 0}
 
 
 def test_a_word_in_the_title_alone_is_marked_there(api, published):

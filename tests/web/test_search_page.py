@@ -108,6 +108,19 @@ def test_facets_narrow_and_can_be_undone(published, indexed, browser):
     assert chip.text.split()[:4] == ["Remove", "Severity:", "SEV", "1"]
 
 
+def test_an_organization_in_the_address_by_its_slug_is_chosen_and_can_be_removed(published, indexed, browser):
+    published("One", visibility="public", organization="Square Dance")
+    published("Two", visibility="public", organization="Slack")
+    indexed()
+    client = browser("anonymous")
+    page = parsed(client.get("/search?organization=square-dance&organization=SQUARE+dance"))
+    boxes = {box.attributes["value"]: box for box in page.all("input") if box.attributes.get("name") == "organization"}
+    assert [value for value, box in boxes.items() if "checked" in box.attributes] == ["Square Dance"]
+    assert set(boxes) == {"Square Dance", "Slack"}
+    (chip,) = (link for link in page.all("a") if link.attributes.get("class") == "chip")
+    assert chip.attributes["href"] == "/search"
+
+
 def test_several_values_of_a_facet_are_any_of_them_and_facets_together_are_all(published, indexed, browser):
     published("One", visibility="public", severity="sev1", organization="Square")
     published("Two", visibility="public", severity="sev2", organization="Square")

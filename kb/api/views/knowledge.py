@@ -16,6 +16,7 @@ from incidents.vocabulary import Family, Status
 from kb.api import etags, parameters
 from kb.api.base import ApiView, answer, page
 from kb.api.documents import name_and_slug
+from kb.api.filters import BY_ORGANIZATION
 from kb.api.operations import reads, writes
 from kb.api.pagination import Order, next_address, paginate
 from kb.api.parameters import PAGING, Parameter
@@ -207,12 +208,14 @@ class PatternStatistics(PatternView):
 
 # --- Search ----------------------------------------------------------------------------------------
 def _facet(name: str) -> Parameter:
-    values = text()
+    values, description = text(), "Any of these values."
     if name in CHOICES:
         values = choice(CHOICES[name])
     elif name == "year":
         values = {**text(), "pattern": YEAR}
-    return Parameter(name, "Any of these values.", values, many=True)
+    elif name == "organization":
+        description = f"{BY_ORGANIZATION} Any of these; the answer's facet has names."
+    return Parameter(name, description, values, many=True)
 
 
 SEARCH = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.http import QueryDict
@@ -73,17 +73,17 @@ def _facet(name: str, values: list[FacetValue]) -> Facet:
 
 def chips(counted: dict[str, list[FacetValue]], parameters: QueryDict, path: str) -> list[Chip]:
     return [
-        Chip(TITLES[name], value.label, without(parameters, path, name, value.value))
+        Chip(TITLES[name], value.label, without(parameters, path, name, value.asked))
         for name in TITLES
         for value in counted.get(name, [])
         if value.selected
     ]
 
 
-def without(parameters: QueryDict, path: str, name: str, value: str) -> str:
-    """The address without one choice, at its first page."""
+def without(parameters: QueryDict, path: str, name: str, values: Collection[str]) -> str:
+    """The address without some values of a facet, at its first page."""
     changed = _first_page(parameters)
-    changed.setlist(name, [kept for kept in changed.getlist(name) if kept != value])
+    changed.setlist(name, [kept for kept in changed.getlist(name) if kept not in values])
     return address(path, changed)
 
 

@@ -74,7 +74,8 @@ def nullable(schema: Schema) -> Schema:
 
 
 def page(of: Schema, description: str = "") -> Schema:
-    """What lists answer with. Lists within an incident are short and come whole: their `next` is always null."""
+    """What lists answer with. Lists within an incident, but for its revisions and audit, come whole: their
+    `next` is always null."""
     return obj(
         {"results": array(of), "next": nullable(url("The address of the next page; null on the last."))},
         description=description,

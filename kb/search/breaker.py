@@ -20,7 +20,14 @@ from prometheus_client import Counter, Gauge
 log = structlog.get_logger(__name__)
 
 OPENED = Counter("precedent_search_breaker_opened_total", "How often the search engine was given up on")
-IS_OPEN = Gauge("precedent_search_breaker_open", "1 while searches are answered by the database instead")
+# What processes see at the same time is much the same: of those that run, the one speaks that saw something last.
+IS_OPEN = Gauge(
+    "precedent_search_breaker_open",
+    "1 while the search engine is left alone after a failure",
+    multiprocess_mode="livemostrecent",
+)
+# That somebody saw something at all: without it there would be no number until the first search.
+IS_OPEN.set(0)
 
 
 class State(StrEnum):

@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -21,7 +21,9 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request as ApiRequest
@@ -154,16 +156,22 @@ _GAUGES = {
 
 def _outbox_metrics() -> bytes:
     """Read at each scrape: the counts live in the database, not in this process."""
-    registry = CollectorRegistry()
-    gauges = {
-        name: Gauge(f"precedent_outbox_{name}", about, ["consumer"], registry=registry)
-        for name, about in _GAUGES.items()
-    }
     try:
-        for depth in outbox.depths():
-            for name, gauge in gauges.items():
-                gauge.labels(consumer=depth.consumer).set(getattr(depth, name))
+        return generate_latest(_Depths(outbox.depths()))
     except DatabaseError as error:
         log.warning("metrics.outbox_unreadable", error=type(error).__name__)
         return b""
-    return generate_latest(registry)
+
+
+class _Depths(Collector):
+    """Not the library's gauges: they write what they are told to files, which every later scrape reads as well."""
+
+    def __init__(self, depths: list[outbox.Depth]) -> None:
+        self._depths = depths
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, about in _GAUGES.items():
+            family = GaugeMetricFamily(f"precedent_outbox_{name}", about, labels=["consumer"])
+            for depth in self._depths:
+                family.add_metric([depth.consumer], getattr(depth, name))
+            yield family

@@ -15,6 +15,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
+from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 
 from incidents import outbox
@@ -249,6 +250,62 @@ def test_metrics_count_requests(db, browser):
     browser("anonymous").get("/")
     families = text_string_to_metric_families(Client().get("/metrics").content.decode())
     assert any(family.name.startswith("django_http_requests") for family in families)
+
+
+SCRAPE_TWICE = """
+import os
+from kb.wsgi import application
+from django.test import Client
+from incidents import outbox
+from kb.search.breaker import Breaker
+
+waiting, breaks = int(os.environ["WAITING"]), int(os.environ["BREAKS"])
+outbox.depths = lambda: [outbox.Depth(name, waiting) for name in ("tagger", "database_index")]
+if breaks:
+    Breaker(lambda: False).failed("nobody answers")
+for _ in range(2):
+    print(Client(headers={"host": "localhost"}).get("/metrics").content.decode(), end="\\0")
+print(os.getpid())
+"""
+
+
+def test_each_metric_is_told_once_however_often_it_is_asked_for_and_whichever_process_ended(tmp_path):
+    """Where processes share what they count: each with files of its own in one folder, as gunicorn has them."""
+    counts = tmp_path / "metrics"
+    counts.mkdir()
+    env = {**os.environ, "DATABASE_URL": "", "VAR_DIR": str(tmp_path), "PROMETHEUS_MULTIPROC_DIR": str(counts)}
+
+    def scrapes(*, waiting: int, breaks: int) -> list[str]:
+        """Of a process that has ended, and was taken leave of, when they are looked at."""
+        env.update(WAITING=str(waiting), BREAKS=str(breaks))
+        done = subprocess.run(
+            [sys.executable, "-c", SCRAPE_TWICE], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        *texts, pid = done.stdout.split("\0")
+        mark_process_dead(int(pid), str(counts))
+        return texts
+
+    def told(text: str) -> dict[tuple[str, ...], float]:
+        families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+        assert sorted(families) == sorted(set(families))
+        return {
+            (sample.name, *(f"{name}={value}" for name, value in sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name in ("precedent_outbox_waiting", "precedent_search_breaker_open")
+        }
+
+    def expected(*, waiting: int, breaks: int) -> dict[tuple[str, ...], float]:
+        return {
+            ("precedent_outbox_waiting", "consumer=tagger"): waiting,
+            ("precedent_outbox_waiting", "consumer=database_index"): waiting,
+            ("precedent_search_breaker_open",): breaks,
+        }
+
+    for now in ({"waiting": 1, "breaks": 1}, {"waiting": 0, "breaks": 0}):
+        for text in scrapes(**now):
+            assert told(text) == expected(**now)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])

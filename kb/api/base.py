@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from rest_framework import exceptions
@@ -77,7 +78,7 @@ class ApiView(APIView):
 
     def address(self, name: str, **parts: Any) -> str:
         """The absolute address of one of this API's routes."""
-        return self.request.build_absolute_uri(reverse(f"api:{name}", kwargs=parts))
+        return settings.BASE_URL + reverse(f"api:{name}", kwargs=parts)
 
 
 def answer(body: Any, *, etag: str | None = None, status: int = 200, location: str | None = None) -> Response:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
@@ -70,7 +71,7 @@ def next_address(request: Request, cursor: str) -> str:
     """This request's absolute address with another cursor."""
     parameters: QueryDict = request.query_params.copy()
     parameters["cursor"] = cursor
-    return request.build_absolute_uri(f"{request.path}?{parameters.urlencode()}")
+    return f"{settings.BASE_URL}{request.path}?{parameters.urlencode()}"
 
 
 def _digest(request: Request) -> str:

@@ -37,12 +37,12 @@ CONTENT = {
 }
 
 
-def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api):
+def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api, settings):
     author, reviewer = api("author"), api("reviewer")
     made = author.post("incidents", CONTENT)
     assert made.status_code == 201
     document = made.json()
-    assert made["Location"] == document["url"] == f"http://testserver/api/v1/incidents/{document['ref']}"
+    assert made["Location"] == document["url"] == f"{settings.BASE_URL}/api/v1/incidents/{document['ref']}"
     assert document["duration"] == {"seconds": 4320, "kind": "measured", "text": "1 h 12 min"}
     address = document["url"]
 

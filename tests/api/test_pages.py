@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import settings
 from django.core import signing
 
 from incidents.models import Incident
 from kb.api import pagination
+from kb.search import relay
 from tests.api.conftest import Caller, codes, fields
 
 
@@ -20,7 +22,7 @@ def walk(caller: Caller, path: str) -> list[dict[str, Any]]:
         page = caller.get(address).json()
         found += page["results"]
         address = page["next"]
-        assert address is None or address.startswith("http://testserver/api/v1/")
+        assert address is None or address.startswith(f"{settings.BASE_URL}/api/v1/")
     return found
 
 
@@ -35,6 +37,19 @@ def test_paging_gives_everything_once_and_in_order(api, draft, sort):
         assert walk(api("author"), f"incidents?sort={sort}&page_size={size}") == whole
     if "started" in sort:
         assert {line["title"] for line in whole[-2:]} == {"1", "4"}
+
+
+def test_every_address_in_an_answer_is_the_one_people_open_whichever_way_the_request_came(api, draft, settings):
+    """A proxy may take the encryption off before it; whoever follows an address sends their token along."""
+    settings.BASE_URL, settings.ALLOWED_HOSTS = "https://precedent.example", ["precedent.example"]
+    draft()
+    made = api("author").post("incidents", {"title": "Another", "team": "checkout"}, Host="precedent.example")
+    relay.drain()
+    incidents = api("author").get("incidents?page_size=1", Host="precedent.example").json()
+    found = api("author").get("search?status=draft&page_size=1", Host="precedent.example").json()
+    addresses = [made["Location"], made.json()["url"]]
+    addresses += [address for page in (incidents, found) for address in (page["results"][0]["url"], page["next"])]
+    assert {address.partition("/api/v1/")[0] for address in addresses} == {"https://precedent.example"}
 
 
 def test_what_comes_and_goes_moves_nothing(api, draft):

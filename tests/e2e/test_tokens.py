@@ -75,3 +75,15 @@ def test_all_tokens_are_listed_however_many_there_are(people, cast):
     expect(page.locator("#token-list li")).to_have_count(103)
     names = page.locator("#token-list b").all_inner_texts()
     assert set(names) == {f"Tool {number}" for number in range(103)}
+
+
+def test_the_page_also_works_under_another_name_of_the_machine_than_the_one_people_open(people, cast, settings):
+    for number in range(101):
+        AccessToken.objects.create(user=cast.author, expiry=timedelta(days=1), name=f"Tool {number}", scope="read")
+    author = people("author")
+    settings.BASE_URL = "https://precedent.example"
+    listed = author.go("/account/tokens").locator("#token-list li")
+    expect(listed).to_have_count(101)
+    author.page.get_by_role("button", name="Revoke Tool 7", exact=True).click()
+    expect(listed).to_have_count(100)
+    assert not AccessToken.objects.filter(name="Tool 7").exists()

@@ -6,9 +6,11 @@ const problem = document.getElementById("token-problem");
 
 const day = (text) => new Date(text).toLocaleDateString(undefined, { dateStyle: "medium" });
 
+// Addresses in answers begin with the one that people open; this page may have been opened by another name of the machine.
 const call = async (address, options = {}) => {
+  const { pathname, search } = new URL(address, location.href);
   const headers = { "X-CSRFToken": csrf, "Content-Type": "application/json", ...options.headers };
-  const response = await fetch(address, { credentials: "same-origin", ...options, headers });
+  const response = await fetch(pathname + search, { credentials: "same-origin", ...options, headers });
   const body = response.status === 204 ? null : await response.json();
   if (!response.ok) throw new Error(body.errors?.map((error) => error.message).join(" ") || body.detail || body.title);
   return body;

@@ -57,6 +57,12 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"BASE_URL is no web address: {settings.BASE_URL}.",
             "Set BASE_URL to the address people open, such as https://precedent.example.",
         )
+    elif base.username is not None or f"{base.scheme}://{base.netloc}".lower() != settings.BASE_URL.lower():
+        refuse(
+            23,
+            "BASE_URL is more than a scheme and a host, and pages are served at the root of a host only.",
+            "Set BASE_URL to an address such as https://precedent.example, with a host name of its own.",
+        )
     try:
         secret_key = settings.SECRET_KEY
     except ImproperlyConfigured:

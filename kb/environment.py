@@ -43,6 +43,12 @@ class Environment(environ.Env):
         return [part for part in map(str.strip, super().list(var, default=default)) if part]
 
 
+def own_address(host: str, port: int) -> str:
+    """Where a server that listens on this host of the machine is reached from it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
+
+
 def is_address(text: str, *schemes: str) -> bool:
     """An address with a host, of one of these schemes."""
     try:

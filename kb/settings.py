@@ -14,7 +14,7 @@ from typing import Any
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
-from kb.environment import Environment, is_mail, is_postgresql
+from kb.environment import Environment, is_mail, is_postgresql, own_address
 
 env = Environment()
 UNUSABLE_VARIABLES = env.unusable
@@ -47,8 +47,9 @@ EMBEDDED = not DATABASE_URL or DATABASE_URL.startswith("sqlite")
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or (_generated_secret_key() if EMBEDDED else "")
-BASE_URL = env.str("BASE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
-HOST = env.str("HOST", default="") or "127.0.0.1"
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+BASE_URL = env.str("BASE_URL", default=own_address(HOST, PORT)).rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 HTTPS = BASE_URL.lower().startswith("https://")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from django.test import Client
 
 from kb.checks import production_is_safe
-from kb.environment import Environment
+from kb.environment import Environment, own_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SAFE = {
@@ -61,6 +62,10 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "kb.E012"),
         ({"BASE_URL": "http://[::1"}, "kb.E001"),
         ({"BASE_URL": "http://127.0.0.1:abc"}, "kb.E001"),
+        ({"BASE_URL": "https://precedent.example/kb"}, "kb.E023"),
+        ({"BASE_URL": "https://precedent.example?"}, "kb.E023"),
+        ({"BASE_URL": "https://precedent.example#top"}, "kb.E023"),
+        ({"BASE_URL": "https://user:secret@precedent.example"}, "kb.E023"),
         ({"UNUSABLE_VARIABLES": {"HTTPS_REDIRECT": "true or false"}}, "kb.E014"),
         ({"AXES_FAILURE_LIMIT": 0}, "kb.E015"),
         ({"AXES_FAILURE_LIMIT": -1}, "kb.E015"),
@@ -86,6 +91,7 @@ def test_unsafe_settings_refuse_to_start(settings, changes, problem):
     "changes",
     [
         {"DATABASE_URL": "postgresql://user:p%2Fw@host:5432/name"},
+        {"BASE_URL": "HTTPS://precedent.example:8443"},
         {"DATABASE_URL": "postgresql:///name"},
         {"DATABASE_URL": "sqlite:////var/lib/precedent.sqlite3"},
         {"ELASTICSEARCH_URL": "https://precedent:a%2Fb@[::1]:9200/path"},
@@ -95,6 +101,16 @@ def test_unsafe_settings_refuse_to_start(settings, changes, problem):
 )
 def test_addresses_as_the_documentation_has_them_pass(settings, changes):
     assert problems(settings, **changes) == set()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1", "0.0.0.0", "::"])
+def test_addresses_in_answers_lead_to_what_make_run_serves_unless_another_is_set(host):
+    place = runpy.run_path(str(ROOT / "scripts/serving/place.py"))["Place"]
+    assert own_address(host, 8001) == place(var=ROOT, host=host, port=8001).address
+    env = {**os.environ, "BASE_URL": "", "HOST": host, "PORT": "8001", "DJANGO_SETTINGS_MODULE": "kb.settings"}
+    show = "from django.conf import settings; print(settings.BASE_URL)"
+    done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == own_address(host, 8001), done.stderr
 
 
 def test_variables_are_read_as_people_write_them(monkeypatch):

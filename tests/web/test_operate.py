@@ -22,9 +22,44 @@ from incidents import outbox
 from incidents.models import OutboxEntry
 from kb.api.tokens import create_token
 from kb.web import operate
+from tests.routes import every_route
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-the-scraper"
+
+
+# The permission matrix of what is neither a page nor REST: who gets what, and from where they ask.
+#                     anonymous outsider reader author lead admin
+NOBODY = "404 404 404 404 404 404"
+EVERYBODY = "200 200 200 200 200 200"
+ONLY_READ = "405 405 405 405 405 405"
+MATRIX = {
+    # What admins see of it more than others is below.
+    ("GET", "/healthz", "elsewhere"): EVERYBODY,
+    ("POST", "/healthz", "elsewhere"): ONLY_READ,
+    ("GET", "/metrics", "elsewhere"): NOBODY,
+    ("GET", "/metrics", "this machine"): EVERYBODY,
+    ("GET", "/metrics", "elsewhere, with the token for it"): EVERYBODY,
+    ("POST", "/metrics", "this machine"): ONLY_READ,
+    ("GET", "/api/v1", "elsewhere"): NOBODY,
+    ("POST", "/api/v1", "elsewhere"): NOBODY,
+}
+
+
+def test_every_route_that_is_neither_a_page_nor_rest_has_a_row_and_every_row_a_route():
+    others = {route.path for route in every_route() if not route.is_rest and not route.is_page}
+    assert others == {path for _, path, _ in MATRIX}
+
+
+@pytest.mark.parametrize(("method", "path", "place"), MATRIX)
+def test_everybody_gets_exactly_what_the_matrix_says(cast, browser, settings, method, path, place):
+    settings.METRICS_TOKEN = TOKEN
+    sent = {"REMOTE_ADDR": "127.0.0.1" if place == "this machine" else "192.0.2.7"}
+    if "token" in place:
+        sent["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    people = ("anonymous", "outsider", "reader", "author", "lead", "admin")
+    got = [str(browser(person).generic(method, path, **sent).status_code) for person in people]
+    assert " ".join(got) == MATRIX[method, path, place]
 
 
 def health(client, **headers):
@@ -306,8 +341,3 @@ def test_each_metric_is_told_once_however_often_it_is_asked_for_and_whichever_pr
     for now in ({"waiting": 1, "breaks": 1}, {"waiting": 0, "breaks": 0}):
         for text in scrapes(**now):
             assert told(text) == expected(**now)
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
-def test_both_are_only_ever_read(db, path):
-    assert Client().post(path).status_code == 405

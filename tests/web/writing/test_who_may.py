@@ -10,8 +10,8 @@ from django.test import Client
 
 from incidents.actions import lifecycle
 from incidents.models import Incident
-from kb.web.writing import urls
 from tests.conftest import Cast, begin, fill, kept_cast, publish_one
+from tests.routes import every_route
 from tests.web.conftest import famous
 from tests.web.writing.conftest import text_of
 
@@ -74,8 +74,7 @@ def nothing(incident: Incident) -> Incident:
 
 
 def address(name, incident):
-    pattern = next(pattern for pattern in urls.urlpatterns if pattern.name == name)
-    route = "/" + str(pattern.pattern)
+    route = next(route.path for route in every_route() if route.is_writing and route.pattern.name == name)
     for part, value in (
         ("<str:reference>", incident.ref),
         ("<slug:key>", "summary"),
@@ -92,7 +91,7 @@ def snapshot():
 
 
 def test_every_address_has_its_row_here():
-    assert {pattern.name for pattern in urls.urlpatterns} == READS | STEPS | {"new"}
+    assert {route.pattern.name for route in every_route() if route.is_writing} == READS | STEPS | {"new"}
 
 
 @pytest.mark.parametrize("name", sorted(READS))

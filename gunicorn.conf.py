@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gunicorn.http import message
+from gunicorn.http import message, parser
 
+from kb.settings import DATA_UPLOAD_MAX_MEMORY_SIZE
 from kb.settings import LOGGING as logconfig_dict  # noqa: F401  (its own lines are like all others)
 
 _host, _port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
@@ -26,6 +27,9 @@ limit_request_line = message.MAX_REQUEST_LINE = 128 * 1024
 # The page of such a search sends its own address along, as a header. Fewer headers keep all of them together small.
 limit_request_field_size = limit_request_line
 limit_request_fields = 64
+# What was sent along with a request that is refused, as when its token is, is read past to take the next request from
+# behind it: gunicorn does so for five seconds at most, and for as much as could have been taken.
+parser._DRAIN_MAX_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE + 1
 control_socket_disable = True
 
 # Each process counts in files of its own, which whichever process is asked for /metrics adds up. The library looks for
@@ -49,6 +53,14 @@ def post_worker_init(worker: Any) -> None:
         from kb import tracing
 
         tracing.start()
+
+
+def pre_request(worker: Any, req: Any) -> None:
+    """A longer body, or one of unknown length, is the last thing on its connection, and the answer says so: a client
+    that was promised more would send its next request into a connection that is being closed."""
+    headers = dict(req.headers)
+    if "TRANSFER-ENCODING" in headers or int(headers.get("CONTENT-LENGTH", 0)) > DATA_UPLOAD_MAX_MEMORY_SIZE:
+        req.force_close()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,23 @@ def logs_requests_as_json_and_no_secret(run: Run) -> None:
     assert secret not in run.output
 
 
+def keeps_the_connection_of_a_refused_request_or_says_that_it_does_not(run: Run) -> None:
+    """Whoever was told that it is kept sends the next request on it."""
+    refused = {"Authorization": "Bearer precedent_nobodys", "Content-Type": "application/json"}
+    connection = HTTPConnection("127.0.0.1", run.port, timeout=20)
+    for size in (150_000, 3_000_000):
+        connection.request("POST", "/api/v1/incidents", b"x" * size, refused)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Connection"], answer.read()[:1]) == (401, "keep-alive", b"{")
+    connection.close()
+    for header in (("Content-Length", "5000000"), ("Transfer-Encoding", "chunked")):
+        connection = HTTPConnection("127.0.0.1", run.port, timeout=20)
+        connection.request("POST", "/api/v1/incidents", headers={**refused, **dict([header])})
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Connection"]) == (401, "close")
+        connection.close()
+
+
 def answers_the_commands_of_the_readme(run: Run) -> None:
     """Every `curl` of it as it is written, but for the port and the token, which the account page would have made."""
     address = f"http://127.0.0.1:{run.port}"
@@ -261,6 +279,7 @@ def test_a_start_a_stop_and_a_second_start(
 
         answers_long_searches(address)
         logs_requests_as_json_and_no_secret(run)
+        keeps_the_connection_of_a_refused_request_or_says_that_it_does_not(run)
         answers_the_commands_of_the_readme(run)
 
         # The same folder, by somebody who has forgotten the other window.

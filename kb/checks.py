@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
-from kb.environment import is_address, is_mail, is_postgresql, is_web
+from kb.environment import is_address, is_mail, is_postgresql, is_sqlite, is_web
 from kb.logs import LEVELS
 
 # What Elasticsearch takes at the beginning of a name.
@@ -142,16 +143,25 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ):
         if number < 1:
             refuse(15, f"{name} is {number}, which would let nobody in.", f"Set {name} to 1 or more.")
+    try:
+        validate_email(settings.ADMIN_EMAIL)
+    except ValidationError:
+        refuse(
+            24,
+            f"ADMIN_EMAIL is no e-mail address: {settings.ADMIN_EMAIL}.",
+            "Set ADMIN_EMAIL to the address of the first admin, such as ada@acme.example, or leave it out.",
+        )
     return [*found, *_services()]
 
 
 def _services() -> Iterator[CheckMessage]:
     """Addresses that would be found to be none only when they are used. None is repeated: it may hold a password."""
     database, mail = settings.DATABASE_URL, settings.EMAIL_URL
-    if database and not database.startswith("sqlite") and not is_postgresql(database):
+    if database and not is_sqlite(database) and not is_postgresql(database):
         yield Error(
-            "DATABASE_URL is no address of a PostgreSQL database.",
-            hint="Set it to postgresql://user:password@host:5432/name, or leave it out for SQLite.",
+            "DATABASE_URL is no address of a database.",
+            hint="Set it to postgresql://user:password@host:5432/name or sqlite:////path/of/a/file, "
+            "or leave it out for a file under VAR_DIR.",
             id="kb.E016",
         )
     if settings.ELASTICSEARCH_URL and not is_web(settings.ELASTICSEARCH_URL):

@@ -33,6 +33,13 @@ class Environment(environ.Env):
             self.unusable[var] = "a whole number"
             return default
 
+    def port(self, var: str, default: builtins.int) -> builtins.int:
+        text = self.str(var, default=str(default))
+        if text.isdecimal() and 0 < builtins.int(text) < 65536:
+            return builtins.int(text)
+        self.unusable[var] = "a number from 1 to 65535"
+        return default
+
     def bool(self, var: str, default: Any) -> Any:
         if self.str(var, default="true").strip().lower() not in (*self.BOOLEAN_TRUE_STRINGS, *_FALSE):
             self.unusable[var] = "true or false"
@@ -70,6 +77,12 @@ def is_postgresql(text: str) -> bool:
     if parted and rest.startswith("/"):
         rest = f"localhost{rest}"
     return is_address(f"{scheme}://{rest}", "postgresql", "postgres") and bool(urlsplit(text).path.strip("/"))
+
+
+def is_sqlite(text: str) -> bool:
+    """With the path of a file: what is only in memory is not there for the next process."""
+    scheme, _, path = text.partition(":///")
+    return scheme == "sqlite" and path not in ("", ":memory:") and not path.endswith("/")
 
 
 def is_mail(text: str) -> bool:

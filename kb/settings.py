@@ -14,7 +14,7 @@ from typing import Any
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
-from kb.environment import Environment, is_mail, is_postgresql, own_address
+from kb.environment import Environment, is_mail, is_postgresql, is_sqlite, own_address
 
 env = Environment()
 UNUSABLE_VARIABLES = env.unusable
@@ -48,7 +48,7 @@ EMBEDDED = not DATABASE_URL or DATABASE_URL.startswith("sqlite")
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or (_generated_secret_key() if EMBEDDED else "")
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = env.port("PORT", default=8000)
 BASE_URL = env.str("BASE_URL", default=own_address(HOST, PORT)).rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 HTTPS = BASE_URL.lower().startswith("https://")
@@ -123,8 +123,8 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- Database, cache -------------------------------------------------------------------------------
-if EMBEDDED:
-    _path = DATABASE_URL.removeprefix("sqlite:///") if DATABASE_URL else str(VAR_DIR / "precedent.sqlite3")
+if not DATABASE_URL or is_sqlite(DATABASE_URL):
+    _path = DATABASE_URL.removeprefix("sqlite:///") or str(VAR_DIR / "precedent.sqlite3")
     DATABASES: dict[str, dict[str, Any]] = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
@@ -171,6 +171,9 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # --- People ----------------------------------------------------------------------------------------
+# For the first start.
+ORGANIZATION_NAME = env.str("ORGANIZATION_NAME", default="My organization")
+ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="admin@localhost.localdomain")
 AUTH_USER_MODEL = "incidents.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",

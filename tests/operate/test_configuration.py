@@ -74,6 +74,11 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"DATABASE_URL": "postgresql://"}, "kb.E016"),
         ({"DATABASE_URL": "postgresql://host:port/name"}, "kb.E016"),
         ({"DATABASE_URL": "mysql://u:p@host/name"}, "kb.E016"),
+        ({"DATABASE_URL": "sqlite"}, "kb.E016"),
+        ({"DATABASE_URL": "sqlite://"}, "kb.E016"),
+        ({"DATABASE_URL": "sqlite:///"}, "kb.E016"),
+        ({"DATABASE_URL": "sqlite:////var/lib/"}, "kb.E016"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "kb.E016"),
         ({"ELASTICSEARCH_URL": "localhost:9200"}, "kb.E017"),
         ({"ELASTICSEARCH_URL": "garbage"}, "kb.E017"),
         ({"ELASTICSEARCH_URL": "http://127.0.0.1:abc"}, "kb.E017"),
@@ -81,6 +86,8 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"ELASTICSEARCH_CA": "/nonexist"}, "kb.E019"),
         ({"CELERY_BROKER_URL": "localhost:6379"}, "kb.E022"),
         ({"EMAIL_URL": "garbage"}, "kb.E021"),
+        ({"ADMIN_EMAIL": "garbage"}, "kb.E024"),
+        ({"ADMIN_EMAIL": "Ada <ada@acme.example>"}, "kb.E024"),
     ],
 )
 def test_unsafe_settings_refuse_to_start(settings, changes, problem):
@@ -94,6 +101,8 @@ def test_unsafe_settings_refuse_to_start(settings, changes, problem):
         {"BASE_URL": "HTTPS://precedent.example:8443"},
         {"DATABASE_URL": "postgresql:///name"},
         {"DATABASE_URL": "sqlite:////var/lib/precedent.sqlite3"},
+        {"DATABASE_URL": "sqlite:///precedent.sqlite3"},
+        {"ADMIN_EMAIL": "Ada@Acme.example"},
         {"ELASTICSEARCH_URL": "https://precedent:a%2Fb@[::1]:9200/path"},
         {"CELERY_BROKER_URL": "redis://:password@redis:6379/0"},
         {"EMAIL_URL": "smtp+tls://user:password@mail.example:587"},
@@ -114,14 +123,17 @@ def test_addresses_in_answers_lead_to_what_make_run_serves_unless_another_is_set
 
 
 def test_variables_are_read_as_people_write_them(monkeypatch):
-    for name, value in {"A": " one , two,", "B": "", "C": "ture", "D": "No", "E": "eight", "F": "8"}.items():
+    given = {"A": " one , two,", "B": "", "C": "ture", "D": "No", "E": "eight", "F": "8", "G": "0", "H": "65536"}
+    for name, value in given.items():
         monkeypatch.setenv(name, value)
     env = Environment()
     assert env.list("A", default=[]) == ["one", "two"]
     assert (env.str("B", default="b"), env.int("B", default=1), env.bool("B", default=True)) == ("b", 1, True)
     assert (env.bool("C", default=True), env.bool("D", default=True)) == (True, False)
     assert (env.int("E", default=7), env.int("F", default=7)) == (7, 8)
-    assert env.unusable == {"C": "true or false", "E": "a whole number"}
+    assert [env.port(name, default=8000) for name in ("B", "E", "F", "G", "H")] == [8000, 8000, 8, 8000, 8000]
+    number = "a number from 1 to 65535"
+    assert env.unusable == {"C": "true or false", "E": number, "G": number, "H": number}
 
 
 @pytest.mark.parametrize(("host", "found"), [("0.0.0.0", {"kb.E005"}), ("::", {"kb.E005"}), ("127.0.0.1", set())])
@@ -167,6 +179,7 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
         "EMAIL_URL is no address",
         "HTTPS_REDIRECT is not true or false",
         "SIGN_IN_FAILURES is not a whole number",
+        "PORT is not a number from 1 to 65535",
         "LOG_LEVEL is VERBOSE",
         "Set LOG_LEVEL to DEBUG, INFO, WARNING or ERROR",
     ):
@@ -175,10 +188,26 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     assert "secret" not in said
 
 
+def test_an_address_that_names_no_file_is_refused_before_one_is_made(tmp_path):
+    env = {
+        **os.environ,
+        "DATABASE_URL": "sqlite://",
+        "VAR_DIR": str(tmp_path / "var"),
+        "SECRET_KEY": "",
+    }
+    for command in ("check", "migrate", "prepare"):
+        done = subprocess.run(
+            [sys.executable, ROOT / "manage.py", command], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert "DATABASE_URL is no address of a database" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["var"]
+
+
 def test_every_variable_that_is_read_is_documented_and_every_documented_one_is_read():
     source = (ROOT / "kb/settings.py").read_text()
     read = set(re.findall(r"""env\.\w+\(\s*["']([A-Z_]+)["']""", source))
-    elsewhere = {"HOST", "ORGANIZATION_NAME", "ADMIN_EMAIL", "OTEL_EXPORTER_OTLP_HEADERS"}
+    elsewhere = {"OTEL_EXPORTER_OTLP_HEADERS"}
     table = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
     assert table == read | elsewhere
 

@@ -47,8 +47,7 @@ def place(db, settings, tmp_path, monkeypatch):
         "control_folder": str(control),
     }
     monkeypatch.setattr(files, "FOLDER", write(tmp_path / "outages", outage(), other_outage()))
-    for name in ("ADMIN_EMAIL", "ORGANIZATION_NAME"):
-        monkeypatch.delenv(name, raising=False)
+    settings.ADMIN_EMAIL, settings.ORGANIZATION_NAME = "admin@localhost.localdomain", "My organization"
     return tmp_path
 
 
@@ -75,10 +74,10 @@ def test_the_second_start_changes_nothing_and_says_nothing(place):
     assert row_counts() == before
 
 
-def test_names_for_the_first_start_come_from_the_environment(place, monkeypatch):
-    monkeypatch.setenv("ADMIN_EMAIL", "Ada@Acme.example")
+def test_names_for_the_first_start_are_those_that_were_set(place, settings):
+    settings.ADMIN_EMAIL = "Ada@Acme.example"
     # An organization of the outages may be ours.
-    monkeypatch.setenv("ORGANIZATION_NAME", "Harbour Lines")
+    settings.ORGANIZATION_NAME = "Harbour Lines"
     prepare()
     assert User.objects.get(is_system=False).email == "ada@acme.example"
     home = Organization.objects.get(name="Harbour Lines")
@@ -86,11 +85,11 @@ def test_names_for_the_first_start_come_from_the_environment(place, monkeypatch)
     assert home.incidents.get().origin == "famous"
 
 
-def test_an_address_that_is_none_stops_the_first_start_and_can_be_mended(place, monkeypatch):
-    monkeypatch.setenv("ADMIN_EMAIL", "nobody")
+def test_an_address_that_is_none_stops_the_first_start_and_can_be_mended(place, settings):
+    settings.ADMIN_EMAIL = "nobody"
     with pytest.raises(CommandError, match="no e-mail address"):
         prepare()
-    monkeypatch.delenv("ADMIN_EMAIL")
+    settings.ADMIN_EMAIL = "admin@localhost.localdomain"
     assert "Password" in prepare()[0]
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -112,11 +111,10 @@ class Command(BaseCommand):
     def _first_start(self) -> None:
         if User.objects.filter(is_system=False).exists():
             return
-        env = environ.Env()
-        email = env.str("ADMIN_EMAIL", default="") or "admin@localhost.localdomain"
-        organization = env.str("ORGANIZATION_NAME", default="") or "My organization"
         password = secrets.token_urlsafe(15)
-        admin = first_start(organization=organization, team="Engineering", email=email, password=password)
+        admin = first_start(
+            organization=settings.ORGANIZATION_NAME, team="Engineering", email=settings.ADMIN_EMAIL, password=password
+        )
         if admin is not None:
             self.stdout.write(
                 f"\n  Sign in as  {admin.email}\n  Password    {password}\n  It is shown only this once.\n"

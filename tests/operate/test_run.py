@@ -220,6 +220,13 @@ def answers_the_commands_of_the_readme(run: Run) -> None:
     assert _sent(create)["ref"] == made["ref"]
 
 
+def finds_something_with_each_search_of_the_readme(run: Run) -> None:
+    section = (ROOT / "README.md").read_text().split("## Search", 1)[1].split("```", 2)[1]
+    for line in section.strip().splitlines():
+        with urlopen(f"http://127.0.0.1:{run.port}/api/v1/search?q={quote(line)}", timeout=20) as answer:
+            assert json.load(answer)["total"] > 0, line
+
+
 def _sent(command: Curl) -> Any:
     request = Request(command.address, command.body, command.headers, method=command.method)
     with urlopen(request, timeout=20) as answer:
@@ -281,6 +288,7 @@ def test_a_start_a_stop_and_a_second_start(
         logs_requests_as_json_and_no_secret(run)
         keeps_the_connection_of_a_refused_request_or_says_that_it_does_not(run)
         answers_the_commands_of_the_readme(run)
+        finds_something_with_each_search_of_the_readme(run)
 
         # The same folder, by somebody who has forgotten the other window.
         assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from incidents.actions.incidents import change_incident
 from incidents.actions.rows import add_rows
 from incidents.actions.sections import change_section
-from incidents.models import Organization, PostmortemSection
+from incidents.models import Organization, PostmortemSection, TimelineEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,6 +70,41 @@ def test_what_is_typed_while_a_save_is_on_its_way_is_saved_though_a_button_has_t
     ana.page.get_by_role("button", name="Preview: Summary").focus()
     ana.saved()
     assert body(incident) == "One. Two."
+
+
+def test_a_time_is_read_in_the_zone_that_its_form_names(at_the_editor, incident):
+    ana = at_the_editor("author")
+    added, pasted = ana.page.locator("#form-new-timeline"), ana.page.locator("#form-paste")
+    ana.page.get_by_text("Paste lines from a chat").click()
+    pasted.get_by_label("Lines").fill("14:02 Alert")
+
+    def move_to(zone):
+        ana.page.get_by_label("Time zone").select_option(zone)
+        expect(ana.page.locator("#state-facts [name=base-time_zone]")).to_have_value(zone)
+
+    move_to("Asia/Tokyo")
+    expect(added).to_contain_text("read in Asia/Tokyo")
+    # Lines that stand there already were written beside the zone before.
+    expect(pasted).to_contain_text("read in UTC")
+    added.get_by_label("Time", exact=True).fill("2026-03-31 23:05")
+    added.get_by_label("What happened").fill("Resize begins")
+    move_to("Europe/Madrid")
+    expect(added).to_contain_text("read in Asia/Tokyo")
+    added.get_by_role("button", name="Add timeline event").click()
+    expect(ana.page.locator(".row.of-timeline [name=at]")).to_have_value("2026-03-31 16:05")
+    expect(added).to_contain_text("read in Europe/Madrid")
+    pasted.get_by_label("Lines").fill("")
+    move_to("America/New_York")
+    # What is drawn stays as it is drawn, and is told as that.
+    expect(ana.page.locator("#records-timeline")).to_contain_text("Times in Europe/Madrid")
+    expect(ana.page.locator(".row.of-timeline [name=at]")).to_have_value("2026-03-31 16:05")
+    pasted.get_by_label("Lines").fill("2026-03-31 10:07 Alert")
+    pasted.get_by_role("button", name="Read the lines").click()
+    ana.page.get_by_role("button", name="Save these events").click()
+    expect(ana.page.locator(".row.of-timeline")).to_have_count(2)
+    ana.look()
+    events = TimelineEvent.objects.filter(incident=incident).order_by("at")
+    assert [f"{event.at:%H:%M}" for event in events] == ["14:05", "14:07"]
 
 
 def test_two_people_in_one_section_both_keep_their_words(at_the_editor, incident):

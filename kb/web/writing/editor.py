@@ -205,8 +205,10 @@ def save_facts(request: Request, reference: str) -> HttpResponse:
     status = 409 if outcome.conflicts else 400 if outcome.errors else 200
     if request.htmx:
         card = facts_card.card(outcome.incident, request.viewer, outcome)
-        day = moments.day_of(outcome.incident) if {"started", "detected", "time_zone"} & set(outcome.saved) else None
-        return answer(request, outcome.incident, card, redraw=settled, day=day, status=status)
+        changed = {*outcome.saved, *settled}
+        day = moments.day_of(outcome.incident) if {"started", "detected", "time_zone"} & changed else None
+        zone = outcome.incident.time_zone if "time_zone" in changed else ""
+        return answer(request, outcome.incident, card, redraw=settled, day=day, zone=zone, status=status)
     if status != 200:
         return editor_page(request, outcome.incident, outcome=outcome, status=status)
     for warning in outcome.warnings:
@@ -301,15 +303,17 @@ def answer(
     *,
     redraw: tuple[str, ...] = (),
     day: date | None = None,
+    zone: str = "",
     status: int = 200,
 ) -> HttpResponse:
     """What changed around a card's text. `redraw` names fields whose text itself is to be replaced; `day` is the new
-    one that pasted lines begin on."""
+    one that pasted lines begin on, `zone` the new one that the next times are read in."""
     context = {
         "incident": incident,
         "card": card,
         "redraw": redraw,
         "paste": {"day": day} if day else None,
+        "zone": zone,
         "readiness": readiness.of(incident),
     }
     return fragment(request, "web/writing/answer.html", context, status=status)

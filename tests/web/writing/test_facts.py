@@ -321,3 +321,20 @@ def test_the_day_of_pasted_lines_follows_the_start(cast, draft, writer):
     assert b"paste-day" not in author.send(form, htmx=True, severity="sev2").content
     answer = author.send(form, htmx=True, started="2026-03-31 23:30").content.decode()
     assert 'name="day" value="2026-03-31" hx-swap-oob="true"' in answer
+
+
+def test_forms_for_what_comes_next_are_told_of_another_zone(cast, draft, writer):
+    author = writer("author", draft(time_zone="Asia/Kathmandu"))
+    form = shown(author)
+    zone = '<input type="hidden" name="zone" value="UTC">'
+    assert zone not in author.send(form, htmx=True, severity="sev2").content.decode()
+    assert zone in author.send(form, htmx=True, time_zone="UTC").content.decode()
+
+
+def test_whoever_takes_somebody_elses_zone_goes_on_in_it(cast, draft, writer):
+    author = writer("author", draft(time_zone="Asia/Kathmandu"))
+    form = shown(author)
+    writer("lead", author.incident).send(form, time_zone="UTC")
+    values = {"time_zone": "Europe/Madrid", "settle": "theirs:time_zone", "seen-time_zone": "UTC"}
+    answer = author.send(form, htmx=True, **values)
+    assert '<input type="hidden" name="zone" value="UTC">' in answer.content.decode()

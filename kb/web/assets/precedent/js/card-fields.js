@@ -35,6 +35,7 @@ export function setHidden(form, hidden) {
   for (const [name, value] of hidden) {
     const input = form.querySelector(`.state input[name="${CSS.escape(name)}"]`);
     if (input) input.value = value;
+    for (const place of form.querySelectorAll(`[data-tells="${CSS.escape(name)}"]`)) place.textContent = value;
   }
 }
 

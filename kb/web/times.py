@@ -34,11 +34,16 @@ class Told:
         return f"{self.day}, {self.clock}" if self.clock else self.day
 
 
+def local(moment: Moment, *, zone: str) -> datetime:
+    """The moment on the calendar by which it is told: an instant on the reader's, a date on that of `zone`."""
+    return moment.at.astimezone(timezone.get_current_timezone() if moment.precision in INSTANTS else ZoneInfo(zone))
+
+
 def tell(moment: Moment, *, zone: str = "UTC") -> Told:
     """`zone` is the one the moment was published in; the reader's is the active one."""
+    here = local(moment, zone=zone)
     if moment.precision not in INSTANTS:
-        return Told(_date(moment.at.astimezone(ZoneInfo(zone)), moment.precision), "", written(moment, zone), "")
-    here = moment.at.astimezone(timezone.get_current_timezone())
+        return Told(_date(here, moment.precision), "", written(moment, zone), "")
     in_utc = moment.at.astimezone(UTC)
     return Told(
         day=_date(here, Precision.DAY),

@@ -230,9 +230,7 @@ def test_times_are_in_the_readers_zone_and_utc_is_one_tap_away(cast, published, 
 
 def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
     incident = published(visibility="public")
-    assert not [
-        e for e in parsed(visit(browser, "anonymous", incident)).all("h3") if "day" in e.attributes.get("class", "")
-    ]
+    assert days_in(visit(browser, "anonymous", incident)) == []
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     add_row(
         actor=cast.viewer("author"),
@@ -241,8 +239,32 @@ def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
         values={"at": "2026-03-05T09:00Z", "kind": "resolve", "text": "Refunds done"},
     )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
-    page = parsed(visit(browser, "anonymous", incident))
-    assert [e.text for e in page.all("h3") if e.attributes.get("class") == "day"] == ["3 March 2026", "5 March 2026"]
+    assert days_in(visit(browser, "anonymous", incident)) == ["3 March 2026", "5 March 2026"]
+
+
+def days_in(response):
+    """The days that stand over the timeline's events."""
+    return [e.text for e in parsed(response).all("h3") if e.attributes.get("class") == "day"]
+
+
+def test_each_day_of_a_timeline_stands_once_and_in_order_wherever_it_is_read(cast, draft, browser):
+    incident = draft(time_zone="Asia/Kathmandu")
+    for at, text in {
+        "2025-11-12": "Some time that day",
+        "2025-11-12T09:00": "By nine",
+        "2025-11-12T09:30": "Half past",
+        "2025-11-12T15:00": "In the afternoon",
+        "2025-11": "All that month",
+    }.items():
+        values = {"at": at, "precision": "hour" if "nine" in text else None, "text": text}
+        add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline", values=values)
+    cast.author.time_zone = "America/St_Johns"
+    cast.author.save()
+    response = visit(browser, "author", incident)
+    assert days_in(response) == ["November 2025", "11 November 2025", "12 November 2025"]
+    timeline = parsed(response).text.partition("All that month")[2]
+    texts = ["By nine", "Some time that day", "Half past", "In the afternoon"]
+    assert sorted(texts, key=timeline.index) == texts
 
 
 def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, browser):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
-from incidents.durations import Moment, kept_moment
+from incidents.durations import SPAN, Moment, kept_moment
 from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
-from kb.web.times import INSTANTS, Told, tell
+from kb.web.times import INSTANTS, Told, local, tell
 
 Row = Mapping[str, Any]
 
@@ -102,13 +102,24 @@ class Link:
 
 
 def timeline(rows: Iterable[Row], *, zone: str) -> list[Day]:
-    """Events in order of time, by the calendar day that the reader sees."""
-    moments = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
-    events = [(told := tell(moment, zone=zone), _event(row, told, moment)) for moment, row in moments if moment]
+    """Events in order of time, by the calendar day that the reader sees.
+
+    What is known to the day or worse comes first in its day.
+    """
+    kept = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
+    moments = sorted(((moment, row) for moment, row in kept if moment), key=lambda pair: _place(pair[0], zone))
+    events = [(told := tell(moment, zone=zone), _event(row, told, moment)) for moment, row in moments]
     days = [
-        (title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)
+        Day(title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)
     ]
-    return [Day(title if len(days) > 1 else "", members) for title, members in days]
+    return days if len(days) > 1 else [Day("", day.events) for day in days]
+
+
+def _place(moment: Moment, zone: str) -> tuple[date, timedelta]:
+    """Where a moment stands among others: by the day it is told by, not by the instant, which for a date is midnight in
+    `zone` and may be a day earlier where it is read."""
+    span = timedelta() if moment.precision in INSTANTS else SPAN[moment.precision]
+    return local(moment, zone=zone).date(), -span
 
 
 def _event(row: Row, told: Told, moment: Moment) -> Event:

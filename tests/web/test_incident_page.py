@@ -229,7 +229,7 @@ def test_times_are_in_the_readers_zone_and_utc_is_one_tap_away(cast, published, 
 
 
 def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
-    incident = published(visibility="public")
+    incident = published(visibility="public", **TIMES)
     assert days_in(visit(browser, "anonymous", incident)) == []
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     add_row(
@@ -245,6 +245,28 @@ def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
 def days_in(response):
     """The days that stand over the timeline's events."""
     return [e.text for e in parsed(response).all("h3") if e.attributes.get("class") == "day"]
+
+
+@pytest.mark.parametrize(
+    ("started", "times", "days"),
+    [
+        ("2026-03-10T23:50Z", ["2026-03-11T00:10Z", "2026-03-11T00:40Z"], ["11 March 2026"]),
+        ("2026-03-10T23:50Z", ["2026-03-10T23:55Z"], []),
+        ("2026-03-10", ["2026-03-10T23:55Z"], []),
+        ("2026-03", ["2026-03-10T23:55Z"], ["10 March 2026"]),
+        ("2026-03-10T23:50Z", ["2026-03-10", "2026-03-10T23:55Z"], ["10 March 2026"]),
+        (None, ["2025-07", "2025-07"], ["July 2025"]),
+        (None, ["2025-07-03T10:00Z"], ["3 July 2025"]),
+    ],
+)
+def test_a_timeline_of_one_day_leaves_the_day_to_the_head_only_where_that_tells_it(
+    cast, draft, browser, started, times, days
+):
+    incident = draft(started=started)
+    for at in times:
+        values = {"at": at, "text": "Something happened"}
+        add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline", values=values)
+    assert days_in(visit(browser, "author", incident)) == days
 
 
 def test_each_day_of_a_timeline_stands_once_and_in_order_wherever_it_is_read(cast, draft, browser):

@@ -117,7 +117,7 @@ def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> I
         bar=spanbar(times, zone=zone),
         facts=facts(document, times),
         figures=figures(document),
-        sections=_sections(reading, viewer),
+        sections=_sections(reading, viewer, date),
         unwritten=_unwritten(reading),
         sources=sources(document),
         no_sources_because=by_key.get("sources", {}).get("none_reason", ""),
@@ -127,7 +127,7 @@ def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> I
     )
 
 
-def _sections(reading: Reading, viewer: Viewer) -> list[ShownSection]:
+def _sections(reading: Reading, viewer: Viewer, date: Told | None) -> list[ShownSection]:
     """In template order, without empty ones; sources have their own place on the page."""
     document = reading.document
     shown = []
@@ -135,7 +135,7 @@ def _sections(reading: Reading, viewer: Viewer) -> list[ShownSection]:
         key = section["key"]
         if key == "sources":
             continue
-        rows = _rows(key, reading, viewer) if section["kind"] == SectionKind.RECORDS else []
+        rows = _rows(key, reading, viewer, date) if section["kind"] == SectionKind.RECORDS else []
         if rows or not is_blank(section["body"] + section["none_reason"]):
             shown.append(
                 ShownSection(key, section["title"], section["body"], rows, "" if rows else section["none_reason"])
@@ -143,11 +143,11 @@ def _sections(reading: Reading, viewer: Viewer) -> list[ShownSection]:
     return shown
 
 
-def _rows(key: str, reading: Reading, viewer: Viewer) -> list[Any]:
+def _rows(key: str, reading: Reading, viewer: Viewer, date: Told | None) -> list[Any]:
     document = reading.document
     match key:
         case "timeline":
-            return records.timeline(document[key], zone=document["time_zone"])
+            return records.timeline(document[key], zone=document["time_zone"], day_of_head=date.day if date else "")
         case "causes":
             return records.causes(document[key])
         case "actions":

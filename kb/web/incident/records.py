@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`title` is empty when the whole timeline is of one day."""
+    """`title` is empty when the head of the page tells the day."""
 
     title: str
     events: list[Event]
@@ -101,8 +101,8 @@ class Link:
     note: str
 
 
-def timeline(rows: Iterable[Row], *, zone: str) -> list[Day]:
-    """Events in order of time, by the calendar day that the reader sees.
+def timeline(rows: Iterable[Row], *, zone: str, day_of_head: str = "") -> list[Day]:
+    """Events in order of time, by the calendar day that the reader sees; `day_of_head` is the one that the page tells.
 
     What is known to the day or worse comes first in its day.
     """
@@ -112,7 +112,8 @@ def timeline(rows: Iterable[Row], *, zone: str) -> list[Day]:
     days = [
         Day(title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)
     ]
-    return days if len(days) > 1 else [Day("", day.events) for day in days]
+    is_told = len(days) == 1 and days[0].title == day_of_head
+    return [Day("", days[0].events)] if is_told and all(told.clock for told, _ in events) else days
 
 
 def _place(moment: Moment, zone: str) -> tuple[date, timedelta]:

@@ -56,7 +56,7 @@ def review_page(
         "may_withdraw": may_edit and in_review,
         "may_publish": may_edit and incident.status in EDITABLE and may_publish(request, incident, asked),
         "readiness": readiness.of(incident),
-        "colleagues": _colleagues(request, incident, asked) if may_edit else [],
+        "colleagues": _colleagues(request, incident, asked, (typed or {}).get("reviewers")) if may_edit else [],
         "people": _people(request) if may_edit else [],
         "problems": problems,
         "errors": errors or {},
@@ -83,18 +83,23 @@ def _people(request: Request) -> list[User]:
     return list(people.exclude(pk=request.viewer.person)[:SUGGESTIONS])
 
 
-def _colleagues(request: Request, incident: Incident, asked: list[ReviewRequest]) -> list[tuple[User, bool]]:
-    """The owning team and who was asked before, to tick.
+def _colleagues(
+    request: Request, incident: Incident, asked: list[ReviewRequest], typed: list[str] | None
+) -> list[tuple[User, bool]]:
+    """Who was asked before and the owning team, to tick; `typed` are the addresses that were ticked when the form was
+    refused.
 
-    After changes whoever was asked before is ticked. While it is in review nobody is: asking somebody again takes back
-    what they decided.
+    While it is in review whoever is asked now is ticked, since a new round ends the one before; after it, whoever was
+    asked.
     """
-    known = {r.reviewer_id for r in asked}
+    known = [r.reviewer_id for r in asked]
+    ticked = {r.reviewer_id for r in asked if r.ended_at is None or incident.status == Status.DRAFT}
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
-    near = people.filter(pk__in=known) | people.filter(memberships__team=incident.team_id)
+    people = people.exclude(pk=request.viewer.person).order_by("name", "pk")
+    team = people.filter(memberships__team=incident.team_id).exclude(pk__in=known)
     return [
-        (person, person.pk in known and incident.status == Status.DRAFT)
-        for person in near.exclude(pk=request.viewer.person).distinct().order_by("name", "pk")[:QUICK_PICKS]
+        (person, person.pk in ticked if typed is None else person.email in typed)
+        for person in (*people.filter(pk__in=known), *team[:QUICK_PICKS])
     ]
 
 

@@ -7,7 +7,8 @@ from django.core import mail
 
 from incidents.actions import lifecycle
 from incidents.actions.sections import change_section
-from incidents.models import Incident
+from incidents.models import Incident, Membership, User
+from incidents.vocabulary import Role
 from tests.conftest import fill
 from tests.web.writing.conftest import forms_in, text_of
 
@@ -118,6 +119,41 @@ def test_an_approval_of_an_earlier_text_is_shown_as_one(cast, complete, browser)
     author = browser("author")
     assert "an earlier text" in text_of(author.get(f"/incidents/{complete.ref}/review"))
     assert "One approval is needed" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
+
+
+def test_asking_one_more_keeps_whoever_is_asked_now_unless_their_tick_is_taken_out(cast, complete, browser):
+    ask(cast, complete, "reviewer", "outsider")
+    author, address = browser("author"), f"/incidents/{complete.ref}/review"
+    page = author.get(address)
+    assert "Whoever is not ticked is asked no more" in text_of(page)
+    form = forms_in(page)["ask"]
+    assert sorted(filter(None, form.values["reviewers"])) == ["outsider@acme.example", "reviewer@acme.example"]
+    author.post(form.action, form.with_(reviewers=[*form.values["reviewers"], "lead@acme.example"]))
+    for name in ("reviewer", "outsider", "lead"):
+        assert "You were asked for a review" in text_of(browser(name).get(address))
+    form = forms_in(author.get(address))["ask"]
+    refused = author.post(form.action, form.with_(reviewers=["lead@acme.example", "nobody@acme.example"]))
+    assert forms_in(refused)["ask"].values["reviewers"] == ["lead@acme.example", "nobody@acme.example"]
+    author.post(form.action, form.with_(reviewers=["lead@acme.example", ""]))
+    assert browser("reviewer").get(address).status_code == 404
+
+
+def test_whoever_is_asked_now_is_near_at_hand_however_large_the_team_is(cast, complete, browser):
+    for place in range(40):
+        person = User.objects.create(email=f"a{place}@acme.example", name=f"A {place}")
+        Membership.objects.create(user=person, team=complete.team, role=Role.READER)
+    ask(cast, complete)
+    form = forms_in(browser("author").get(f"/incidents/{complete.ref}/review"))["ask"]
+    assert form.values["reviewers"] == ["reviewer@acme.example", ""]
+
+
+def test_an_approval_of_a_round_that_is_over_is_not_told_as_one_of_another_text(cast, complete, browser):
+    ask(cast, complete)
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
+    ask(cast, complete, "lead")
+    page = text_of(browser("author").get(f"/incidents/{complete.ref}/review"))
+    assert "Reviewer Approved in a round that is over" in page
+    assert "an earlier text" not in page
 
 
 def test_a_review_is_taken_back(cast, complete, browser):

@@ -154,7 +154,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | r
 def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
     text = str(value).strip()
     if not _NUMBER.fullmatch(text):
-        raise Invalid({path: "This takes a number."})
+        raise Invalid({path: "Write a number such as 4211 or 12.5."})
     given = Decimal(text)
     if abs(given) >= Decimal(10) ** 19:
         raise Invalid({path: "This takes a number below 10^19."})

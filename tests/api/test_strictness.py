@@ -115,6 +115,7 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
         ),
         ({"title": "x", "sections": {"summary": {"body": "x" * (256 * 1024 + 1)}}}, {"sections.summary.body"}),
         ({"title": "x", "impact_figures": [{"label": "a", "value": "1e999", "unit": "b"}]}, {"impact_figures.0.value"}),
+        ({"title": "x", "impact_figures": [{"label": "a", "value": "4,211", "unit": "b"}]}, {"impact_figures.0.value"}),
         *(
             (
                 {"title": "x", "impact_figures": [{"label": "a", "value": value, "unit": "b"}]},

@@ -28,6 +28,7 @@ class Shape(StrEnum):
     DAY = "day"
     URL = "url"
     EMAIL = "email"
+    NUMBER = "number"
 
 
 @dataclass(frozen=True, slots=True)

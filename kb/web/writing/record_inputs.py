@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -26,6 +27,9 @@ from kb.web.writing.inputs import Choice, Input, Shape, choices_of
 
 Value = str | tuple[str, ...]
 Values = dict[str, Value]
+
+# A number as pages show it. Any other comma may stand before decimals, and is left to be refused.
+_IN_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 
 # What a source can be said to support, beside sections and single rows.
 SUPPORTED_FACTS = (
@@ -77,7 +81,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
             size="word",
             choices=tuple(Choice(value, label or "exactly") for value, label in Qualifier.choices),
         ),
-        Input("value", "Number", size="number", placeholder="18", required=True),
+        Input("value", "Number", Shape.NUMBER, size="number", placeholder="18", required=True),
         Input("unit", "Unit", size="number", placeholder="%", required=True),
         Input("source", "Where it comes from", size="wide", placeholder="a dashboard's address, a query, a report"),
     ),
@@ -157,6 +161,9 @@ def for_action(
                 out[plain.name] = bool(value)
             case Shape.CHECKS:
                 out[plain.name] = list(value)
+            case Shape.NUMBER:
+                number = str(value)
+                out[plain.name] = number.replace(",", "") if _IN_GROUPS.fullmatch(number) else number
             case _:
                 out[plain.name] = value
     if KINDS[kind].ordered_by_time:

@@ -81,6 +81,27 @@ def test_what_a_new_row_lacks_is_said_and_what_was_typed_stands_there_again(cast
     assert rows(incident, kind) == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "value"), [("4,211", 4211), ("-1,234,567.5", -1234567.5), ("4211", 4211), ("12.5", 12.5)]
+)
+def test_a_figure_is_typed_as_the_page_shows_it(cast, draft, writer, typed, value):
+    incident = draft()
+    author = writer("author", incident)
+    author.send(author.open()["form-new-impact_figures"], **{**SAMPLES["impact_figures"], "value": typed})
+    assert [float(row.value) for row in rows(incident, "impact_figures")] == [value]
+
+
+@pytest.mark.parametrize("typed", ["4,21", "4,2110", "0,125", "1.234,5", "12,5", "4,,211", ",211", "4,211e3", "many"])
+def test_a_figure_that_could_be_another_number_is_not_guessed_and_one_is_shown(cast, draft, writer, typed):
+    incident = draft()
+    author = writer("author", incident)
+    values = {**SAMPLES["impact_figures"], "value": typed}
+    response = author.send(author.open()["form-new-impact_figures"], **values)
+    assert "Write a number such as 4211 or 12.5." in text_of(response)
+    assert forms_in(response)["form-new-impact_figures"].values["value"] == [typed]
+    assert rows(incident, "impact_figures") == []
+
+
 def test_an_unknown_kind_is_not_there(cast, draft, writer):
     author = writer("author", draft())
     assert author.client.post(author.address("/rows/nothing"), {}).status_code == 404

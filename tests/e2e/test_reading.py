@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import create_incident
+from incidents.actions.sections import change_row
 from incidents.models import User
 from kb.search import relay
 from tests.conftest import fill
@@ -54,6 +55,26 @@ def test_paper_carries_the_record_and_not_the_way_around(people, published):
     expect(page.get_by_role("heading", name="The cache was resized")).to_be_visible()
     for card in page.locator(".screen-only").all():
         expect(card).to_be_hidden()
+
+
+def test_paper_tells_the_date_of_what_the_screen_counts_in_days(people, published, cast):
+    incident = published("The cache was resized", visibility="public")
+    change_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=incident.actionitems.get().uuid,
+        values={"due": "2026-03-31"},
+    )
+    page = people().go(f"/incidents/{incident.ref}")
+    late = page.locator(".action .overdue")
+
+    def added():
+        return late.evaluate("element => getComputedStyle(element, '::after').content")
+
+    assert added() == "none"
+    page.emulate_media(media="print")
+    assert added() == '", due 31 March 2026"'
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])

@@ -289,6 +289,22 @@ def test_each_day_of_a_timeline_stands_once_and_in_order_wherever_it_is_read(cas
     assert sorted(texts, key=timeline.index) == texts
 
 
+@pytest.mark.parametrize(("days", "words"), [(-12, "12 days late"), (0, "due today"), (3, "due in 3 days")])
+def test_a_due_date_that_is_told_as_a_number_of_days_is_there_too(cast, published, browser, days, words):
+    incident = published(visibility="public")
+    due = timezone.localdate() + timedelta(days=days)
+    change_row(
+        actor=cast.viewer("author"),
+        incident_id=incident.pk,
+        kind="actions",
+        row_id=incident.actionitems.get().uuid,
+        values={"due": due.isoformat()},
+    )
+    (told,) = (e for e in parsed(visit(browser, "reader", incident)).all("time") if e.text == words)
+    assert told.attributes["datetime"] == due.isoformat()
+    assert told.attributes["title"] == f"{due.day} {due:%B} {due.year}"
+
+
 def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, browser):
     incident = published(visibility="public")
     row = incident.actionitems.get()

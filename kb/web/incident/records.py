@@ -81,6 +81,8 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Action:
+    """`due` in words, empty once it is closed."""
+
     state: str
     is_done: bool
     kind: str
@@ -88,6 +90,7 @@ class Action:
     field: str
     owner: str
     due: str
+    due_on: date | None
     is_late: bool
     tracker_url: str
 
@@ -177,6 +180,7 @@ def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool)
         field=_field("actions", row),
         owner=owner or ("nobody owns this yet" if is_open and says_unowned else ""),
         due=due_words(due, today) if due and is_open else "",
+        due_on=due,
         is_late=bool(due and is_open and due < today),
         tracker_url=row["tracker_url"] or "",
     )

@@ -4,7 +4,18 @@ const url = section.dataset.url;
 const csrf = section.querySelector("[name=csrfmiddlewaretoken]").value;
 const problem = document.getElementById("token-problem");
 
-const day = (text) => new Date(text).toLocaleDateString(undefined, { dateStyle: "medium" });
+const calendar = (timeZone) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone });
+
+// 31 March 2026, in the zone of the page. A browser may not know yet every zone that the server knows.
+const day = (text) => {
+  let words;
+  try {
+    words = calendar(section.dataset.zone);
+  } catch {
+    words = calendar();
+  }
+  return words.format(new Date(text));
+};
 
 // Addresses in answers begin with the one that people open; this page may have been opened by another name of the machine.
 const call = async (address, options = {}) => {

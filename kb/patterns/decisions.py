@@ -49,7 +49,11 @@ def reject(*, actor: Viewer, incident_id: int, slug: str, reason: str) -> Tag:
     """No, it does not; the reason helps whoever writes the rule. Raises Missing when it carries no such tag."""
     reason = clean("reason", reason, max_characters=REASON_CHARACTERS, required=True, single_line=True)
     with _deciding(actor, incident_id) as incident:
-        return _decide(actor, _tag(incident, slug), TagState.REJECTED, reason)
+        tag = _tag(incident, slug)
+        if tag.source == TagSource.PERSON:
+            # Only a later rule than this one may suggest it again.
+            tag.rule_version = tag.pattern.rule_version
+        return _decide(actor, tag, TagState.REJECTED, reason)
 
 
 def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = None) -> Tag:
@@ -177,12 +181,13 @@ class Precision:
 
 
 def precision(viewer: Viewer, pattern: Pattern) -> Precision:
-    """From what people decided on tags that the pattern's rule made, of incidents that the viewer may see."""
+    """From what people decided on tags that the pattern's rule made, of incidents that the viewer may see. What a rule
+    suggests again after a person rejected it counts as rejected."""
     decided = pattern.tags.filter(
         scopes.visible_condition(viewer, "incident__"), source=TagSource.RULE, decided_by__isnull=False
     )
     counts = decided.aggregate(
         confirmed=Count("pk", filter=Q(state=TagState.CONFIRMED)),
-        rejected=Count("pk", filter=Q(state=TagState.REJECTED)),
+        rejected=Count("pk", filter=Q(state__in=[TagState.REJECTED, TagState.SUGGESTED])),
     )
     return Precision(counts["confirmed"], counts["rejected"])

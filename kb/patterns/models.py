@@ -61,7 +61,9 @@ class Tag(models.Model):
 
     `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. One that a
     person added has "by_hand", and goes when they take their decision back.
-    A person's decision (confirmed, rejected) is never undone by a rule.
+    A person's decision (confirmed, rejected) is never undone by a rule. One that is suggested and has `decided_by` was
+    rejected by them and suggested again by a later rule. `rule_version` is that of the rule that found it; of one added
+    by hand and rejected that of the rule of the time.
     """
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="tags")

@@ -1,7 +1,8 @@
 """What the rules change in an incident's tags: decided here as values, carried out by kb/patterns/tagging.py.
 
 - What a person decided stays. Only a later version of the rule may suggest again what a person rejected, and only with
-  a sentence that they had not seen.
+  a sentence that they had not seen. Their rejection stays with the suggestion, which no rule makes more than that, and
+  which is rejected as before once nothing speaks for it any more.
 - What a curator set stays. Where curators have judged, as of public outages, a rule that is sure suggests and one that
   is not stays silent.
 - A tag of a rule follows its rule: it appears, changes its state and is withdrawn as the text and the rule change.
@@ -20,7 +21,8 @@ from kb.patterns.models import Tag, TagSource, TagState
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A tag as it is. `is_decided`: by a person, whose word it then is."""
+    """A tag as it is. `is_decided`: by a person, whose word it then is; a suggestion that is decided was rejected
+    before."""
 
     source: str
     state: str
@@ -36,27 +38,23 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a tag becomes. `drops_decision`: a person's rejection makes room for a new suggestion."""
+    """What a tag becomes."""
 
     state: str
     rule_version: int
     score: float | None
     evidence: tuple[Mapping[str, Any], ...]
-    drops_decision: bool = False
 
     @property
     def columns(self) -> dict[str, Any]:
         """Of the tag's row."""
-        columns: dict[str, Any] = {
+        return {
             "source": TagSource.RULE,
             "state": self.state,
             "rule_version": self.rule_version,
             "score": self.score,
             "evidence": list(self.evidence),
         }
-        if self.drops_decision:
-            columns |= {"decided_by": None, "decided_at": None, "reason": ""}
-        return columns
 
     def is_of(self, here: Standing) -> bool:
         """Says the tag so already, but for the version of the rule?"""
@@ -100,7 +98,7 @@ def _found(here: Standing | None, match: Match, version: int, evidence: Sequence
     if here is None:
         return wanted
     if here.is_decided:
-        return _suggested_again(here, wanted) if here.state == TagState.REJECTED else None
+        return _suggested_again(here, wanted)
     if here.state == TagState.WITHDRAWN:
         return wanted
     if here.source != TagSource.RULE or (here.rule_version == version and wanted.is_of(here)):
@@ -110,18 +108,24 @@ def _found(here: Standing | None, match: Match, version: int, evidence: Sequence
 
 def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
     """Nothing speaks for the pattern any more."""
-    if here is None or here.is_decided or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
+    if here is None or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
         return None
+    if here.is_decided:
+        was_suggested_again = here.state == TagState.SUGGESTED
+        return Wanted(TagState.REJECTED, version, here.score, tuple(here.evidence)) if was_suggested_again else None
     return Wanted(TagState.WITHDRAWN, version, None, ())
 
 
-def _suggested_again(rejected: Standing, wanted: Wanted) -> Wanted | None:
-    if rejected.source == TagSource.CURATOR or rejected.rule_version == wanted.rule_version:
+def _suggested_again(here: Standing, wanted: Wanted) -> Wanted | None:
+    """What becomes of a decided tag that the rule finds: never more than a suggestion."""
+    again = replace(wanted, state=TagState.SUGGESTED)
+    if here.state == TagState.SUGGESTED:
+        return None if here.rule_version == again.rule_version and again.is_of(here) else again
+    # Without a version nobody knows whether the rule is a later one than whoever rejected it knew.
+    if here.state != TagState.REJECTED or here.rule_version in (None, again.rule_version):
         return None
-    seen = {anchor["quote"] for anchor in rejected.evidence}
-    if all(anchor["quote"] in seen for anchor in wanted.evidence):
-        return None
-    return Wanted(TagState.SUGGESTED, wanted.rule_version, wanted.score, wanted.evidence, drops_decision=True)
+    seen = {anchor["quote"] for anchor in here.evidence}
+    return None if all(anchor["quote"] in seen for anchor in again.evidence) else again
 
 
 def _anchored(evidence: Evidence, texts: Mapping[str, str]) -> dict[str, Any]:

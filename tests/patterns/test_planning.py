@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -105,10 +104,12 @@ def test_what_others_than_rules_found_is_left_alone(source, state, found):
     ("source", "found", "version", "may_suggest"),
     [
         ("rule", match(OLD, NEW), VERSION - 1, True),
-        ("person", match(OLD, NEW), None, True),
+        ("person", match(OLD, NEW), VERSION - 1, True),
         # The same rule has nothing new to say; neither has a later one that shows the same sentence.
         ("rule", match(OLD, NEW), VERSION, False),
         ("rule", match(OLD), VERSION - 1, False),
+        ("person", match(OLD, NEW), VERSION, False),
+        ("person", match(OLD, NEW), None, False),
         ("rule", None, VERSION - 1, False),
         ("curator", match(OLD, NEW), None, False),
     ],
@@ -120,10 +121,18 @@ def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_n
     if not may_suggest:
         assert again is None
         return
-    # Never more than suggested, however sure the rule is.
+    # Never more than suggested, however sure the rule is; and who rejected it, when and why stays.
     assert again.state == "suggested"
-    assert again.columns["decided_by"] is again.columns["decided_at"] is None
-    assert again.columns["reason"] == ""
+    assert not {"decided_by", "decided_at", "reason"} & again.columns.keys()
+
+
+@pytest.mark.parametrize("version", [VERSION, VERSION - 1])
+def test_what_is_suggested_again_follows_its_rule_and_never_becomes_more_than_that(version):
+    here = standing(state="suggested", is_decided=True, rule_version=version, evidence=(NEW,))
+    followed = planned(here, match(OLD, NEW))
+    assert (followed.state, followed.evidence) == ("suggested", tuple(stored(OLD, NEW)))
+    gone = planned(here, None)
+    assert (gone.state, gone.evidence) == ("rejected", tuple(stored(NEW)))
 
 
 def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent():
@@ -149,11 +158,13 @@ def test_patterns_whose_rules_were_not_asked_are_left_alone():
         standing(state="withdrawn", rule_version=1),
         standing("curator", "confirmed"),
         standing(state="rejected", is_decided=True, rule_version=1),
+        standing(state="suggested", is_decided=True, rule_version=1),
     ],
 )
 def test_after_what_was_planned_nothing_is_left_to_plan(here, found):
     change = planned(here, found)
     if change is None:
         return
-    done = Standing("rule", change.state, False, change.rule_version, change.score, list(change.evidence))
-    assert planned(done, replace(found, state=TagState.SUGGESTED) if found and change.drops_decision else found) is None
+    is_decided = here is not None and here.is_decided
+    done = Standing("rule", change.state, is_decided, change.rule_version, change.score, list(change.evidence))
+    assert planned(done, found) is None

@@ -182,12 +182,19 @@ def test_without_a_vocabulary_there_is_nothing_to_tag(cast, settings, published)
     assert not waiting("tagger")
 
 
-def test_a_rejected_tag_is_suggested_again_by_a_later_rule_with_a_new_sentence(cast, tagger, published, tmp_path):
-    def rules(*phrases):
+@pytest.fixture
+def rules(tagger, tmp_path):
+    """Loads a vocabulary whose one rule has these phrases, and returns its rules."""
+
+    def load(*phrases):
         folder = folder_of(tmp_path / "patterns", empty_tank=pattern(rule__groups__named__any=list(phrases)))
         vocabulary.load(actor=Viewer.system(), folder=folder)
         return Rules(definition.rule for definition in read(folder))
 
+    return load
+
+
+def test_a_rejected_tag_is_suggested_again_by_a_later_rule_with_a_new_sentence(cast, rules, published):
     incident = published(text="The tank was empty. The well was dry.")
     tagging.tag_incidents([incident.pk], rules=rules("tank was empty"))
     decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug="empty-tank", reason="It was another.")
@@ -195,8 +202,34 @@ def test_a_rejected_tag_is_suggested_again_by_a_later_rule_with_a_new_sentence(c
     assert state(incident, "empty-tank") == ("rule", "rejected")
     tagging.tag_incidents([incident.pk], rules=rules("tank ..2 empty", "well was dry"))
     assert state(incident, "empty-tank") == ("rule", "suggested")
-    again = tag(incident, "empty-tank")
-    assert (again.decided_by, again.decided_at) == (None, None)
+
+
+def test_what_a_later_rule_suggests_again_keeps_its_rejection_until_a_person_takes_it_back(cast, rules, published):
+    incident, empty_tank = published(text="The tank was empty. The well was dry."), {"slug": "empty-tank"}
+    tagging.tag_incidents([incident.pk], rules=rules("tank was empty"))
+    decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, reason="It was another.", **empty_tank)
+    later = rules("tank was empty", "well was dry")
+    pattern = Pattern.objects.get(slug="empty-tank")
+    for _ in range(2):
+        tagging.tag_incidents([incident.pk], rules=later)
+        again = tag(incident, "empty-tank")
+        assert (again.state, again.decided_by, again.reason) == ("suggested", cast.author, "It was another.")
+        assert decisions.precision(cast.viewer("reader"), pattern) == decisions.Precision(confirmed=0, rejected=1)
+    decisions.confirm(actor=cast.viewer("author"), incident_id=incident.pk, **empty_tank)
+    assert decisions.precision(cast.viewer("reader"), pattern) == decisions.Precision(confirmed=1, rejected=0)
+
+
+def test_what_was_added_by_hand_and_rejected_is_suggested_by_no_rule_of_that_time(cast, rules, published):
+    incident, empty_tank = published(text="The tank was full."), {"slug": "empty-tank"}
+    found = rules("well was dry")
+    decisions.add(actor=cast.viewer("author"), incident_id=incident.pk, **empty_tank)
+    decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, reason="It was full.", **empty_tank)
+    write(cast, incident, "The well was dry.")
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    tagging.tag_incidents([incident.pk], rules=found)
+    assert state(incident, "empty-tank") == ("person", "rejected")
+    tagging.tag_incidents([incident.pk], rules=rules("well was dry", "well ..3 dry"))
+    assert state(incident, "empty-tank") == ("rule", "suggested")
 
 
 def test_the_nightly_check_finds_what_differs_and_has_it_tagged_again(tagged):

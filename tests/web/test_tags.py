@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
@@ -199,6 +200,15 @@ def test_what_was_rejected_is_shown_to_those_who_may_take_it_back(cast, stormy, 
     assert ("It was one client." in html) == (name in DECIDERS)
     assert ("Retry storm" in html) == (name in DECIDERS)
     assert bool(marked(why(browser(name), incident))) == (name in DECIDERS)
+
+
+@pytest.mark.parametrize("name", ["anonymous", "reader", "author"])
+def test_what_is_suggested_again_says_to_colleagues_who_rejected_it_before(cast, stormy, browser, name):
+    incident = stormy(state=TagState.SUGGESTED, decided_by=cast.lead, decided_at=timezone.now())
+    html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
+    assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it before" in html) == (
+        name != "anonymous"
+    )
 
 
 def test_patterns_that_are_retired_are_not_shown(published, browser):

@@ -234,7 +234,9 @@ SHAPES: dict[str, Schema] = {
             "rule_version": nullable(whole("Of the rule that found it.", least=1)),
             "score": nullable(number()),
             "reason": text("Why it was rejected."),
-            "decided_by": nullable(text("A name; not for strangers.")),
+            "decided_by": nullable(
+                text("A name; not for strangers. Of a suggested one: who rejected it before a later rule suggested it.")
+            ),
             "decided_at": nullable(instant()),
             "evidence": array(
                 obj(

@@ -16,7 +16,7 @@ from kb.api.views.incidents import IncidentView
 from kb.api.views.knowledge import result_line
 from kb.patterns import decisions
 from kb.patterns.anchors import standing
-from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
+from kb.patterns.models import SHOWN, PatternStatus, Tag, TagSource, TagState
 from kb.search.similar import similar
 
 
@@ -39,7 +39,7 @@ class TagView(IncidentView):
             "family": tag.pattern.family,
             "state": tag.state,
             "source": tag.source,
-            "rule_version": tag.rule_version,
+            "rule_version": tag.rule_version if tag.source == TagSource.RULE else None,
             "score": tag.score,
             "reason": tag.reason if tag.state == TagState.REJECTED else "",
             "decided_by": decided_by,

@@ -152,9 +152,11 @@ class _Reader:
     def _said_by(self, tag: Tag) -> str:
         """Who found it, and who decided about it: by name only to colleagues."""
         words = _SAID_BY[TagSource(tag.source)]
-        if tag.rule_version is not None:
+        if tag.source == TagSource.RULE and tag.rule_version is not None:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""
             words += f" (version {tag.rule_version}{score})"
+        if tag.state == TagState.SUGGESTED and tag.decided_by and self.viewer.is_signed_in:
+            return f"suggested again, {words}; {tag.decided_by.name} rejected it before"
         if tag.state == TagState.SUGGESTED:
             return f"suggested, {words}; nobody has confirmed it yet"
         if tag.state in (TagState.CONFIRMED, TagState.REJECTED) and tag.decided_by and self.viewer.is_signed_in:

@@ -1,7 +1,8 @@
 """What a sentence denies: words such as "not", "without" or "was ruled out", and how far each of them reaches.
 
 A cue denies the words within its reach, up to the end of its clause. What a rule names itself is no cue: in the
-phrase "not renewed" the "not" is part of what was found. Cues that look like denials and are none ("not only", "no
+phrase "not renewed" the "not" is part of what was found. It must name all of it: "not the cause" denies a cause, and
+is no part of what a phrase with "cause" found. Cues that look like denials and are none ("not only", "no
 longer") are listed too, because the longest cue at a place wins.
 """
 
@@ -40,11 +41,18 @@ CUES = (
     *_cues("prevent; avoid; avert", ahead=4),
     *_cues("free of; free from; risk of; fear of", ahead=3),
     *_cues("would have; could have; might have; would not have; could not have; might not have", ahead=5),
-    *_cues("no evidence; no sign; no indication; no suggestion; no reason to believe", ahead=12, crosses=True),
+    *_cues("no evidence; no sign; no indication; no suggestion; no reason to believe; is unlikely that; "
+           "was unlikely that", ahead=12, crosses=True),
     *_cues("not caused by; not due to; not because of; not the result of; not a result of; not related to; "
            "unrelated to; nothing to do with; not a case of", ahead=10),
-    *_cues("rule out", ahead=6),
-    *_cues("was ruled out; were ruled out; is ruled out; been ruled out; be ruled out", behind=8),
+    *_cues("rule out; we excluded", ahead=6),
+    *_cues("was ruled out; were ruled out; is ruled out; been ruled out; be ruled out; could be excluded; "
+           "can be excluded; is unlikely; was unlikely; were unlikely; seemed unlikely", behind=8),
+    # Whoever tells what was suspected first tells of a wrong lead.
+    *_cues("first suspected; first thought; first assumed; first looked like; first it looked like; "
+           "first we suspected; first we thought; first we assumed; initially suspected; initially thought; "
+           "initially assumed; initially looked like; initially it looked like; initially we suspected; "
+           "initially we thought; initially we assumed", ahead=6),
     *_cues("not happen; not occur; not involved; not to blame; not at fault; not the cause; not a cause; "
            "not responsible; not the problem; not the reason", behind=8),
     *_cues("no part; no role; not affected; was unaffected; were unaffected; was avoided; were avoided; was averted; "
@@ -61,7 +69,8 @@ _ALWAYS_ENDS = frozenset(
 _CLAUSE_ENDS = frozenset(
     map(stem, ["and", "which", "who", "that", "when", "while", "after", "before", "since", "where", "so", "then", "if"])
 )
-_AUXILIARY = frozenset(map(stem, ("was", "were", "is", "be", "been", "have")))
+# In every other sentence.
+_COMMON = frozenset(map(stem, ("was", "were", "is", "be", "been", "have", "we", "it", "first")))
 _PUNCTUATION = re.compile(r"[,;:](?!\d)|[()–—]|\s-\s")
 
 
@@ -82,12 +91,9 @@ _LENGTHS = {
     first: sorted({len(words) for words in _BY_WORDS if words[0] == first}, reverse=True)
     for first in {words[0] for words in _BY_WORDS}
 }
-# Without one of these a sentence denies nothing: a word of each cue, of several one that is not in every other
-# sentence.
+# Without one of these a sentence denies nothing: a word of each cue, of several one that is not common.
 TELLING_WORDS = frozenset(
-    next((word for word in cue.words if word not in _AUXILIARY), cue.words[0])
-    for cue in CUES
-    if cue.ahead or cue.behind
+    next((word for word in cue.words if word not in _COMMON), cue.words[0]) for cue in CUES if cue.ahead or cue.behind
 )
 
 
@@ -120,17 +126,14 @@ def denials(text: str, sentence: Sequence[str]) -> list[Denial]:
 
 def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
     """Is one of the words of a placement denied by a cue that is not itself part of it?"""
-    for cue, cue_end, low, high in found:
-        covered = False
-        for start, end in placement:
-            if start < cue_end and cue < end:
-                break
-            if low <= start and end <= high:
-                covered = True
-        else:
-            if covered:
-                return True
-    return False
+
+    def holds(word: int) -> bool:
+        return any(start <= word < end for start, end in placement)
+
+    return any(
+        any(low <= start and end <= high for start, end in placement) and not all(map(holds, range(cue, cue_end)))
+        for cue, cue_end, low, high in found
+    )
 
 
 def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:

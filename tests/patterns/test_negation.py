@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.patterns.matcher import Rules, match
+from kb.patterns.matcher import Rules, match, shipped_rules
 from kb.patterns.rules import definition
 from tests.patterns.vocabularies import pattern
 
@@ -20,6 +20,8 @@ PHRASES = [
     "disk ..1 full",
     "certificate ..3 expired",
     "not renewed",
+    "(attack|storm) ..6 (cause|caused)",
+    "attack ..4 not",
 ]
 LOSS = Rules([definition("any-harm", pattern(rule__groups={"named": {"weight": 2, "any": PHRASES}})).rule])
 
@@ -48,6 +50,12 @@ LOSS = Rules([definition("any-harm", pattern(rule__groups={"named": {"weight": 2
         "Data loss did not occur.",
         "The attack was not the cause.",
         "The incident was unrelated to the configuration change.",
+        "The retry storm could be excluded.",
+        "We excluded an attack.",
+        "An attack is unlikely.",
+        "It is unlikely that an attack was the cause.",
+        "We first suspected an attack, but that was wrong.",
+        "At first it looked like a retry storm, but it was not.",
     ],
 )
 def test_what_is_denied_is_not_found(sentence):
@@ -66,6 +74,9 @@ def test_what_is_denied_is_not_found(sentence):
         "Nothing worked any more but the retry storm went on.",
         "We could not stop the retry storm: the attack went on.",
         "The certificate was not renewed.",
+        "The attack did not end.",
+        "We excluded the tests from the build, and messages were lost.",
+        "An unlikely attack was under way.",
         "There was no doubt that the certificate had expired.",
         "The page no longer answered during the attack.",
         "No data was lost in the first hour, but after it messages were lost.",
@@ -73,6 +84,21 @@ def test_what_is_denied_is_not_found(sentence):
 )
 def test_what_is_said_beside_a_denial_is_found(sentence):
     assert len(match(LOSS, {"causes": sentence})) == 1
+
+
+@pytest.mark.parametrize(
+    "cause",
+    ["DNS", "a DNS problem", "a DNS failure", "a race condition", "a failed failover", "a configuration change",
+     "a code deploy", "an upgrade", "a migration", "a fire", "a backup failure", "a memory leak"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "sentence",
+    ["This was not {}.", "It wasn't {}.", "{} was not the cause.", "{} was not to blame.", "{} played no role.",
+     "{} could be excluded.", "We first suspected {}, but that was wrong."],
+)  # fmt: skip
+def test_no_shipped_rule_takes_a_cause_that_is_denied_for_one(sentence, cause):
+    text = sentence.format(cause)
+    assert match(shipped_rules(), {"causes": text[0].upper() + text[1:]}) == []
 
 
 def test_a_group_may_look_at_what_is_denied_too():

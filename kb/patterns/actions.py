@@ -19,21 +19,22 @@ def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence
     """Make an incident's curated tags exactly these patterns, by slug, with their evidence; returns how many changed.
 
     A tag that a person decided on stays as decided. A curated tag that is no longer wanted is withdrawn. A slug that
-    the vocabulary does not know is left out.
+    the vocabulary does not know is left out; one that was merged into another is the other.
     """
     if not actor.is_system:
         raise NotAllowed("Curated tags come with the public outages.")
     with transaction.atomic():
-        patterns = {pattern.slug: pattern for pattern in Pattern.objects.filter(slug__in=evidence)}
+        wanted: dict[Pattern, list[Anchor]] = {}
+        for pattern in Pattern.objects.filter(slug__in=evidence).select_related("merged_into"):
+            wanted.setdefault(pattern.merged_into or pattern, []).extend(evidence[pattern.slug])
         here = {tag.pattern_id: tag for tag in Tag.objects.filter(incident=incident).select_related("pattern")}
         changed = [
             tag
-            for slug, anchors in evidence.items()
-            if slug in patterns
-            and (tag := _confirmed(incident, patterns[slug], here.get(patterns[slug].pk), anchors)) is not None
+            for pattern, anchors in wanted.items()
+            if (tag := _confirmed(incident, pattern, here.get(pattern.pk), anchors)) is not None
         ]
         for tag in here.values():
-            gone = tag.pattern.slug not in evidence and tag.state != TagState.WITHDRAWN
+            gone = tag.pattern not in wanted and tag.state != TagState.WITHDRAWN
             if gone and tag.source == TagSource.CURATOR and tag.decided_by_id is None:
                 tag.state, tag.evidence = TagState.WITHDRAWN, []
                 changed.append(tag)
@@ -62,3 +63,34 @@ def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: S
     for name, value in wanted.items():
         setattr(tag, name, value)
     return tag
+
+
+# From what gives way to what stays where an incident carries two tags that become one.
+_WEIGHT = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
+
+
+def merge(*, actor: Viewer, pattern: Pattern, into: Pattern) -> int:
+    """Make the tags of a pattern tags of the one that it was merged into; returns how many there were.
+
+    An incident that carries both keeps the weightier: what was confirmed, then what a person rejected, then what a rule
+    found. Inside a transaction of the caller's.
+    """
+    if not actor.is_admin:
+        raise NotAllowed("Only admins change the vocabulary.")
+    moving = list(pattern.tags.order_by("incident_id"))
+    if not moving:
+        return 0
+    ids = [tag.incident_id for tag in moving]
+    there = {tag.incident_id: tag for tag in into.tags.filter(incident_id__in=ids)}
+    giving_way = [min(tag, there[tag.incident_id], key=_weight).pk for tag in moving if tag.incident_id in there]
+    Tag.objects.filter(pk__in=giving_way).delete()
+    # Their rule is the other's now, and what they were found or rejected with is its version of today.
+    pattern.tags.filter(rule_version__isnull=False).update(rule_version=into.rule_version)
+    pattern.tags.update(pattern=into)
+    audit(actor, "tags.merged", pattern, slug=pattern.slug, into=into.slug, incidents=ids)
+    outbox.raise_index_version(ids)
+    return len(moving)
+
+
+def _weight(tag: Tag) -> tuple[int, bool]:
+    return _WEIGHT.index(TagState(tag.state)), tag.decided_by_id is not None

@@ -64,9 +64,9 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
     slug = clean("slug", slug, max_characters=60, single_line=True)
     sentence = clean("sentence", sentence, max_characters=2_000)
     with _deciding(actor, incident_id) as incident:
-        pattern = Pattern.objects.filter(slug=slug, status=PatternStatus.ACTIVE).first()
-        if pattern is None:
-            raise Invalid({"slug": "There is no such pattern in use."})
+        pattern = Pattern.objects.filter(slug=slug).select_related("merged_into").first()
+        if pattern is None or pattern.status != PatternStatus.ACTIVE:
+            raise Invalid({"slug": _not_in_use(pattern)})
         tag = Tag.objects.filter(incident=incident, pattern=pattern).first()
         if tag is None or tag.state == TagState.WITHDRAWN:
             tag = tag or Tag(incident=incident, pattern=pattern)
@@ -107,11 +107,20 @@ def _deciding(actor: Viewer, incident_id: int) -> Iterator[Incident]:
 
 
 def _tag(incident: Incident, slug: str) -> Tag:
-    """One that somebody said something about: a withdrawn one is gone."""
-    found = Tag.objects.filter(incident=incident, pattern__slug=slug).exclude(state=TagState.WITHDRAWN).first()
+    """One that somebody said something about: a withdrawn one is gone, and so are those of patterns not in use."""
+    pattern = Pattern.objects.filter(slug=slug).select_related("merged_into").first()
+    if pattern is not None and pattern.status != PatternStatus.ACTIVE:
+        raise Missing(_not_in_use(pattern))
+    found = Tag.objects.filter(incident=incident, pattern=pattern).exclude(state=TagState.WITHDRAWN).first()
     if found is None:
         raise Missing("The incident does not carry this pattern. It can be added.")
     return found
+
+
+def _not_in_use(pattern: Pattern | None) -> str:
+    if pattern is not None and pattern.merged_into is not None:
+        return f"This pattern was merged into {pattern.merged_into.slug}. Decide about that one."
+    return "There is no such pattern in use."
 
 
 def _show(tag: Tag, sentence: str) -> None:

@@ -28,6 +28,7 @@ from kb.patterns.anchors import ANCHORED_KINDS
 from kb.patterns.matcher import Rules, match
 from kb.patterns.models import TagState
 from kb.patterns.reading import documents, facts, fields
+from kb.patterns.rules import shipped
 
 RESAMPLES = 1_000
 SEED = 20_19
@@ -124,7 +125,7 @@ def of_labels(path: Path) -> list[Labelled]:
         except Missing:
             problems[str(name)] = "There is no such outage or incident."
             continue
-        found.append(Labelled(str(name), document, frozenset(patterns)))
+        found.append(Labelled(str(name), document, _in_use(patterns)))
     if problems:
         raise Invalid(problems)
     return found
@@ -211,8 +212,14 @@ def _here(reference: str) -> Mapping[str, Any]:
 
 
 def _labelled(definition: Mapping[str, Any]) -> Labelled:
-    patterns = frozenset(entry["slug"] for entry in definition["patterns"])
+    patterns = _in_use(entry["slug"] for entry in definition["patterns"])
     return Labelled(definition["id"], _document(definition), patterns)
+
+
+def _in_use(slugs: Iterable[str]) -> frozenset[str]:
+    """What the rules call these patterns: one that was merged is the one that took it in."""
+    merged = {one.slug: one.merged_into for one in shipped() if one.merged_into}
+    return frozenset(merged.get(slug, slug) for slug in slugs)
 
 
 def _document(definition: Mapping[str, Any]) -> dict[str, Any]:

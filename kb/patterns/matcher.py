@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from kb.patterns import negation
 from kb.patterns.index import PhraseIndex
-from kb.patterns.models import PatternStatus, TagState
+from kb.patterns.models import TagState
 from kb.patterns.phrases import Phrase
-from kb.patterns.rules import Group, Rule, shipped
+from kb.patterns.rules import Group, Rule, in_use, shipped
 from kb.patterns.tokens import ByWord, sentences, stems
 
 # Sentences shown for one match.
@@ -134,20 +134,22 @@ class Rules:
 @cache
 def shipped_rules() -> Rules:
     """The rules that come with the project, of patterns that are in use, ready for matching."""
-    return Rules(definition.rule for definition in shipped() if definition.status == PatternStatus.ACTIVE)
+    return Rules(in_use(shipped()))
 
 
 def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -> list[Match]:
-    """The patterns that the fields show, by slug. A field is named by its path (`sections.summary`, `causes/<row
-    id>`) or by its section alone; facts that are unknown are left out or None."""
-    found = []
+    """The patterns that the fields show, by slug, each by the one of its rules that is surest. A field is named by its
+    path (`sections.summary`, `causes/<row id>`) or by its section alone; facts that are unknown are left out or
+    None."""
+    found: dict[str, Match] = {}
     for number, gathered in _gathered(rules, fields).items():
         rule = rules.rules[number]
         score = _score(rule, gathered, facts or {})
         if score is not None and score.total >= rule.suggested:
             state = TagState.AUTOMATIC if score.total >= rule.automatic else TagState.SUGGESTED
-            found.append(Match(rule.slug, score.total, state, _evidence(score.shown, fields)))
-    return sorted(found, key=lambda one: one.slug)
+            one = Match(rule.slug, score.total, state, _evidence(score.shown, fields))
+            found[rule.slug] = max(found.get(rule.slug, one), one, key=_sureness)
+    return sorted(found.values(), key=lambda one: one.slug)
 
 
 def section_of(field: str) -> str:
@@ -202,6 +204,10 @@ def _added(group: Group, values: Iterable[float]) -> float:
     if group.cap is None:
         return best
     return max(-group.cap, min(group.cap, sum(values)))
+
+
+def _sureness(found: Match) -> tuple[bool, float]:
+    return found.state == TagState.AUTOMATIC, found.score
 
 
 def _evidence(shown: Mapping[Where, float], fields: Mapping[str, str]) -> tuple[Evidence, ...]:

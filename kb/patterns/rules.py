@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -165,15 +165,29 @@ def read(folder: Path = FOLDER) -> list[Definition]:
             found.append(read_file(path))
         except BadRules as error:
             problems += error.problems
-    slugs = {path.stem for path in paths}
+    # What is wrong with a file does not make its pattern one that is not there.
+    statuses = {path.stem: "active" for path in paths} | {definition.slug: definition.status for definition in found}
     problems += [
-        Problem(f"{definition.slug}.yaml", "merged_into", f"there is no pattern {definition.merged_into}")
+        Problem(f"{definition.slug}.yaml", "merged_into", f"there is no pattern {definition.merged_into} in use")
         for definition in found
-        if definition.merged_into is not None and definition.merged_into not in slugs
+        if definition.merged_into is not None and statuses.get(definition.merged_into) != "active"
     ]
     if problems:
         raise BadRules(problems)
     return found
+
+
+def in_use(definitions: Iterable[Definition]) -> list[Rule]:
+    """The rules to ask. One of a pattern that was merged finds the pattern that took it in, and changes its digest."""
+    of: dict[str, dict[str, Rule]] = {}
+    for definition in definitions:
+        if definition.status == "active" or definition.merged_into:
+            of.setdefault(definition.merged_into or definition.slug, {})[definition.rule.digest] = definition.rule
+    return [
+        replace(rule, slug=slug, digest=_digest(sorted(rules)) if len(rules) > 1 else rule.digest)
+        for slug, rules in of.items()
+        for rule in rules.values()
+    ]
 
 
 def read_file(path: Path) -> Definition:
@@ -225,6 +239,10 @@ def _validator(part: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]} if part else schema)
 
 
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 class _Reader:
     """Reads one rule that satisfies the schema, gathering everything that is wrong with it."""
 
@@ -253,7 +271,7 @@ class _Reader:
             sections={name: float(weight) for name, weight in self.content.get("sections", {}).items()},
             suggested=suggested,
             automatic=automatic,
-            digest=hashlib.sha256(json.dumps([EDITION, self.content], sort_keys=True).encode()).hexdigest(),
+            digest=_digest([EDITION, self.content]),
         )
 
     def _refuse(self, place: str, reason: str) -> None:

@@ -1,7 +1,8 @@
 """The vocabulary of recurring failure patterns: read from its files, one per pattern, into rows.
 
 A slug, once published, never changes its meaning. A pattern whose file is gone stays: tags and saved searches refer to
-it.
+it. One that was merged into another is the other from then on: its tags become tags of the other, its rule finds the
+other, and whoever asks for it by its slug means the other.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns import rules
+from kb.patterns.actions import merge
 from kb.patterns.models import Pattern, Tag
 
 
@@ -30,6 +32,7 @@ def read(folder: Path | None = None) -> list[dict[str, Any]]:
         for problem in error.problems:
             refused.setdefault(problem.file, []).append(f"{problem.place}: {problem.reason}".removeprefix(": "))
         raise Invalid(refused) from error
+    asked = {rule.slug: rule.digest for rule in rules.in_use(definitions)}
     return [
         {
             "slug": definition.slug,
@@ -40,7 +43,7 @@ def read(folder: Path | None = None) -> list[dict[str, Any]]:
             "advice": definition.advice,
             "status": definition.status,
             "merged_into": definition.merged_into,
-            "rule_digest": definition.rule.digest,
+            "rule_digest": asked.get(definition.slug, definition.rule.digest),
         }
         for definition in definitions
     ]
@@ -79,6 +82,10 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
                 pattern.save(update_fields=["merged_into"])
                 audit(actor, "pattern.merged", pattern, slug=pattern.slug, into=target.slug if target else None)
                 written.append(pattern)
+        # All of them every time: a worker that still had the vocabulary as it was may have tagged since.
+        for pattern in here.values():
+            if pattern.merged_into is not None:
+                merge(actor=actor, pattern=pattern, into=pattern.merged_into)
         shown_otherwise = [one for one in written if stood.get(one.pk) != (one.family, one.status)]
         if shown_otherwise:
             tagged = Tag.objects.filter(pattern__in=shown_otherwise)
@@ -92,6 +99,9 @@ def _set(pattern: Pattern, columns: dict[str, Any]) -> bool:
         return False
     if pattern.rule_digest != columns["rule_digest"]:
         pattern.rule_version += 1
+    if pattern.status != columns["status"]:
+        # What comes back into use is asked about every incident again.
+        pattern.rule_applied = 0
     for name, value in columns.items():
         setattr(pattern, name, value)
     if pattern.pk:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import chain
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from incidents import scopes, vocabulary
 from incidents.models import Organization
@@ -18,6 +20,7 @@ from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine, Sort
+from kb.search.nodes import AnyFilter, ChoiceFilter, Node, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, checked, result
 
@@ -111,9 +114,13 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     began = time.perf_counter()
     check(request)
     query = parse(request.q)
+    # Read once, and only where a pattern is asked for or found.
+    patterns = cache(_patterns)
+    merged = _merged(query, request.filters.get("pattern", []), patterns)
+    query = replace(query, root=rebuild(query.root, lambda leaf: _in_use(leaf, merged)))
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
     place = cursors.read(request.cursor, identity) if request.cursor else None
-    chosen = _chosen(request.filters)
+    chosen = _chosen(request.filters, merged)
     ask = Ask(
         viewer=viewer,
         chosen={name: list(dict.fromkeys(chain.from_iterable(meant.values()))) for name, meant in chosen.items()},
@@ -131,10 +138,14 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         took_ms=round((time.perf_counter() - began) * 1000),
         total=answer.total,
         results=[result(hit) for hit in hits],
-        facets=_facets(answer, chosen),
+        facets=_facets(answer, chosen, patterns),
         next_cursor=_next(answer, engine, was_relaxed, identity),
         corrections=query.corrections,
-        notices=(*query.notices, *([RELAXED] if was_relaxed and answer.total else [])),
+        notices=(
+            *query.notices,
+            *(f"The pattern {old} was merged into {new}, which was searched for." for old, new in merged.items()),
+            *([RELAXED] if was_relaxed and answer.total else []),
+        ),
         median_duration_seconds=answer.median_duration_seconds,
     )
 
@@ -159,6 +170,36 @@ def check(request: SearchRequest) -> None:
                 raise BadRequest(name, f"A year has four digits, such as 2019, or is {UNKNOWN}.")
         elif any("\x00" in value for value in values):
             raise BadRequest(name, "The value holds a NUL character (U+0000). Remove it and try again.")
+
+
+class _Named(NamedTuple):
+    name: str
+    merged_into: str | None
+
+
+def _patterns() -> dict[str, _Named]:
+    """By slug."""
+    return {row[0]: _Named(*row[1:]) for row in Pattern.objects.values_list("slug", "name", "merged_into__slug")}
+
+
+def _merged(query: Query, chosen: Iterable[str], patterns: Callable[[], Mapping[str, _Named]]) -> dict[str, str]:
+    """Of the patterns that are asked for those that were merged, each with the one that it is now."""
+    asked = dict.fromkeys(chosen)
+    for leaf in query.filters:
+        if _is_of_pattern(leaf):
+            asked.update(dict.fromkeys(leaf.values))
+    known = patterns() if asked else {}
+    return {slug: into for slug in asked if slug in known and (into := known[slug].merged_into)}
+
+
+def _is_of_pattern(leaf: Text | AnyFilter) -> TypeGuard[ChoiceFilter]:
+    return isinstance(leaf, ChoiceFilter) and leaf.field == "pattern"
+
+
+def _in_use(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
+    if not _is_of_pattern(leaf):
+        return leaf
+    return ChoiceFilter(leaf.field, tuple(dict.fromkeys(merged.get(value, value) for value in leaf.values)), leaf.text)
 
 
 def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None) -> tuple[Answer, bool]:
@@ -188,9 +229,11 @@ def _next(answer: Answer, engine: Engine, was_relaxed: bool, identity: dict[str,
     return cursors.write(cursors.Place(last.sort_key, last.incident_id, engine.name, was_relaxed), identity)
 
 
-def _chosen(filters: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
+def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
     """{facet: {value of the request: values of the facet that it stands for}}."""
     chosen = {facet: {value: [value] for value in values} for facet, values in filters.items() if values}
+    if patterns := chosen.get("pattern"):
+        chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
         # Hidden ones too: what is found, and so which of them the answer names, is for the engine to say.
         for name, slug in Organization.objects.filter(scopes.called([*organizations])).values_list("name", "slug"):
@@ -200,10 +243,12 @@ def _chosen(filters: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
     return chosen
 
 
-def _facets(answer: Answer, chosen: dict[str, dict[str, list[str]]]) -> dict[str, list[FacetValue]]:
+def _facets(
+    answer: Answer, chosen: dict[str, dict[str, list[str]]], patterns: Callable[[], Mapping[str, _Named]]
+) -> dict[str, list[FacetValue]]:
     """Values by count (or in their own order), with the chosen ones always among them: as they were asked for where
     nothing of them is found, so that this tells of none that the viewer does not see."""
-    names = dict(Pattern.objects.values_list("slug", "name")) if answer.facets.get("pattern") else {}
+    names = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:
         asked: dict[str, list[str]] = {}

@@ -121,6 +121,24 @@ def test_only_what_is_there_can_be_decided_about(cast, tagged):
             decide(step, cast.viewer("author"), incident, **more)
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [({"status": "retired"}, "no such pattern in use"), ({"status": "merged"}, "merged into thundering-herd")],
+)
+def test_nothing_is_decided_about_a_pattern_that_is_not_in_use(cast, tagged, status, said):
+    incident = tagged()
+    if status["status"] == "merged":
+        status["merged_into"] = Pattern.objects.get(slug="thundering-herd")
+    Pattern.objects.filter(slug="retry-storm").update(**status)
+    for step, more in (("confirm", {}), ("reject", {"reason": WHY}), ("undo", {})):
+        with pytest.raises(Missing, match=said):
+            decide(step, cast.viewer("author"), incident, **more)
+    with pytest.raises(Invalid) as refused:
+        decide("add", cast.viewer("author"), incident)
+    assert said in refused.value.fields["slug"][0]
+    assert state(incident) == ("rule", "automatic")
+
+
 @pytest.mark.parametrize("step", ["confirm", "reject"])
 def test_undoing_brings_back_what_the_rule_says(cast, tagged, step):
     incident = tagged()

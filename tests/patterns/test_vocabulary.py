@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import AuditEntry, OutboxEntry
 from incidents.scopes import Viewer
-from kb.patterns import vocabulary
+from kb.patterns import decisions, tagging, vocabulary
+from kb.patterns.actions import curate
+from kb.patterns.anchors import Anchor
+from kb.patterns.matcher import Rules
 from kb.patterns.models import Pattern, Tag
+from kb.patterns.rules import in_use, read
 from kb.search import relay
 from kb.search.models import SearchDocument
 from tests.conftest import in_another_connection
@@ -71,6 +77,107 @@ def test_a_pattern_can_be_merged_into_another_and_back(load):
     load(empty_tank=pattern(), dry_well=pattern())
     old.refresh_from_db()
     assert (old.status, old.merged_into) == ("active", None)
+
+
+def test_a_pattern_is_merged_only_into_one_in_use(load):
+    for other in (pattern(merged_into="empty-tank"), pattern(status="retired")):
+        with pytest.raises(Invalid) as refused:
+            load(empty_tank=pattern(merged_into="dry-well"), dry_well=other)
+        assert "no pattern dry-well in use" in str(refused.value.fields["empty-tank.yaml"])
+
+
+MERGED = {"empty_tank": pattern(), "dry_well": pattern(merged_into="empty-tank")}
+
+
+def test_the_tags_of_a_merged_pattern_become_tags_of_the_one_that_took_it_in(load, published):
+    load(empty_tank=pattern(), dry_well=pattern())
+    incident, kept = published(), Pattern.objects.get(slug="empty-tank")
+    Tag.objects.create(incident=incident, pattern=Pattern.objects.get(slug="dry-well"), source="curator",
+                       state="confirmed", evidence=[{"quote": "It was dry."}])  # fmt: skip
+    relay.drain()
+    load(**MERGED)
+    assert [(tag.pattern, tag.state, tag.evidence) for tag in incident.tags.all()] == [
+        (kept, "confirmed", [{"quote": "It was dry."}])
+    ]
+    relay.drain()
+    assert SearchDocument.objects.get().shown["patterns"] == ["empty-tank"]
+    entry = AuditEntry.objects.get(action="tags.merged")
+    assert entry.change == {"slug": "dry-well", "into": "empty-tank", "incidents": [incident.pk]}
+    load(**MERGED)
+    assert AuditEntry.objects.filter(action="tags.merged").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "stays"),
+    [
+        (("curator", "confirmed", False), ("rule", "automatic", False), "curator"),
+        (("rule", "rejected", True), ("curator", "confirmed", False), "curator"),
+        (("curator", "confirmed", False), ("rule", "confirmed", True), "rule"),
+        (("rule", "automatic", False), ("person", "rejected", True), "person"),
+        (("rule", "withdrawn", False), ("curator", "confirmed", False), "curator"),
+    ],
+)
+def test_of_two_tags_that_become_one_the_weightier_stays_whichever_pattern_had_it(
+    cast, load, published, one, other, stays
+):
+    load(empty_tank=pattern(), dry_well=pattern())
+    for first, second in ((one, other), (other, one)):
+        load(empty_tank=pattern(), dry_well=pattern())
+        incident = published()
+        for slug, (source, state, is_decided) in (("empty-tank", first), ("dry-well", second)):
+            decided = {"decided_by": cast.author, "decided_at": timezone.now()} if is_decided else {}
+            carried = Pattern.objects.get(slug=slug)
+            Tag.objects.create(incident=incident, pattern=carried, source=source, state=state, **decided)
+        load(**MERGED)
+        assert [(tag.pattern.slug, tag.source) for tag in incident.tags.all()] == [("empty-tank", stays)]
+
+
+def test_the_rule_of_a_merged_pattern_finds_the_one_that_took_it_in_and_is_its_own_again_when_it_comes_back(
+    load, published, tmp_path
+):
+    def tags():
+        tagging.tag_incidents([incident.pk], rules=Rules(in_use(read(tmp_path / "patterns"))))
+        return {(tag.pattern.slug, tag.state) for tag in incident.tags.exclude(state="withdrawn")}
+
+    dry = pattern(rule__groups__named__any=["well was dry"])
+    incident = published(text="The well was dry.")
+    load(empty_tank=pattern(), dry_well=dry)
+    assert tags() == {("dry-well", "automatic")}
+    before = Pattern.objects.get(slug="empty-tank").rule_version
+    merged = {**dry, "merged_into": "empty-tank"}
+    load(empty_tank=pattern(), dry_well=merged)
+    # A changed rule, so every incident is asked about it.
+    assert Pattern.objects.get(slug="empty-tank").rule_version == before + 1
+    assert tags() == {("empty-tank", "automatic")}
+    Pattern.objects.update(rule_applied=F("rule_version"))
+    load(empty_tank=pattern(), dry_well=dry)
+    assert set(Pattern.objects.exclude(rule_applied=F("rule_version")).values_list("slug", flat=True)) == {
+        "empty-tank", "dry-well",
+    }  # fmt: skip
+    assert tags() == {("dry-well", "automatic")}
+
+
+def test_what_a_person_rejected_is_not_found_again_because_its_pattern_was_merged(cast, load, published, tmp_path):
+    dry = pattern(rule__groups__named__any=["well was dry"])
+    incident = published(text="The well was dry. The tank was empty.")
+    load(full_tank=pattern(rule__groups__named__any=["tank was full"]), dry_well=dry)
+    for _ in range(2):
+        tagging.tag_incidents([incident.pk], rules=Rules(in_use(read(tmp_path / "patterns"))))
+        if tag := incident.tags.filter(state="automatic").first():
+            decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug=tag.pattern.slug, reason="No.")
+        # Surer than the other, with a sentence that was not shown.
+        load(full_tank=pattern(rule__groups__named__weight=3), dry_well={**dry, "merged_into": "full-tank"})
+    assert [(tag.pattern.slug, tag.state) for tag in incident.tags.all()] == [("full-tank", "rejected")]
+
+
+def test_an_outage_that_names_a_merged_pattern_shows_the_one_that_took_it_in(load, published):
+    load(**MERGED)
+    incident = published()
+    evidence = {"dry-well": [Anchor("title", "", 0, 3, "Dry")], "empty-tank": [Anchor("title", "", 4, 9, "empty")]}
+    for changed in (1, 0):
+        assert curate(actor=Viewer.system(), incident=incident, evidence=evidence) == changed
+    (tag,) = incident.tags.all()
+    assert (tag.pattern.slug, {anchor["quote"] for anchor in tag.evidence}) == ("empty-tank", {"Dry", "empty"})
 
 
 def test_incidents_that_carry_a_pattern_shown_otherwise_are_indexed_again(load, published):

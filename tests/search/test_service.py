@@ -49,6 +49,35 @@ def refs(page):
     return [result.ref for result in page.results]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"q": "pattern:dry-well"}, {"q": "pattern:dry-well,empty-tank (refused OR pattern:dry-well)"},
+     {"filters": {"pattern": ["dry-well"]}}],
+)  # fmt: skip
+def test_whoever_asks_for_a_merged_pattern_means_the_one_that_took_it_in(cast, published, asked):
+    tank = Pattern.objects.create(slug="empty-tank", name="Empty tank", family="physical")
+    Pattern.objects.create(slug="dry-well", name="Dry well", family="physical", status="merged", merged_into=tank)
+    incident = published("Connection refused", visibility="public")
+    published("Another", visibility="public")
+    Tag.objects.create(incident=incident, pattern=tank, source="rule", state="automatic")
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(**asked))
+    assert refs(page) == [incident.ref]
+    assert page.notices == ("The pattern dry-well was merged into empty-tank, which was searched for.",)
+    # The choice is taken back by the name it was made with.
+    selected = [(value.value, value.count, value.asked) for value in page.facets["pattern"] if value.selected]
+    assert selected == [("empty-tank", 1, ("dry-well",)) for _ in asked.get("filters", [])]
+
+
+def test_what_is_not_of_a_merged_pattern_is_not_of_the_one_that_took_it_in(cast, published):
+    tank = Pattern.objects.create(slug="empty-tank", name="Empty tank", family="physical")
+    Pattern.objects.create(slug="dry-well", name="Dry well", family="physical", status="merged", merged_into=tank)
+    incident, other = published("Refused", visibility="public"), published("Another", visibility="public")
+    Tag.objects.create(incident=incident, pattern=tank, source="rule", state="automatic")
+    relay.drain()
+    assert refs(search(cast.viewer("anonymous"), SearchRequest(q="-pattern:dry-well"))) == [other.ref]
+
+
 @pytest.mark.parametrize("q", HOSTILE)
 def test_any_text_at_all_searches(cast, published, q):
     published("Connection refused", visibility="public")

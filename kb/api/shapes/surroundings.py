@@ -187,7 +187,7 @@ SHAPES: dict[str, Schema] = {
             "does_not_count": text(),
             "advice": text(),
             "status": choice(PatternStatus.values),
-            "merged_into": nullable(text("A slug.")),
+            "merged_into": nullable(text("The slug of the pattern that it is now, with its incidents.")),
             "incidents": whole("How many the caller can see, without archived ones."),
         }
     ),

@@ -114,21 +114,27 @@ def of_labels(path: Path) -> list[Labelled]:
         raise Invalid({path.name: f"This cannot be read: {error}."}) from error
     if not isinstance(content, dict):
         raise Invalid({path.name: "This takes a mapping from an incident to its patterns."})
-    outages = {one.id: one for one in of_outages()}
-    problems, found = {}, []
+    outages = {one.id: one.document for one in of_outages()}
+    known = {definition.slug for definition in shipped()}
+    problems: dict[str, str] = {}
+    found: dict[str, Labelled] = {}
     for name, patterns in content.items():
         if not isinstance(patterns, list) or not all(isinstance(slug, str) for slug in patterns):
             problems[str(name)] = "This takes a list of patterns."
-            continue
-        try:
-            document = outages[name].document if name in outages else _here(str(name))
-        except Missing:
-            problems[str(name)] = "There is no such outage or incident."
-            continue
-        found.append(Labelled(str(name), document, _in_use(patterns)))
+        elif strange := [slug for slug in patterns if slug not in known]:
+            problems[str(name)] = f"There is no pattern {strange[0][:60]}."
+        else:
+            try:
+                ref, document = (name, outages[name]) if name in outages else _here(str(name))
+            except Missing:
+                problems[str(name)] = "There is no such outage or incident."
+                continue
+            if ref in found:
+                problems[str(name)] = f"{ref} stands there already. Name its patterns once."
+            found[ref] = Labelled(ref, document, _in_use(patterns))
     if problems:
         raise Invalid(problems)
-    return found
+    return list(found.values())
 
 
 def predictions(
@@ -206,9 +212,10 @@ def _estimates(each: Sequence[_Compared], resamples: int) -> dict[str, Estimate]
     return out
 
 
-def _here(reference: str) -> Mapping[str, Any]:
+def _here(reference: str) -> tuple[str, Mapping[str, Any]]:
+    """An incident's one reference, and its document."""
     incident = find_visible(Viewer.system(), reference)
-    return documents([incident.pk])[incident.pk]
+    return incident.ref, documents([incident.pk])[incident.pk]
 
 
 def _labelled(definition: Mapping[str, Any]) -> Labelled:

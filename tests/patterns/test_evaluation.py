@@ -101,6 +101,7 @@ def test_a_file_of_labels_names_outages_and_incidents_here(cast, published, tmp_
 @pytest.mark.parametrize(
     ("text", "named"),
     [("no-such-outage: [dns]", "no-such-outage"), ("1962-nasa-mariner-1: dns", "1962-nasa-mariner-1"),
+     ("1962-nasa-mariner-1: [latent-bug, latent-bgu]", "1962-nasa-mariner-1: There is no pattern latent-bgu"),
      ("- a list", "labels.yaml"), ("a: [", "labels.yaml")],
 )  # fmt: skip
 def test_a_wrong_file_of_labels_is_refused(db, tmp_path, text, named):
@@ -108,9 +109,19 @@ def test_a_wrong_file_of_labels_is_refused(db, tmp_path, text, named):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Invalid) as refused:
         of_labels(path)
-    assert list(refused.value.fields) == [named]
+    assert list(refused.value.fields) == [named.partition(":")[0]]
     with pytest.raises(CommandError, match=named):
         call_command("evaluate_tagger", labels=path, stdout=StringIO())
+
+
+def test_an_incident_is_labelled_once_whatever_it_is_called(cast, published, tmp_path):
+    incident = published(text=STORM)
+    path = tmp_path / "labels.yaml"
+    path.write_text(f"{incident.ref.lower()}: [retry-storm]\n", encoding="utf-8")
+    assert [one.id for one in of_labels(path)] == [incident.ref]
+    path.write_text(f"{incident.ref}: [retry-storm]\n{incident.ref.lower()}: [dns]\n", encoding="utf-8")
+    with pytest.raises(Invalid, match=f"{incident.ref.lower()}: {incident.ref} stands there already"):
+        of_labels(path)
 
 
 def test_the_command_prints_both_halves_and_every_pattern():

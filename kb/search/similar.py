@@ -61,7 +61,8 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     facets, shown = document.facets, hit.shown
     patterns = [slug for slug in shown["patterns"] if slug in facets["pattern"]]
     families = [name for name in shown["families"] if name in facets["family"]]
-    mitigations = [name for name in shown["mitigations"] if name in facets["mitigation"]]
+    # Two that were mitigated in ways that have no name were not mitigated alike.
+    mitigations = [name for name in shown["mitigations"] if name in facets["mitigation"] and name != Mitigation.OTHER]
     services = [
         name
         for name in shown["services"]

@@ -238,6 +238,14 @@ def test_similar_incidents_come_with_their_reasons_and_only_what_the_viewer_may_
     assert hidden.ref in {s.result.ref for s in similar(cast.viewer("author"), one)}
 
 
+def test_two_that_were_mitigated_in_ways_without_a_name_were_not_mitigated_alike(cast, published):
+    facts = {"visibility": "public", "services": ["Cache"], "mitigations": ["other", "wait"]}
+    one, _ = published("A door stuck", **facts), published("The lights failed", **facts)
+    relay.drain()
+    (found,) = similar(cast.viewer("anonymous"), one)
+    assert [reason for reason in found.reasons if "mitigated" in reason] == ["mitigated alike: wait"]
+
+
 @pytest.fixture
 def alike(draft):
     """Two drafts with a pattern in common, and not one telling word."""

@@ -50,7 +50,7 @@ SECTION_WEIGHTS: Mapping[str, float] = {
 }
 OTHER_SECTIONS = 0.8
 # Raised when the same rules would tag differently: another negation, another way of adding up.
-EDITION = 1
+EDITION = 2
 
 _CHOICES: Mapping[str, Sequence[str]] = {
     "detected_by": DetectedBy.values,

@@ -17,8 +17,8 @@ from kb.search.results import Result, checked, result
 
 CANDIDATES = 60
 MOST = 5
-# What each kind of likeness adds to the score of the words, which is at most 1.
-_SHARED_PATTERN, _SHARED_FAMILY, _SHARED_MITIGATION, _SHARED_SERVICE = 0.5, 0.1, 0.1, 0.3
+# What else is shared adds to an engine's score, which is of words and patterns.
+_SHARED_FAMILY, _SHARED_MITIGATION, _SHARED_SERVICE = 0.1, 0.1, 0.3
 # Below this, a likeness is a coincidence of words.
 LEAST = 0.25
 
@@ -44,16 +44,14 @@ def similar(viewer: Viewer, incident: Incident) -> list[Similar]:
 
 
 def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:
-    """Hits with the likeness of their words, by everything that they share with the document."""
+    """An engine's hits by everything that they share with the document."""
     names = dict(Pattern.objects.values_list("slug", "name"))
-    highest = max((hit.score for hit in hits), default=0.0)
     found = []
     for hit in hits:
-        score, reasons = _likeness(document, hit, names)
-        words = hit.score / highest if highest else 0.0
-        if words + score >= LEAST:
-            reasons = reasons or ["similar words"]
-            found.append(Similar(result(hit), round(words + score, 4), reasons))
+        more, reasons = _likeness(document, hit, names)
+        score = round(hit.score + more, 4)
+        if score >= LEAST:
+            found.append(Similar(result(hit), score, reasons or ["similar words"]))
     return sorted(found, key=lambda one: (-one.score, one.result.ref))
 
 
@@ -69,8 +67,7 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
         if fold_name(name) in document.values["service"] and shown["organization"] == document.shown["organization"]
     ]
     score = (
-        _SHARED_PATTERN * len(patterns)
-        + _SHARED_FAMILY * min(len(families), 2)
+        _SHARED_FAMILY * min(len(families), 2)
         + _SHARED_MITIGATION * min(len(mitigations), 2)
         + _SHARED_SERVICE * bool(services)
     )

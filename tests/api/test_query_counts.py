@@ -27,7 +27,7 @@ BASELINE = {
     "incidents/{ref}/disagreements": 4,
     "incidents/{ref}/links": 5,
     "incidents/{ref}/patterns": 8,
-    "incidents/{ref}/similar": 14,
+    "incidents/{ref}/similar": 13,
     "incidents/{ref}/audit": 7,
     "incidents/{ref}/revisions": 4,
     "incidents/{ref}/export": 7,

@@ -200,6 +200,7 @@ def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) ->
     add("inside", "Inside platypuses", "For everybody here.", visibility="internal", origin="own", severity="sev4")
     add("team", "Team platypuses", "For the team.", visibility="team", origin="own", severity="sev4")
     add("sketch", "Sketched platypuses", "Not published.", published=False, origin="own", severity="sev4")
+    add("numbers", "1 2 3", patterns=dict.fromkeys(("backup-failure", "data-loss", "slow-recovery"), "confirmed"))
 
     chance = random.Random(7)
     for n in range(SIZE - len(corpus.named)):

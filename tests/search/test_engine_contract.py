@@ -23,9 +23,10 @@ from kb.search.document import build_many
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
 from kb.search.elastic.engine import ElasticEngine
-from kb.search.engine import Answer, Ask, Engine
+from kb.search.engine import Answer, Ask, Engine, Hit
 from kb.search.highlight import END, START
 from kb.search.query import MAX_DEPTH, parse
+from kb.search.similar import LEAST
 from tests.search import corpus as corpora
 from tests.search.corpus import Corpus
 from tests.search.elastic import own_generations
@@ -402,6 +403,35 @@ class EngineContract:
         assert self.found("wombats", sort="shortest")[:3] == ["short", "own", "long"]
         assert self.found("wombats", sort="severity")[0] == "long"
 
+    # --- Like another --------------------------------------------------------------------------------
+    def like(self, *patterns: str, size: int = 5, **texts: str) -> list[Hit]:
+        """What a stranger finds like an incident of these patterns and texts, which no engine holds."""
+        document = build_many([self.all.named["cat"]])[self.all.named["cat"]]
+        asked = replace(document, texts=texts, facets={**document.facets, "pattern": list(patterns)})
+        return self.engine.like(ANONYMOUS, asked, size)
+
+    def test_what_shares_most_patterns_is_first_however_many_share_words(self):
+        words = {"title": "The phantom ledger", "summary": "Wombats were slow to retry redis, and a cat to cache."}
+        assert len(self.like(**words, size=100)) > 5
+        best = self.like("backup-failure", "data-loss", "slow-recovery", "split-brain", **words)
+        assert self.all.names([best[0].incident_id]) == ["numbers"]
+        assert best[0].score == pytest.approx(1.5)
+
+    def test_words_that_every_fourth_incident_holds_make_nothing_alike(self):
+        assert self.ask("ledger").total * 4 > self.ask().total
+        assert self.like(title="The ledger froze", summary="The router crashed under load, because a switch was.") == []
+
+    def test_few_words_are_worth_little_and_all_together_one(self):
+        for title in ("Redis overloaded", "Redis"):
+            found = self.like(title=title)
+            assert set(self.all.names([hit.incident_id for hit in found])) == {"title", "summary", "lesson", "message"}
+            assert all(hit.score < LEAST for hit in found)
+        text = "Pods in kube-system saw ECONNRESET from 10.0.0.1:6379 in net.js:123, and errors in us-east-1."
+        more = "The aardvarks, wombats, quokkas, platypuses, bandicoots and rhinos had to be fed late."
+        (alone, *_), (among, *_) = self.like(summary=text), self.like(summary=f"{text} {more}")
+        assert self.all.names([alone.incident_id, among.incident_id]) == ["region", "region"]
+        assert LEAST < among.score < alone.score <= 1
+
     # --- Highlights ----------------------------------------------------------------------------------
     def test_matches_are_marked_by_word_in_the_section_that_holds_them(self):
         hit = next(h for h in self.ask("retry").hits if h.incident_id == self.all.named["summary"])
@@ -522,6 +552,16 @@ class TestElasticsearch(EngineContract):
     @pytest.fixture
     def engine(self, corpus: Corpus, generation: None, db: None) -> Engine:
         return ElasticEngine()
+
+    def test_what_is_like_another_scores_as_it_does_in_the_database(self):
+        for name, pk in self.all.named.items():
+            document = build_many([pk])[pk]
+            for viewer in self.all.viewers.values():
+                mine, other = (
+                    {hit.incident_id: hit.score for hit in engine.like(viewer, document, 250)}
+                    for engine in (self.engine, DatabaseEngine())
+                )
+                assert mine == pytest.approx(other, rel=1e-4), name
 
     @pytest.mark.parametrize(
         "text",

@@ -13,10 +13,13 @@ from incidents.scopes import ANONYMOUS
 from kb.search import relay
 from kb.search.database.conditions import dialect, scored
 from kb.search.database.rarity import EVERYBODY, SIGNED_IN
+from kb.search.document import build_many
+from kb.search.elastic.engine import ElasticEngine
 from kb.search.nodes import And, Or, Phrase, Term
 from kb.search.query import parse
 from kb.search.service import SearchRequest, search
 from kb.search.similar import similar
+from tests.search.elastic import own_generations
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,30 @@ def test_nothing_that_is_hidden_moves_a_score_or_a_likeness(cast, draft, publish
     published("More ransomware", text="Colleagues may know.", visibility="internal")
     assert seen("anonymous") == before["anonymous"]
     assert seen("outsider") != before["outsider"]
+
+
+@pytest.mark.postgres_only
+def test_nothing_that_is_hidden_moves_a_likeness_on_elasticsearch(cast, draft, published):
+    text = "Ransomware encrypted the backups"
+    like = published(text, text="Kafka went with them.", visibility="public")
+    published("Kafka lagged", text="Ransomware slept.", visibility="public")
+
+    def seen(who):
+        relay.drain()
+        ElasticEngine().refresh()
+        document = build_many([like.pk])[like.pk]
+        return [(hit.incident_id, hit.score) for hit in ElasticEngine().like(cast.viewer(who), document, 9)]
+
+    with own_generations():
+        relay.audit()
+        before = {who: seen(who) for who in ("anonymous", "outsider")}
+        assert all(before.values())
+        draft(f"{text} of kafka")
+        published(f"{text} of kafka", visibility="team")
+        assert {who: seen(who) for who in before} == before
+        published("More ransomware", text="Colleagues may know.", visibility="internal")
+        assert seen("anonymous") == before["anonymous"]
+        assert seen("outsider") != before["outsider"]
 
 
 @pytest.mark.django_db

@@ -15,6 +15,7 @@ from kb.search import cursor, engines, query, relay
 from kb.search.breaker import Breaker, State
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
+from kb.search.elastic.engine import ElasticEngine
 from kb.search.service import BadCursor, BadRequest, SearchRequest, search
 from kb.search.similar import similar
 from tests.search.elastic import own_generations
@@ -270,6 +271,27 @@ def test_on_elasticsearch_the_patterns_alone_tell_it_too(cast, alike):
         relay.drain()
         client().indices.refresh(index=generations.read_alias())
         assert [s.result.ref for s in similar(cast.viewer("author"), one)] == [like.ref]
+        assert engines.breaker().state is State.CLOSED
+
+
+@pytest.mark.parametrize("title", ["Lunch menu mixed up", "Something broke", "We had a problem and it was fixed"])
+def test_few_words_that_others_happen_to_hold_make_nothing_similar(cast, draft, published, title):
+    published("The menu of alerts was mixed up", text="Something else broke: the problem was fixed.")
+    one = draft(title)
+    relay.drain()
+    assert similar(cast.viewer("author"), one) == []
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("title", ["Lunch menu mixed up", "Something broke", "We had a problem and it was fixed"])
+def test_on_elasticsearch_few_words_make_nothing_similar_either(cast, draft, published, title):
+    published("The menu of alerts was mixed up", text="Something else broke: the problem was fixed.")
+    one = draft(title)
+    with own_generations():
+        relay.audit()
+        relay.drain()
+        ElasticEngine().refresh()
+        assert similar(cast.viewer("author"), one) == []
         assert engines.breaker().state is State.CLOSED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,16 +16,15 @@ from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
-from kb.search.analysis import is_stop, stems
 from kb.search.database.conditions import chosen, condition, dialect, scored
-from kb.search.database.rarity import rarities
-from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, TELLING, IndexDocument
+from kb.search.database.rarity import counted, rarities
+from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
+from kb.search.likeness import SHARED_PATTERN, Likeness
 from kb.search.models import SearchDocument, SearchValue
 from kb.search.nodes import (
     ChoiceFilter,
     NumberFilter,
-    Term,
     conjunction,
     disjunction,
     negation,
@@ -39,7 +37,6 @@ Key = tuple[int, float | str]
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NO_DURATION = -1
 MOST_FRAGMENTS = 2
-TELLING_WORDS = 25
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 _MEASURED = ["duration_seconds", "duration_counts"]
 # The one or two durations in the middle of those that are found and count.
@@ -95,19 +92,14 @@ class DatabaseEngine:
         return Answer(counts.total, hits, len(keys) > ask.size, counts.facets, counts.median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        patterns = document.facets["pattern"]
-        root = disjunction(
-            [
-                *(Term(stem) for stem in telling_words(document, viewer)),
-                ChoiceFilter("pattern", tuple(patterns)) if patterns else None,
-            ]
-        )
-        if root is None:
+        likeness = Likeness.of(document, lambda nodes: counted(nodes, viewer, dialect().count))
+        if not likeness:
             return []
-        ask = Ask(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]), size=size)
-        found = self._found(ask)
-        keys = self._sorted(ask, found, self._read(found, (), _ranking(ask)))
-        return self._hits(keys[:size], highlight.Matcher(frozenset()))
+        patterns = ChoiceFilter("pattern", tuple(likeness.patterns)) if likeness.patterns else None
+        root = disjunction([*(word for word, _ in likeness.words), patterns])
+        ask = Ask(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]))
+        counts = self._read(self._found(ask), (), _by_likeness(likeness, size))
+        return self._hits(counts.ranked or [], highlight.Matcher(frozenset()))
 
     def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
         """What the viewer may find, before any facet is chosen."""
@@ -260,18 +252,28 @@ def _ranking(ask: Ask) -> Ranking | None:
     return Ranking(scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, ask.size + 1])
 
 
-def telling_words(document: IndexDocument, viewer: Viewer) -> list[str]:
-    """The stems that tell a document from others that the viewer may read: often in it, rare elsewhere."""
-    counts = Counter(
-        stem
-        for section in TELLING
-        for stem in stems(document.texts.get(section, ""))
-        if len(stem) > 2 and not is_stop(stem) and not stem.isdigit()
+def _by_likeness(likeness: Likeness, size: int) -> Ranking:
+    """Every word that a document holds adds once, however often it stands there."""
+    parts: list[str] = []
+    params: list[object] = []
+    for word, weight in likeness.words:
+        condition, wanted = dialect().matching(dialect().expression(word))
+        parts.append(f"SELECT incident_id AS id, %s AS score FROM search_searchdocument WHERE {condition}")
+        params += [weight, *wanted]
+    if likeness.patterns:
+        slugs = ", ".join(["%s"] * len(likeness.patterns))
+        parts.append(
+            "SELECT document_id AS id, %s AS score FROM search_searchvalue "
+            f"WHERE field = 'pattern' AND value IN ({slugs})"
+        )
+        params += [SHARED_PATTERN, *likeness.patterns]
+    every = " UNION ALL ".join(parts)
+    return Ranking(
+        f"SELECT id, sum(score) AS score FROM ({every}) AS held WHERE id IN (SELECT id FROM found) GROUP BY id",
+        params,
+        "SELECT id, score FROM scored ORDER BY score DESC, id DESC LIMIT %s",
+        [size],
     )
-    frequent = [stem for stem, _ in counts.most_common(4 * TELLING_WORDS)]
-    rare = rarities([Term(stem) for stem in frequent], viewer, dialect().count)
-    weights = {stem: counts[stem] * rarity for stem, rarity in zip(frequent, rare, strict=True)}
-    return sorted(frequent, key=lambda stem: -weights[stem])[:TELLING_WORDS]
 
 
 def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[str, str]]:

@@ -15,6 +15,9 @@ from incidents.vocabulary import Visibility
 from kb.search.document import IndexDocument
 from kb.search.nodes import And, Node, Term, Text
 
+# How many documents hold each tree of words and phrases.
+Count = Callable[[Sequence[Node]], list[int]]
+
 # Words that no text can hold, in the full-text index of each document that all of these may read.
 EVERYBODY, SIGNED_IN = Term("\ue003"), Term("\ue004")
 _MARKS = {Visibility.PUBLIC: (EVERYBODY, SIGNED_IN), Visibility.INTERNAL: (SIGNED_IN,)}
@@ -26,8 +29,14 @@ def marks(document: IndexDocument) -> list[str]:
     return [mark.stem for mark in _MARKS.get(access["visibility"], ())] if access["published"] else []
 
 
-def rarities(texts: Sequence[Text], viewer: Viewer, count: Callable[[Sequence[Node]], list[int]]) -> list[float]:
-    """The inverse document frequency of each word or phrase; `count` says how many documents hold each expression."""
-    mark = SIGNED_IN if viewer.is_signed_in else EVERYBODY
-    total, *found = count([mark, *(And((text, mark)) for text in texts)])
+def rarities(texts: Sequence[Text], viewer: Viewer, count: Count) -> list[float]:
+    """The inverse document frequency of each word or phrase."""
+    total, found = counted(texts, viewer, count)
     return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
+
+
+def counted(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:
+    """How many documents there are, and how many of them hold each tree of words and phrases."""
+    mark = SIGNED_IN if viewer.is_signed_in else EVERYBODY
+    total, *found = count([mark, *(And((node, mark)) for node in nodes)])
+    return total, found

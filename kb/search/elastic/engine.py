@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from elasticsearch import ApiError, NotFoundError, helpers
@@ -16,6 +17,7 @@ from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reacha
 from kb.search.elastic.mapping import OWN, SECTIONS
 from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
 from kb.search.highlight import START, plain, strip_marks
+from kb.search.likeness import Likeness
 
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
@@ -37,7 +39,8 @@ class ElasticEngine:
 
     # --- Reading -----------------------------------------------------------------------------------
     def search(self, ask: Ask) -> Answer:
-        found = self._run(query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
+        with _answering() as index:
+            found = _searched(index, query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
         hits = [_hit(hit) for hit in found["hits"]["hits"]]
         median = found["aggregations"]["median"]["of"]["values"]["50.0"]
         return Answer(
@@ -51,27 +54,14 @@ class ElasticEngine:
             median_duration_seconds=None if median is None else int(median),
         )
 
-    def _run(self, body: dict[str, Any]) -> Any:
-        """The answer to a search body, whole and in time. Raises Unavailable and Refused."""
-        try:
-            if not lineage.is_ours(generations.read_alias()):
-                raise Unavailable("the index was written from another history of the record")
-            with reachable():
-                found = within(SEARCH_BUDGET).search(
-                    index=generations.read_alias(), body=body, allow_partial_search_results=False
-                )
-        except (LookupError, NotFoundError) as error:
-            raise Unavailable("there is no generation to read yet") from error
-        except ApiError as error:
-            said = f"{error.status_code}: {error.message}"
-            raise (Refused if error.status_code < 500 else Unavailable)(said) from error
-        if found["timed_out"] or found["_shards"]["failed"]:
-            raise Unavailable("the answer was not complete in time")
-        return found
-
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        body = query.like(viewer, document, size, hidden=outbox.narrowing_ids(CONSUMER))
-        return [_hit(hit) for hit in self._run(body)["hits"]["hits"]]
+        hidden = outbox.narrowing_ids(CONSUMER)
+        with _answering() as index:
+            likeness = Likeness.of(document, lambda nodes: _counted(index, query.counts(viewer, nodes, hidden=hidden)))
+            if not likeness:
+                return []
+            found = _searched(index, query.like(viewer, document.incident_id, likeness, size, hidden=hidden))
+        return [_hit(hit) for hit in found["hits"]["hits"]]
 
     # --- Writing -----------------------------------------------------------------------------------
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:
@@ -94,6 +84,45 @@ class ElasticEngine:
 
     def versions(self) -> dict[int, int]:
         return versions_in(generations.read_alias())
+
+
+@contextmanager
+def _answering() -> Iterator[str]:
+    """The index to ask. Turns what is said of a search meanwhile into Unavailable and Refused."""
+    index = generations.read_alias()
+    try:
+        if not lineage.is_ours(index):
+            raise Unavailable("the index was written from another history of the record")
+        with reachable():
+            yield index
+    except (LookupError, NotFoundError) as error:
+        raise Unavailable("there is no generation to read yet") from error
+    except ApiError as error:
+        said = f"{error.status_code}: {error.message}"
+        raise (Refused if error.status_code < 500 else Unavailable)(said) from error
+
+
+def _searched(index: str, body: dict[str, Any]) -> Any:
+    """The answer to a search body, whole and in time."""
+    return _whole(within(SEARCH_BUDGET).search(index=index, body=body, allow_partial_search_results=False))
+
+
+def _counted(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
+    """The totals of searches: of the first, and of the others."""
+    searches = [part for body in bodies for part in ({"index": index}, body)]
+    answers = within(SEARCH_BUDGET).msearch(searches=searches)["responses"]
+    total, *held = (_whole(answer)["hits"]["total"]["value"] for answer in answers)
+    return total, held
+
+
+def _whole(answer: Any) -> Any:
+    """Raises Unavailable for an answer that is not complete. One of several may be an error of its own; none of these
+    is the searches' own fault."""
+    if "error" in answer:
+        raise Unavailable(f"{answer['status']}: {answer['error']['type']}")
+    if answer["timed_out"] or answer["_shards"]["failed"]:
+        raise Unavailable("the answer was not complete in time")
+    return answer
 
 
 def source_and_version(documents: Iterable[IndexDocument]) -> Iterator[tuple[int, int, dict[str, Any]]]:

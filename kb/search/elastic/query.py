@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,11 +11,10 @@ from django.utils import timezone
 from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Status, Visibility
 from kb.search.analysis import spans
-from kb.search.document import TELLING as _TELLING
-from kb.search.document import IndexDocument
 from kb.search.elastic.mapping import OWN, SECTIONS, field_of, weight_of
 from kb.search.engine import FACETS, Ask
 from kb.search.highlight import END, START
+from kb.search.likeness import SHARED_PATTERN, Likeness
 from kb.search.nodes import (
     And,
     ChoiceFilter,
@@ -70,29 +70,17 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
     return whole
 
 
-def like(viewer: Viewer, document: IndexDocument, size: int, *, hidden: list[int]) -> Body:
-    """What reads like a document, or shares a pattern with it."""
-    texts = {section: text for section, text in document.texts.items() if section in _TELLING}
-    ways: list[Body] = [
-        {
-            "more_like_this": {
-                "fields": [field_of(section) for section in _TELLING],
-                "like": ["\n\n".join(texts.values())],
-                "min_term_freq": 1,
-                "min_doc_freq": 2,
-                "max_query_terms": 25,
-                "minimum_should_match": "15%",
-            }
-        }
-    ]
-    if patterns := document.facets["pattern"]:
-        ways.append({"constant_score": {"filter": {"terms": {"facets.pattern": patterns}}, "boost": 0.01}})
+def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hidden: list[int]) -> Body:
+    """What holds any of these words and patterns, and is not the incident itself. Nothing that is hidden moves a score:
+    they are those of `likeness` alone."""
+    ways = [_worth(compile_node(word), weight) for word, weight in likeness.words]
+    ways += [_worth({"term": {"facets.pattern": slug}}, SHARED_PATTERN) for slug in likeness.patterns]
     return {
         "query": {
             "bool": {
                 "filter": [{"term": {"deleted": False}}, visible(viewer)],
                 "must_not": [
-                    {"terms": {"incident_id": [document.incident_id, *hidden]}},
+                    {"terms": {"incident_id": [incident_id, *hidden]}},
                     {"term": {"facets.status": Status.ARCHIVED}},
                 ],
                 "should": ways,
@@ -108,15 +96,35 @@ def like(viewer: Viewer, document: IndexDocument, size: int, *, hidden: list[int
     }
 
 
+def _worth(condition: Body, weight: float) -> Body:
+    return {"constant_score": {"filter": condition, "boost": weight}}
+
+
+def counts(viewer: Viewer, nodes: Sequence[Node], *, hidden: list[int]) -> list[Body]:
+    """Searches whose totals say how many documents there are, and how many hold each of the nodes, of those that
+    everybody, or everybody who is signed in, may read: how rare a word is must tell nothing of others.
+
+    One search for each takes a third of the time of one with a filter for each.
+    """
+    whole = [{"term": {"deleted": False}}, _published(viewer)]
+    must_not = [{"terms": {"incident_id": hidden}}] if hidden else []
+    return [
+        {
+            "query": {"bool": {"filter": [*whole, *held], "must_not": must_not}},
+            "size": 0,
+            "track_total_hits": True,
+            "timeout": "1500ms",
+        }
+        for held in ([], *([compile_node(node)] for node in nodes))
+    ]
+
+
 # --- Who may find it -------------------------------------------------------------------------------
 def visible(viewer: Viewer) -> Body:
     """`incidents.scopes.visible_condition` in Elasticsearch's words."""
     if viewer.is_admin:
         return {"match_all": {}}
-    levels = [Visibility.PUBLIC, Visibility.INTERNAL] if viewer.is_signed_in else [Visibility.PUBLIC]
-    ways: list[Body] = [
-        {"bool": {"filter": [{"term": {"access.published": True}}, {"terms": {"access.visibility": levels}}]}}
-    ]
+    ways = [_published(viewer)]
     if viewer.teams:
         ways.append({"terms": {"access.team_id": sorted(viewer.teams)}})
     if viewer.user_id is not None:
@@ -131,6 +139,12 @@ def visible(viewer: Viewer) -> Body:
             }
         )
     return {"bool": {"should": ways, "minimum_should_match": 1}}
+
+
+def _published(viewer: Viewer) -> Body:
+    """What everybody who is signed in may find, or what everybody may."""
+    levels = [Visibility.PUBLIC, Visibility.INTERNAL] if viewer.is_signed_in else [Visibility.PUBLIC]
+    return {"bool": {"filter": [{"term": {"access.published": True}}, {"terms": {"access.visibility": levels}}]}}
 
 
 # --- What matches ----------------------------------------------------------------------------------

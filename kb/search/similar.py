@@ -51,7 +51,7 @@ def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:
         more, reasons = _likeness(document, hit, names)
         score = round(hit.score + more, 4)
         if score >= LEAST:
-            found.append(Similar(result(hit), score, reasons or ["similar words"]))
+            found.append(Similar(result(hit), score, reasons))
     return sorted(found, key=lambda one: (-one.score, one.result.ref))
 
 
@@ -78,7 +78,9 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
         reasons.append(f"same pattern: {', '.join(names.get(slug, slug).lower() for slug in patterns)}")
     elif families:
         reasons.append(f"causes of the same kind: {', '.join(Family(name).label.lower() for name in families)}")
-    if mitigations and reasons:
+    if not reasons:
+        reasons.append("similar words")
+    if mitigations:
         reasons.append(f"mitigated alike: {', '.join(Mitigation(name).label.lower() for name in mitigations)}")
     if shown["open_actions"]:
         count = shown["open_actions"]

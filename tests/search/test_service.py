@@ -10,6 +10,7 @@ import pytest
 
 from incidents import outbox
 from incidents.actions.links import add_link
+from incidents.actions.sections import change_section
 from kb.patterns.models import Pattern, Tag
 from kb.search import cursor, engines, query, relay
 from kb.search.breaker import Breaker, State
@@ -293,6 +294,16 @@ def test_on_elasticsearch_few_words_make_nothing_similar_either(cast, draft, pub
         ElasticEngine().refresh()
         assert similar(cast.viewer("author"), one) == []
         assert engines.breaker().state is State.CLOSED
+
+
+def test_similar_words_are_a_reason_beside_actions_that_are_still_open(cast, draft, published):
+    text = "The thermostat of the greenhouse froze while gardeners watered tomatoes, cucumbers, basil and melons."
+    one, like = draft("Greenhouse"), published(text=text)
+    change_section(actor=cast.viewer("author"), incident_id=one.pk, key="summary", body=text)
+    relay.drain()
+    (found,) = similar(cast.viewer("author"), one)
+    assert found.result.ref == like.ref
+    assert found.reasons == ["similar words", "1 action still open"]
 
 
 def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):

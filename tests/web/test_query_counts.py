@@ -24,7 +24,7 @@ BASELINE = {
     "/incidents": (7, 11),
     "/outages": (6, 9),
     "/organizations": (3, 6),
-    "/organizations/acme": (9, 12),
+    "/organizations/acme": (10, 13),
     "/patterns": (3, 6),
     "/patterns/retry-storm": (17, 20),
     "/patterns/retry-storm/trend.svg": (3, 6),

@@ -17,7 +17,7 @@ from incidents.actions.whole import SectionText
 from incidents.durations import read_moment
 from incidents.errors import Invalid
 from incidents.importing.candidates import NOT_SAID, Candidate, page_keys
-from incidents.text import TITLE_CHARACTERS, clean, clean_url, is_blank
+from incidents.text import SECTION_BYTES, TITLE_CHARACTERS, clean, clean_url, is_blank
 from incidents.vocabulary import Precision
 
 IDENTITY = "postmortems.app"
@@ -65,8 +65,10 @@ def read(name: str, text: str) -> Candidate:
     pages = page_keys(url, archive_url)
     identity = str(uuid) if uuid else f"url-{uuids.uuid5(uuids.NAMESPACE_URL, (pages or (url or archive_url,))[0])}"
     company, product = _line(header, "company"), _names(header, "product")
+    # What is too long to be stored is refused before it is read as Markdown, which takes its time.
+    body = clean("sections.account.body", body, max_bytes=SECTION_BYTES)
     opening = markdown.opening(body)
-    summary = clean("summary", header.get("summary")) or opening.paragraph
+    summary = clean("summary", header.get("summary"), max_bytes=SECTION_BYTES) or opening.paragraph
     account = _account(header, "" if body == summary else body)
     title = _line(header, "title") or _derived_title(opening.heading, summary, company, product)
     started, resolved = _moment("start_time", header), _moment("end_time", header)

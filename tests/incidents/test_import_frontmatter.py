@@ -241,6 +241,8 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),
         (f"---\nuuid: {UUID}\nend_time: true\n---\n", "end_time", "Write a time"),
         (f'---\nuuid: {UUID}\ntitle: "a\\0b"\n---\n', "title", "NUL"),
+        # Refused as text, not after minutes of reading it as Markdown.
+        (f"---\nuuid: {UUID}\n---\n" + "- a\n" * 70_000, "sections.account.body", "At most 256 KiB"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_with_its_place(text, field, says):

@@ -18,9 +18,13 @@ def purge(*, actor: Viewer, deleted_before: datetime) -> int:
     Their audit entries stay, without the link. The index is told once more, in case it never heard of the deletion.
     """
     count = 0
-    for pk in Incident.objects.filter(deleted_at__lt=deleted_before).values_list("pk", flat=True):
+    due = Incident.objects.filter(deleted_at__lt=deleted_before)
+    for pk in due.values_list("pk", flat=True):
         with transaction.atomic():
-            incident = Incident.objects.select_for_update().get(pk=pk)
+            # Asked once more under the lock: somebody else may have removed it or put it back.
+            incident = due.select_for_update().filter(pk=pk).first()
+            if incident is None:
+                continue
             audit(actor, "incident.purged", incident, title=incident.title)
             enqueue([pk], narrows=True)
             incident.published_revision = None

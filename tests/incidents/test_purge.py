@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from incidents.actions import purge as purging
 from incidents.actions.incidents import delete_incident
 from incidents.models import AuditEntry, Cause, Incident, OutboxEntry
 
@@ -49,6 +50,26 @@ def test_the_age_can_be_chosen(deleted):
 def test_a_dry_run_names_them_and_removes_nothing(deleted):
     assert purge(dry_run=True).startswith(f"{deleted[0].ref} Old, deleted ")
     assert Incident.objects.count() == 3
+
+
+@pytest.mark.parametrize("put_back", [True, False])
+def test_what_somebody_else_removes_or_puts_back_meanwhile_is_left_alone(deleted, monkeypatch, put_back):
+    old, new, kept = deleted
+    audit = purging.audit
+
+    def meanwhile(actor, action, incident, **change):
+        other = Incident.objects.filter(pk__in={old.pk, new.pk} - {incident.pk})
+        if put_back:
+            other.update(deleted_at=None)
+        else:
+            other.update(published_revision=None)
+            other.delete()
+        return audit(actor, action, incident, **change)
+
+    monkeypatch.setattr(purging, "audit", meanwhile)
+    assert purge(older_than_days=0) == "1 incidents removed.\n"
+    assert Incident.objects.count() == (2 if put_back else 1)
+    assert Incident.objects.filter(pk=kept.pk).exists()
 
 
 @pytest.mark.parametrize("days", [-1, 10**9])

@@ -6,6 +6,8 @@ Unsafe combinations are refused by the checks in kb/checks.py, not silently mend
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -26,11 +28,20 @@ def _generated_secret_key() -> str:
     """The embedded mode's own key: made once, readable by its owner only, kept beside the database."""
     path = VAR_DIR / "secret-key"
     try:
-        if not path.exists():
-            VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(50))
-        return path.read_text().strip()
+        VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One at a time, so that processes that start at once have the same. The lock is the folder itself.
+        folder = os.open(VAR_DIR, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not path.exists() or not path.read_text().strip():
+                # Under its name it is whole from the first moment: on a full disk a file may stay empty.
+                new = path.with_suffix(".new")
+                new.touch(mode=0o600)
+                new.write_text(secrets.token_urlsafe(50))
+                new.replace(path)
+            return path.read_text().strip()
+        finally:
+            os.close(folder)
     except OSError as error:
         raise SystemExit(f"{VAR_DIR} cannot be written to ({error.strerror}); set VAR_DIR.") from error
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import runpy
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from django.test import Client
 
+from kb import settings as source
 from kb.checks import production_is_safe
 from kb.environment import Environment, own_address
 
@@ -120,6 +124,48 @@ def test_addresses_in_answers_lead_to_what_make_run_serves_unless_another_is_set
     show = "from django.conf import settings; print(settings.BASE_URL)"
     done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.stdout.strip() == own_address(host, 8001), done.stderr
+
+
+def generated_key(folder, monkeypatch):
+    monkeypatch.setattr(source, "VAR_DIR", folder)
+    return source._generated_secret_key()
+
+
+def test_the_embedded_mode_makes_one_key_that_only_its_owner_reads(tmp_path, monkeypatch):
+    folder = tmp_path / "var"
+    key = generated_key(folder, monkeypatch)
+    assert len(key) >= 50
+    assert generated_key(folder, monkeypatch) == key
+    assert [(path.name, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [("secret-key", 0o600)]
+
+
+def test_a_start_that_a_full_disk_cut_short_leaves_no_key_that_would_stop_the_next(tmp_path, monkeypatch):
+    def full(path, text):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(SystemExit, match="No space left on device"):
+            generated_key(tmp_path, patched)
+    assert len(generated_key(tmp_path, monkeypatch)) >= 50
+
+
+def test_an_empty_file_is_no_key(tmp_path, monkeypatch):
+    (tmp_path / "secret-key").touch()
+    assert len(generated_key(tmp_path, monkeypatch)) >= 50
+
+
+def test_processes_that_start_at_once_have_one_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "VAR_DIR", tmp_path)
+    together = Barrier(8)
+
+    def start(_):
+        together.wait()
+        return source._generated_secret_key()
+
+    with ThreadPoolExecutor(8) as processes:
+        assert len(set(processes.map(start, range(8)))) == 1
 
 
 def test_variables_are_read_as_people_write_them(monkeypatch):

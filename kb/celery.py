@@ -7,11 +7,14 @@ from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport import TRANSPORT_ALIASES
 
 from kb.checks import refuse_unsafe_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 
+# The folder of the embedded mode is written and read by several processes at once.
+TRANSPORT_ALIASES["filesystem"] = "kb.broker:Transport"
 app = Celery("kb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["kb", "kb.api"])

@@ -1,12 +1,19 @@
-"""What becomes of a worker when its broker goes away."""
+"""What becomes of a worker when its broker goes away, and that a folder carries what several processes send at once."""
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NoReturn
+from pathlib import Path
+from queue import Empty
+from typing import Any, NoReturn
 
 import pytest
 import redis
+from kombu import Connection
 
 from kb.celery import app, give_nudges_once
 
@@ -36,3 +43,97 @@ def test_a_worker_outlives_the_connection_over_which_it_was_given_nudges(monkeyp
     connection.close()
     nudge.ack()
     assert dumped == []
+
+
+Open = Callable[[], Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("queue", "control"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def channel(folder: Path) -> Iterator[Open]:
+    """Each call opens one, as every process has its own."""
+    options = {"data_folder_in": str(folder / "queue"), "data_folder_out": str(folder / "queue")}
+    connections: list[Any] = []
+
+    def opened() -> Any:
+        connections.append(
+            Connection("filesystem://localhost", transport_options={**options, "control_folder": folder / "control"})
+        )
+        return connections[-1].default_channel
+
+    yield opened
+    for connection in connections:
+        connection.close()
+
+
+def test_a_folder_gives_every_message_whole_while_others_write(channel: Open) -> None:
+    sent = {f"{writer} {number}" for writer in range(3) for number in range(200)}
+
+    def write(writer: int, into: Any) -> None:
+        for number in range(200):
+            into._put("celery", {"body": f"{writer} {number}"})
+
+    writers = [threading.Thread(target=write, args=(writer, channel())) for writer in range(3)]
+    for thread in writers:
+        thread.start()
+    reader, received = channel(), set()
+    while len(received) < len(sent):
+        at_work = any(thread.is_alive() for thread in writers)
+        try:
+            received.add(reader._get("celery")["body"])
+        except Empty:
+            assert at_work, f"{len(sent - received)} were lost"
+    assert received == sent
+
+
+def test_what_is_no_message_is_taken_away_and_hides_none(channel: Open, folder: Path) -> None:
+    for name in ("0_empty", "0_zeros"):
+        (folder / "queue" / f"{name}.celery.msg").write_bytes(b"\0" * 10 if name == "0_zeros" else b"")
+    reader = channel()
+    reader._put("celery", {"body": "behind them"})
+    for _ in range(2):
+        with pytest.raises(Empty):
+            reader._get("celery")
+    assert reader._get("celery") == {"body": "behind them"}
+    assert list((folder / "queue").iterdir()) == []
+
+
+def test_a_message_for_which_there_is_no_room_leaves_nothing_behind(
+    channel: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> NoReturn:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = channel()
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(writer.connection.client.channel_errors):
+        writer._put("celery", {"body": ""})
+    assert list((folder / "queue").iterdir()) == []
+
+
+def test_processes_that_start_at_once_all_find_where_to_send(channel: Open) -> None:
+    together = threading.Barrier(4)
+    missing: list[int] = []
+
+    def start(into: Any) -> None:
+        for number in range(200):
+            together.wait()
+            try:
+                into._queue_bind(f"exchange-{number}", "celery", "", "celery")
+                assert into.get_table(f"exchange-{number}")
+            except Exception:
+                missing.append(number)
+
+    processes = [threading.Thread(target=start, args=(channel(),)) for _ in range(4)]
+    for thread in processes:
+        thread.start()
+    for thread in processes:
+        thread.join()
+    assert missing == []

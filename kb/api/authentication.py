@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
@@ -17,6 +20,7 @@ from kb.api.models import AccessToken
 from kb.api.problems import CODES, Refusal
 
 LAST_USED_STEP = timedelta(minutes=1)
+SQLITE_WAIT_MILLISECONDS = 100
 
 
 class TokenAuthentication(KnoxTokenAuthentication):
@@ -39,11 +43,13 @@ class TokenAuthentication(KnoxTokenAuthentication):
         return found.user, found
 
     def _touch(self, token: AccessToken, now: Any) -> None:
-        """Note the use, at most once a minute: reading must not turn into a write every time."""
+        """Note the use, at most once a minute: reading must not turn into a write every time, and must not wait or fail
+        for it. What cannot be noted now is noted at the next use."""
         before = now - LAST_USED_STEP
         if token.last_used is None or token.last_used < before:
-            not_yet = Q(last_used__isnull=True) | Q(last_used__lt=before)
-            AccessToken.objects.filter(not_yet, pk=token.pk).update(last_used=now)
+            not_yet = AccessToken.objects.filter(Q(last_used__isnull=True) | Q(last_used__lt=before), pk=token.pk)
+            with suppress(OperationalError), _hardly_waiting(), transaction.atomic():
+                AccessToken.objects.filter(pk__in=not_yet.select_for_update(skip_locked=True)).update(last_used=now)
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -54,6 +60,21 @@ class SessionAuthentication(authentication.SessionAuthentication):
             raise Refusal(
                 "csrf_failed", "Send the token of the csrftoken cookie as X-CSRFToken, or use an access token."
             ) from error
+
+
+@contextmanager
+def _hardly_waiting() -> Iterator[None]:
+    """Whoever writes to an SQLite file locks all of it; where rows are locked, a query skips them by itself."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        ((usual,),) = cursor.execute("PRAGMA busy_timeout").fetchall()
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_MILLISECONDS}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 def _refused(code: str) -> exceptions.AuthenticationFailed:

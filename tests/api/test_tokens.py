@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +21,9 @@ from incidents.models import AuditEntry
 from kb.api import tokens
 from kb.api.models import AccessToken
 from tests.api.conftest import Caller, codes, fields
+from tests.conftest import in_another_connection
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_token_is_shown_once_and_kept_only_as_a_digest(api):
@@ -93,6 +104,57 @@ def test_the_last_use_is_noted_at_most_once_a_minute(api, cast):
     author.get("me")
     token.refresh_from_db()
     assert token.last_used >= first
+
+
+READ = """
+import json, sys, time
+import django
+django.setup()
+from django.test import Client
+Client(SERVER_NAME="127.0.0.1").get("/api/v1/me")  # Loads what every first request loads.
+began = time.monotonic()
+reader = Client(SERVER_NAME="127.0.0.1", headers={"authorization": f"Bearer {sys.argv[1]}"})
+print(json.dumps([reader.get("/api/v1/me").status_code, time.monotonic() - began]))
+"""
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_does_not_wait_for_whoever_writes_to_the_file(cast, tmp_path):
+    secret = tokens.create_token(actor=cast.viewer("author"), name="Reads")[1]
+    file = tmp_path / "precedent.sqlite3"
+    # The database of the tests is in memory, which no other process can open.
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        connection.connection.backup(database)
+        database.execute("PRAGMA journal_mode=WAL")
+        environment = {**os.environ, "DATABASE_URL": f"sqlite:///{file}", "DJANGO_SETTINGS_MODULE": "kb.settings"}
+
+        def read():
+            done = subprocess.run(
+                [sys.executable, "-c", READ, secret], cwd=ROOT, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            status, seconds = json.loads(done.stdout.splitlines()[-1])
+            # A writer waits for 20 s.
+            return status, seconds < 5, *database.execute("SELECT last_used IS NOT NULL FROM api_accesstoken")
+
+        database.execute("BEGIN IMMEDIATE")
+        assert read() == (200, True, (0,))
+        database.execute("COMMIT")
+        assert read() == (200, True, (1,))
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_does_not_wait_for_whoever_holds_the_token(api, cast):
+    author, seen = api("author"), []
+    with transaction.atomic():
+        AccessToken.objects.select_for_update().get(user=cast.author)
+        assert in_another_connection(lambda: seen.append(author.get("me").status_code)) == []
+        assert seen == [200]
+    assert AccessToken.objects.get(user=cast.author).last_used is None
+    author.get("me")
+    assert AccessToken.objects.get(user=cast.author).last_used is not None
 
 
 def test_nobody_sees_or_revokes_anothers_token(api):

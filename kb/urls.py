@@ -8,6 +8,7 @@ from kb.api.views.meta import Nowhere
 from kb.web import operate
 
 handler400 = "kb.api.views.meta.bad_request"
+handler500 = "kb.api.views.meta.failed"
 urlpatterns = [
     path("healthz", operate.healthz, name="healthz"),
     path("metrics", operate.metrics, name="metrics"),

@@ -7,8 +7,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django import forms
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.staticfiles import finders
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.test import Client
@@ -16,6 +18,7 @@ from django.urls import include, path
 
 from incidents.errors import Incomplete, Invalid, Missing, NotAllowed, Stale
 from incidents.scopes import Viewer
+from kb import urls
 from tests.conftest import fill
 from tests.web.conftest import Page, parsed
 
@@ -172,6 +175,7 @@ REFUSALS = {
     "forbidden": (PermissionDenied(), 403, "not yours to change"),
     "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),
     "broken": (RuntimeError("secret detail"), 500, "Something broke here"),
+    "database-away": (OperationalError("secret detail"), 503, "try again in a minute"),
 }
 
 
@@ -179,6 +183,7 @@ def refuse(request: HttpRequest, reason: str):
     raise REFUSALS[reason][0]
 
 
+handler500 = urls.handler500
 urlpatterns = [path("refuse/<reason>", refuse), path("api/", include("kb.api.urls")), path("", include("kb.web.urls"))]
 
 
@@ -194,6 +199,23 @@ def test_every_refusal_is_a_calm_page_with_its_status(db, reason):
     assert any(link.attributes["href"] == "/" for link in page.all("a"))
     assert "secret detail" not in page.text
     policy_is_strict(response)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/patterns", "text/html"), ("/api/v1/me", "application/problem+json")])
+def test_a_database_that_goes_away_before_the_view_is_said_as_one_that_goes_away_in_it(
+    cast, browser, monkeypatch, path, kind
+):
+    client = browser("author")
+
+    def away(user):
+        raise OperationalError("secret detail")
+
+    monkeypatch.setattr(SessionStore, "load", away)
+    client.raise_request_exception = False
+    response = client.get(path)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response["Content-Type"].startswith(kind)
+    assert "secret detail" not in response.content.decode()
 
 
 def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
@@ -258,7 +280,7 @@ def test_a_field_ties_its_label_hint_and_errors_to_its_input():
     assert "<b>too" not in html
 
 
-@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html"])
+@pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html", "503.html"])
 def test_pages_for_when_something_broke_need_neither_database_nor_request(name):
     page = parsed(HttpResponse(render_to_string(name)))
     assert len(page.all("h1")) == 1

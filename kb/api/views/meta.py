@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from threading import Lock
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -18,7 +21,7 @@ from rest_framework.response import Response
 from incidents.errors import Missing
 from kb.api.base import ApiView
 from kb.api.operations import reads
-from kb.api.problems import MEDIA_TYPE, problem
+from kb.api.problems import MEDIA_TYPE, handle, problem
 
 # The generator's own tables are filled while it runs, and must be by one thread at a time.
 _generating = Lock()
@@ -67,6 +70,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return defaults.bad_request(request, exception)
     refused = problem("invalid", "The request cannot be read. See that its Host is one of this installation.")
     return JsonResponse(refused.data, status=refused.status_code, content_type=MEDIA_TYPE)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """What a page, or anything before a view, did not foresee: a problem document below /api/v1/, elsewhere a page.
+
+    Both tell a database that does not answer (503) from what is broken here (500).
+    """
+    error = sys.exc_info()[1]
+    if request.path.startswith("/api/v1/") and isinstance(error, Exception):
+        answer = handle(error, {"request": request})
+        headers = {**answer.headers, "Content-Type": MEDIA_TYPE}
+        return HttpResponse(JSONRenderer().render(answer.data), status=answer.status_code, headers=headers)
+    if isinstance(error, OperationalError):
+        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
+    return defaults.server_error(request)
 
 
 class Nowhere(ApiView):

@@ -345,6 +345,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "kb.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "relay": {"task": "kb.tasks.relay", "schedule": 5.0, "options": {"expires": 5}},
     "retag": {"task": "kb.tasks.retag", "schedule": 15.0, "options": {"expires": 15}},

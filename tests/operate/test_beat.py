@@ -1,0 +1,80 @@
+"""beat goes on when the clock steps back and when there is no room to write its schedule down."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from celery.beat import PersistentScheduler, Service
+from django.conf import settings
+
+from kb.celery import app
+
+RELAY_SECONDS = settings.CELERY_BEAT_SCHEDULE["relay"]["schedule"]
+
+Start = Callable[[], PersistentScheduler]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Each call is a new process of beat that finds what the one before has kept."""
+    started: list[PersistentScheduler] = []
+
+    def scheduler() -> PersistentScheduler:
+        service = Service(app, schedule_filename=str(tmp_path / "schedule"), scheduler_cls=app.conf.beat_scheduler)
+        started.append(service.get_scheduler())
+        return started[-1]
+
+    yield scheduler
+    started[-1].close()
+
+
+def a_day_ahead(scheduler: PersistentScheduler) -> None:
+    """As if everything had last run by a clock that was wrong."""
+    for entry in scheduler.schedule.values():
+        entry.last_run_at += timedelta(days=1)
+
+
+def test_a_schedule_that_was_kept_by_a_clock_that_was_ahead_goes_on_at_once(start: Start) -> None:
+    before = start()
+    a_day_ahead(before)
+    before.close()
+    assert 0 < start().tick() <= RELAY_SECONDS
+
+
+def test_a_clock_that_is_put_back_under_way_stops_nothing(start: Start) -> None:
+    scheduler = start()
+    a_day_ahead(scheduler)
+    scheduler.populate_heap()
+    assert 0 < scheduler.tick() <= RELAY_SECONDS
+    now = app.now()
+    assert all(entry.last_run_at <= now for entry in scheduler.schedule.values())
+
+
+def test_what_was_missed_while_nothing_ran_is_made_up_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = start()
+    for entry in before.schedule.values():
+        entry.last_run_at -= timedelta(days=2)
+    before.close()
+    after, ran = start(), []
+    monkeypatch.setattr(after, "apply_entry", lambda entry, producer: ran.append(entry.name))
+    monkeypatch.setattr(type(after), "producer", None)
+    while after.tick() == 0:
+        pass
+    assert set(ran) == set(settings.CELERY_BEAT_SCHEDULE)
+
+
+def test_a_schedule_that_cannot_be_written_down_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(store: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scheduler = start()
+    with monkeypatch.context() as patched:
+        patched.setattr("shelve.Shelf.sync", full)
+        scheduler._do_sync()
+    assert 0 < scheduler.tick() <= RELAY_SECONDS

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-from pathlib import Path
+import tempfile
 from typing import Any
 
+from gunicorn.config import Config
 from gunicorn.http import message, parser
 
 from kb.settings import DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -32,12 +33,16 @@ limit_request_fields = 64
 parser._DRAIN_MAX_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE + 1
 control_socket_disable = True
 
-# Each process counts in files of its own, which whichever process is asked for /metrics adds up. The library looks for
-# the folder when it is imported, so it is named before the application is loaded.
-_counts = Path(os.environ.get("VAR_DIR") or Path(__file__).parent / "var") / "metrics"
-shutil.rmtree(_counts, ignore_errors=True)
-_counts.mkdir(parents=True, exist_ok=True)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
+# Several processes count in files, which whichever of them is asked for /metrics adds up. These are mapped into memory,
+# where a write for which the disk has no room ends the process: so they are not on the disk of the data.
+# The library looks for the folder when it is imported, so it is named before the application is loaded.
+_given = Config()
+_workers_given = _given.parser().parse_known_args(_given.get_cmd_args_from_env())[0].workers
+if (_workers_given or workers) > 1:
+    _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (the folder in it is only ours)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="precedent-counts-", dir=_memory)
+else:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 
 def when_ready(server: Any) -> None:
@@ -64,6 +69,11 @@ def pre_request(worker: Any, req: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    from prometheus_client import multiprocess
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(worker.pid)
+        multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)

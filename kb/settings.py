@@ -140,8 +140,9 @@ if not DATABASE_URL or is_sqlite(DATABASE_URL):
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": _path,
-            # Opening the file and reading its first pages would be a good part of a search.
-            "CONN_MAX_AGE": 60,
+            # Opening the file and reading its first pages would be a good part of a search. On a full disk it fails, as
+            # there is no room for the files that SQLite makes beside it, unless somebody has it open.
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # Writers queue for the lock at BEGIN instead of failing when a read turns into a write.
                 "transaction_mode": "IMMEDIATE",

@@ -52,10 +52,12 @@ class Place:
 
     def sign(self, lock: TextIO) -> None:
         """Leave our process id for the message that a second start prints."""
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        try:
+            lock.truncate(0)
+            # Past the file's buffer, which would be written once more when it is closed.
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
+        except OSError as error:
+            self._refuse(error)
 
     def _open_lock(self) -> TextIO:
         try:
@@ -64,7 +66,10 @@ class Place:
         except FileExistsError:
             fail(f"{self.var} is a file, and Precedent needs a folder there for its data; set VAR_DIR.")
         except OSError as error:
-            fail(f"{self.var}, the folder for the data, cannot be written to ({error.strerror}); set VAR_DIR.")
+            self._refuse(error)
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        fail(f"{self.var}, the folder for the data, cannot be written to ({error.strerror}); set VAR_DIR.")
 
     def _check_port(self) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET

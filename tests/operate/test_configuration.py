@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import runpy
@@ -13,6 +14,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from kb import settings as source
@@ -286,14 +288,48 @@ def test_nobody_chooses_the_scheme_to_get_around_https(db, settings):
     assert Client(REMOTE_ADDR="10.0.0.1").get("/nowhere", headers=secure).status_code == 404
 
 
+SHOW = """
+import json, os, runpy
+conf = runpy.run_path("gunicorn.conf.py")
+folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+found = bool(folder) and os.path.isdir(folder)
+conf["on_exit"](None)
+print(json.dumps([conf["workers"], folder, found, bool(folder) and os.path.exists(folder)]))
+"""
+
+
+def served(tmp_path, **env):
+    """[processes, folder of their counts, whether it is there, whether it is there after the end]"""
+    env = {**os.environ, "VAR_DIR": str(tmp_path), "CELERY_BROKER_URL": "", "GUNICORN_CMD_ARGS": "", **env}
+    done = subprocess.run([sys.executable, "-c", SHOW], cwd=ROOT, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_several_processes_serve_only_where_they_count_requests_together(tmp_path):
-    show = "import runpy; print(runpy.run_path('gunicorn.conf.py')['workers'])"
-    env = {**os.environ, "VAR_DIR": str(tmp_path)}
-    for broker, workers in (("", "1"), ("redis://127.0.0.1:1/0", "2")):
-        done = subprocess.run(
-            [sys.executable, "-c", show], cwd=ROOT, env={**env, "CELERY_BROKER_URL": broker}, capture_output=True
-        )
-        assert done.stdout.decode().strip() == workers, done.stderr
+    assert served(tmp_path)[0] == 1
+    assert served(tmp_path, CELERY_BROKER_URL="redis://127.0.0.1:1/0")[0] == 2
+
+
+def test_one_process_counts_in_its_own_memory(tmp_path):
+    assert served(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "inherited")) == [1, None, False, False]
+
+
+@pytest.mark.parametrize(
+    "env", [{"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}, {"GUNICORN_CMD_ARGS": "--threads 2 -w 3"}]
+)
+def test_several_processes_count_in_files_that_a_full_disk_of_data_cannot_harm(tmp_path, env):
+    _, folder, is_there, is_left = served(tmp_path, **env)
+    assert (is_there, is_left) == (True, False)
+    assert tmp_path not in Path(folder).parents
+    if Path("/dev/shm").is_dir():
+        assert Path(folder).parent == Path("/dev/shm")
+
+
+@pytest.mark.sqlite_only
+def test_whoever_reads_keeps_the_file_open_because_a_full_disk_has_no_room_to_open_it(db):
+    connection.ensure_connection()
+    assert connection.close_at is None
 
 
 def test_every_scheduled_job_exists(settings):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +67,26 @@ def test_a_folder_that_cannot_be_written_is_said(refused: Refused, tmp_path: Pat
     assert "cannot be written to" in refused(VAR_DIR=str(obstacle / "deeper"), PORT=str(free_port))
 
 
+def no_room() -> None:
+    """No file can grow, which fails where a full disk does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_disk_without_room_is_said(plain: dict[str, str], tmp_path: Path, free_port: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/serving"],
+        cwd=ROOT,
+        env={**plain, "VAR_DIR": str(tmp_path), "PORT": str(free_port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=no_room,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"run: {tmp_path}, the folder for the data, cannot be written to (")
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
 def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -107,8 +129,8 @@ HEALTHZ_COUNT = r'django_http_requests_total_by_view_transport_method_total\{[^}
 class Run:
     """A running `make run` with its output."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path, port: int) -> None:
-        self.process, self.port = process, port
+    def __init__(self, process: subprocess.Popen[str], var: Path, log: Path, port: int) -> None:
+        self.process, self.var, self.port = process, var, port
         self._log = log
 
     @property
@@ -143,7 +165,7 @@ def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> I
             start_new_session=True,
             preexec_fn=heeds_ctrl_c,
         )
-    run = Run(process, log, port)
+    run = Run(process, var, log, port)
     try:
         wait_until(run.ready, "the address", seconds)
         yield run
@@ -254,6 +276,30 @@ def _token(run: Run) -> str:
     return str(json.loads(made)["token"])
 
 
+def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
+    """No file of web, worker or beat can grow for a while. Their output is written by another process."""
+    pages = [f"http://127.0.0.1:{run.port}/{path}" for path in ("healthz", "incidents", "api/v1/search?q=timeout")]
+
+    def read() -> None:
+        for page in pages:
+            with urlopen(page, timeout=20) as answer:
+                assert answer.status == 200
+
+    read()
+    # Until then each makes files that it needs.
+    wait_until(lambda: re.search(r"celery@\S+ ready", run.output), "the worker")
+    ready, queue = time.time(), run.var / "broker" / "queue"
+    wait_until(lambda: queue.stat().st_mtime > ready, "beat")
+    ours = [pid for pid, line in started.processes().items() if "gunicorn" in line or "celery" in line]
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY)) for pid in ours}
+    wait_until(lambda: run.output.count("SchedulingError") > 1, "beat to find no room", 30)
+    for _ in range(5):
+        read()
+    for pid, limits in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    assert run.process.poll() is None, run.output
+
+
 @pytest.mark.slow
 def test_a_start_a_stop_and_a_second_start(
     plain: dict[str, str], started: Started, refused: Refused, tmp_path: Path, free_port: int
@@ -302,6 +348,8 @@ def test_a_start_a_stop_and_a_second_start(
     # Seconds when the machine has nothing else to do; it may have.
     with running(plain, var, free_port, seconds=45) as run:
         assert "password" not in run.output.lower()
+
+        reads_on_a_disk_without_room(run, started)
 
         # A process that dies is named, and nothing goes on without it.
         os.kill(started.one("celery", "worker"), signal.SIGKILL)

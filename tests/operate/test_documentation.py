@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 from django.core.management import get_commands
 
@@ -16,3 +21,33 @@ def test_every_command_stands_there_as_it_can_be_typed_in_a_clone() -> None:
         assert text.count("manage.py") == text.count(".venv/bin/python manage.py"), page.name
         for name in re.findall(r"manage\.py (\w+)|compose run.* web (\w+)", text):
             assert set(name) & set(commands), page.name
+
+
+def test_the_commands_for_the_embedded_mode_back_up_what_is_being_written_and_restore_it(tmp_path: Path) -> None:
+    text = (ROOT / "docs/backup.md").read_text()
+    back_up, restore = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+    def type_in(commands: str) -> None:
+        python = commands.replace(".venv/bin/python", sys.executable)
+        subprocess.run(["/bin/sh", "-e", "-c", python], cwd=tmp_path, check=True, timeout=30)
+
+    def read() -> list[object]:
+        with closing(sqlite3.connect(tmp_path / "var/precedent.sqlite3")) as database:
+            return [word for (word,) in database.execute("SELECT word FROM words")]
+
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/secret-key").write_text("key")
+    with closing(sqlite3.connect(tmp_path / "var/precedent.sqlite3", isolation_level=None)) as running:
+        running.execute("PRAGMA journal_mode=WAL")
+        running.execute("CREATE TABLE words (word)")
+        running.execute("INSERT INTO words VALUES ('before')")
+        type_in(back_up)
+        running.execute("INSERT INTO words VALUES ('after')")
+        # As a process leaves them that was killed.
+        beside = {path: path.read_bytes() for path in tmp_path.glob("var/precedent.sqlite3-*")}
+    for path, content in beside.items():
+        path.write_bytes(content)
+    type_in(restore)
+    assert read() == ["before"]
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"precedent.sqlite3", "secret-key"}
+    assert [path for path in (tmp_path / "backup").iterdir() if path.stat().st_mode & 0o077] == []

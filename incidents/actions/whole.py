@@ -3,7 +3,8 @@
 The incident becomes exactly the given content, in one transaction, and a mark in the audit remembers a digest
 of that content. The next run compares digests instead of texts, and finds what people changed after the mark.
 What was reopened where it comes from is published first, and then gets its draft in the same way.
-Not for people's own writing: nothing here asks what somebody else may have saved meanwhile.
+Not for people's own writing: nothing here asks what somebody else may have saved meanwhile. Importers hold the incident
+and ask before.
 """
 
 from __future__ import annotations

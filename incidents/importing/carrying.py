@@ -1,5 +1,6 @@
 """Carrying out what was planned, as the system user. Every incident is one transaction: a file that turns out to be
-refused leaves nothing behind, and the others are imported."""
+refused leaves nothing behind, and the others are imported. What people and other imports did since it was planned is
+looked at again, with the incident held: a plan is never carried out over it."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
 from incidents import template as templates
 from incidents.actions import lifecycle
@@ -29,7 +31,7 @@ from incidents.actions.whole import (
 from incidents.addresses import page_key
 from incidents.errors import ActionError, within
 from incidents.importing.candidates import NOT_SAID, Candidate
-from incidents.importing.planning import Here, Known, Outcome, Planned
+from incidents.importing.planning import Here, Known, Outcome, Planned, of_known
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -54,45 +56,53 @@ class Done:
 
 def look() -> Here:
     """What is here before an import."""
-    rows = Incident.objects.values_list("pk", "uuid", "origin", "external_id", "visibility", "deleted_at")
-    incidents = {
-        pk: Known(pk, uuid, origin, external_id, visibility, deleted_at is not None)
-        for pk, uuid, origin, external_id, visibility, deleted_at in rows
-    }
-    imported = [pk for pk, known in incidents.items() if known.is_imported]
-    marks = last_marks(MARK, imported)
-    changed, republished = changed_by_people(marks), published_since(marks)
-    for pk in imported:
-        incidents[pk] = replace(
-            incidents[pk], mark=marks.get(pk), is_changed=pk in changed, is_republished=pk in republished
-        )
+    incidents = _known(Incident.objects.all())
     by_page: dict[str, list[Known]] = {}
     for incident_id, *urls in Source.objects.values_list("incident_id", "url", "archive_url"):
         for key in {page_key(url) for url in urls if url}:
             by_page.setdefault(key, []).append(incidents[incident_id])
     people = User.objects.filter(is_active=True, is_system=False).values_list("email", flat=True)
     return Here(
-        by_identity={known.external_id: known for pk in imported if (known := incidents[pk]).external_id},
+        by_identity={
+            known.external_id: known for known in incidents.values() if known.is_imported and known.external_id
+        },
         by_uuid={known.uuid: known for known in incidents.values()},
         by_page=by_page,
         people=frozenset(address.casefold() for address in people),
     )
 
 
+def _known(incidents: QuerySet[Incident]) -> dict[int, Known]:
+    """What an import knows of these, by their keys."""
+    rows = incidents.values_list("pk", "uuid", "origin", "external_id", "visibility", "deleted_at")
+    found = {
+        pk: Known(pk, uuid, origin, external_id, visibility, deleted_at is not None)
+        for pk, uuid, origin, external_id, visibility, deleted_at in rows
+    }
+    imported = [pk for pk, known in found.items() if known.is_imported]
+    marks = last_marks(MARK, imported)
+    changed, republished = changed_by_people(marks), published_since(marks)
+    for pk in imported:
+        found[pk] = replace(found[pk], mark=marks.get(pk), is_changed=pk in changed, is_republished=pk in republished)
+    return found
+
+
 def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = False) -> Done:
     """Do it, or with `rehearse` find out whether it could be done and leave everything as it was."""
-    known_id = planned.known.incident_id if planned.known else None
-    done = Done(planned, planned.outcome, known_id, planned.reason)
-    if planned.outcome not in WRITTEN or planned.candidate is None:
-        return done
-    done.notes += planned.candidate.notes
-    if planned.candidate.was_unpublished:
-        is_narrow = planned.visibility == Visibility.TEAM
-        sees = "it is visible to its team only" if is_narrow else f"here it is {planned.visibility}, and that stays"
-        done.notes.append(f"It was not published where it comes from; {sees}.")
+    candidate = planned.candidate
+    if planned.outcome not in WRITTEN or candidate is None:
+        return _as_planned(planned)
     try:
         with transaction.atomic():
-            done.incident_id = _write(actor, planned, planned.candidate, here, done.notes)
+            # Imports at once take turns, an incident each: who comes second finds what the first one made.
+            User.objects.select_for_update(no_key=True).get(pk=actor.person)
+            planned = _planned_anew(planned, candidate)
+            done = _as_planned(planned)
+            if planned.outcome not in WRITTEN:
+                return done
+            known_id = done.incident_id
+            done.notes = _notes(planned, candidate)
+            done.incident_id = _write(actor, planned, candidate, here, done.notes)
             # What is said of a text is mostly said of its draft too.
             done.notes = list(dict.fromkeys(done.notes))
             transaction.set_rollback(rehearse)
@@ -101,6 +111,30 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     except (DataError, IntegrityError) as error:
         return Done(planned, Outcome.REJECTED, reason=f"The database refused it: {' '.join(str(error).split())[:200]}")
     return replace(done, incident_id=known_id) if rehearse else done
+
+
+def _as_planned(planned: Planned) -> Done:
+    return Done(planned, planned.outcome, planned.known.incident_id if planned.known else None, planned.reason)
+
+
+def _planned_anew(planned: Planned, candidate: Candidate) -> Planned:
+    """What is to be done about it now. From here to the end of the transaction nobody else changes the incident."""
+    if planned.known:
+        same = Q(pk=planned.known.incident_id)
+    else:
+        same = Q(external_id=candidate.identity) | Q(uuid=candidate.uuid)
+    held = Incident.objects.filter(same, origin=Origin.IMPORTED).select_for_update(no_key=True)
+    found = sorted(_known(held).values(), key=lambda known: known.external_id != candidate.identity)
+    return of_known(candidate, found[0], planned.asked, planned.overwrite) if found else planned
+
+
+def _notes(planned: Planned, candidate: Candidate) -> list[str]:
+    notes = list(candidate.notes)
+    if candidate.was_unpublished:
+        is_narrow = planned.visibility == Visibility.TEAM
+        sees = "it is visible to its team only" if is_narrow else f"here it is {planned.visibility}, and that stays"
+        notes.append(f"It was not published where it comes from; {sees}.")
+    return notes
 
 
 def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool = False) -> Iterator[tuple[Done, str]]:

@@ -54,7 +54,8 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`known` is the incident that is updated or kept. `same_event` are those of other origins to link a new one to."""
+    """`known` is the incident that is updated or kept. `same_event` are those of other origins to link a new one to.
+    `asked` and `overwrite` are as the import was asked, for whoever finds another incident than the one planned for."""
 
     outcome: Outcome
     name: str
@@ -63,6 +64,8 @@ class Planned:
     visibility: str = Visibility.INTERNAL.value
     same_event: tuple[Known, ...] = ()
     reason: str = ""
+    asked: str | None = None
+    overwrite: bool = False
 
     @property
     def is_about_draft(self) -> bool:
@@ -122,13 +125,28 @@ def _one(candidate: Candidate, here: Here, asked: str | None, overwrite: bool) -
             candidate,
             visibility=asked or candidate.visibility or Visibility.INTERNAL,
             same_event=others,
+            asked=asked,
+            overwrite=overwrite,
         )
-    known = matches[0]
+    return of_known(candidate, matches[0], asked, overwrite)
+
+
+def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: bool) -> Planned:
+    """What is to be done when this imported incident is the one that the candidate tells of."""
     is_same = known.mark is not None and known.mark.digest == candidate.digest
     visibility = asked or (known.visibility if is_same else candidate.visibility or known.visibility)
 
     def with_outcome(outcome: Outcome, reason: str = "") -> Planned:
-        return Planned(outcome, candidate.name, candidate, known, visibility=visibility, reason=reason)
+        return Planned(
+            outcome,
+            candidate.name,
+            candidate,
+            known,
+            visibility=visibility,
+            reason=reason,
+            asked=asked,
+            overwrite=overwrite,
+        )
 
     if known.is_deleted:
         return with_outcome(Outcome.KEPT, "It was deleted here.")

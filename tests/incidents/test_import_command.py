@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from io import StringIO
 
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection, transaction
 from django.utils import timezone
 
 from incidents import scopes
@@ -20,9 +22,11 @@ from incidents.actions.links import add_link, change_link, remove_link
 from incidents.actions.sections import add_row, change_section
 from incidents.document import build, read, with_everything
 from incidents.export import json_document
+from incidents.importing import frontmatter
 from incidents.importing.carrying import carry_out, link, look
 from incidents.importing.documents import read_all
 from incidents.importing.planning import plan
+from incidents.management.commands import import_incidents
 from incidents.models import AuditEntry, Incident, IncidentLink, OutboxEntry, User
 from incidents.scopes import ANONYMOUS, Viewer
 from kb.patterns import decisions
@@ -309,6 +313,92 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     assert rehearsed_errors == errors
     assert done.count("is left out") == 2
     assert row_counts() != before
+
+
+# --- While it runs ---------------------------------------------------------------------------------
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """meanwhile(act): `act` happens once, after the next import has looked at what is here and before it writes."""
+
+    def before_the_first_file(act):
+        waiting = [act]
+
+        def then_carry_out(*given, **options):
+            while waiting:
+                waiting.pop()()
+            return carry_out(*given, **options)
+
+        monkeypatch.setattr(import_incidents, "carry_out", then_carry_out)
+
+    return before_the_first_file
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        edit,
+        lambda cast, incident: lifecycle.reopen(actor=cast.viewer("admin"), incident_id=incident.pk),
+    ],
+    ids=["a new revision", "reopened"],
+)
+def test_what_a_person_did_while_an_import_ran_is_kept_and_reported(folder, cast, meanwhile, act):
+    run(folder)
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    meanwhile(lambda: act(cast, imported()))
+    out, _ = run(folder)
+    assert out.startswith("one.md: kept as it is here. Somebody changed it here since")
+    assert out.endswith("1 unchanged, 1 kept.\n")
+    assert imported().title == "Cold tea 1"
+    assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
+    assert imported().title == "From the file"
+
+
+def test_what_was_deleted_while_an_import_ran_stays_deleted(folder, cast, meanwhile):
+    run(folder)
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    meanwhile(lambda: delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk))
+    assert "one.md: kept as it is here. It was deleted here." in run(folder)[0]
+
+
+def test_a_visibility_that_was_narrowed_while_an_import_ran_stays_narrow(folder, cast, meanwhile):
+    run(folder, visibility="public")
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    narrower = {"visibility": "internal"}
+    meanwhile(lambda: change_incident(actor=Viewer.system(), incident_id=imported().pk, facts=narrower))
+    run(folder)
+    assert (imported().title, imported().visibility) == ("From the file", "internal")
+
+
+def test_of_two_imports_at_once_the_second_finds_what_the_first_one_wrote(folder, meanwhile):
+    meanwhile(lambda: run(folder))
+    assert run(folder)[0] == "2 unchanged.\n"
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    meanwhile(lambda: run(folder))
+    assert run(folder)[0] == "2 unchanged.\n"
+    assert (imported().title, imported().revisions.count()) == ("From the file", 2)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_first_import_waits_for_another_one_and_is_not_refused(folder):
+    User.objects.system()
+    (planned,) = plan([frontmatter.read("one.md", markdown(1))], here := look())
+    second = []
+
+    def other():
+        try:
+            second.append(carry_out(Viewer.system(), planned, here).outcome)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=other)
+    with transaction.atomic():
+        assert carry_out(Viewer.system(), planned, here).outcome == "created"
+        thread.start()
+        thread.join(1)
+        assert second == []
+    thread.join()
+    assert second == ["unchanged"]
 
 
 # --- What it is given ------------------------------------------------------------------------------

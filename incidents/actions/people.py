@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from incidents.actions.change import audit
 from incidents.actions.organizations import create_organization, create_team, set_membership
-from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import Invitation, Membership, Organization, Team, User
 from incidents.scopes import Viewer
 from incidents.text import clean, clean_choice
@@ -150,12 +150,18 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
 
 
 def revoke_invitation(*, actor: Viewer, invitation_id: int) -> Invitation:
+    """Its link opens nothing any more. Raises WrongState when somebody accepted it before."""
     with transaction.atomic():
         invitation = Invitation.objects.filter(pk=invitation_id).select_related("team").first()
         if invitation is None or not _may_see_invitation(actor, invitation):
             raise Missing
-        Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(revoked_at=timezone.now())
-        audit(actor, "invitation.revoked", invitation)
+        still_open = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True, revoked_at__isnull=True)
+        if still_open.update(revoked_at=timezone.now()):
+            audit(actor, "invitation.revoked", invitation)
+        elif Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=False).exists():
+            raise WrongState(
+                "Somebody accepted it meanwhile. An admin can close the account, and a lead take them out of the team."
+            )
     return invitation
 
 

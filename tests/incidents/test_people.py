@@ -18,7 +18,7 @@ from incidents.actions.people import (
     revoke_invitation,
     set_standing,
 )
-from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import AuditEntry, Invitation, Membership, User
 from incidents.scopes import Viewer
 
@@ -67,6 +67,21 @@ def test_a_withdrawn_invitation_lets_nobody_in(cast):
     revoke_invitation(actor=cast.viewer("lead"), invitation_id=invitation.pk)
     with pytest.raises(Missing):
         join(secret)
+
+
+def test_an_invitation_that_somebody_accepted_is_withdrawn_no_more(cast):
+    invitation, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
+    join(secret)
+    with pytest.raises(WrongState, match="accepted it meanwhile"):
+        revoke_invitation(actor=cast.viewer("lead"), invitation_id=invitation.pk)
+    assert not AuditEntry.objects.filter(action="invitation.revoked").exists()
+
+
+def test_an_invitation_is_withdrawn_once(cast):
+    invitation, _ = invite(actor=cast.viewer("lead"), team=cast.checkout)
+    for _ in range(2):
+        revoke_invitation(actor=cast.viewer("lead"), invitation_id=invitation.pk)
+    assert AuditEntry.objects.filter(action="invitation.revoked").count() == 1
 
 
 def test_an_invitation_lets_somebody_in_until_it_is_too_old(cast):

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from incidents.actions.people import invite
+from incidents.actions.people import accept, invite
 from incidents.models import AuditEntry, Invitation, Membership, User
 from tests.conftest import PASSWORD
 from tests.web.conftest import parsed
@@ -119,3 +119,12 @@ def test_withdrawing_leads_back_to_the_invitations_own_team_whatever_is_sent(bro
 def test_withdrawing_on_the_page_of_people_stays_there(browser, cast):
     invitation, _ = invite(actor=cast.viewer("admin"), team=cast.checkout)
     assert browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk])).url == "/people"
+
+
+def test_withdrawing_what_was_accepted_meanwhile_says_so_and_what_to_do_instead(browser, cast):
+    invitation, secret = invite(actor=cast.viewer("admin"), email="new@acme.example")
+    accept(secret=secret, name="New", email="", password=NEW)
+    response = browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk]))
+    assert response.status_code == 409
+    assert "An admin can close the account" in parsed(response).text
+    assert Invitation.objects.get().revoked_at is None

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -184,13 +185,23 @@ def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
 
 
 def set_password(*, actor: Viewer, user: User, password: str) -> None:
-    """A person sets their own password (the page has checked the old one or a reset link)."""
+    """A person sets their own password (the page has checked the old one)."""
     if actor.user_id != user.pk and not actor.is_admin:
         raise NotAllowed("Only your own password.")
     with transaction.atomic():
         user.set_password(clean_password(password, user))
         user.save(update_fields=["password"])
         audit(actor, "user.password_changed", user)
+
+
+def reset_password(*, user_id: int, token: str, password: str) -> None:
+    """Through a one-time link, which carries `token`. Raises Missing when that was used, or is too old."""
+    with transaction.atomic():
+        # Of two who send it at once, the second one waits here and then finds that it was used.
+        user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+        if user is None or not default_token_generator.check_token(user, token):
+            raise Missing("This link was used, or is too old. Ask for a new one.")
+        set_password(actor=Viewer.of(user), user=user, password=password)
 
 
 def allow_reset(*, actor: Viewer, user_id: int) -> User:

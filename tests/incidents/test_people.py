@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.tokens import default_token_generator
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from incidents.actions.people import (
     allow_reset,
     create_service_account,
     invite,
+    reset_password,
     revoke_invitation,
     set_standing,
 )
@@ -167,3 +169,28 @@ def test_of_two_admins_who_end_each_others_standing_at_once_one_stays(cast):
     other.join(30)
     assert len(refused) == 1
     assert User.objects.filter(is_admin=True, is_active=True, is_system=False).get() == cast.admin
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_use_a_password_link_at_once_the_second_finds_it_used(cast):
+    token = default_token_generator.make_token(cast.reader)
+    refused = []
+
+    def use_it_too():
+        try:
+            reset_password(user_id=cast.reader.pk, token=token, password="the phrase of the second")
+        except Missing as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=use_it_too)
+    with transaction.atomic():
+        reset_password(user_id=cast.reader.pk, token=token, password="the phrase of the first")
+        other.start()
+        other.join(1)
+        assert other.is_alive(), "it waits for what is decided here"
+    other.join(30)
+    assert len(refused) == 1
+    assert User.objects.get(pk=cast.reader.pk).check_password("the phrase of the first")

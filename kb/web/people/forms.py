@@ -65,18 +65,13 @@ class SignInForm(AuthenticationForm):
 
 
 class PasswordForm(SetPasswordForm):
-    """A new password, twice. Saved by the action, so that the audit hears of it."""
+    """A new password, twice. Saved by an action, so that the audit hears of it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["new_password1"].help_text = PHRASE_HELP
         self.fields["new_password2"].label = "New password again"
         self.fields["new_password2"].help_text = ""
-
-    def save(self, commit: bool = True) -> Any:
-        user = self.user
-        people.set_password(actor=Viewer.of(user), user=user, password=self.cleaned_data["new_password1"])
-        return user
 
 
 class ChangePasswordForm(PasswordForm):
@@ -98,6 +93,11 @@ class ChangePasswordForm(PasswordForm):
         if authenticate(self.request, username=self.user.email, password=password) != self.user:
             raise forms.ValidationError("This is not your present password.")
         return str(password)
+
+    def save(self, commit: bool = True) -> Any:
+        user = self.user
+        people.set_password(actor=Viewer.of(user), user=user, password=self.cleaned_data["new_password1"])
+        return user
 
 
 class ResetForm(forms.Form):

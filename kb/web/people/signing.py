@@ -26,6 +26,8 @@ from django.utils.http import urlsafe_base64_encode
 from django.views.generic import FormView, TemplateView
 from django.views.generic.edit import FormMixin
 
+from incidents.actions import people
+from incidents.errors import Missing
 from incidents.models import User
 from kb.web.people import forms, mail
 
@@ -134,10 +136,17 @@ class Reset(Refusing, views.PasswordResetConfirmView):
 
     template_name = "web/people/reset.html"
     form_class = forms.PasswordForm
-    success_url = reverse_lazy("web:sign-in")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
+        token = self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
+        password = form.cleaned_data["new_password1"]
+        try:
+            people.reset_password(user_id=form.user.pk, token=token, password=password)
+        except Missing:
+            # Used by somebody else since it was checked: the page is the one that it opens from now on.
+            self.validlink = False
+            return self.render_to_response(self.get_context_data())
+        del self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
         # The link is proof enough: nobody waits for the end of a pause with a new password.
         reset(username=counted_name(self.request, {"username": form.user.email}))
         messages.success(self.request, "Your password is set. Sign in with it.")

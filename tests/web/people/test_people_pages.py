@@ -8,12 +8,13 @@ import re
 import pytest
 from django.conf import settings
 from django.core import mail
+from django.test import Client
 from django.urls import reverse
 
 from incidents.actions.organizations import create_organization
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, Team, User
-from kb.web.people.forms import PHRASE_HELP
+from kb.web.people.forms import PHRASE_HELP, PasswordForm
 from kb.web.people.signing import counted_name
 from tests.conftest import PASSWORD, session_of
 
@@ -245,6 +246,32 @@ def test_a_password_link_works_once(as_, client, cast):
     assert User.objects.get(pk=cast.reader.pk).check_password(new)
     assert AuditEntry.objects.filter(action="user.password_changed", actor=cast.reader).exists()
     assert "too old" in client.get(link, follow=True).content.decode()
+
+
+def test_of_two_who_send_a_password_link_at_once_one_sets_the_password_and_the_other_is_told(
+    as_, client, cast, monkeypatch
+):
+    link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
+    first, second = Client(), Client()
+    opened = [one.get(link, follow=True) for one in (first, second)]
+    where = opened[0].redirect_chain[-1][0]
+    sent = "the phrase of the first", "the phrase of the second"
+    answers = []
+    is_valid = PasswordForm.is_valid
+
+    def then_look_at_it(form):
+        """The link was found to be good when the page began, and is used before the form is read."""
+        if not answers:
+            answers.append(None)
+            answers[0] = first.post(where, {"new_password1": sent[0], "new_password2": sent[0]})
+        return is_valid(form)
+
+    monkeypatch.setattr(PasswordForm, "is_valid", then_look_at_it)
+    answer = second.post(where, {"new_password1": sent[1], "new_password2": sent[1]})
+    assert answers[0].status_code == 302
+    assert "This link was used, or is too old" in answer.content.decode()
+    assert User.objects.get(pk=cast.reader.pk).check_password(sent[0])
+    assert AuditEntry.objects.filter(action="user.password_changed").count() == 1
 
 
 def test_asking_for_a_reset_says_the_same_for_everybody(client, cast, settings):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from django.db import IntegrityError
+
 
 class ActionError(Exception):
     """Base of everything that an action may refuse."""
@@ -76,3 +78,24 @@ class Incomplete(ActionError):
     def __init__(self, missing: Mapping[str, str]) -> None:
         self.missing = dict(missing)
         super().__init__("Before this can be published: " + "; ".join(self.missing.values()))
+
+
+def refusal_of(error: Exception) -> ActionError | None:
+    """What an exception refuses, if it is no failure.
+
+    That something which a change refers to was just deleted, the database finds only when the change is committed.
+    To hold all of that meanwhile would make everybody wait who writes about the same organization.
+    """
+    if isinstance(error, ActionError):
+        return error
+    if isinstance(error, IntegrityError) and _misses_what_it_refers_to(error.__cause__):
+        return WrongState("Something that this refers to was just deleted. Read it again.")
+    return None
+
+
+def _misses_what_it_refers_to(cause: BaseException | None) -> bool:
+    """In the words of PostgreSQL, or of SQLite."""
+    return (
+        getattr(cause, "sqlstate", None) == "23503"
+        or getattr(cause, "sqlite_errorname", None) == "SQLITE_CONSTRAINT_FOREIGNKEY"
+    )

@@ -182,7 +182,8 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
 def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = None) -> None:
     _only_admins(actor)
     with transaction.atomic():
-        team = _own_team(actor, team_id)
+        # Held more tightly than to change it: nothing may begin to refer to it once this has looked.
+        team = _own_team(actor, team_id, no_key=False)
         _expect(team, expected_version)
         if team.incidents.exists() or team.templates.exists():
             raise Invalid({"team": "This team owns incidents or templates; hand them over first."})
@@ -209,8 +210,8 @@ def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None)
         audit(actor, "team.membership", team, user=user.pk, role=role)
 
 
-def _own_team(actor: Viewer, team_id: int) -> Team:
-    team = scopes.visible_teams(actor).select_for_update(no_key=True).filter(pk=team_id).first()
+def _own_team(actor: Viewer, team_id: int, *, no_key: bool = True) -> Team:
+    team = scopes.visible_teams(actor).select_for_update(no_key=no_key).filter(pk=team_id).first()
     if team is None:
         raise Missing
     if not scopes.may_manage_team(actor, team):

@@ -20,7 +20,7 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllowed, Stale, WrongState
+from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllowed, Stale, WrongState, refusal_of
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +110,8 @@ def too_large() -> Refusal:
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing."""
-    if isinstance(exc, ActionError):
-        return _refused_by_action(exc)
+    if refusal := refusal_of(exc):
+        return _refused_by_action(refusal)
     if isinstance(exc, RequestDataTooBig):
         exc = too_large()
     if isinstance(exc, Refusal):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.functional import SimpleLazyObject
 
-from incidents.errors import ActionError
+from incidents.errors import refusal_of
 from incidents.models import User
 from incidents.scopes import Viewer
 from kb.web import errors
@@ -53,7 +53,8 @@ class ViewerAndTimeZone:
         return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return errors.refused(request, exception) if isinstance(exception, ActionError) else None
+        refusal = refusal_of(exception)
+        return errors.refused(request, refusal) if refusal else None
 
 
 viewer_and_time_zone = ViewerAndTimeZone

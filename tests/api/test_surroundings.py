@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from incidents import template
-from incidents.actions.incidents import change_incident
+from incidents.actions import organizations
+from incidents.actions.change import audit
+from incidents.actions.incidents import change_incident, create_incident
 from incidents.actions.lifecycle import archive
-from incidents.actions.organizations import save_template
-from incidents.models import AuditEntry, Membership, OutboxEntry, PostmortemTemplate
+from incidents.actions.organizations import (
+    create_organization,
+    create_service,
+    create_team,
+    delete_organization,
+    delete_service,
+    delete_team,
+    save_template,
+)
+from incidents.models import AuditEntry, Membership, OutboxEntry, PostmortemTemplate, Team
 from kb.patterns.models import Pattern, Tag, TagState
 from kb.search import relay
 from tests.api.conftest import codes, fields
@@ -354,3 +365,68 @@ def test_of_two_who_add_a_template_of_one_key_at_once_the_later_is_told_so_or_fo
         ("brief", "Mine", 2, True),
         ("short", "Theirs", 1, True),
     ]
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("deleted", "method", "path", "body"),
+    [
+        ("organization", "POST", "incidents", {"title": "Cold tea", "team": "checkout", "organization": "Kettle"}),
+        ("organization", "PATCH", "incidents/{ref}", {"organization": "Kettle"}),
+        ("organization", "POST", "services", {"name": "Tap", "organization": "kettle"}),
+        ("service", "PATCH", "incidents/{ref}", {"services": ["Boiler"]}),
+        ("team", "POST", "incidents", {"title": "Cold tea", "team": "tea"}),
+        ("team", "PATCH", "services/{service}", {"team": "tea"}),
+    ],
+)
+def test_what_refers_to_something_that_is_being_deleted_is_refused_and_leaves_nothing(
+    api, cast, draft, deleted, method, path, body
+):
+    admin = cast.viewer("admin")
+    kettle = create_organization(actor=admin, name="Kettle")
+    tea = create_team(actor=admin, name="Tea")
+    boiler = create_service(actor=admin, name="Boiler", organization=cast.home)
+    other = create_service(actor=admin, name="Other", organization=cast.home)
+    path = path.format(ref=draft().ref, service=other.uuid)
+    send, answers, before = api("admin"), [], AuditEntry.objects.count()
+
+    def refer_to_it():
+        try:
+            answers.append(send(method, path, body, if_match="*" if method == "PATCH" else None))
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=refer_to_it)
+    with transaction.atomic():
+        if deleted == "organization":
+            delete_organization(actor=admin, organization_id=kettle.pk)
+        elif deleted == "service":
+            delete_service(actor=admin, service_id=boiler.pk)
+        else:
+            delete_team(actor=admin, team_id=tea.pk)
+        writer.start()
+        writer.join(1)
+        assert answers == [], "it waits for what is decided here"
+    writer.join(30)
+    assert codes(answers[0]) == (409, "wrong_state")
+    assert "was just deleted" in answers[0].json()["detail"]
+    assert AuditEntry.objects.count() == before + 1
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_team_that_is_being_deleted_gets_no_incident_after_it_was_found_to_have_none(cast, monkeypatch):
+    admin = cast.viewer("admin")
+    tea = create_team(actor=admin, name="Tea")
+    begun = []
+
+    def begin_one(*given, **change):
+        facts = {"title": "Cold tea", "team": "tea"}
+        begun.extend(in_another_connection(partial(create_incident, actor=admin, facts=facts)))
+        audit(*given, **change)
+
+    monkeypatch.setattr(organizations, "audit", begin_one)
+    delete_team(actor=admin, team_id=tea.pk)
+    assert len(begun) == 1, "it waited"
+    assert not Team.objects.filter(pk=tea.pk).exists()

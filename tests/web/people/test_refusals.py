@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+from incidents.actions import people
+from incidents.actions.organizations import create_team, delete_team
 from incidents.actions.people import accept, invite
 from incidents.models import AuditEntry, Invitation, Membership, User
 from tests.conftest import PASSWORD
@@ -128,3 +130,18 @@ def test_withdrawing_what_was_accepted_meanwhile_says_so_and_what_to_do_instead(
     assert response.status_code == 409
     assert "An admin can close the account" in parsed(response).text
     assert Invitation.objects.get().revoked_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_refers_to_something_that_was_just_deleted_is_told_so(browser, cast, monkeypatch):
+    team = create_team(actor=cast.viewer("admin"), name="Tea")
+
+    def after_it_was_deleted(**values):
+        delete_team(actor=cast.viewer("admin"), team_id=team.pk)
+        return invite(**values)
+
+    monkeypatch.setattr(people, "invite", after_it_was_deleted)
+    response = browser("admin").post("/teams/tea/invite", {"email": "", "role": "reader"})
+    assert response.status_code == 409
+    assert "Something that this refers to was just deleted" in parsed(response).text
+    assert not Invitation.objects.exists()

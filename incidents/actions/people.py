@@ -179,8 +179,9 @@ def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
             user.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
         if "time_zone" in values:
             user.time_zone = clean_zone("time_zone", values["time_zone"])
-        user.save()
-        audit(actor, "user.changed", user, fields=sorted(values))
+        if values:
+            user.save()
+            audit(actor, "user.changed", user, fields=sorted(values))
     return user
 
 

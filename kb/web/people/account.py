@@ -18,12 +18,14 @@ from kb.web.request import Request
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: Request) -> HttpResponse:
     user = User.objects.get(pk=request.viewer.person)
-    form = AccountForm(posted(request), initial={"name": user.name, "time_zone": user.time_zone})
-    if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        if carried_out(form, lambda: people.change_account(actor=request.viewer, values=values)):
-            messages.success(request, "Saved.")
-            return redirect("web:account")
+    form = AccountForm(posted(request), present={"name": user.name, "time_zone": user.time_zone})
+    if (
+        request.method == "POST"
+        and form.is_valid()
+        and carried_out(form, lambda: people.change_account(actor=request.viewer, values=form.changes)) is not None
+    ):
+        messages.success(request, "Saved.")
+        return redirect("web:account")
     memberships = user.memberships.select_related("team")
     return render(
         request, "web/people/account.html", {"form": form, "memberships": memberships}, status=status_of(form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django import forms
@@ -16,6 +16,7 @@ from incidents.models import Team, User
 from incidents.scopes import Viewer
 from incidents.vocabulary import Role
 from incidents.zones import zones
+from kb.web.errors import CONFLICT
 
 Done = TypeVar("Done")
 
@@ -45,7 +46,45 @@ def posted(request: HttpRequest) -> QueryDict | None:
 
 def status_of(form: forms.BaseForm) -> int:
     """The status of the page that shows this form."""
+    if isinstance(form, ChangeForm) and form.conflicts:
+        return CONFLICT
     return REFUSED if form.errors else 200
+
+
+class ChangeForm(forms.Form):
+    """Over `present`, what is there by now, by the names of its fields.
+
+    Beside each field it carries the value that it was opened with. `changes` is what is to be saved: a field that was
+    not touched stays as it is, and one that somebody else changed meanwhile is shown with both values, and not replaced
+    before that was seen.
+    """
+
+    def __init__(self, data: QueryDict | None = None, *, present: Mapping[str, str] | None = None) -> None:
+        super().__init__(data, initial=dict(present or {}))
+        self.changes: dict[str, str] = {}
+        self.conflicts: dict[str, str] = {}
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """The hidden fields. What was told is what the form is opened with from then on."""
+        return {f"base-{name}": self.conflicts.get(name, self._opened_with(name)) for name in self.initial}
+
+    def clean(self) -> dict[str, Any]:
+        for name, theirs in self.initial.items():
+            mine, opened_with = self.cleaned_data.get(name, theirs), self._opened_with(name)
+            if mine in (theirs, opened_with):
+                continue
+            if theirs == opened_with:
+                self.changes[name] = mine
+            else:
+                self.conflicts[name] = theirs
+        for name, theirs in self.conflicts.items():
+            saved = f"saved “{theirs}” here" if theirs else "emptied this"
+            self.add_error(name, f"Somebody {saved} meanwhile. Save again to replace that with what stands here.")
+        return self.cleaned_data
+
+    def _opened_with(self, name: str) -> str:
+        return str(self.data.get(f"base-{name}", self.initial[name]))
 
 
 def _zone_field(**options: Any) -> forms.ChoiceField:
@@ -104,7 +143,7 @@ class ResetForm(forms.Form):
     email = forms.EmailField(label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username"}))
 
 
-class AccountForm(forms.Form):
+class AccountForm(ChangeForm):
     name = forms.CharField(label="Name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     time_zone = _zone_field(help_text="Times are shown in this zone, with UTC one hover away.")
 
@@ -150,7 +189,7 @@ class AcceptForm(forms.Form):
             del self.fields["time_zone"].widget.attrs["data-guess-zone"]
 
 
-class TeamForm(forms.Form):
+class TeamForm(ChangeForm):
     name = forms.CharField(label="Name", max_length=80)
     description = forms.CharField(label="What it looks after", max_length=300, required=False)
 
@@ -170,7 +209,7 @@ class ServiceAccountForm(forms.Form):
     email = forms.EmailField(label="Address", help_text="Any address that is nobody else's; nothing is sent to it.")
 
 
-class OrganizationForm(forms.Form):
+class OrganizationForm(ChangeForm):
     name = forms.CharField(label="Name", max_length=120, help_text="Its name at the time of its incidents.")
     website = forms.CharField(label="Website", max_length=1000, required=False)
     sector = forms.CharField(label="Sector", max_length=40, required=False)

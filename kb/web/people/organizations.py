@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from incidents.actions.organizations import change_organization
-from incidents.errors import Missing
+from incidents.errors import Missing, Stale
 from incidents.models import Organization
 from kb.web.people.directory import for_admins
 from kb.web.people.forms import OrganizationForm, carried_out, posted, status_of
@@ -25,14 +25,24 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
         raise Missing
     present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
     back = reverse("web:organization", args=[slug])
-    form = OrganizationForm(posted(request), initial=present)
+    form = OrganizationForm(posted(request), present=present)
     if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        if carried_out(
-            form,
-            lambda: change_organization(actor=request.viewer, organization_id=organization.pk, values=values),
-        ):
-            messages.success(request, "Saved. Its incidents carry the new name.")
+        try:
+            saved = carried_out(
+                form,
+                lambda: change_organization(
+                    actor=request.viewer,
+                    organization_id=organization.pk,
+                    values=form.changes,
+                    expected_version=organization.version,
+                ),
+            )
+        except Stale:
+            # Somebody saved since the two were compared.
+            return edit_organization(request, slug)
+        if saved:
+            renamed = " Its incidents carry the new name." if "name" in form.changes else ""
+            messages.success(request, f"Saved.{renamed}")
             return redirect(back)
     context = {"organization": organization, "form": form, "back": back}
     return render(request, "web/people/edit_organization.html", context, status=status_of(form))

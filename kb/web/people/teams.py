@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents import scopes
 from incidents.actions import organizations
-from incidents.errors import Invalid, Missing, NotAllowed
+from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Invitation, Team
 from incidents.vocabulary import Role
 from kb.web.people import invitations
@@ -142,10 +142,19 @@ def invite(request: Request, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_team(request: Request, slug: str) -> HttpResponse:
     team = kept(request, slug)
-    form = TeamForm(posted(request), initial={"name": team.name, "description": team.description})
+    form = TeamForm(posted(request), present={"name": team.name, "description": team.description})
     if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        if carried_out(form, lambda: organizations.change_team(actor=request.viewer, team_id=team.pk, values=values)):
+        try:
+            saved = carried_out(
+                form,
+                lambda: organizations.change_team(
+                    actor=request.viewer, team_id=team.pk, values=form.changes, expected_version=team.version
+                ),
+            )
+        except Stale:
+            # Somebody saved since the two were compared.
+            return change_team(request, slug)
+        if saved:
             messages.success(request, "Saved.")
             return redirect("web:team", team.slug)
     return render(request, "web/people/change_team.html", {"team": team, "form": form}, status=status_of(form))

@@ -1,0 +1,103 @@
+"""Two who change the same team, organization or account at once: neither loses what they saved without seeing it."""
+
+from __future__ import annotations
+
+import pytest
+
+from incidents.actions.organizations import change_team
+from incidents.models import AuditEntry, Organization, OutboxEntry, Team, User
+from kb.web.people import teams
+from tests.web.conftest import parsed
+
+TEAM, ORGANIZATION, ACCOUNT = "/teams/checkout/change", "/organizations/acme/edit", "/account"
+FIELDS = {
+    TEAM: ("name", "description"),
+    ORGANIZATION: ("name", "website", "sector"),
+    ACCOUNT: ("name", "time_zone"),
+}
+
+
+def filled(response):
+    """What a browser would send of the page's form as it stands: the fields, and what they were opened with."""
+    page, sent = parsed(response), {}
+    for one in page.all("input"):
+        sent[one.attributes.get("name", "")] = one.attributes.get("value", "")
+    for one in page.all("option"):
+        if "selected" in one.attributes:
+            sent["time_zone"] = one.attributes["value"]
+    known = FIELDS[response.request["PATH_INFO"]]
+    return {name: value for name, value in sent.items() if name.removeprefix("base-") in known}
+
+
+def opened(browser, path):
+    return filled(browser("admin").get(path))
+
+
+def saved(cast, path):
+    model, pk = {TEAM: (Team, cast.checkout.pk), ORGANIZATION: (Organization, cast.home.pk)}.get(
+        path, (User, cast.admin.pk)
+    )
+    return model.objects.values(*FIELDS[path]).get(pk=pk)
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "other"),
+    [
+        (TEAM, {"name": "Till"}, {"description": "Pays"}),
+        (ORGANIZATION, {"name": "Acme Corp"}, {"website": "https://acme.example"}),
+        (ACCOUNT, {"name": "Ada"}, {"time_zone": "Asia/Tokyo"}),
+    ],
+)
+def test_whoever_changes_another_field_undoes_nothing(browser, cast, path, one, other):
+    first, second = opened(browser, path), opened(browser, path)
+    for form, typed in ((first, one), (second, other)):
+        assert browser("admin").post(path, {**form, **typed}).status_code == 302
+    assert saved(cast, path).items() >= {**one, **other}.items()
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "mine", "theirs"),
+    [
+        (TEAM, "name", "Till", "Cash desk"),
+        (TEAM, "description", "Pays", "Takes money"),
+        (ORGANIZATION, "name", "Acme Corp", "Acme Inc"),
+        (ACCOUNT, "time_zone", "Asia/Tokyo", "Europe/Madrid"),
+    ],
+)
+def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(browser, cast, path, field, mine, theirs):
+    form = opened(browser, path)
+    browser("admin").post(path, {**opened(browser, path), field: theirs})
+    refused = browser("admin").post(path, {**form, field: mine})
+    assert refused.status_code == 409
+    assert f"Somebody saved “{theirs}” here meanwhile." in parsed(refused).text
+    assert saved(cast, path)[field] == theirs
+    shown = filled(refused)
+    assert (shown[field], shown[f"base-{field}"]) == (mine, theirs)
+    assert browser("admin").post(path, shown).status_code == 302
+    assert saved(cast, path)[field] == mine
+
+
+def test_two_who_change_a_field_to_the_same_agree(browser, cast):
+    form = opened(browser, TEAM)
+    for _ in range(2):
+        assert browser("admin").post(TEAM, {**form, "name": "Till"}).status_code == 302
+
+
+def test_a_form_in_which_nothing_was_changed_writes_nothing(browser, cast):
+    for path in FIELDS:
+        assert browser("admin").post(path, opened(browser, path)).status_code == 302
+    assert not AuditEntry.objects.exists()
+    assert not OutboxEntry.objects.exists()
+
+
+def test_what_was_saved_between_comparing_and_saving_is_compared_too(browser, cast, monkeypatch):
+    form, lead = opened(browser, TEAM), cast.viewer("lead")
+
+    def after_somebody_else(**given):
+        monkeypatch.setattr(teams.organizations, "change_team", change_team)
+        change_team(actor=lead, team_id=cast.checkout.pk, values={"name": "Cash desk"})
+        return change_team(**given)
+
+    monkeypatch.setattr(teams.organizations, "change_team", after_somebody_else)
+    assert browser("admin").post(TEAM, {**form, "name": "Till", "description": "Pays"}).status_code == 409
+    assert saved(cast, TEAM) == {"name": "Cash desk", "description": ""}

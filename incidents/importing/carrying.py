@@ -25,6 +25,7 @@ from incidents.actions.whole import (
     last_marks,
     published_since,
     settle_organization,
+    take_turns,
     write_draft,
     write_whole,
 )
@@ -94,8 +95,7 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
         return _as_planned(planned)
     try:
         with transaction.atomic():
-            # Imports at once take turns, an incident each: who comes second finds what the first one made.
-            User.objects.select_for_update(no_key=True).get(pk=actor.person)
+            take_turns(actor)
             planned = _planned_anew(planned, candidate)
             done = _as_planned(planned)
             if planned.outcome not in WRITTEN:

@@ -12,7 +12,7 @@ from django.db import transaction
 from incidents import template
 from incidents.actions import lifecycle
 from incidents.actions.links import add_link, remove_link
-from incidents.actions.whole import Mark, digest_of, last_marks, settle_organization, write_whole
+from incidents.actions.whole import Mark, digest_of, last_marks, settle_organization, take_turns, write_whole
 from incidents.document import relation
 from incidents.models import AuditEntry, Incident, IncidentLink
 from incidents.outages.content import RECORDS, Known, content, incident_uuid, recognised_by
@@ -39,9 +39,9 @@ class Loaded:
     mark: Mark | None
 
 
-def loaded() -> dict[str, Loaded]:
-    """What is here, by the files' ids."""
-    rows = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True)
+def loaded(**only: str) -> dict[str, Loaded]:
+    """What is here, by the files' ids; `only` narrows it by fields of the incident."""
+    rows = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, **only)
     here = {external_id: (pk, status) for external_id, pk, status in rows.values_list("external_id", "pk", "status")}
     marks = last_marks(MARK, [pk for pk, _ in here.values()])
     return {key: Loaded(pk, status, marks.get(pk)) for key, (pk, status) in here.items() if key}
@@ -60,11 +60,15 @@ def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> O
     """Make the incident of a valid file what the file says. Raises what the actions raise."""
     # Without the rows that are here, so that the digest depends on nothing but the file.
     digest = digest_of(content(definition))
-    outcome = plan(digest, here)
-    if outcome is Outcome.RESTORED and here:
-        lifecycle.restore(actor=actor, incident_id=here.incident_id)
-    elif outcome is not Outcome.UNCHANGED:
-        with transaction.atomic():
+    if plan(digest, here) is Outcome.UNCHANGED:
+        return Outcome.UNCHANGED
+    with transaction.atomic():
+        take_turns(actor)
+        here = loaded(external_id=definition["id"]).get(definition["id"])
+        outcome = plan(digest, here)
+        if outcome is Outcome.RESTORED and here:
+            lifecycle.restore(actor=actor, incident_id=here.incident_id)
+        elif outcome is not Outcome.UNCHANGED:
             settle_organization(actor, definition["organization"])
             write_whole(
                 actor=actor,

@@ -15,7 +15,7 @@ from incidents.actions.incidents import change_incident
 from incidents.document import build, read, with_everything
 from incidents.errors import NotAllowed
 from incidents.models import AuditEntry, Cause, Incident, IncidentLink, Organization, OutboxEntry, Revision, Source
-from incidents.outages import files
+from incidents.outages import files, loading
 from incidents.scopes import ANONYMOUS, Viewer
 from tests.incidents.curated import OUTAGE, other_outage, outage, write
 
@@ -60,6 +60,19 @@ def test_a_file_becomes_a_published_public_incident_with_everything_it_says(fold
     bodies = {section["key"]: section["body"] for section in document["sections"]}
     assert bodies["trigger"] == OUTAGE["sections"]["trigger"]
     assert bodies["went_well"] == ""
+
+
+def test_of_two_loaders_at_once_the_second_finds_what_the_first_one_made(folder, monkeypatch):
+    load_one = loading.load
+
+    def after_another(*given):
+        monkeypatch.setattr(loading, "load", load_one)
+        load(folder)
+        return load_one(*given)
+
+    monkeypatch.setattr(loading, "load", after_another)
+    assert load(folder)[0] == "Public outages: 2 unchanged.\n"
+    assert incident().revisions.count() == 1
 
 
 def test_sources_support_the_facts_and_the_rows_that_name_them(folder):

@@ -149,8 +149,8 @@ def write_draft(
 
 
 def take_turns(actor: Viewer) -> None:
-    """Importers and loaders at once write one after the other, an incident each, until the end of the transaction: who
-    comes second finds what the first one made, and looks at it again before writing."""
+    """Importers and loaders at once write one after the other, each until the end of its transaction: who comes second
+    waits here, and then looks at what the first one made before writing."""
     User.objects.select_for_update(no_key=True).get(pk=actor.person)
 
 

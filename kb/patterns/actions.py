@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from incidents import outbox
-from incidents.actions.change import audit
+from incidents.actions.change import audit, locked
 from incidents.errors import NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -24,6 +24,8 @@ def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence
     if not actor.is_system:
         raise NotAllowed("Curated tags come with the public outages.")
     with transaction.atomic():
+        # Whoever else decides about its tags, or curates them too, waits here or was first.
+        locked(actor, incident.pk)
         wanted: dict[Pattern, list[Anchor]] = {}
         for pattern in Pattern.objects.filter(slug__in=evidence).select_related("merged_into"):
             wanted.setdefault(pattern.merged_into or pattern, []).extend(evidence[pattern.slug])

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from incidents import outbox
 from incidents.actions.change import audit, audit_each
+from incidents.actions.whole import take_turns
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -62,6 +63,7 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         raise NotAllowed("Only admins change the vocabulary.")
     wanted = read(folder)
     with transaction.atomic():
+        take_turns(actor)
         here = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
         # Documents carry their patterns' families, and leave out patterns that are not active.
         stood = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.utils import timezone
 
 from incidents.document import build, with_everything
 from incidents.errors import NotAllowed
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from incidents.outages import files
-from kb.patterns import actions
+from incidents.scopes import Viewer
+from kb.patterns import actions, decisions
 from kb.patterns.anchors import Anchor, find, texts
 from kb.patterns.models import Pattern, Tag
 from tests.incidents.curated import OUTAGE, outage, write
@@ -110,3 +113,26 @@ def test_curated_files_name_only_patterns_of_the_vocabulary_and_every_one_become
     definition = files.read(path).definition
     load(folder, definition)
     assert set(states()) == {pattern["slug"] for pattern in definition["patterns"]} != set()
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_what_a_person_decides_while_an_outage_is_curated_stays(folder, cast):
+    incident = load(folder, outage())
+    curated = []
+
+    def curate_anew():
+        try:
+            curated.append(actions.curate(actor=Viewer.system(), incident=incident, evidence={"limit-reached": []}))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=curate_anew)
+    with transaction.atomic():
+        decisions.reject(actor=cast.viewer("admin"), incident_id=incident.pk, slug="limit-reached", reason="No limit")
+        other.start()
+        other.join(1)
+        assert other.is_alive(), "it waits for what is decided here"
+    other.join(30)
+    assert curated == [0]
+    assert Tag.objects.get().state == "rejected"

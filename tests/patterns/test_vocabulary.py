@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from incidents.errors import Invalid, NotAllowed
-from incidents.models import AuditEntry, OutboxEntry
+from incidents.models import AuditEntry, OutboxEntry, User
 from incidents.scopes import Viewer
 from kb.patterns import decisions, tagging, vocabulary
 from kb.patterns.actions import curate
@@ -212,6 +214,28 @@ def test_what_is_tagged_and_indexed_before_the_vocabulary_is_committed_is_indexe
         assert "load" not in SearchDocument.objects.get().shown["families"]
     relay.drain()
     assert "load" in SearchDocument.objects.get().shown["families"]
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_load_a_vocabulary_at_once_the_second_finds_it_there(load):
+    User.objects.system()
+    written = []
+
+    def load_it_too():
+        try:
+            written.append(load(empty_tank=pattern()))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=load_it_too)
+    with transaction.atomic():
+        assert load(empty_tank=pattern()) == 1
+        other.start()
+        other.join(1)
+        assert other.is_alive(), "it waits for what is loaded here"
+    other.join(30)
+    assert written == [0]
 
 
 def test_a_wrong_vocabulary_is_refused_as_a_whole_and_names_the_files(load):

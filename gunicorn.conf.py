@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from gunicorn.config import Config
@@ -40,7 +41,10 @@ _given = Config()
 _workers_given = _given.parser().parse_known_args(_given.get_cmd_args_from_env())[0].workers
 if (_workers_given or workers) > 1:
     _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (the folder in it is only ours)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="precedent-counts-", dir=_memory)
+    _own = f"precedent-counts-{os.getpid()}-"
+    # This is read again when the settings are, and what was counted goes on counting.
+    if not Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).name.startswith(_own):
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_own, dir=_memory)
 else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 

@@ -49,7 +49,7 @@ class Opening:
 
 
 def opening(text: str) -> Opening:
-    """Words are on one line and without markup."""
+    """Words are on one line and without markup; what looks like HTML stays, as it may be meant as it stands."""
     environment: dict[str, Any] = {}
     tokens = _reader()[0].parse(text, environment)
     blocks = [place for place, token in enumerate(tokens) if token.level == 0 and token.map and token.type != "hr"]

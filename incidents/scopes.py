@@ -18,7 +18,6 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Coalesce
 
 from incidents.errors import NotAllowed
 from incidents.models import Incident, Membership, Organization, ReviewRequest, Service, Team, User
@@ -223,18 +222,18 @@ def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
     """Home, and those that stand in an incident that the viewer can see, in what is published of it or in the working
     copy: a name alone may tell of a hidden one. Admins see all.
 
-    Each has `listed`: how many incidents of it the viewer can see, without those that are archived.
+    Each has `listed`: how many incidents of it the viewer can see, without those that are archived; None where there
+    is none at all, as the viewer reads them.
     """
     visible = visible_incidents(viewer).order_by()
     read = with_organization_read(reads_published(viewer), visible)
     of_this = read.filter(organization_read=OuterRef("pk")).values("organization_read")
     number = of_this.annotate(n=Count("pk", filter=~Q(status=Status.ARCHIVED))).values("n")
-    counted = Organization.objects.annotate(number=Subquery(number), listed=Coalesce("number", 0))
+    counted = Organization.objects.annotate(listed=Subquery(number))
     if viewer.is_admin:
         return counted
-    # Without a number no incident is about it, as the viewer reads them.
     published = visible.filter(reopened()).values("published_organization")
-    return counted.filter(Q(is_home=True) | Q(number__isnull=False) | Q(pk__in=published))
+    return counted.filter(Q(is_home=True) | Q(listed__isnull=False) | Q(pk__in=published))
 
 
 def visible_services(viewer: Viewer) -> QuerySet[Service]:

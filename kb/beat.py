@@ -27,4 +27,6 @@ class Scheduler(PersistentScheduler):
         try:
             super().sync()
         except OSError as error:
+            # A shelf that could not write forgets that it keeps what it gave out.
+            self._store.writeback = True
             log.warning("beat.schedule_not_kept", error=str(error))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kb.search.analysis import is_stop, spans
 from kb.search.document import TELLING, IndexDocument
-from kb.search.nodes import Node, Term
+from kb.search.nodes import Node, Or, Term
 from kb.search.synonyms import expanded
 
 MOST_WORDS = 25
@@ -56,13 +56,21 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
             word = text[start:end]
             if len(stem) > 2 and not is_stop(word) and not stem.isdigit():
                 often[Term(stem, word)] += 1
-    frequent = {word: node for word, _ in often.most_common(2 * MOST_WORDS) if (node := expanded(word)) is not None}
-    total, held = counted(list(frequent.values()))
+    # Synonyms are one word: whoever holds one of them holds them all.
+    times: dict[frozenset[Node], int] = {}
+    nodes: dict[frozenset[Node], Node] = {}
+    for term, n in often.items():
+        node = expanded(term) or term
+        same: frozenset[Node] = frozenset(node.children if isinstance(node, Or) else (node,))
+        nodes.setdefault(same, node)
+        times[same] = times.get(same, 0) + n
+    frequent = sorted(nodes, key=lambda same: -times[same])[: 2 * MOST_WORDS]
+    total, held = counted([nodes[same] for same in frequent])
     total = max(total, _FEWEST)
-    rare = {word: _rarity(total, n) for word, n in zip(frequent, held, strict=True) if n * _COMMON <= total}
-    telling = sorted(rare, key=lambda word: -often[word] * rare[word])[:MOST_WORDS]
-    whole = max(sum(rare[word] for word in telling), _ENOUGH)
-    return [(frequent[word], rare[word] / whole) for word in telling]
+    rare = {same: _rarity(total, n) for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total}
+    telling = sorted(rare, key=lambda same: -times[same] * rare[same])[:MOST_WORDS]
+    whole = max(sum(rare[same] for same in telling), _ENOUGH)
+    return [(nodes[same], rare[same] / whole) for same in telling]
 
 
 def _rarity(total: int, held: int) -> float:

@@ -236,10 +236,12 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
         chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
         # Hidden ones too: what is found, and so which of them the answer names, is for the engine to say.
-        for name, slug in Organization.objects.filter(scopes.called([*organizations])).values_list("name", "slug"):
-            for value, meant in organizations.items():
-                if value == slug or value.lower() == name.lower():
-                    meant.append(name)
+        called = list(Organization.objects.filter(scopes.called([*organizations])).values_list("name", "slug"))
+        for value, meant in organizations.items():
+            # A slug stays when its organization is renamed; the name that another has by now comes before it.
+            by_name = [name for name, _ in called if name.lower() == value.lower()]
+            by_slug = [name for name, slug in called if slug == value]
+            meant += [name for name in by_name or by_slug if name != value]
     return chosen
 
 

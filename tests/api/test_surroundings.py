@@ -25,7 +25,7 @@ from incidents.actions.organizations import (
     delete_team,
     save_template,
 )
-from incidents.models import AuditEntry, Membership, OutboxEntry, PostmortemTemplate, Team
+from incidents.models import AuditEntry, Membership, Organization, OutboxEntry, PostmortemTemplate, Team
 from kb.patterns.models import Pattern, Tag, TagState
 from kb.search import relay
 from tests.api.conftest import codes, fields
@@ -263,6 +263,17 @@ def test_search_takes_an_organization_by_slug_or_name_and_names_it(api, publishe
     ]
     both = f"search?organization={quote(organization)}&organization=Acme&organization=wallaroo-works"
     assert api("outsider").get(both).json()["total"] == 2
+
+
+def test_a_name_comes_before_the_slug_that_another_organization_keeps(api, cast, published):
+    published(organization="Kettle", title="Of the older")
+    older = Organization.objects.get(name="Kettle")
+    organizations.change_organization(actor=cast.viewer("admin"), organization_id=older.pk, values={"name": "Teapot"})
+    published(organization="Kettle", title="Of the newer")
+    relay.drain()
+    for asked, expected in (("Kettle", "Of the newer"), ("kettle", "Of the newer"), ("kettle-2", "Of the newer")):
+        found = api("outsider").get(f"search?organization={asked}").json()
+        assert [result["title"] for result in found["results"]] == [expected], asked
 
 
 @pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])

@@ -78,3 +78,16 @@ def test_a_schedule_that_cannot_be_written_down_goes_on(start: Start, monkeypatc
         patched.setattr("shelve.Shelf.sync", full)
         scheduler._do_sync()
     assert 0 < scheduler.tick() <= RELAY_SECONDS
+
+
+def test_the_schedule_is_written_down_again_once_there_is_room(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(store: object, key: str, value: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scheduler = start()
+    with monkeypatch.context() as patched:
+        patched.setattr("shelve.Shelf.__setitem__", full)
+        scheduler._do_sync()
+    scheduler.schedule["relay"].total_run_count = 777
+    scheduler.close()
+    assert start().schedule["relay"].total_run_count == 777

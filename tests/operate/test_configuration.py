@@ -292,6 +292,9 @@ SHOW = """
 import json, os, runpy
 conf = runpy.run_path("gunicorn.conf.py")
 folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+# As it does when it is asked to read its settings anew.
+runpy.run_path("gunicorn.conf.py")
+assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") == folder
 found = bool(folder) and os.path.isdir(folder)
 conf["on_exit"](None)
 print(json.dumps([conf["workers"], folder, found, bool(folder) and os.path.exists(folder)]))

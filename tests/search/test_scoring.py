@@ -15,6 +15,7 @@ from kb.search.database.conditions import dialect, scored
 from kb.search.database.rarity import EVERYBODY, SIGNED_IN
 from kb.search.document import build_many
 from kb.search.elastic.engine import ElasticEngine
+from kb.search.likeness import Likeness
 from kb.search.nodes import And, Or, Phrase, Term
 from kb.search.query import parse
 from kb.search.service import SearchRequest, search
@@ -84,6 +85,15 @@ def test_nothing_that_is_hidden_moves_a_score_or_a_likeness(cast, draft, publish
     published("More ransomware", text="Colleagues may know.", visibility="internal")
     assert seen("anonymous") == before["anonymous"]
     assert seen("outsider") != before["outsider"]
+
+
+@pytest.mark.django_db
+def test_synonyms_make_a_likeness_once(published):
+    """Whoever holds one of them holds them all."""
+    said, once = (published(f"Incident {n}", text=text) for n, text in enumerate(("cert certificate", "certificate")))
+    for document in build_many([said.pk, once.pk]).values():
+        words = Likeness.of(document, lambda nodes: (100, [1] * len(nodes))).words
+        assert len([word for word, _ in words if Term("certif") in getattr(word, "children", ())]) == 1
 
 
 @pytest.mark.postgres_only

@@ -41,7 +41,7 @@ class OrganizationView(ApiView):
             "website": organization.website or None,
             "sector": organization.sector or None,
             "is_home": organization.is_home,
-            "incidents": organization.listed,  # type: ignore[attr-defined]
+            "incidents": organization.listed or 0,  # type: ignore[attr-defined]
             "version": organization.version,
         }
 

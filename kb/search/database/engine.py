@@ -87,7 +87,8 @@ class DatabaseEngine:
                 if other != facet:
                     others = others.filter(chosen(other, values))
             counts.facets.update(self._read(others, (facet,)).facets)
-        keys = self._sorted(ask, everything, counts)
+        # The page that is asked for and one more.
+        keys = self._by_column(ask, everything) if counts.ranked is None else counts.ranked
         hits = self._hits(keys[: ask.size], highlight.Matcher.of(expanded(ask.root)))
         return Answer(counts.total, hits, len(keys) > ask.size, counts.facets, counts.median)
 
@@ -160,10 +161,6 @@ class DatabaseEngine:
             for pk, key in page
             if pk in rows
         ]
-
-    def _sorted(self, ask: Ask, found: QuerySet[SearchDocument], counts: Counts) -> Sequence[Key]:
-        """The page that is asked for and one more."""
-        return self._by_column(ask, found) if counts.ranked is None else counts.ranked
 
     def _by_column(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[Key]:
         key, ascending = {

@@ -89,14 +89,18 @@ class ElasticEngine:
 @contextmanager
 def _answering() -> Iterator[str]:
     """The index to ask. Turns what is said of a search meanwhile into Unavailable and Refused."""
-    index = generations.read_alias()
+    index, none = generations.read_alias(), "there is no generation to read yet"
     try:
-        if not lineage.is_ours(index):
+        try:
+            ours = lineage.is_ours(index)
+        except LookupError as error:
+            raise Unavailable(none) from error
+        if not ours:
             raise Unavailable("the index was written from another history of the record")
         with reachable():
             yield index
-    except (LookupError, NotFoundError) as error:
-        raise Unavailable("there is no generation to read yet") from error
+    except NotFoundError as error:
+        raise Unavailable(none) from error
     except ApiError as error:
         said = f"{error.status_code}: {error.message}"
         raise (Refused if error.status_code < 500 else Unavailable)(said) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from django_structlog.middlewares import RequestMiddleware
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 MORE_TRIES = 2
+# Seconds. Whoever waited longer for a connection in vain is told so.
+LAST_TRY = 5.0
 
 # Any of these says that somebody passed the request on; who did, and whether that is to be believed, is another matter.
 _SIGNS_OF_A_PROXY = (
@@ -30,13 +33,17 @@ def asked_again(get_response: GetResponse) -> GetResponse:
     """A request to read whose database connection broke, as when the server restarts, is answered on a new one.
 
     It has changed nothing, so that nothing is done twice. Any other is left to whoever sent it. A server that goes down
-    cuts its connections one after another, so that the next one may break as well.
+    cuts its connections one after another, so that the next one may break as well. A connection that cannot be had is
+    waited for by the pool; that is not done again.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        until = time.monotonic() + LAST_TRY
         response = get_response(request)
         for _ in range(MORE_TRIES):
             if response.status_code < 500 or request.method not in ("GET", "HEAD") or not _connection_broke():
+                break
+            if time.monotonic() > until:
                 break
             connection.close()
             response = get_response(request)

@@ -42,24 +42,14 @@ def missing(incident: Incident) -> dict[str, str]:
 def submit(
     *, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None
 ) -> Incident:
-    """Ask people, by e-mail address, to review: a new round. Whoever decided before and is named again decides anew;
-    who is not named is asked no more."""
+    """Ask people, by e-mail address, to review: a new round. Whoever decided before and is named again decides anew,
+    and what they said before stays; who is not named is asked no more."""
     with changing(actor, incident_id, expected_version=expected_version) as change:
         found = _reviewers(actor, reviewers)
         _end_round(change)
-        for user in found:
-            ReviewRequest.objects.update_or_create(
-                incident=change.incident,
-                reviewer=user,
-                defaults={
-                    "asked_by_id": actor.person,
-                    "state": ReviewState.ASKED,
-                    "decided_at": None,
-                    "comment": "",
-                    "approved_version": None,
-                    "ended_at": None,
-                },
-            )
+        ReviewRequest.objects.bulk_create(
+            ReviewRequest(incident=change.incident, reviewer=user, asked_by_id=actor.person) for user in found
+        )
         change.incident.status = Status.IN_REVIEW
         change.did("incident.submitted", reviewers=[user.pk for user in found])
     return change.incident
@@ -222,7 +212,7 @@ def _is_approved(incident: Incident) -> bool:
 def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
     if not addresses:
         raise Invalid({"reviewers": "Name at least one reviewer."})
-    found: list[User] = []
+    found: dict[int, User] = {}
     unknown: dict[str, str] = {}
     for place, address in enumerate(addresses):
         user = User.objects.filter(
@@ -234,9 +224,9 @@ def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
         if user is None:
             unknown[f"reviewers.{place}"] = f"Nobody here has the address {address}."
         else:
-            found.append(user)
+            found[user.pk] = user
     if unknown:
         raise Invalid(unknown)
-    if any(user.pk == actor.user_id for user in found):
+    if actor.user_id in found:
         raise Invalid({"reviewers": "Somebody else should review it."})
-    return found
+    return list(found.values())

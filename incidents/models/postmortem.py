@@ -157,6 +157,8 @@ class Disagreement(Row):
 
 
 class ReviewRequest(models.Model):
+    """What one person was asked in one round of review, and what they said."""
+
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="reviews")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviews")
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -170,7 +172,11 @@ class ReviewRequest(models.Model):
 
     class Meta:
         ordering = ["asked_at", "pk"]
-        constraints = [models.UniqueConstraint(fields=["incident", "reviewer"], name="reviewer_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["incident", "reviewer"], condition=models.Q(ended_at__isnull=True), name="reviewer_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.incident_id} by {self.reviewer_id}: {self.state}"

@@ -63,6 +63,18 @@ def test_who_is_named_again_decides_anew(cast, in_review):
     lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
 
 
+def test_what_was_said_in_a_round_stays_when_the_same_person_is_asked_again(cast, in_review):
+    say = "Please say when the index was rebuilt."
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=in_review.pk, approve=False, comment=say)
+    ask(cast, in_review, REVIEWER, "Reviewer@acme.example")
+    before, now = in_review.reviews.order_by("pk")
+    assert (before.comment, before.state, before.ended_at is None) == (say, "changes_requested", False)
+    assert (now.comment, now.state, now.ended_at) == ("", "asked", None)
+    assert now.asked_at > before.asked_at
+    approve(cast, in_review)
+    assert in_review.reviews.order_by("pk")[0].comment == say
+
+
 def test_taking_it_back_ends_the_round(cast, in_review):
     lifecycle.withdraw(actor=cast.viewer("author"), incident_id=in_review.pk)
     assert not sees(cast, "reviewer", in_review)

@@ -43,6 +43,14 @@ def test_a_database_that_stays_away_is_not_asked_for_ever():
     connection.close()
 
 
+def test_whoever_waited_long_for_a_connection_does_not_wait_again(monkeypatch):
+    view = View(cuts=100)
+    monkeypatch.setattr("kb.middleware.LAST_TRY", -1.0)
+    assert asked_again(view)(RequestFactory().get("/")).status_code == 503
+    assert view.calls == 1
+    connection.close()
+
+
 def test_a_request_to_write_is_left_to_who_sent_it():
     view = View(cuts=1)
     assert asked_again(view)(RequestFactory().post("/")).status_code == 503

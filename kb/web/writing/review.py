@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
@@ -43,7 +44,9 @@ def review_page(
     viewer = request.viewer
     if not scopes.sees_working_copy(viewer, incident):
         raise NotAllowed("Reviews are for those who write it and whom they ask.")
-    asked = list(incident.reviews.select_related("reviewer", "asked_by"))
+    # The round that is under way, then those before it, the latest first.
+    rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
+    asked = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
     mine = next((r for r in asked if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
     may_edit = scopes.may_edit(viewer, incident)
     in_review = incident.status == Status.IN_REVIEW

@@ -153,6 +153,16 @@ def test_an_approval_of_a_round_that_is_over_is_not_told_as_one_of_another_text(
     ask(cast, complete, "lead")
     page = text_of(browser("author").get(f"/incidents/{complete.ref}/review"))
     assert "Reviewer Approved in a round that is over" in page
+
+
+def test_what_was_said_in_an_earlier_round_stands_below_who_is_asked_now(cast, complete, browser):
+    ask(cast, complete)
+    lifecycle.review(
+        actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=False, comment="Say when it was rebuilt."
+    )
+    ask(cast, complete)
+    page = text_of(browser("author").get(f"/incidents/{complete.ref}/review"))
+    assert page.index("Reviewer Asked") < page.index("in a round that is over") < page.index("Say when it was rebuilt.")
     assert "an earlier text" not in page
 
 

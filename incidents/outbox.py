@@ -262,11 +262,18 @@ def reindex(incidents: QuerySet[Incident]) -> None:
     transaction.on_commit(those_that_came, robust=True)
 
 
+def hold(incident_ids: Iterable[int]) -> list[int]:
+    """Lock the rows of these incidents, until the end of the transaction, in the one order that everybody keeps who
+    locks several; returns the ids of those that are there."""
+    rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=list(incident_ids)).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
+
+
 def raise_index_version(incident_ids: Iterable[int], *, consumers: Collection[str] | None = None) -> None:
     """Something in the documents of these incidents changed other than their own rows: a name, a tag. `consumers` as in
     `enqueue`."""
     ids = list(incident_ids)
-    # Locked in the one order that everybody keeps who locks several: an update alone takes them as they lie on disk.
-    list(Incident.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+    # An update alone takes them as they lie on disk.
+    hold(ids)
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
     enqueue(ids, consumers=consumers)

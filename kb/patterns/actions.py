@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import transaction
 
@@ -71,15 +71,19 @@ def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: S
 _WEIGHT = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
 
 
-def merge(*, actor: Viewer, pattern: Pattern, into: Pattern) -> int:
+def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[int]) -> int:
     """Make the tags of a pattern tags of the one that it was merged into; returns how many there were.
+
+    `held` are the ids of the incidents whose tags move: the caller has locked them, as whoever decides about their tags
+    does, before the tags are read here.
 
     An incident that carries both keeps the weightier: what was confirmed, then what a person rejected, then what a rule
     found. Inside a transaction of the caller's.
     """
     if not actor.is_admin:
         raise NotAllowed("Only admins change the vocabulary.")
-    moving = list(pattern.tags.order_by("incident_id"))
+    tags = pattern.tags.filter(incident_id__in=held)
+    moving = list(tags.order_by("incident_id"))
     if not moving:
         return 0
     ids = [tag.incident_id for tag in moving]
@@ -87,8 +91,8 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern) -> int:
     giving_way = [min(tag, there[tag.incident_id], key=_weight).pk for tag in moving if tag.incident_id in there]
     Tag.objects.filter(pk__in=giving_way).delete()
     # Their rule is the other's now, and what they were found or rejected with is its version of today.
-    pattern.tags.filter(rule_version__isnull=False).update(rule_version=into.rule_version)
-    pattern.tags.update(pattern=into)
+    tags.filter(rule_version__isnull=False).update(rule_version=into.rule_version)
+    tags.update(pattern=into)
     audit(actor, "tags.merged", pattern, slug=pattern.slug, into=into.slug, incidents=ids)
     outbox.raise_index_version(ids)
     return len(moving)

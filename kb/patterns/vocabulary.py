@@ -85,10 +85,14 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
                 audit(actor, "pattern.merged", pattern, slug=pattern.slug, into=target.slug if target else None)
                 written.append(pattern)
         # All of them every time: a worker that still had the vocabulary as it was may have tagged since.
-        for pattern in here.values():
-            if pattern.merged_into is not None:
-                merge(actor=actor, pattern=pattern, into=pattern.merged_into)
+        merged = [(pattern, here[pattern.merged_into.slug]) for pattern in here.values() if pattern.merged_into]
         shown_otherwise = [one for one in written if stood.get(one.pk) != (one.family, one.status)]
+        # All at once, and before their tags are touched: whoever decides about tags, or finds them, holds the incident
+        # first.
+        touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_otherwise])
+        held = outbox.hold(touched.values_list("incident_id", flat=True))
+        for pattern, into in merged:
+            merge(actor=actor, pattern=pattern, into=into, held=held)
         if shown_otherwise:
             tagged = Tag.objects.filter(pattern__in=shown_otherwise)
             outbox.reindex(Incident.objects.filter(pk__in=tagged.values("incident")))

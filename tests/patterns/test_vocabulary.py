@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from incidents.actions.change import locked
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import AuditEntry, OutboxEntry, User
 from incidents.scopes import Viewer
@@ -170,6 +171,47 @@ def test_what_a_person_rejected_is_not_found_again_because_its_pattern_was_merge
         # Surer than the other, with a sentence that was not shown.
         load(full_tank=pattern(rule__groups__named__weight=3), dry_well={**dry, "merged_into": "full-tank"})
     assert [(tag.pattern.slug, tag.state) for tag in incident.tags.all()] == [("full-tank", "rejected")]
+
+
+def test_what_moves_with_a_merged_pattern_has_the_version_that_the_others_rule_gets_with_the_same_loading(
+    load, published
+):
+    load(**MERGED)
+    late = Pattern.objects.get(slug="dry-well")
+    tag = Tag.objects.create(incident=published(), pattern=late, source="rule", state="automatic", rule_version=1)
+    load(empty_tank=pattern(rule__groups__named__any=["tank was dry"]), dry_well=MERGED["dry_well"])
+    tag.refresh_from_db()
+    assert (tag.pattern.slug, tag.rule_version) == ("empty-tank", tag.pattern.rule_version)
+    assert tag.rule_version > 1
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_what_a_person_decides_while_patterns_are_merged_is_merged_too(cast, load, published):
+    load(empty_tank=pattern(), dry_well=pattern())
+    User.objects.system()
+    incident = published()
+    for slug in ("empty-tank", "dry-well"):
+        carried = Pattern.objects.get(slug=slug)
+        Tag.objects.create(incident=incident, pattern=carried, source="rule", state="automatic", rule_version=1)
+    merged = []
+
+    def merge_them():
+        try:
+            merged.append(load(**MERGED))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=merge_them)
+    with transaction.atomic():
+        locked(cast.viewer("author"), incident.pk)
+        other.start()
+        other.join(1)
+        assert other.is_alive(), "it waits for what is decided here"
+        decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug="dry-well", reason="No.")
+    other.join(30)
+    assert merged
+    assert [(tag.pattern.slug, tag.state) for tag in incident.tags.all()] == [("empty-tank", "rejected")]
 
 
 def test_an_outage_that_names_a_merged_pattern_shows_the_one_that_took_it_in(load, published):

@@ -77,8 +77,8 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
     `held` are the ids of the incidents whose tags move: the caller has locked them, as whoever decides about their tags
     does, before the tags are read here.
 
-    An incident that carries both keeps the weightier: what was confirmed, then what a person rejected, then what a rule
-    found. Inside a transaction of the caller's.
+    An incident that carries both keeps the weightier: what was confirmed, then what a person rejected, be it suggested
+    again or not, then what a rule found. Inside a transaction of the caller's.
     """
     if not actor.is_admin:
         raise NotAllowed("Only admins change the vocabulary.")
@@ -99,4 +99,7 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
 
 
 def _weight(tag: Tag) -> tuple[int, bool]:
-    return _WEIGHT.index(TagState(tag.state)), tag.decided_by_id is not None
+    is_decided = tag.decided_by_id is not None
+    # What is suggested again carries the rejection, which would go with it.
+    is_suggested_again = is_decided and tag.state == TagState.SUGGESTED
+    return _WEIGHT.index(TagState.REJECTED if is_suggested_again else TagState(tag.state)), is_decided

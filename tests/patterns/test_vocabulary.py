@@ -117,6 +117,8 @@ def test_the_tags_of_a_merged_pattern_become_tags_of_the_one_that_took_it_in(loa
         (("rule", "rejected", True), ("curator", "confirmed", False), "curator"),
         (("curator", "confirmed", False), ("rule", "confirmed", True), "rule"),
         (("rule", "automatic", False), ("person", "rejected", True), "person"),
+        (("rule", "suggested", True), ("model", "automatic", False), "rule"),
+        (("rule", "suggested", True), ("curator", "confirmed", False), "curator"),
         (("rule", "withdrawn", False), ("curator", "confirmed", False), "curator"),
     ],
 )

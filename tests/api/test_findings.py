@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from incidents.actions.lifecycle import reopen
 from incidents.actions.sections import change_section
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import codes, fields
+from tests.conftest import Cast
 from tests.web.conftest import famous
 
 SENTENCE = "The cache was resized and emptied."
@@ -67,6 +69,16 @@ def test_why_something_was_rejected_is_told_to_nobody_once_it_is_suggested_again
     Tag.objects.filter(incident=tagged).update(reason="Sam said it was not")
     for name in ("anonymous", "author"):
         assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"][0]["reason"] == ""
+
+
+def test_who_rejected_what_is_suggested_again_is_told_to_those_who_decide(api, cast, tagged):
+    Tag.objects.filter(incident=tagged).update(decided_by=cast.author, decided_at=timezone.now())
+    address = f"incidents/{tagged.ref}/patterns"
+    for name in Cast.NAMES:
+        (listed,) = api(name).get(address).json()["results"]
+        assert api(name).get(f"{address}/retry-storm").json() == listed
+        may_decide = name in ("author", "lead", "admin")
+        assert (listed["decided_by"] == "Author", listed["decided_at"] is not None) == (may_decide, may_decide)
 
 
 def test_a_decision_about_a_public_outage_is_answered_again(api, cast, pattern):

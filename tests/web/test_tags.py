@@ -202,12 +202,15 @@ def test_what_was_rejected_is_shown_to_those_who_may_take_it_back(cast, stormy, 
     assert bool(marked(why(browser(name), incident))) == (name in DECIDERS)
 
 
-@pytest.mark.parametrize("name", ["anonymous", "reader", "author"])
-def test_what_is_suggested_again_says_to_colleagues_who_rejected_it_before(cast, stormy, browser, name):
+@pytest.mark.parametrize("name", Cast.NAMES)
+def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_before(cast, stormy, browser, name):
     incident = stormy(state=TagState.SUGGESTED, decided_by=cast.lead, decided_at=timezone.now())
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
     assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it before" in html) == (
-        name != "anonymous"
+        name in DECIDERS
+    )
+    assert ("suggested, found by its rule (version 3, score 2.4); nobody has confirmed it yet" in html) == (
+        name not in DECIDERS
     )
 
 

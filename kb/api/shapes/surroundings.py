@@ -235,9 +235,12 @@ SHAPES: dict[str, Schema] = {
             "score": nullable(number()),
             "reason": text("Why it was rejected."),
             "decided_by": nullable(
-                text("A name; not for strangers. Of a suggested one: who rejected it before a later rule suggested it.")
+                text(
+                    "A name; not for strangers. Of a suggested one: who rejected it before a later rule suggested it, "
+                    "for those who decide."
+                )
             ),
-            "decided_at": nullable(instant()),
+            "decided_at": nullable(instant("Told of a suggested one to those who decide.")),
             "evidence": array(
                 obj(
                     {

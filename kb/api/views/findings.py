@@ -31,7 +31,8 @@ class TagView(IncidentView):
         return list(found.order_by("pattern__slug"))
 
     def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
-        decided_by = tag.decided_by.name if tag.decided_by and self.viewer.is_signed_in else None
+        # What is suggested again was rejected before.
+        is_told = tag.state != TagState.SUGGESTED or decisions.may_decide(self.viewer, reading.incident)
         return {
             "url": self.address("incident-pattern", ref=reading.incident.ref, slug=tag.pattern.slug),
             "slug": tag.pattern.slug,
@@ -42,8 +43,8 @@ class TagView(IncidentView):
             "rule_version": tag.rule_version if tag.source == TagSource.RULE else None,
             "score": tag.score,
             "reason": tag.reason if tag.state == TagState.REJECTED else "",
-            "decided_by": decided_by,
-            "decided_at": tag.decided_at.isoformat() if tag.decided_at else None,
+            "decided_by": tag.decided_by.name if tag.decided_by and is_told and self.viewer.is_signed_in else None,
+            "decided_at": tag.decided_at.isoformat() if tag.decided_at and is_told else None,
             "evidence": [
                 {"field": anchor.field, "start": anchor.start, "end": anchor.end, "quote": anchor.quote}
                 for anchor in standing(tag.evidence, reading.document)

@@ -103,6 +103,7 @@ def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tag
         fields=dict(texts(document)),
         titles={section["key"]: section["title"] for section in document["sections"]},
         viewer=viewer,
+        may_decide=may_decide,
         may_decide_now=may_decide and incident.status != Status.ARCHIVED,
     )
     found = [page.shown(tag) for tag in carried]
@@ -131,6 +132,7 @@ class _Reader:
     fields: Mapping[str, str]
     titles: Mapping[str, str]
     viewer: Viewer
+    may_decide: bool
     may_decide_now: bool
 
     def shown(self, tag: Tag) -> ShownTag:
@@ -150,12 +152,13 @@ class _Reader:
         )
 
     def _said_by(self, tag: Tag) -> str:
-        """Who found it, and who decided about it: by name only to colleagues."""
+        """Who found it, and who decided about it: by name only to colleagues, and who rejected it only to those who may
+        decide."""
         words = _SAID_BY[TagSource(tag.source)]
         if tag.source == TagSource.RULE and tag.rule_version is not None:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""
             words += f" (version {tag.rule_version}{score})"
-        if tag.state == TagState.SUGGESTED and tag.decided_by and self.viewer.is_signed_in:
+        if tag.state == TagState.SUGGESTED and tag.decided_by and self.may_decide:
             return f"suggested again, {words}; {tag.decided_by.name} rejected it before"
         if tag.state == TagState.SUGGESTED:
             return f"suggested, {words}; nobody has confirmed it yet"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from incidents.document import build, with_everything
+from incidents.errors import Missing
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from incidents.vocabulary import Origin
@@ -25,7 +27,10 @@ def tag_outages(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
     changed = 0
     for incident in with_everything(famous):
         wanted = by_id[incident.external_id or ""]["patterns"]
-        if wanted or incident.pk in tagged:
+        if not wanted and incident.pk not in tagged:
+            continue
+        # One that was deleted since the list was read is no longer here either.
+        with suppress(Missing):
             changed += actions.curate(actor=actor, incident=incident, evidence=evidence(build(incident), wanted))
     return changed
 

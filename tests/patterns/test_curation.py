@@ -15,7 +15,7 @@ from incidents.errors import NotAllowed
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from incidents.outages import files
 from incidents.scopes import Viewer
-from kb.patterns import actions, decisions
+from kb.patterns import actions, curation, decisions
 from kb.patterns.anchors import Anchor, find, texts
 from kb.patterns.models import Pattern, Tag
 from tests.incidents.curated import OUTAGE, outage, write
@@ -113,6 +113,22 @@ def test_curated_files_name_only_patterns_of_the_vocabulary_and_every_one_become
     definition = files.read(path).definition
     load(folder, definition)
     assert set(states()) == {pattern["slug"] for pattern in definition["patterns"]} != set()
+
+
+def test_an_outage_that_is_deleted_while_outages_are_curated_is_passed_over(folder, monkeypatch):
+    both = [outage(patterns=[]), outage(id="2021-harbour-again", patterns=[])]
+    call_command("load_outages", write(folder, *both), stdout=StringIO())
+    first, second = Incident.objects.filter(origin="famous").order_by("pk")
+    read = curation.build
+
+    def delete_meanwhile(incident):
+        Incident.objects.filter(pk=first.pk).update(deleted_at=timezone.now())
+        return read(incident)
+
+    monkeypatch.setattr(curation, "build", delete_meanwhile)
+    definitions = [outage(), outage(id="2021-harbour-again")]
+    assert curation.tag_outages(Viewer.system(), definitions) == 1
+    assert [tag.incident for tag in Tag.objects.all()] == [second]
 
 
 @pytest.mark.postgres_only

@@ -25,6 +25,7 @@ from incidents.vocabulary import Origin, Status
 from kb.patterns import tagging
 from kb.patterns.curation import evidence
 from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
+from kb.patterns.planning import rejected_before
 from kb.patterns.reading import documents
 
 REASON_CHARACTERS = 500
@@ -83,7 +84,7 @@ def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
         if tag.decided_by_id is None:
             return tag
         tag.decided_by, tag.decided_at, tag.reason = None, None, ""
-        tag.evidence = [anchor for anchor in tag.evidence if not anchor.get("by_hand")]
+        tag.evidence = [anchor for anchor in tag.shown_evidence if not anchor.get("by_hand")]
         tag.state = TagState.CONFIRMED if tag.source == TagSource.CURATOR else TagState.WITHDRAWN
         if tag.source != TagSource.CURATOR:
             tagging.ask_rule(incident, tag)
@@ -138,6 +139,10 @@ def _decide(actor: Viewer, tag: Tag, state: TagState, reason: str = "", *, actio
     before = Tag.objects.filter(pk=tag.pk).values_list("state", "reason", "evidence", "decided_by").first()
     if before and before[3] is not None and before[:3] == (state, reason, tag.evidence):
         return tag
+    shown, quotes = tag.shown_evidence, {anchor["quote"] for anchor in tag.shown_evidence}
+    # Rejected are these sentences and those of the time before; confirmed are these.
+    earlier = rejected_before(tag.evidence) if state == TagState.REJECTED else []
+    tag.evidence = [*shown, *(anchor for anchor in earlier if anchor["quote"] not in quotes)]
     tag.state, tag.reason = state, reason
     tag.decided_by_id, tag.decided_at = actor.person, timezone.now()
     return _save(actor, tag, action or f"tag.{state}")

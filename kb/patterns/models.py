@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -60,7 +62,8 @@ class Tag(models.Model):
     """That an incident shows a pattern: who says so, how sure, and the sentences that show it.
 
     `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. One that a
-    person added has "by_hand", and goes when they take their decision back.
+    person added has "by_hand", and goes when they take their decision back. While a tag is suggested again, the
+    sentences with which it was rejected are kept behind the others: they have "rejected", and are shown to nobody.
     A person's decision (confirmed, rejected) is never undone by a rule. One that is suggested and has `decided_by` was
     rejected by them and suggested again by a later rule. `rule_version` is that of the rule that found it; of one added
     by hand and rejected that of the rule of the time.
@@ -92,6 +95,10 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident_id}: {self.pattern_id} {self.state}"
+
+    @property
+    def shown_evidence(self) -> list[dict[str, Any]]:
+        return [anchor for anchor in self.evidence if not anchor.get("rejected")]
 
 
 class Retag(models.Model):

@@ -2,7 +2,7 @@
 
 - What a person decided stays. Only a later version of the rule may suggest again what a person rejected, and only with
   a sentence that they had not seen. Their rejection stays with the suggestion, which no rule makes more than that, and
-  which is rejected as before once nothing speaks for it any more.
+  which is rejected as before, with the sentences of then, once nothing else speaks for it.
 - What a curator set stays. Where curators have judged, as of public outages, a rule that is sure suggests and one that
   is not stays silent.
 - A tag of a rule follows its rule: it appears, changes its state and is withdrawn as the text and the rule change.
@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,25 +107,40 @@ def _found(here: Standing | None, match: Match, version: int, evidence: Sequence
 
 
 def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
-    """Nothing speaks for the pattern any more."""
+    """Nothing speaks for the pattern any more, or nothing that was not rejected."""
     if here is None or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
         return None
     if here.is_decided:
         was_suggested_again = here.state == TagState.SUGGESTED
-        return Wanted(TagState.REJECTED, version, here.score, tuple(here.evidence)) if was_suggested_again else None
+        seen = tuple(rejected_before(here.evidence))
+        return Wanted(TagState.REJECTED, version, here.score, seen) if was_suggested_again else None
     return Wanted(TagState.WITHDRAWN, version, None, ())
 
 
 def _suggested_again(here: Standing, wanted: Wanted) -> Wanted | None:
     """What becomes of a decided tag that the rule finds: never more than a suggestion."""
-    again = replace(wanted, state=TagState.SUGGESTED)
-    if here.state == TagState.SUGGESTED:
-        return None if here.rule_version == again.rule_version and again.is_of(here) else again
-    # Without a version nobody knows whether the rule is a later one than whoever rejected it knew.
-    if here.state != TagState.REJECTED or here.rule_version in (None, again.rule_version):
+    if here.state not in (TagState.REJECTED, TagState.SUGGESTED):
         return None
-    seen = {anchor["quote"] for anchor in here.evidence}
-    return None if all(anchor["quote"] in seen for anchor in again.evidence) else again
+    was_rejected = here.state == TagState.REJECTED
+    # Without a version nobody knows whether the rule is a later one than whoever rejected it knew.
+    if was_rejected and here.rule_version in (None, wanted.rule_version):
+        return None
+    seen = here.evidence if was_rejected else rejected_before(here.evidence)
+    quotes = {anchor["quote"] for anchor in seen}
+    if all(anchor["quote"] in quotes for anchor in wanted.evidence):
+        return _withdrawn(here, wanted.rule_version)
+    kept = ({**anchor, "rejected": True} for anchor in seen)
+    again = replace(wanted, state=TagState.SUGGESTED, evidence=(*wanted.evidence, *kept))
+    return None if here.rule_version == again.rule_version and again.is_of(here) else again
+
+
+def rejected_before(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of what is suggested again: the sentences that whoever rejected it had seen, as they were then."""
+    return [
+        {name: value for name, value in anchor.items() if name != "rejected"}
+        for anchor in evidence
+        if anchor.get("rejected")
+    ]
 
 
 def _anchored(evidence: Evidence, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -81,6 +81,15 @@ def test_who_rejected_what_is_suggested_again_is_told_to_those_who_decide(api, c
         assert (listed["decided_by"] == "Author", listed["decided_at"] is not None) == (may_decide, may_decide)
 
 
+def test_a_sentence_that_was_rejected_is_not_told_with_what_is_suggested_again(api, published, pattern):
+    incident = published(visibility="public")
+    made = api("author").post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm", "sentence": SENTENCE})
+    tag = Tag.objects.get(incident=incident)
+    tag.evidence = [{**anchor, "rejected": True} for anchor in tag.evidence]
+    tag.save()
+    assert api("author").get(made["Location"]).json()["evidence"] == []
+
+
 def test_a_decision_about_a_public_outage_is_answered_again(api, cast, pattern):
     outage = famous()
     author = api("author")

@@ -32,6 +32,15 @@ def standing(source="rule", state="automatic", is_decided=False, rule_version=VE
     return Standing(source, state, is_decided, rule_version, score, stored(*evidence))
 
 
+def kept(*evidence):
+    return [{**anchor, "rejected": True} for anchor in stored(*evidence)]
+
+
+def suggested_again(version, *, shown):
+    """It was rejected with the old sentence."""
+    return Standing("rule", "suggested", True, version, 2.5, [*stored(*shown), *kept(OLD)])
+
+
 def planned(here, found, **more):
     changes = plan(
         {SLUG: here} if here else {}, {SLUG: found} if found else {}, versions={SLUG: VERSION}, texts=TEXTS, **more
@@ -128,11 +137,24 @@ def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_n
 
 @pytest.mark.parametrize("version", [VERSION, VERSION - 1])
 def test_what_is_suggested_again_follows_its_rule_and_never_becomes_more_than_that(version):
-    here = standing(state="suggested", is_decided=True, rule_version=version, evidence=(NEW,))
+    here = suggested_again(version, shown=(NEW,))
     followed = planned(here, match(OLD, NEW))
-    assert (followed.state, followed.evidence) == ("suggested", tuple(stored(OLD, NEW)))
-    gone = planned(here, None)
-    assert (gone.state, gone.evidence) == ("rejected", tuple(stored(NEW)))
+    assert (followed.state, followed.evidence) == ("suggested", (*stored(OLD, NEW), *kept(OLD)))
+
+
+@pytest.mark.parametrize("found", [None, match(OLD)])
+def test_what_was_suggested_again_is_rejected_as_before_once_only_what_was_rejected_speaks_for_it(found):
+    gone = planned(suggested_again(VERSION, shown=(NEW,)), found)
+    assert (gone.state, gone.evidence) == ("rejected", tuple(stored(OLD)))
+
+
+def test_what_was_suggested_again_and_withdrawn_unseen_is_new_to_whoever_rejected_it():
+    rejected = standing(state="rejected", is_decided=True, rule_version=VERSION - 1, evidence=(OLD,))
+    assert planned(rejected, match(NEW)).evidence == (*stored(NEW), *kept(OLD))
+    gone = planned(suggested_again(VERSION - 1, shown=(NEW,)), None)
+    before = Standing("rule", gone.state, True, VERSION - 1, gone.score, gone.evidence)
+    assert planned(before, match(OLD)) is None
+    assert planned(before, match(NEW)).state == "suggested"
 
 
 def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent():
@@ -159,6 +181,7 @@ def test_patterns_whose_rules_were_not_asked_are_left_alone():
         standing("curator", "confirmed"),
         standing(state="rejected", is_decided=True, rule_version=1),
         standing(state="suggested", is_decided=True, rule_version=1),
+        suggested_again(1, shown=(NEW,)),
     ],
 )
 def test_after_what_was_planned_nothing_is_left_to_plan(here, found):

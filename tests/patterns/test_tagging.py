@@ -219,6 +219,32 @@ def test_what_a_later_rule_suggests_again_keeps_its_rejection_until_a_person_tak
     assert decisions.precision(cast.viewer("reader"), pattern) == decisions.Precision(confirmed=1, rejected=0)
 
 
+@pytest.mark.parametrize(
+    ("step", "quotes"),
+    [
+        ("reject", ["The well was dry.", "The tank was empty."]),
+        ("confirm", ["The well was dry."]),
+        ("undo", ["The well was dry."]),
+    ],
+)
+def test_a_decision_about_what_is_suggested_again_is_about_the_sentences_that_were_shown(
+    cast, rules, published, step, quotes
+):
+    incident, actor = published(text="The tank was empty. The well was dry."), cast.viewer("author")
+    chosen = {"actor": actor, "incident_id": incident.pk, "slug": "empty-tank"}
+    tagging.tag_incidents([incident.pk], rules=rules("tank was empty"))
+    decisions.reject(**chosen, reason="It was another.")
+    tagging.tag_incidents([incident.pk], rules=rules("well was dry"))
+    again = tag(incident, "empty-tank")
+    assert [anchor["quote"] for anchor in again.shown_evidence] == ["The well was dry."]
+    getattr(decisions, step)(**chosen, **({"reason": "Neither."} if step == "reject" else {}))
+    decided = tag(incident, "empty-tank")
+    assert [anchor["quote"] for anchor in decided.evidence] == quotes
+    assert decided.evidence == decided.shown_evidence
+    tagging.tag_incidents([incident.pk], rules=rules("tank was empty", "well was dry"))
+    assert state(incident, "empty-tank")[1] == {"reject": "rejected", "confirm": "confirmed"}.get(step, "automatic")
+
+
 def test_what_was_added_by_hand_and_rejected_is_suggested_by_no_rule_of_that_time(cast, rules, published):
     incident, empty_tank = published(text="The tank was full."), {"slug": "empty-tank"}
     found = rules("well was dry")

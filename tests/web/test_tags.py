@@ -214,6 +214,14 @@ def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_be
     )
 
 
+def test_a_sentence_that_was_rejected_is_not_shown_with_what_is_suggested_again(cast, stormy, browser):
+    incident = stormy(state=TagState.SUGGESTED, decided_by=cast.lead, decided_at=timezone.now())
+    found = Tag.objects.get(incident=incident)
+    found.evidence = [{**anchor, "rejected": True} for anchor in found.evidence]
+    found.save()
+    assert marked(why(browser("author"), incident)) == []
+
+
 def test_patterns_that_are_retired_are_not_shown(published, browser):
     incident = published(visibility="public")
     tag(incident, make_pattern(status=PatternStatus.RETIRED))

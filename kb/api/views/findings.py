@@ -47,7 +47,7 @@ class TagView(IncidentView):
             "decided_at": tag.decided_at.isoformat() if tag.decided_at and is_told else None,
             "evidence": [
                 {"field": anchor.field, "start": anchor.start, "end": anchor.end, "quote": anchor.quote}
-                for anchor in standing(tag.evidence, reading.document)
+                for anchor in standing(tag.shown_evidence, reading.document)
             ],
         }
 

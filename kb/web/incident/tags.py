@@ -136,7 +136,7 @@ class _Reader:
     may_decide_now: bool
 
     def shown(self, tag: Tag) -> ShownTag:
-        quotes, marks = evidence(tag.evidence, self.fields, self.titles)
+        quotes, marks = evidence(tag.shown_evidence, self.fields, self.titles)
         return ShownTag(
             slug=tag.pattern.slug,
             name=tag.pattern.name,

@@ -204,8 +204,11 @@ def test_what_was_rejected_is_shown_to_those_who_may_take_it_back(cast, stormy, 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
 def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_before(cast, stormy, browser, name):
-    incident = stormy(state=TagState.SUGGESTED, decided_by=cast.lead, decided_at=timezone.now())
+    because = {"decided_by": cast.lead, "decided_at": timezone.now(), "reason": "It was one client."}
+    incident = stormy(state=TagState.SUGGESTED, **because)
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
+    assert ("Rejected because: It was one client." in html) == (name in DECIDERS)
+    assert ("Take the rejection back" in html) == (name in DECIDERS)
     assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it before" in html) == (
         name in DECIDERS
     )

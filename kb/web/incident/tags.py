@@ -142,7 +142,7 @@ class _Reader:
             name=tag.pattern.name,
             state=tag.state,
             said_by=self._said_by(tag),
-            reason=tag.reason if tag.state == TagState.REJECTED else "",
+            reason=tag.reason if self.may_decide and tag.state in (TagState.REJECTED, TagState.SUGGESTED) else "",
             counts=tag.pattern.counts,
             quotes=quotes,
             marks=marks,

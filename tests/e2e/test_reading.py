@@ -110,6 +110,34 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
     assert page.url == f"{reader.url}/"
 
 
+def test_on_a_phone_the_order_stands_beside_its_name(people, published):
+    for title, resolved in {"The cache was resized": "14:40", "The cache was emptied": "19:12"}.items():
+        published(title, visibility="public", started="2026-03-31T14:00Z", resolved=f"2026-03-31T{resolved}Z")
+    relay.drain()
+    reader = people("reader", width=PHONE, schemes=("light",))
+    page = reader.go("/search?q=cache")
+    name, order = (page.locator(place).bounding_box() for place in ("label[for=sort]", "#sort"))
+    assert order["y"] <= name["y"] + name["height"] / 2 <= order["y"] + order["height"]
+    reader.look()
+
+
+def test_a_refused_number_leaves_the_fields_beside_it_in_line(people, draft):
+    author = people("author", schemes=("light",))
+    page = author.go(f"/incidents/{draft('Cache went cold').ref}/edit")
+    form = page.locator("form.adding", has=page.get_by_role("button", name="Add figure"))
+    form.get_by_label("What", exact=True).fill("Failed checkouts")
+    form.get_by_label("Number").fill("about 5")
+    form.get_by_label("Unit").fill("checkouts")
+    form.get_by_role("button", name="Add figure").click()
+    number = page.locator("#records-impact_figures .adding .number")
+    expect(number.locator(".errors li")).to_be_visible()
+    inputs = [form.get_by_label(name, exact=True) for name in ("What", "How exact", "Number", "Unit")]
+    assert len({round(one.bounding_box()["y"]) for one in inputs}) == 1
+    assert inputs[-1].evaluate("field => field.scrollWidth <= field.clientWidth")
+    assert number.bounding_box()["width"] > 150
+    author.look()
+
+
 def test_one_long_word_makes_no_page_scroll_sideways(people, cast, published):
     """Names, addresses and notes that a phone has no room for."""
     User.objects.filter(pk__in=[cast.admin.pk, cast.author.pk, cast.lead.pk]).update(name=LONG)

@@ -82,7 +82,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
             choices=tuple(Choice(value, label or "exactly") for value, label in Qualifier.choices),
         ),
         Input("value", "Number", Shape.NUMBER, size="number", placeholder="18", required=True),
-        Input("unit", "Unit", size="number", placeholder="%", required=True),
+        Input("unit", "Unit", size="word", placeholder="%", required=True),
         Input("source", "Where it comes from", size="wide", placeholder="a dashboard's address, a query, a report"),
     ),
     "sources": (

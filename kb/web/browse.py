@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from incidents import scopes
-from incidents.vocabulary import Origin
+from incidents.vocabulary import Origin, Status
 from kb.search.service import FacetValue, Page, SearchRequest
 from kb.web import counts
 from kb.web.request import Request
@@ -41,7 +42,9 @@ def organization(request: Request, slug: str) -> HttpResponse:
     if found is None:
         raise Http404
     _, context = incidents_found(request, {"organization": [found.name]})
-    return render(request, "web/browse/organization.html", context | {"organization": found})
+    archived = urlencode({"organization": found.name, "status": Status.ARCHIVED.value})
+    context |= {"organization": found, "archived_url": f"{reverse('web:search')}?{archived}"}
+    return render(request, "web/browse/organization.html", context)
 
 
 def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:

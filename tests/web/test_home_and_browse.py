@@ -120,7 +120,13 @@ def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, 
     indexed()
     client = browser("anonymous")
     assert 'href="/organizations/square"' in client.get(f"/incidents/{incident.ref}").content.decode()
-    assert "No incidents" in parsed(client.get("/organizations/square")).text
+    page = parsed(client.get("/organizations/square"))
+    assert "No incidents" in page.text
+    assert "Nothing here, as far as you may see, but what may be archived" in page.text
+    # What leaves out the archived leads to nothing, and is not offered.
+    assert {"Search without filters", "Narrow down"}.isdisjoint(link.text for link in page.all("a"))
+    way = next(link.attributes["href"] for link in page.all("a") if link.text == "Show archived incidents")
+    assert "Long ago" in parsed(client.get(way)).text
     assert "Square" not in parsed(client.get("/organizations")).text
     assert client.get("/api/v1/organizations/square").json()["incidents"] == 0
 
@@ -141,7 +147,9 @@ def test_a_reopened_postmortem_counts_where_its_readers_find_it(cast, published,
 
 
 def test_home_has_its_page_before_anything_happened_there(cast, browser):
-    assert browser("anonymous").get("/organizations/acme").status_code == 200
+    response = browser("anonymous").get("/organizations/acme")
+    assert response.status_code == 200
+    assert "Nothing here, as far as you may see, but what may be archived" in parsed(response).text
 
 
 # --- Patterns --------------------------------------------------------------------------------------

@@ -224,6 +224,17 @@ def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(a
     assert body(incident) == "Typed in a tunnel."
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_refuses_for_now_is_not_called_a_lost_connection(at_the_editor, incident, status):
+    ana = at_the_editor("author")
+    ana.page.route("**/edit/sections/**", lambda route: route.fulfill(status=status))
+    summary(ana).press_sequentially("Typed while it rested.")
+    expect(ana.page.locator("#save-state")).to_contain_text("the server cannot save it now")
+    ana.page.unroute_all()
+    ana.saved()
+    assert body(incident) == "Typed while it rested."
+
+
 def test_what_is_saved_by_itself_presses_no_button_that_merely_has_the_keyboard(at_the_editor, incident, cast):
     add_rows(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", rows=[{"text": "A resize"}])
     ana = at_the_editor("author")

@@ -73,6 +73,16 @@ def test_the_outage_of_the_week_stays_for_a_week_and_each_has_its_turn(cast, fam
     }
 
 
+def test_how_long_a_similar_incident_lasted_is_told_apart_from_what_makes_it_similar(client, published):
+    one, _ = (
+        published(title, visibility="public", started="2026-03-31T14:00Z", resolved="2026-03-31T19:12Z")
+        for title in ("Retries overloaded redis", "Retries overloaded redis again")
+    )
+    indexed()
+    text = client.get(f"/incidents/{one.ref}/similar").content.decode()
+    assert '<span class="why">lasted 5\xa0h\xa012\xa0min; causes of' in text
+
+
 def test_similar_incidents_are_shown_beside_one_and_hidden_ones_never(client, cast, published):
     one = published("Retries overloaded redis", text="Clients retried without backoff.", visibility="public")
     like = published("A retry storm", text="Clients retried without backoff on redis.", visibility="public")

@@ -175,7 +175,7 @@ REFUSALS = {
     "forbidden": (PermissionDenied(), 403, "not yours to change"),
     "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),
     "broken": (RuntimeError("secret detail"), 500, "Something broke here"),
-    "database-away": (OperationalError("secret detail"), 503, "try again in a minute"),
+    "database-away": (OperationalError("secret detail"), 503, "If you were saving something, it was not saved"),
 }
 
 

@@ -40,4 +40,8 @@ def similar_to(request: Request, reference: str) -> HttpResponse:
 
 def _reasons(result: Result, reasons: list[str]) -> str:
     words = "; ".join(reasons)
-    return f"{words} - {in_words(result.duration_seconds)}" if result.duration_seconds else words
+    if not result.duration_seconds:
+        return words
+    # First, because the last reason may end in words that a duration would seem to belong to.
+    lasted = in_words(result.duration_seconds).replace(" ", "\N{NO-BREAK SPACE}")
+    return f"lasted {lasted}; {words}"

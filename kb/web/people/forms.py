@@ -79,8 +79,12 @@ class ChangeForm(forms.Form):
             else:
                 self.conflicts[name] = theirs
         for name, theirs in self.conflicts.items():
-            saved = f"saved “{theirs}” here" if theirs else "emptied this"
-            self.add_error(name, f"Somebody {saved} meanwhile. Save again to replace that with what stands here.")
+            field = self.fields[name]
+            labels = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]
+            told = labels.get(theirs, theirs)
+            meanwhile = f"“{told}” was saved here. Save again to replace it."
+            emptied = "this was emptied. Save again to keep what stands here."
+            self.add_error(name, f"Meanwhile {meanwhile if told else emptied}")
         return self.cleaned_data
 
     def _opened_with(self, name: str) -> str:

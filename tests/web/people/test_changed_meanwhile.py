@@ -56,25 +56,37 @@ def test_whoever_changes_another_field_undoes_nothing(browser, cast, path, one, 
 
 
 @pytest.mark.parametrize(
-    ("path", "field", "mine", "theirs"),
+    ("path", "field", "mine", "theirs", "told"),
     [
-        (TEAM, "name", "Till", "Cash desk"),
-        (TEAM, "description", "Pays", "Takes money"),
-        (ORGANIZATION, "name", "Acme Corp", "Acme Inc"),
-        (ACCOUNT, "time_zone", "Asia/Tokyo", "Europe/Madrid"),
+        (TEAM, "name", "Till", "Cash desk", "Cash desk"),
+        (TEAM, "description", "Pays", "Takes money", "Takes money"),
+        (ORGANIZATION, "name", "Acme Corp", "Acme Inc", "Acme Inc"),
+        (ACCOUNT, "time_zone", "Asia/Tokyo", "America/New_York", "America/New York"),
     ],
 )
-def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(browser, cast, path, field, mine, theirs):
+def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(
+    browser, cast, path, field, mine, theirs, told
+):
     form = opened(browser, path)
     browser("admin").post(path, {**opened(browser, path), field: theirs})
     refused = browser("admin").post(path, {**form, field: mine})
     assert refused.status_code == 409
-    assert f"Somebody saved “{theirs}” here meanwhile." in parsed(refused).text
+    assert f"Meanwhile “{told}” was saved here. Save again to replace it." in parsed(refused).text
     assert saved(cast, path)[field] == theirs
     shown = filled(refused)
     assert (shown[field], shown[f"base-{field}"]) == (mine, theirs)
     assert browser("admin").post(path, shown).status_code == 302
     assert saved(cast, path)[field] == mine
+
+
+def test_what_was_emptied_meanwhile_is_told_as_that(browser, cast):
+    browser("admin").post(TEAM, {**opened(browser, TEAM), "description": "Pays"})
+    form = opened(browser, TEAM)
+    browser("admin").post(TEAM, {**form, "description": ""})
+    refused = browser("admin").post(TEAM, {**form, "description": "Takes money"})
+    assert "Meanwhile this was emptied. Save again to keep what stands here." in parsed(refused).text
+    assert browser("admin").post(TEAM, filled(refused)).status_code == 302
+    assert saved(cast, TEAM)["description"] == "Takes money"
 
 
 def test_two_who_change_a_field_to_the_same_agree(browser, cast):

@@ -125,7 +125,7 @@ def test_asking_one_more_keeps_whoever_is_asked_now_unless_their_tick_is_taken_o
     ask(cast, complete, "reviewer", "outsider")
     author, address = browser("author"), f"/incidents/{complete.ref}/review"
     page = author.get(address)
-    assert "Whoever is not ticked is asked no more" in text_of(page)
+    assert "Anybody not ticked is no longer asked" in text_of(page)
     form = forms_in(page)["ask"]
     assert sorted(filter(None, form.values["reviewers"])) == ["outsider@acme.example", "reviewer@acme.example"]
     author.post(form.action, form.with_(reviewers=[*form.values["reviewers"], "lead@acme.example"]))

@@ -303,7 +303,7 @@ function troubleWith(xhr) {
     clearTimeout(retryTimer);
     retryTimer = setTimeout(retry, retryAfter);
     retryAfter = Math.min(retryAfter * 2, LAST_RETRY);
-    return "unreachable";
+    return xhr.status === 0 ? "unreachable" : "not-now";
   }
   return xhr.getResponseHeader("Precedent-Fragment") ? "refused" : "not-possible";
 }
@@ -401,11 +401,12 @@ const WORDS = {
   "refused": "Not saved yet: see what is marked",
   "not-possible": "Not saved: this cannot be changed any more. Copy your text and load the page again",
   "unreachable": "Not saved yet: no connection. Kept in this browser; trying again",
+  "not-now": "Not saved yet: the server cannot save it now. Kept in this browser; trying again",
   "signed-out": "Not saved yet: you are signed out",
   "not-added": "Not added yet",
 };
 // What passes by itself; a row that is not added yet waits for its button even then.
-const TRIED_AGAIN = new Set(["unreachable", "signed-out"]);
+const TRIED_AGAIN = new Set(["unreachable", "not-now", "signed-out"]);
 
 function say(words, kind) {
   if (saveState.textContent.trim() === words) return;

@@ -184,10 +184,20 @@ def reopened() -> Q:
     return Q(status__in=UNPUBLISHED, published_revision__isnull=False)
 
 
-def called(wanted: Sequence[str], prefix: str = "") -> Q:
-    """The condition that an organization or a service has one of these slugs or, whatever their case, names; `prefix`
-    applies it through a relation."""
-    return Q(**{f"{prefix}slug__in": wanted}) | Q(**{f"{prefix}name__called_any": wanted})
+def called(wanted: Sequence[str]) -> Q:
+    """The condition that an organization or a service has one of these slugs or, whatever their case, names."""
+    return Q(slug__in=wanted) | Q(name__called_any=wanted)
+
+
+def organizations_called(wanted: Sequence[str]) -> dict[str, list[Organization]]:
+    """For each of these slugs and names those whom it means, hidden ones too. A slug stays when its organization is
+    renamed, so the name that another has by now comes before it."""
+    found = list(Organization.objects.filter(called(wanted)))
+    out = {}
+    for value in wanted:
+        by_name = [one for one in found if one.name.lower() == value.lower()]
+        out[value] = by_name or [one for one in found if one.slug == value]
+    return out
 
 
 def about_organization(viewer: Viewer, wanted: Q) -> Q:

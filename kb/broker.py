@@ -5,11 +5,7 @@ kombu gives a file its name before its content, and reads what it finds. A reade
 
 from __future__ import annotations
 
-import fcntl
-import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 from time import monotonic
@@ -18,6 +14,8 @@ from typing import Any
 from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
+
+from kb.folders import alone_in
 
 
 class Channel(filesystem.Channel):
@@ -41,22 +39,13 @@ class Channel(filesystem.Channel):
             raise Empty from error
 
     def _queue_bind(self, *args: Any) -> None:
-        with self._tables():
+        # Who sends to whom is written by every process when it starts.
+        with alone_in(self.control_folder):
             super()._queue_bind(*args)
 
     def get_table(self, exchange: str) -> Any:
-        with self._tables():
+        with alone_in(self.control_folder):
             return super().get_table(exchange)
-
-    @contextmanager
-    def _tables(self) -> Iterator[None]:
-        """One at a time: who sends to whom is written by every process when it starts."""
-        folder = os.open(self.control_folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
 
 class Transport(filesystem.Transport):

@@ -6,8 +6,6 @@ Unsafe combinations are refused by the checks in kb/checks.py, not silently mend
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 from kb.environment import Environment, is_mail, is_postgresql, is_sqlite, own_address
+from kb.folders import alone_in
 
 env = Environment()
 UNUSABLE_VARIABLES = env.unusable
@@ -29,10 +28,8 @@ def _generated_secret_key() -> str:
     path = VAR_DIR / "secret-key"
     try:
         VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # One at a time, so that processes that start at once have the same. The lock is the folder itself.
-        folder = os.open(VAR_DIR, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        # Processes that start at once have the same.
+        with alone_in(VAR_DIR):
             if not path.exists() or not path.read_text().strip():
                 # Under its name it is whole from the first moment: on a full disk a file may stay empty.
                 new = path.with_suffix(".new")
@@ -40,8 +37,6 @@ def _generated_secret_key() -> str:
                 new.write_text(secrets.token_urlsafe(50))
                 new.replace(path)
             return path.read_text().strip()
-        finally:
-            os.close(folder)
     except OSError as error:
         raise SystemExit(f"{VAR_DIR} cannot be written to ({error.strerror}); set VAR_DIR.") from error
 

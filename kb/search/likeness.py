@@ -67,12 +67,16 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
     frequent = sorted(nodes, key=lambda same: -times[same])[: 2 * MOST_WORDS]
     total, held = counted([nodes[same] for same in frequent])
     total = max(total, _FEWEST)
-    rare = {same: _rarity(total, n) for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total}
+    # Against a word that no document holds.
+    most = inverse_frequency(total, 0)
+    rare = {
+        same: inverse_frequency(total, n) / most for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total
+    }
     telling = sorted(rare, key=lambda same: -times[same] * rare[same])[:MOST_WORDS]
     whole = max(sum(rare[same] for same in telling), _ENOUGH)
     return [(nodes[same], rare[same] / whole) for same in telling]
 
 
-def _rarity(total: int, held: int) -> float:
-    """The inverse document frequency as BM25 has it, against that of a word that no document holds."""
-    return math.log(1 + (total - held + 0.5) / (held + 0.5)) / math.log(1 + (total + 0.5) / 0.5)
+def inverse_frequency(total: int, held: int) -> float:
+    """The inverse document frequency as BM25 has it, of what so many of all documents hold."""
+    return math.log(1 + (total - held + 0.5) / (held + 0.5))

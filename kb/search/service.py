@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeGuard, cast
 
 from incidents import scopes, vocabulary
-from incidents.models import Organization
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
@@ -236,12 +235,8 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
         chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
         # Hidden ones too: what is found, and so which of them the answer names, is for the engine to say.
-        called = list(Organization.objects.filter(scopes.called([*organizations])).values_list("name", "slug"))
-        for value, meant in organizations.items():
-            # A slug stays when its organization is renamed; the name that another has by now comes before it.
-            by_name = [name for name, _ in called if name.lower() == value.lower()]
-            by_slug = [name for name, slug in called if slug == value]
-            meant += [name for name in by_name or by_slug if name != value]
+        for value, meant in scopes.organizations_called([*organizations]).items():
+            organizations[value] += [one.name for one in meant if one.name != value]
     return chosen
 
 

@@ -274,6 +274,8 @@ def test_a_name_comes_before_the_slug_that_another_organization_keeps(api, cast,
     for asked, expected in (("Kettle", "Of the newer"), ("kettle", "Of the newer"), ("kettle-2", "Of the newer")):
         found = api("outsider").get(f"search?organization={asked}").json()
         assert [result["title"] for result in found["results"]] == [expected], asked
+        listed = api("outsider").get(f"incidents?organization={asked}").json()["results"]
+        assert [incident["title"] for incident in listed] == [expected], asked
 
 
 @pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])

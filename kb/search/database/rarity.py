@@ -7,12 +7,12 @@ everybody may read, or everybody who is signed in, and are the same for all of t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from incidents.scopes import Viewer
 from incidents.vocabulary import Visibility
 from kb.search.document import IndexDocument
+from kb.search.likeness import inverse_frequency
 from kb.search.nodes import And, Node, Term, Text
 
 # How many documents hold each tree of words and phrases.
@@ -32,7 +32,7 @@ def marks(document: IndexDocument) -> list[str]:
 def rarities(texts: Sequence[Text], viewer: Viewer, count: Count) -> list[float]:
     """The inverse document frequency of each word or phrase."""
     total, found = counted(texts, viewer, count)
-    return [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in found]
+    return [inverse_frequency(total, n) for n in found]
 
 
 def counted(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:

@@ -185,9 +185,9 @@ function saveAndWait(form) {
   });
 }
 
-// The token is read at the last moment: signing in again in another tab changes it. It has no place in an address, where
-// what only reads would carry it into logs. And the button is the one that was
-// pressed, though it stand outside of its form or be drawn anew before the form is sent.
+// The token is read at the last moment: signing in again in another tab changes it. It has no place in an address, which
+// logs keep. And the button is the one that was pressed, though it stand outside of its form or be drawn anew before the
+// form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "save") asTheCardItself(event.detail);
   const pressed = event.detail.triggeringEvent?.submitter;

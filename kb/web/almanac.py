@@ -62,4 +62,4 @@ def _hits(viewer: Viewer, ids: list[int]) -> list[Hit]:
     if not ids:
         return []
     numbers = ",".join(map(str, ids))
-    return hits(search(viewer, SearchRequest(q=f"ref:{numbers}", sort="newest", page_size=MOST)).results)
+    return hits(search(viewer, SearchRequest(q=f"ref:{numbers}", sort="newest", page_size=MOST)))

@@ -53,7 +53,7 @@ def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Pa
     asked, page = first_if_lost(request.viewer, wanted)
     return page, {
         "page": page,
-        "hits": hits(page.results),
+        "hits": hits(page),
         "asked": asked,
         "first_url": request.path,
         "next_url": next_url(page, request.GET, request.path),

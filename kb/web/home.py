@@ -59,7 +59,7 @@ def home(request: Request) -> HttpResponse:
 def _lately(viewer: Viewer, *origins: Origin) -> list[Hit]:
     # In words, because a chosen filter has its other values counted too, which nobody sees here.
     asked = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
-    return hits(search(viewer, SearchRequest(q=asked, sort="newest", page_size=AT_ONCE)).results)
+    return hits(search(viewer, SearchRequest(q=asked, sort="newest", page_size=AT_ONCE)))
 
 
 def waiting(viewer: Viewer) -> Waiting:

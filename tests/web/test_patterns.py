@@ -217,3 +217,13 @@ def test_there_is_no_drawing_of_a_pattern_that_is_none_or_has_no_trend(storm, pu
     assert not parsed(client.get("/patterns/alone")).all("img")
     # Nor does it tell that there is more to see for others.
     assert client.get("/patterns/secret-pattern/trend.svg").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/search?q=retries", "/search?pattern=retry-storm", "/patterns/retry-storm"])
+def test_the_patterns_that_a_search_is_about_are_shown_first_in_each_hit(published, indexed, browser, address):
+    others = [make_pattern(f"cold-cache-{number}") for number in range(4)]
+    tag(published("Retries piled up", visibility="public"), *others, make_pattern())
+    indexed()
+    links = parsed(browser("anonymous").get(address)).all("a")
+    shown = [link.text for link in links if "pattern" in link.attributes.get("class", "").split()]
+    assert shown == ["Retry storm", "Cold cache 0", "Cold cache 1", "Cold cache 2"]

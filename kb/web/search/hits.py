@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from incidents.durations import Duration, DurationKind, Moment
 from incidents.vocabulary import Precision
 from kb.patterns.models import Pattern
+from kb.search.analysis import is_stop, spans
 from kb.search.results import Result
+from kb.search.service import Page
 
 PATTERNS_AT_ONCE = 4
 
@@ -29,17 +30,28 @@ class Hit:
     more_patterns: int
 
 
-def hits(results: Iterable[Result]) -> list[Hit]:
-    """In the order of the results, with one query for the names of all patterns."""
-    results = list(results)
-    slugs = {slug for result in results for slug in [*result.patterns, *result.suggested_patterns]}
+def hits(page: Page) -> list[Hit]:
+    """The results of a page in their order, with one query for the names of all patterns.
+
+    Few patterns of a hit are shown, so the ones that the search is about come first.
+    """
+    slugs = {slug for result in page.results for slug in [*result.patterns, *result.suggested_patterns]}
     names = dict(Pattern.objects.filter(slug__in=slugs).values_list("slug", "name")) if slugs else {}
-    return [_hit(result, names) for result in results]
+    chosen = {value.value for value in page.facets.get("pattern", []) if value.selected}
+    words = _telling_stems(page.query) if names else set()
+    about = {slug for slug, name in names.items() if slug in chosen or words & _telling_stems(name)}
+    return [_hit(result, names, about) for result in page.results]
 
 
-def _hit(result: Result, names: dict[str, str]) -> Hit:
+def _telling_stems(text: str) -> set[str]:
+    """The stems of its words, without stop words."""
+    return {stem for stem, start, end in spans(text) if not is_stop(text[start:end])}
+
+
+def _hit(result: Result, names: dict[str, str], about: set[str]) -> Hit:
     named = [NamedPattern(slug, names[slug]) for slug in result.patterns if slug in names]
     named += [NamedPattern(slug, names[slug], True) for slug in result.suggested_patterns if slug in names]
+    named.sort(key=lambda pattern: pattern.slug not in about)
     return Hit(
         result=result,
         started=Moment(result.started_at, Precision(result.started_precision))

@@ -132,7 +132,7 @@ def _page(
     context |= {
         "asked": asked,
         "page": found,
-        "hits": hits(found.results),
+        "hits": hits(found),
         "facets": facets.facets(found.facets),
         "chips": facets.chips(found.facets, parameters, path),
         "corrections": [

@@ -1,6 +1,6 @@
-"""Bad configuration fails at the start with a clear message, instead of at three in the morning.
+"""Configuration checks, so that a bad setting fails at startup with a clear message, not at three in the morning.
 
-`kb.E0xx` refuse to start: they run with every management command, and when a web, worker or beat process starts.
+A failed check `kb.E0xx` stops every management command, and every web, worker or beat process as it starts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from django.core.validators import validate_email
 from kb.environment import is_address, is_mail, is_postgresql, is_sqlite, is_web
 from kb.logs import LEVELS
 
-# What Elasticsearch takes at the beginning of a name.
+# Characters that Elasticsearch allows at the start of an index name.
 _INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 
 
 def refuse_unsafe_settings() -> None:
-    """For processes that no management command starts: ends them with a line for each thing that is wrong."""
+    """Exit with one line per problem. For processes that are not started through a management command."""
     found = production_is_safe(None)
     if found:
         sys.exit("\n".join(f"{problem.id}: {problem.msg} {problem.hint}" for problem in found))
@@ -44,7 +44,8 @@ def _is_local(host: str) -> bool:
 
 @register()
 def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What must never face a network: debug pages, a guessable key, any host name, plain HTTP."""
+    """Refuse what must never be exposed to a network, such as debug pages, a guessable key, a wildcard host or plain
+    HTTP, and values that could not be used."""
     found: list[CheckMessage] = []
 
     def refuse(number: int, message: str, hint: str) -> None:
@@ -55,14 +56,14 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not base.hostname:
         refuse(
             1,
-            f"BASE_URL is no web address: {settings.BASE_URL}.",
+            f"BASE_URL is not a web address: {settings.BASE_URL}.",
             "Set BASE_URL to the address people open, such as https://precedent.example.",
         )
     elif base.username is not None or f"{base.scheme}://{base.netloc}".lower() != settings.BASE_URL.lower():
         refuse(
             23,
-            "BASE_URL is more than a scheme and a host, and pages are served at the root of a host only.",
-            "Set BASE_URL to an address such as https://precedent.example, with a host name of its own.",
+            "BASE_URL has more than a scheme and a host, but Precedent is only served from the root of a host.",
+            "Give Precedent a host name of its own and set BASE_URL to an address such as https://precedent.example.",
         )
     try:
         secret_key = settings.SECRET_KEY
@@ -72,30 +73,32 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         refuse(
             2,
             "SECRET_KEY is not set.",
-            "Set SECRET_KEY to at least 50 random characters; only the embedded mode makes its own.",
+            "Set SECRET_KEY to at least 50 random characters; only the embedded mode generates its own.",
         )
     elif len(secret_key) < 32 or len(set(secret_key)) < 8:
         refuse(
             3,
-            "SECRET_KEY is too short or too regular to be a secret.",
+            "SECRET_KEY is too short or too repetitive to be secure.",
             "Set SECRET_KEY to at least 50 random characters.",
         )
     if "*" in settings.ALLOWED_HOSTS:
-        refuse(4, "ALLOWED_HOSTS allows every host name.", "Name the hosts that people use, separated by commas.")
+        refuse(4, "ALLOWED_HOSTS allows every host name.", "List the host names people use, separated by commas.")
     if settings.DEBUG and public:
-        refuse(5, f"DEBUG is on while {public[0]} is served.", "Turn DEBUG off, or serve only this machine.")
+        refuse(
+            5, f"DEBUG is on while {public[0]} is served.", "Turn DEBUG off, or list only local names in ALLOWED_HOSTS."
+        )
     elif settings.DEBUG and not _is_local(settings.HOST):
         refuse(5, f"DEBUG is on while HOST is {settings.HOST}.", "Turn DEBUG off, or listen on 127.0.0.1.")
     if base.scheme == "http" and base.hostname and not _is_local(base.hostname):
         refuse(
             6,
-            "BASE_URL is plain HTTP on a host that others can reach.",
+            "BASE_URL uses plain HTTP on a host that others can reach.",
             "Serve HTTPS and set BASE_URL to https://...",
         )
     elif public and base.scheme == "http":
         refuse(
             7,
-            f"{public[0]} is served while BASE_URL is plain HTTP.",
+            f"{public[0]} is served while BASE_URL uses plain HTTP.",
             "Set BASE_URL to the https:// address people open.",
         )
     if (
@@ -106,7 +109,7 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             for host in settings.ALLOWED_HOSTS
         )
     ):
-        refuse(8, f"BASE_URL names {base.hostname}, which ALLOWED_HOSTS does not.", "Add it to ALLOWED_HOSTS.")
+        refuse(8, f"The host of BASE_URL, {base.hostname}, is not in ALLOWED_HOSTS.", "Add it to ALLOWED_HOSTS.")
     if settings.LOG_FORMAT not in ("json", "console"):
         refuse(9, f"LOG_FORMAT is {settings.LOG_FORMAT}.", "Set LOG_FORMAT to json or console.")
     if settings.LOG_LEVEL not in LEVELS:
@@ -117,80 +120,80 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         except ValueError:
             refuse(
                 10,
-                f"TRUSTED_PROXIES holds {text}, which is no address or network.",
-                "Give addresses or networks such as 10.0.0.0/8.",
+                f"TRUSTED_PROXIES contains {text}, which is not an address or network.",
+                "List addresses or networks such as 10.0.0.0/8, separated by commas.",
             )
     if endpoint := settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         if not is_web(endpoint):
             refuse(
                 12,
-                "OTEL_EXPORTER_OTLP_ENDPOINT is no web address.",
+                "OTEL_EXPORTER_OTLP_ENDPOINT is not a web address.",
                 "Set it to the collector's address for OTLP over HTTP, such as http://127.0.0.1:4318.",
             )
         try:
-            import kb.tracing  # noqa: F401  (only whether it can be)
+            import kb.tracing  # noqa: F401  (only to see whether it can be imported)
         except ImportError as error:
             refuse(
                 13,
-                f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and what sends traces is not installed ({error}).",
-                "Install it with: scripts/environment tracing",
+                f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but the tracing packages are not installed ({error}).",
+                "Install them with: scripts/environment tracing",
             )
     for name, taken in settings.UNUSABLE_VARIABLES.items():
-        refuse(14, f"{name} is not {taken}.", f"Set {name} to {taken}, or leave it out.")
+        refuse(14, f"{name} is not {taken}.", f"Set {name} to {taken}, or leave it unset.")
     for name, number in (
         ("SIGN_IN_FAILURES", settings.AXES_FAILURE_LIMIT),
         ("DATABASE_POOL_SIZE", settings.DATABASE_POOL_SIZE),
     ):
         if number < 1:
-            refuse(15, f"{name} is {number}, which would let nobody in.", f"Set {name} to 1 or more.")
+            refuse(15, f"{name} is {number}, which would lock everyone out.", f"Set {name} to 1 or more.")
     try:
         validate_email(settings.ADMIN_EMAIL)
     except ValidationError:
         refuse(
             24,
-            f"ADMIN_EMAIL is no e-mail address: {settings.ADMIN_EMAIL}.",
-            "Set ADMIN_EMAIL to the address of the first admin, such as ada@acme.example, or leave it out.",
+            f"ADMIN_EMAIL is not an e-mail address: {settings.ADMIN_EMAIL}.",
+            "Set ADMIN_EMAIL to the address of the first admin, such as ada@acme.example, or leave it unset.",
         )
     return [*found, *_services()]
 
 
 def _services() -> Iterator[CheckMessage]:
-    """Addresses that would be found to be none only when they are used. None is repeated: it may hold a password."""
+    """Addresses that would otherwise fail only when they are used. They are not quoted: they may hold a password."""
     database, mail = settings.DATABASE_URL, settings.EMAIL_URL
     if database and not is_sqlite(database) and not is_postgresql(database):
         yield Error(
-            "DATABASE_URL is no address of a database.",
+            "DATABASE_URL is not a database address.",
             hint="Set it to postgresql://user:password@host:5432/name or sqlite:////path/of/a/file, "
-            "or leave it out for a file under VAR_DIR.",
+            "or leave it unset to use a file under VAR_DIR.",
             id="kb.E016",
         )
     if settings.ELASTICSEARCH_URL and not is_web(settings.ELASTICSEARCH_URL):
         yield Error(
-            "ELASTICSEARCH_URL is no web address.",
-            hint="Set it to http(s)://[user:password@]host:9200, or leave it out for the database's own search.",
+            "ELASTICSEARCH_URL is not a web address.",
+            hint="Set it to http(s)://[user:password@]host:9200, or leave it unset to search with the database.",
             id="kb.E017",
         )
     if not _INDEX.fullmatch(settings.ELASTICSEARCH_INDEX):
         yield Error(
-            f"ELASTICSEARCH_INDEX is {settings.ELASTICSEARCH_INDEX}, which no index can be called.",
-            hint="Set it to lower-case letters, digits, - and _, with a letter or digit first.",
+            f"ELASTICSEARCH_INDEX is {settings.ELASTICSEARCH_INDEX}, which is not a valid index name.",
+            hint="Use lower-case letters, digits, - and _, and start with a letter or digit.",
             id="kb.E018",
         )
     if settings.ELASTICSEARCH_CA and not os.access(settings.ELASTICSEARCH_CA, os.R_OK):
         yield Error(
-            f"ELASTICSEARCH_CA names {settings.ELASTICSEARCH_CA}, which cannot be read.",
-            hint="Set it to the path of the authority's certificate.",
+            f"ELASTICSEARCH_CA points to {settings.ELASTICSEARCH_CA}, which cannot be read.",
+            hint="Set it to the path of the certificate authority's certificate.",
             id="kb.E019",
         )
     if not is_address(settings.CELERY_BROKER_URL, "redis", "rediss", "filesystem"):
         yield Error(
-            "CELERY_BROKER_URL is no address of Redis.",
-            hint="Set it to redis://host:6379/0, or leave it out for a folder.",
+            "CELERY_BROKER_URL is not a Redis address.",
+            hint="Set it to redis://host:6379/0, or leave it unset to use a folder under VAR_DIR.",
             id="kb.E022",
         )
     if mail and not is_mail(mail):
         yield Error(
-            "EMAIL_URL is no address of a mail server.",
-            hint="Set it to smtp://user:password@host:587 (smtp+tls, smtp+ssl), or leave it out.",
+            "EMAIL_URL is not the address of a mail server.",
+            hint="Set it to smtp://user:password@host:587 (smtp+tls, smtp+ssl), or leave it unset.",
             id="kb.E021",
         )

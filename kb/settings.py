@@ -38,7 +38,9 @@ def _generated_secret_key() -> str:
                 new.replace(path)
             return path.read_text().strip()
     except OSError as error:
-        raise SystemExit(f"{VAR_DIR} cannot be written to ({error.strerror}); set VAR_DIR.") from error
+        raise SystemExit(
+            f"{VAR_DIR} cannot be written to ({error.strerror}). Set VAR_DIR to a folder that can."
+        ) from error
 
 
 # --- Modes -----------------------------------------------------------------------------------------

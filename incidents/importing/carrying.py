@@ -109,7 +109,7 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     except ActionError as error:
         return Done(planned, Outcome.REJECTED, reason=error.message)
     except (DataError, IntegrityError) as error:
-        return Done(planned, Outcome.REJECTED, reason=f"The database refused it: {' '.join(str(error).split())[:200]}")
+        return Done(planned, Outcome.REJECTED, reason=f"The database rejected it: {' '.join(str(error).split())[:200]}")
     return replace(done, incident_id=known_id) if rehearse else done
 
 
@@ -132,8 +132,8 @@ def _notes(planned: Planned, candidate: Candidate) -> list[str]:
     notes = list(candidate.notes)
     if candidate.was_unpublished:
         is_narrow = planned.visibility == Visibility.TEAM
-        sees = "it is visible to its team only" if is_narrow else f"here it is {planned.visibility}, and that stays"
-        notes.append(f"It was not published where it comes from; {sees}.")
+        sees = "only its team can see it" if is_narrow else f"here it stays {planned.visibility}"
+        notes.append(f"It was not published when it was exported; {sees}.")
     return notes
 
 
@@ -300,7 +300,7 @@ def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool)
         owner = values.get("owner")
         if kind == "actions" and owner and str(owner).casefold() not in here.people:
             values["owner"] = None
-            notes.append(f"Nobody here has the address {str(owner)[:100]}; the action {place + 1} has no owner now.")
+            notes.append(f"No account here has the address {str(owner)[:100]}; action {place + 1} has no owner.")
         if kind == "sources" and isinstance(values.get("supports"), list):
             values["supports"] = [
                 new_id.get(name, name) if isinstance(name, str) else name for name in values["supports"]

@@ -57,7 +57,7 @@ def read_all(name: str, text: str) -> Iterator[Candidate | Rejected]:
         return
     documents = content if isinstance(content, list) else [content]
     if not documents:
-        yield Rejected(name, "It holds no document.")
+        yield Rejected(name, "It contains no documents.")
     for place, document in enumerate(documents):
         own_name = name if content is document else f"{name}[{place}]"
         try:
@@ -69,9 +69,9 @@ def read_all(name: str, text: str) -> Iterator[Candidate | Rejected]:
 def read(name: str, document: Any) -> Candidate:
     """Raises Invalid, naming what is wrong."""
     if not isinstance(document, dict) or not isinstance(document.get("format"), str):
-        raise Invalid({"format": f"This is no document that Precedent exported; those say {FORMAT}."})
+        raise Invalid({"format": f"This is not a document that Precedent exported; those have the format {FORMAT}."})
     if document["format"] != FORMAT:
-        raise Invalid({"format": f"This reads {FORMAT}, not {document['format'][:40]}."})
+        raise Invalid({"format": f"Only the format {FORMAT} can be imported, not {document['format'][:40]}."})
     uuid = _uuid("id", document.get("id"))
     sections = _sections(document)
     rows = {kind: _rows(kind, document) for kind in KINDS}
@@ -82,10 +82,10 @@ def read(name: str, document: Any) -> Candidate:
     published = _mapping("published", document.get("published"))
     notes = []
     if status == Status.IN_REVIEW and published is not None:
-        notes.append("It was in review where it comes from; here it is a draft.")
+        notes.append("It was in review when it was exported; here it is a draft.")
     was_unpublished = status in UNPUBLISHED and published is None
     if unknown := sorted(set(document) - _HERE_ONLY - set(FACTS) - set(KINDS)):
-        notes.append(f"Not taken over: {', '.join(unknown)[:200]}.")
+        notes.append(f"Unknown keys were ignored: {', '.join(unknown)[:200]}.")
     candidate = Candidate(
         name=name,
         identity=_identity(document, uuid),
@@ -112,7 +112,9 @@ def read(name: str, document: Any) -> Candidate:
     if published is None:
         return candidate
     if status not in UNPUBLISHED:
-        raise Invalid({"published": "Only what is reopened has this beside it, and its status is draft or in_review."})
+        raise Invalid(
+            {"published": "Only a reopened document can have this key; its status must be draft or in_review."}
+        )
     text = _published(name, document, published)
     notes.extend(f"published: {note}" for note in text.notes)
     return replace(text, draft=candidate, notes=tuple(notes))
@@ -137,12 +139,12 @@ def _uuid(field: str, value: Any) -> uuids.UUID:
     try:
         return uuids.UUID(value)
     except (ValueError, TypeError, AttributeError) as error:
-        raise Invalid({field: "This takes a UUID."}) from error
+        raise Invalid({field: "This must be a UUID."}) from error
 
 
 def _mapping(field: str, value: Any) -> Mapping[str, Any] | None:
     if value is not None and not isinstance(value, dict):
-        raise Invalid({field: "This takes an object."})
+        raise Invalid({field: "This must be an object."})
     return value
 
 
@@ -150,7 +152,7 @@ def _objects(field: str, value: Any) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise Invalid({field: "This takes a list of objects."})
+        raise Invalid({field: "This must be a list of objects."})
     return value
 
 
@@ -161,7 +163,7 @@ def _sections(document: Mapping[str, Any]) -> dict[str, tuple[str, str, SectionT
         path = f"sections.{place}"
         key = clean(f"{path}.key", section.get("key"), required=True, single_line=True)
         if key in found:
-            raise Invalid({path: f"The section {key} stands here twice."})
+            raise Invalid({path: f"The section {key} appears twice."})
         kind = clean_choice(f"{path}.kind", section.get("kind"), SectionKind.values) or ""
         text = SectionText(
             body=clean(f"sections.{key}.body", section.get("body")),
@@ -169,7 +171,7 @@ def _sections(document: Mapping[str, Any]) -> dict[str, tuple[str, str, SectionT
         )
         found[key] = (clean(f"{path}.title", section.get("title"), required=True, single_line=True), kind, text)
     if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in found]:
-        raise Invalid({"sections": f"These are needed: {', '.join(lacking)}."})
+        raise Invalid({"sections": f"These required sections are missing: {', '.join(lacking)}."})
     return found
 
 

@@ -22,7 +22,7 @@ ENDINGS = {".md": Format.FRONTMATTER, ".markdown": Format.FRONTMATTER, ".json": 
 # An incident holds 1 MiB of text at most; a JSON file may hold a whole installation.
 MOST_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
 
-LEADS_OUT = "It is a link that leads out of the folder."
+LEADS_OUT = "It is a link that points outside the folder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ def read(found: Found, folder: Path) -> str | Rejected:
             return rejected(LEADS_OUT)
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return rejected("It is no regular file.")
+            return rejected("It is not a regular file.")
         if status.st_size > (most := MOST_BYTES[found.format]):
             return rejected(f"It is larger than {most // 1024 // 1024} MiB.")
         return found.path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return rejected(f"It is not UTF-8 text (byte {error.start}).")
+        return rejected(f"It is not UTF-8 text (invalid byte at offset {error.start}).")
     except (OSError, RuntimeError) as error:
         # A loop of links is a RuntimeError before Python 3.13.
         return rejected(f"It cannot be read: {getattr(error, 'strerror', None) or error}.")

@@ -22,7 +22,7 @@ from incidents.vocabulary import Precision
 
 IDENTITY = "postmortems.app"
 UNKNOWN_ORGANIZATION = "Unknown"
-TOLD_IN_ACCOUNT = "The source does not tell this apart from its account."
+TOLD_IN_ACCOUNT = "The source does not separate this from its account."
 HEADER_BYTES = 64 * 1024
 DERIVED_TITLE_CHARACTERS = 120
 
@@ -61,7 +61,9 @@ def read(name: str, text: str) -> Candidate:
     uuid = _uuid(header)
     url, archive_url = (clean_url(key, header.get(key)) for key in ("url", "archive_url"))
     if not (uuid or url or archive_url):
-        raise Invalid({"uuid": "There is neither a uuid nor a url, so that it could not be known again."})
+        raise Invalid(
+            {"uuid": "There is neither a uuid nor a url, so it could not be recognized when it is imported again."}
+        )
     pages = page_keys(url, archive_url)
     identity = str(uuid) if uuid else f"url-{uuids.uuid5(uuids.NAMESPACE_URL, (pages or (url or archive_url,))[0])}"
     company, product = _line(header, "company"), _names(header, "product")
@@ -104,7 +106,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     match = _HEADER.match(text)
     if match is None:
-        raise Invalid({"front matter": "There is none between two lines of ---."})
+        raise Invalid({"front matter": "There is none. The file must begin with YAML between two lines of ---."})
     if len(match["header"]) > HEADER_BYTES:
         raise Invalid({"front matter": f"It is longer than {HEADER_BYTES // 1024} KiB."})
     try:
@@ -115,7 +117,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
     if header is None:
         header = {}
     if not isinstance(header, dict):
-        raise Invalid({"front matter": "It takes a mapping of names to values."})
+        raise Invalid({"front matter": "It must be a mapping of names to values."})
     return header, _BLANK_LINES.sub("", text[match.end() :]).rstrip()
 
 
@@ -138,7 +140,7 @@ def _uuid(header: Mapping[str, Any]) -> uuids.UUID | None:
     try:
         return uuids.UUID(value) if value else None
     except ValueError as error:
-        raise Invalid({"uuid": f"{value[:80]} is no UUID."}) from error
+        raise Invalid({"uuid": f"{value[:80]} is not a UUID."}) from error
 
 
 def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -14,8 +14,8 @@ from incidents.vocabulary import Origin, Visibility
 
 class Outcome(StrEnum):
     CREATE = "created"
-    # A new one is made although another origin has the same event; the two are linked.
-    DUPLICATE = "created beside one of another origin"
+    # The same event exists here under another origin. A new incident is created and linked to it.
+    DUPLICATE = "created alongside one of another origin"
     UPDATE = "updated"
     UNCHANGED = "unchanged"
     KEPT = "kept"
@@ -104,9 +104,9 @@ def plan(
 def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapping[str, str]) -> str:
     """Why this cannot stand beside another of the same import; empty if it can."""
     if candidate.identity in names:
-        return f"It is the same as {names[candidate.identity]}."
+        return f"It is the same postmortem as {names[candidate.identity]}."
     if candidate.by_page and (other := next(filter(None, map(pages_with_uuid.get, candidate.pages)), None)):
-        return f"It has no uuid, and its url is that of {other}."
+        return f"It has no uuid, and {other} has the same url."
     return ""
 
 
@@ -151,7 +151,9 @@ def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: b
     if known.is_deleted:
         return with_outcome(Outcome.KEPT, "It was deleted here.")
     if (known.is_changed or known.mark is None) and not overwrite:
-        return with_outcome(Outcome.KEPT, "Somebody changed it here since; --overwrite would replace that.")
+        return with_outcome(
+            Outcome.KEPT, "It was changed here after the last import. Use --overwrite to replace the changes."
+        )
     if is_same and visibility == known.visibility and not known.is_changed:
         return with_outcome(Outcome.UNCHANGED)
     return with_outcome(Outcome.UPDATE)

@@ -1,4 +1,4 @@
-"""Paths that commands are given. One that is of no use ends the command with code 2 and a line that says why."""
+"""Paths given to commands. An unusable path ends the command with exit code 2 and one line that says why."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from incidents.outages import files
 
 
 def look_at(path: Path) -> None:
-    """Is it there, and can it be read?"""
+    """Raise CommandError unless the path exists and can be read."""
     try:
         os.scandir(path).close()
     except NotADirectoryError:
         pass
     except FileNotFoundError as error:
-        raise CommandError(f"There is no {path}.", returncode=2) from error
+        raise CommandError(f"{path} does not exist.", returncode=2) from error
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.", returncode=2) from error
 
 
 def outages(path: Path) -> list[Path]:
-    """The outage files of a folder, or the one file that is named."""
+    """The outage files in a folder, or the single file that the path names."""
     look_at(path)
     found = files.paths(path)
     if not found:
-        raise CommandError(f"There is no outage file in {path}.", returncode=2)
+        raise CommandError(f"There are no outage files in {path}.", returncode=2)
     return found

@@ -1,4 +1,4 @@
-"""What commands show while they work: bars on a terminal, on standard error, so that output can still be piped."""
+"""Progress bars for commands. Shown only on a terminal and on standard error, so that output can still be piped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 
 @contextmanager
 def without_chatter() -> Iterator[None]:
-    """Holds back the log line of every task that is sent: a command that changes hundreds of incidents sends hundreds
-    of nudges, and its own few lines would drown."""
+    """Silence the log line for each task sent. A command that changes hundreds of incidents sends hundreds of nudges,
+    which would bury the few lines of the command itself."""
     logger = logging.getLogger("django_structlog")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -27,7 +27,7 @@ def without_chatter() -> Iterator[None]:
 
 
 class Bar:
-    """A bar that the caller moves."""
+    """A progress bar that the caller advances."""
 
     def __init__(self, progress: Progress, label: str, total: int) -> None:
         self._progress = progress
@@ -46,7 +46,7 @@ def bar(label: str, total: int) -> Iterator[Bar]:
 
 
 def each(label: str, things: Sequence[Item]) -> Iterator[Item]:
-    """Every thing in turn, with a bar that counts them."""
+    """Yield each thing in turn while a progress bar counts them."""
     with bar(label, len(things)) as moving:
         for thing in things:
             yield thing

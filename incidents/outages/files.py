@@ -44,7 +44,7 @@ def read(path: Path) -> OutageFile:
     except plain_yaml.Unreadable as error:
         return OutageFile(path.stem, None, [f"This is not YAML: {error}."])
     if not isinstance(definition, dict):
-        return OutageFile(path.stem, None, ["This takes a mapping of facts."])
+        return OutageFile(path.stem, None, ["This is not a mapping of facts."])
     return OutageFile(path.stem, definition)
 
 

@@ -65,18 +65,18 @@ def one_line(text: str) -> str:
 
 def _identity(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     if definition["id"] != stem:
-        yield f"id: This is {definition['id']}, but the file's name is {stem}."
+        yield f"id: This is {definition['id']}, but the file is named {stem}."
     started = definition["started"]
     if started and not stem.startswith(started["at"][:4]):
-        yield f"id: The year differs from started, {started['at']}."
+        yield f"id: The year differs from that of started, {started['at']}."
     if definition["time_zone"] not in zones():
-        yield f"time_zone: {definition['time_zone']} is no time zone."
+        yield f"time_zone: {definition['time_zone']} is not a time zone."
 
 
 def _summary(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     words = len(definition["sections"]["summary"].split())
     if words not in SUMMARY_WORDS:
-        yield f"sections.summary: This has {words} words; 60 to 150 are asked for."
+        yield f"sections.summary: This has {words} words; it must have 60 to 150."
 
 
 def _moment(field: str, definition: dict[str, Any], value: dict[str, Any] | None) -> Moment | None:
@@ -133,25 +133,25 @@ def _stated_duration(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     if not shortest - leeway <= seconds <= longest + leeway:
         at_most = "" if shortest else "at most "
         yield (
-            f"stated_duration: {in_words(seconds)} are stated, but the times give {at_most}{in_words(longest)}. "
-            "Mend it, or record the disagreement."
+            f"stated_duration: This is {in_words(seconds)}, but the times give {at_most}{in_words(longest)}. "
+            "Correct it, or record the disagreement."
         )
 
 
 def _sources(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     keys = [source["key"] for source in definition["sources"]]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
-        yield f"sources: The key {key} stands here twice."
+        yield f"sources: The key {key} appears twice."
     pages: dict[str, str] = {}
     for source in definition["sources"]:
         if (other := pages.setdefault(page_key(source["url"]), source["key"])) != source["key"]:
-            yield f"sources: {other} and {source['key']} are the same page; make them one source."
+            yield f"sources: {other} and {source['key']} are the same page; merge them into one source."
     supported = {name for source in definition["sources"] for name in source["supports"]}
     for name in FACTS_WITH_SOURCES:
         if definition[name] and name not in supported:
             yield f"{name}: No source supports it."
         if not definition[name] and name in supported:
-            yield f"{name}: A source supports it, but it is unknown."
+            yield f"{name}: A source supports it, but it has no value."
     for name in definition["sections"]:
         if name not in supported:
             yield f"sections.{name}: No source supports it."
@@ -170,11 +170,11 @@ def _patterns(definition: dict[str, Any], known: Collection[str]) -> Iterator[st
     for place, pattern in enumerate(definition["patterns"]):
         slug, sentence = pattern["slug"], one_line(pattern["sentence"])
         if slug not in known:
-            yield f"patterns.{place}: The vocabulary has no {slug}."
+            yield f"patterns.{place}: The vocabulary has no pattern {slug}."
         if slugs.index(slug) != place:
-            yield f"patterns.{place}: {slug} stands here twice."
+            yield f"patterns.{place}: {slug} appears twice."
         if not any(_stands_whole(sentence, text) for text in own):
-            yield f"patterns.{place}: The sentence for {slug} is no whole sentence of this file's own text."
+            yield f"patterns.{place}: The sentence for {slug} is not a complete sentence from this file's own text."
 
 
 def _stands_whole(sentence: str, text: str) -> bool:

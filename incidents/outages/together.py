@@ -57,7 +57,7 @@ def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str,
             run = tuple(words[start : start + SHARED_WORDS + 1])
             other = seen.setdefault(run, own_id)
             if other != own_id:
-                yield f"text: {len(run)} words in a row stand in {other} too: {' '.join(run)}"
+                yield f"text: {len(run)} consecutive words also appear in {other}: {' '.join(run)}"
                 break
 
 
@@ -80,6 +80,6 @@ def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Seen]) -
 def _links(own_id: str, definition: dict[str, Any], ids: set[str]) -> Iterator[str]:
     for place, link in enumerate(definition["links"]):
         if link["to"] == own_id:
-            yield f"links.{place}: This links to itself."
+            yield f"links.{place}: This file links to itself."
         elif link["to"] not in ids:
             yield f"links.{place}: There is no file {link['to']}."

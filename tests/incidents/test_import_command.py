@@ -110,12 +110,12 @@ def test_visibility_is_as_asked(folder):
 def test_a_draft_is_shown_to_its_team_alone_whatever_is_asked_and_the_line_says_so(tmp_path, cast, draft):
     file = tmp_path / "draft.json"
     file.write_text(json.dumps(exported(draft())))
-    told = "draft.json: It was not published where it comes from; "
-    assert f"{told}it is visible to its team only.\n" in run(file, visibility="public")[0]
+    told = "draft.json: It was not published when it was exported; "
+    assert f"{told}only its team can see it.\n" in run(file, visibility="public")[0]
     incident = Incident.objects.get(origin="imported")
     assert incident.visibility == "team"
     change_incident(actor=cast.viewer("admin"), incident_id=incident.pk, facts={"visibility": "public"})
-    assert f"{told}here it is public, and that stays.\n" in run(file, overwrite=True)[0]
+    assert f"{told}here it stays public.\n" in run(file, overwrite=True)[0]
     incident.refresh_from_db()
     assert incident.visibility == "public"
 
@@ -172,7 +172,7 @@ def test_what_a_person_changed_is_kept_and_reported(folder, cast):
     edit(cast, imported())
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     out, _ = run(folder)
-    assert out.startswith("one.md: kept as it is here. Somebody changed it here since")
+    assert out.startswith("one.md: kept unchanged. It was changed here after the last import")
     assert out.endswith("1 unchanged, 1 kept.\n")
     assert body(imported(), "summary") == "As we see it."
 
@@ -237,7 +237,7 @@ def test_what_the_system_did_besides_does_not_count_as_a_persons_change(folder):
 def test_a_deleted_incident_does_not_come_back(folder, cast):
     run(folder)
     delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk)
-    assert "one.md: kept as it is here. It was deleted here." in run(folder, overwrite=True)[0]
+    assert "one.md: kept unchanged. It was deleted here." in run(folder, overwrite=True)[0]
     assert not scopes.visible_incidents(Viewer.system()).filter(external_id__endswith="01").exists()
 
 
@@ -251,9 +251,9 @@ def test_a_link_to_what_was_deleted_here_is_noted_and_the_rest_imported(tmp_path
     delete_incident(actor=cast.viewer("admin"), incident_id=here.pk)
     (tmp_path / "b.json").write_text(json.dumps(second))
     assert run(tmp_path)[0].splitlines() == [
-        "a.json: kept as it is here. It was deleted here.",
+        "a.json: kept unchanged. It was deleted here.",
         f"b.json: Its link to {first['ref']} is left out: that incident is not here.",
-        "1 created beside one of another origin, 1 kept.",
+        "1 created alongside one of another origin, 1 kept.",
     ]
 
 
@@ -281,7 +281,7 @@ def test_the_same_event_of_another_origin_is_left_alone_and_linked(folder, cast,
     )
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=own.pk)
     own.refresh_from_db()
-    assert run(folder)[0] == "1 created, 1 created beside one of another origin.\n"
+    assert run(folder)[0] == "1 created, 1 created alongside one of another origin.\n"
     link = IncidentLink.objects.get()
     assert (link.from_incident, link.to_incident, link.kind) == (imported(), own, "same_event")
     before = (own.version, own.index_version, own.updated_at)
@@ -309,7 +309,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     assert row_counts() == before
     assert list(Incident.objects.order_by("pk").values()) == versions
     done, errors = run(folder, code=1)
-    assert rehearsed.replace("Nothing was changed. It would be: ", "") == done
+    assert rehearsed.replace("Dry run, nothing changed. Would be: ", "") == done
     assert rehearsed_errors == errors
     assert done.count("is left out") == 2
     assert row_counts() != before
@@ -346,7 +346,7 @@ def test_what_a_person_did_while_an_import_ran_is_kept_and_reported(folder, cast
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     meanwhile(lambda: act(cast, imported()))
     out, _ = run(folder)
-    assert out.startswith("one.md: kept as it is here. Somebody changed it here since")
+    assert out.startswith("one.md: kept unchanged. It was changed here after the last import")
     assert out.endswith("1 unchanged, 1 kept.\n")
     assert imported().title == "Cold tea 1"
     assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
@@ -357,7 +357,7 @@ def test_what_was_deleted_while_an_import_ran_stays_deleted(folder, cast, meanwh
     run(folder)
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     meanwhile(lambda: delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk))
-    assert "one.md: kept as it is here. It was deleted here." in run(folder)[0]
+    assert "one.md: kept unchanged. It was deleted here." in run(folder)[0]
 
 
 def test_a_visibility_that_was_narrowed_while_an_import_ran_stays_narrow(folder, cast, meanwhile):
@@ -419,7 +419,7 @@ def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folde
     assert out == "2 created, 10 rejected.\n"
     reasons = dict(line.split(": rejected. ", 1) for line in err.splitlines())
     for name, says in {
-        "a-link.md": "out of the folder",
+        "a-link.md": "outside the folder",
         "a-loop.md": "cannot be read",
         "b-latin.md": "not UTF-8",
         "c-nul.md": "NUL",
@@ -427,8 +427,8 @@ def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folde
         "e-title.md": "At most 200 characters",
         "f-section.md": "At most 256 KiB",
         "g-huge.md": "larger than 4 MiB",
-        "i-pipe.md": "no regular file",
-        "z-twice.md": "is the same as one.md",
+        "i-pipe.md": "not a regular file",
+        "z-twice.md": "is the same postmortem as one.md",
     }.items():
         assert says in reasons.pop(name, ""), name
     assert reasons == {}
@@ -460,7 +460,7 @@ def test_a_file_name_that_is_no_text_can_still_be_told(folder):
             file.write(markdown(3))
     out, err = run(folder, code=1)
     assert out == "3 created, 1 rejected.\n"
-    assert err == "\ufffd\ufffd.md: rejected. It is the same as \ufffd\ufffd.md.\n"
+    assert err == "\ufffd\ufffd.md: rejected. It is the same postmortem as \ufffd\ufffd.md.\n"
 
 
 def test_what_acts_on_a_terminal_is_not_printed(folder):
@@ -488,7 +488,7 @@ def test_a_folder_that_cannot_be_looked_into_or_that_leads_out_is_named(folder, 
     out, err = run(folder, code=1)
     assert out == "2 created, 2 rejected.\n"
     assert err.splitlines() == [
-        "away: rejected. It is a link that leads out of the folder.",
+        "away: rejected. It is a link that points outside the folder.",
         "locked: rejected. It cannot be read: Permission denied.",
     ]
 

@@ -80,7 +80,7 @@ def test_everything_but_an_identity_may_be_missing():
 
 def test_what_an_account_tells_in_one_piece_is_not_called_untold():
     found = made("company: Kettle")
-    assert found.sections["impact"].body == "The source does not tell this apart from its account."
+    assert found.sections["impact"].body == "The source does not separate this from its account."
 
 
 def test_without_a_uuid_the_url_is_the_identity_however_it_is_written():
@@ -215,10 +215,10 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        ("", "front matter", "none between"),
-        ("# A title\n\nText.", "front matter", "none between"),
-        ("---\nuuid: 1\n", "front matter", "none between"),
-        ("text\n---\nuuid: 1\n---\n", "front matter", "none between"),
+        ("", "front matter", "There is none"),
+        ("# A title\n\nText.", "front matter", "There is none"),
+        ("---\nuuid: 1\n", "front matter", "There is none"),
+        ("text\n---\nuuid: 1\n---\n", "front matter", "There is none"),
         ("---\n---\n", "uuid", "neither a uuid nor a url"),
         ("---\ntitle: Only a title\n---\n", "uuid", "neither a uuid nor a url"),
         ("---\n- a\n- b\n---\n", "front matter", "mapping"),
@@ -229,7 +229,7 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         ("---\na: !!python/object:os.system x\n---\n", "front matter", "not YAML"),
         ("---\na: " + "[" * 5000 + "]" * 5000 + "\n---\n", "front matter", "too deeply"),
         ("---\na: '" + "x" * 70_000 + "'\n---\n", "front matter", "longer than"),
-        ("---\nuuid: 12345\n---\n", "uuid", "no UUID"),
+        ("---\nuuid: 12345\n---\n", "uuid", "not a UUID"),
         ("---\nuuid: {a: b}\n---\n", "uuid", "takes text"),
         (f"---\nuuid: {UUID}\nurl: javascript:alert(1)\n---\n", "url", "full address"),
         (f"---\nuuid: {UUID}\ntitle: [a]\n---\n", "title", "takes text"),

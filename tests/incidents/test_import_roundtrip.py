@@ -282,7 +282,7 @@ def test_what_was_in_review_comes_as_a_draft_and_that_is_told(cast, reopened):
     before = exported()["Reopened"]
     assert before["status"] == "in_review"
     empty()
-    assert brought_in(before)[0] == "It was in review where it comes from; here it is a draft."
+    assert brought_in(before)[0] == "It was in review when it was exported; here it is a draft."
     assert comparable(exported()["Reopened"]) == comparable({**before, "status": "draft"})
 
 
@@ -335,7 +335,7 @@ def test_who_went_on_writing_at_a_draft_that_came_along_keeps_it_unless_asked_to
     write_for(cast, incident)
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="As we see it.")
     (line,) = brought_in(reopened)
-    assert line.startswith("Somebody changed it here since")
+    assert line.startswith("It was changed here after the last import")
     (tmp_path / "one.json").write_text(json.dumps(reopened))
     call_command("import_incidents", tmp_path, overwrite=True, stdout=StringIO())
     assert comparable(exported()["Reopened"]) == comparable(reopened)
@@ -377,8 +377,8 @@ def test_what_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened, tmp_pa
     out = TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True)
     call_command("import_incidents", tmp_path, stdout=out)
     said = out.buffer.getvalue().decode()
-    assert "Nobody here has the address a\ufffdb" in said
-    assert "Not taken over: weather\ufffd" in said
+    assert "No account here has the address a\ufffdb" in said
+    assert "Unknown keys were ignored: weather\ufffd" in said
 
 
 def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections(cast, reopened):

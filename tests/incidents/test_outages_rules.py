@@ -30,7 +30,7 @@ def test_every_curated_file_is_valid():
     call_command("check_outages", stdout=out)
     count = len(list(files.FOLDER.glob("*.yaml")))
     assert count >= 12
-    assert out.getvalue() == f"{count} files, nothing wrong.\n"
+    assert out.getvalue() == f"{count} files checked, no problems found.\n"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_curated_file_is_valid():
             {"patterns": [{"slug": "no-such-thing", "sentence": OUTAGE["causes"][1]["text"]}]},
             "patterns.0: The vocabulary",
         ),
-        ({"patterns": OUTAGE["patterns"] * 2}, "patterns.1: limit-reached stands here twice"),
+        ({"patterns": OUTAGE["patterns"] * 2}, "patterns.1: limit-reached appears twice"),
         (
             {"patterns": [{"slug": "limit-reached", "sentence": "The queue was much too small."}]},
             "patterns.0: The sentence",
@@ -125,7 +125,7 @@ def test_twelve_words_in_a_row_may_stand_in_two_files_and_thirteen_may_not():
     assert problems(first, other_outage(lessons=[" ".join(words[:12]) + " nothing."])) == []
     found = problems(first, other_outage(lessons=["It is said that " + " ".join(words).lower() + ", and more."]))
     assert len(found) == 1
-    assert "stand in 2021-harbour-seat-map too" in found[0]
+    assert "also appear in 2021-harbour-seat-map: " in found[0]
 
 
 def test_the_same_organization_on_the_same_day_is_the_same_incident():
@@ -182,7 +182,7 @@ def test_one_file_is_checked_against_its_neighbours(tmp_path):
     out = StringIO()
     with pytest.raises(CommandError):
         call_command("check_outages", tmp_path / "2022-lantern-clock.yaml", stdout=out)
-    assert "stand in 2021-harbour-seat-map too" in out.getvalue()
+    assert "also appear in 2021-harbour-seat-map: " in out.getvalue()
     call_command("check_outages", tmp_path / "2021-harbour-seat-map.yaml", stdout=StringIO())
 
 

@@ -222,9 +222,9 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     for problem in (
         "ALLOWED_HOSTS allows every host name",
         "DEBUG is on while * is served",
-        "DATABASE_URL is no address",
-        "ELASTICSEARCH_URL is no web address",
-        "EMAIL_URL is no address",
+        "DATABASE_URL is not a database address",
+        "ELASTICSEARCH_URL is not a web address",
+        "EMAIL_URL is not the address of a mail server",
         "HTTPS_REDIRECT is not true or false",
         "SIGN_IN_FAILURES is not a whole number",
         "PORT is not a number from 1 to 65535",
@@ -248,7 +248,7 @@ def test_an_address_that_names_no_file_is_refused_before_one_is_made(tmp_path):
             [sys.executable, ROOT / "manage.py", command], cwd=tmp_path, env=env, capture_output=True, text=True
         )
         assert done.returncode == 1
-        assert "DATABASE_URL is no address of a database" in done.stderr
+        assert "DATABASE_URL is not a database address" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["var"]
 
 

@@ -168,11 +168,11 @@ def test_the_command_loads_the_vocabulary_and_asks_what_changed_or_what_is_named
         call_command("retag", *arguments, stdout=out)
         return out.getvalue().strip()
 
-    assert retag() == "Patterns: 35 rules asked about 1 incidents."
+    assert retag() == "Patterns: 35 rules run on 1 incidents."
     assert state(incident) == ("rule", "automatic")
-    assert retag() == "Patterns: no rule changed."
+    assert retag() == "Patterns: no rules changed."
     Tag.objects.all().delete()
-    assert retag("retry-storm") == "Patterns: 1 rules asked about 1 incidents."
+    assert retag("retry-storm") == "Patterns: 1 rules run on 1 incidents."
     assert state(incident) == ("rule", "automatic")
     with pytest.raises(CommandError, match="no-such-pattern"):
         retag("no-such-pattern")

@@ -125,15 +125,15 @@ def test_the_check_names_sentences_that_are_judged_otherwise_than_the_file_says(
                 sentences__near_miss=[*pattern()["sentences"]["near_miss"], "The reservoir was dry."]),
     )  # fmt: skip
     assert [str(problem) for problem in wrong_sentences(wrong)] == [
-        "empty-tank.yaml: sentences.positive: “Nothing was in it.” is not found",
-        "empty-tank.yaml: sentences.near_miss: “The reservoir was dry.” is found",
+        "empty-tank.yaml: sentences.positive: “Nothing was in it.” does not match, but should",
+        "empty-tank.yaml: sentences.near_miss: “The reservoir was dry.” matches, but should not",
     ]
 
 
 def test_the_command_checks_the_shipped_files_and_refuses_others(tmp_path):
     out = StringIO()
     call_command("check_patterns", stdout=out)
-    assert out.getvalue() == "35 files, nothing wrong.\n"
+    assert out.getvalue() == "35 files checked, no problems found.\n"
     with pytest.raises(CommandError, match="1 problems"):
         call_command("check_patterns", folder_of(tmp_path, empty_tank=pattern(colour="red")), stdout=out)
     assert "empty-tank.yaml" in out.getvalue()

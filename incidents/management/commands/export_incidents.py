@@ -1,4 +1,4 @@
-"""Exports every incident of the installation, a file each."""
+"""Exports every incident of the installation, one file each."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ENDINGS = {"json": "json", "markdown": "md"}
 
 class Command(BaseCommand):
     help = (
-        "Export every incident, drafts and internal ones too, a file each, named after its number. "
-        "What is JSON can be imported again without loss."
+        "Export every incident, including drafts and internal incidents, to one file each, named by its number. "
+        "JSON files can be imported again without loss."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("path", type=Path, help="the folder to write to; made if it is not there")
+        parser.add_argument("path", type=Path, help="the folder to write to; created if missing")
         parser.add_argument("--format", choices=[*ENDINGS], default="json")
 
     def handle(self, *, path: Path, format: str, verbosity: int, **options: Any) -> None:

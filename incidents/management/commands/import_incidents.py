@@ -23,9 +23,9 @@ from incidents.vocabulary import Visibility
 
 class Command(BaseCommand):
     help = (
-        "Import postmortems: Markdown with front matter as postmortems.app keeps it, or Precedent's own JSON export. "
-        "They are published at once, with origin imported, and reopened if they were. Safe to run twice. "
-        "Exit code 1 when a file was rejected; the others are imported."
+        "Import postmortems from Markdown with front matter in the postmortems.app format, or from Precedent's own "
+        "JSON export. They are published at once, with origin imported; one that was exported while reopened is "
+        "reopened here too. Safe to run again. Exits with code 1 if anything was rejected; the rest is imported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,15 +33,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--format",
             choices=[str(known) for known in files.Format],
-            help="take only files of this format; else by their endings",
+            help="import only files of this format; by default the file extension decides",
         )
         parser.add_argument(
             "--visibility",
             choices=[Visibility.PUBLIC.value, Visibility.INTERNAL.value],
-            help="who may read them; else as a JSON document says, and internal for Markdown",
+            help="who can read them; by default as the JSON document says, and internal for Markdown",
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
-        parser.add_argument("--overwrite", action="store_true", help="also replace what people changed here since")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="report what would be done without changing anything"
+        )
+        parser.add_argument(
+            "--overwrite", action="store_true", help="also replace incidents that people changed after the last import"
+        )
 
     def handle(
         self,
@@ -58,7 +62,7 @@ class Command(BaseCommand):
         found = files.find(path, files.Format(format) if format else None)
         if not found:
             endings = " or ".join(e for e, of in files.ENDINGS.items() if format in (None, of))
-            raise CommandError(f"There is no file that ends in {endings} in {path}.", returncode=2)
+            raise CommandError(f"There are no files ending in {endings} in {path}.", returncode=2)
         folder = path if path.is_dir() else path.resolve().parent
         candidates = [candidate for file in each("Reading", found) for candidate in _read(file, folder)]
         here = look()
@@ -74,22 +78,22 @@ class Command(BaseCommand):
         counts = Counter(one.outcome for one in done)
         if verbosity:
             words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-            self.stdout.write(f"{'Nothing was changed. It would be: ' if dry_run else ''}{words}.")
+            self.stdout.write(f"{'Dry run, nothing changed. Would be: ' if dry_run else ''}{words}.")
         if rejected := counts[Outcome.REJECTED]:
-            raise CommandError(f"{rejected} of {len(done)} rejected.", returncode=1)
+            raise CommandError(f"{rejected} of {len(done)} were rejected.", returncode=1)
 
     def _tell(self, done: Done) -> None:
-        """A line per rejected or kept file, and per thing that did not come along."""
+        """Print a line for each rejected or kept postmortem, and for anything that was not imported with it."""
         if done.outcome is Outcome.REJECTED:
             _say(self.stderr, done, f"rejected. {done.reason}")
         elif done.outcome is Outcome.KEPT:
-            _say(self.stdout, done, f"kept as it is here. {done.reason}")
+            _say(self.stdout, done, f"kept unchanged. {done.reason}")
         for note in done.notes:
             _say(self.stdout, done, note)
 
 
 def _say(to: OutputWrapper, done: Done, words: str) -> None:
-    """What a file says is quoted, and must not act on the terminal."""
+    """The words may quote the file, whose control characters must not reach the terminal."""
     to.write(printable(f"{done.planned.name}: {words}"))
 
 

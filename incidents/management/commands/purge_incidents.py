@@ -1,4 +1,4 @@
-"""Removes deleted incidents from the database for good."""
+"""Permanently removes deleted incidents from the database."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from incidents.scopes import Viewer
 
 
 class Command(BaseCommand):
-    help = "Remove incidents that were deleted some time ago, with everything in them. Their audit entries stay."
+    help = (
+        "Permanently remove incidents that were deleted some time ago, with everything in them. "
+        "Their audit entries are kept."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--older-than-days", type=int, default=30, metavar="DAYS")
-        parser.add_argument("--dry-run", action="store_true", help="say which they are, and change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="list them without removing anything")
 
     def handle(self, *, older_than_days: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if not 0 <= older_than_days <= 36_500:
-            raise CommandError("--older-than-days takes a number of days from 0 to 36500.", returncode=2)
+            raise CommandError("--older-than-days must be between 0 and 36500.", returncode=2)
         before = timezone.now() - timedelta(days=older_than_days)
         if dry_run:
             for incident in Incident.objects.filter(deleted_at__lt=before).order_by("pk"):

@@ -1,4 +1,4 @@
-"""Checks the files of the public outages; needs no database."""
+"""Checks the public outage files. Needs no database."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kb.patterns import vocabulary
 
 
 class Command(BaseCommand):
-    help = "Check the files of the public outages: a line per problem. Exit code 1 when there is any."
+    help = "Check the public outage files and print one line per problem. Exits with code 1 if there is any problem."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER, help="the folder, or one file of it")
+        parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER, help="the folder, or one file in it")
 
     def handle(self, *, path: Path, **options: Any) -> None:
         named = given.outages(path)
-        # One file is checked against all others of its folder too.
+        # A single file is also checked against the other files in its folder.
         beside = files.paths(path.parent) if path.is_file() else []
         read = {file: files.read(file) for file in sorted({*named, *beside})}
         slugs = vocabulary.slugs()
@@ -33,5 +33,5 @@ class Command(BaseCommand):
         for line in found:
             self.stdout.write(line)
         if found:
-            raise CommandError(f"{len(found)} problems in {len(named)} files.", returncode=1)
-        self.stdout.write(f"{len(named)} files, nothing wrong.")
+            raise CommandError(f"{len(found)} problems found in {len(named)} files.", returncode=1)
+        self.stdout.write(f"{len(named)} files checked, no problems found.")

@@ -1,4 +1,4 @@
-"""Checks the files of the patterns: their form, and every rule with its own sentences. Needs no database."""
+"""Checks the pattern files: their format, and each rule against its own test sentences. Needs no database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kb.patterns.matcher import Rules, match
 
 
 class Command(BaseCommand):
-    help = "Check the files of the patterns: a line per problem. Exit code 1 when there is any."
+    help = "Check the pattern files and print one line per problem. Exits with code 1 if there is any problem."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("path", nargs="?", type=Path, default=rules.FOLDER, help="the folder of the patterns")
+        parser.add_argument("path", nargs="?", type=Path, default=rules.FOLDER, help="the folder of pattern files")
 
     def handle(self, *, path: Path, **options: Any) -> None:
         look_at(path)
@@ -27,17 +27,17 @@ class Command(BaseCommand):
         except rules.BadRules as error:
             for problem in error.problems:
                 self.stdout.write(str(problem))
-            raise CommandError(f"{len(error.problems)} problems.", returncode=1) from error
+            raise CommandError(f"{len(error.problems)} problems found.", returncode=1) from error
         found = [problem for definition in definitions for problem in wrong_sentences(definition)]
         for problem in found:
             self.stdout.write(str(problem))
         if found:
-            raise CommandError(f"{len(found)} problems in {len(definitions)} files.", returncode=1)
-        self.stdout.write(f"{len(definitions)} files, nothing wrong.")
+            raise CommandError(f"{len(found)} problems found in {len(definitions)} files.", returncode=1)
+        self.stdout.write(f"{len(definitions)} files checked, no problems found.")
 
 
 def wrong_sentences(definition: rules.Definition) -> list[rules.Problem]:
-    """The rule's own sentences that it does not judge as its file says, each read as a cause."""
+    """A problem for each test sentence that the rule judges wrongly. Each sentence is read as a cause."""
     alone = Rules([definition.rule])
     file = f"{definition.slug}.yaml"
     wanted = [("positive", sentence, True) for sentence in definition.positive]
@@ -46,7 +46,7 @@ def wrong_sentences(definition: rules.Definition) -> list[rules.Problem]:
         rules.Problem(
             file,
             f"sentences.{kind}",
-            f"“{sentence}” {'is not found' if is_positive else 'is found'}",
+            f"“{sentence}” {'does not match, but should' if is_positive else 'matches, but should not'}",
         )
         for kind, sentence, is_positive in wanted
         if bool(match(alone, {"causes": sentence})) is not is_positive

@@ -1,4 +1,4 @@
-"""What the corpus of public outages covers, counted from its files."""
+"""Reports what the corpus of public outages covers, counted from its files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from incidents.outages import files, rules
 from incidents.vocabulary import Family
 from kb.patterns import vocabulary
 
-# Sectors whose failures are not those of web companies.
+# Sectors outside the web industry, whose failures differ from those of web companies.
 BEYOND_WEB = frozenset(
     {
         "telecom",
@@ -37,7 +37,7 @@ BEYOND_WEB = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Counts over the files: `by_pattern` and `by_family` count incidents, `by_sector` and `by_period` too."""
+    """Counts over the outage files. Every `by_...` mapping counts incidents."""
 
     incidents: int
     organizations: int
@@ -53,7 +53,7 @@ class Coverage:
 
 
 def coverage(definitions: Sequence[Mapping[str, Any]]) -> Coverage:
-    """Of files that are in order."""
+    """Count the corpus. The definitions must be valid."""
     years = [int(definition["id"][:4]) for definition in definitions]
     sources = [source for definition in definitions for source in definition["sources"]]
     patterns = Counter(pattern["slug"] for definition in definitions for pattern in definition["patterns"])
@@ -81,7 +81,7 @@ def coverage(definitions: Sequence[Mapping[str, Any]]) -> Coverage:
 
 
 class Command(BaseCommand):
-    help = "Print what the corpus of public outages covers."
+    help = "Print what the corpus of public outages covers, by period, sector, family of causes and pattern."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER)
@@ -93,7 +93,7 @@ class Command(BaseCommand):
             rules.check(file, patterns=slugs)
         if wrong := [file.id for file in read if not file.is_valid]:
             raise CommandError(
-                f"{len(wrong)} of {len(read)} files cannot be counted; check_outages {path} says why.", returncode=1
+                f"{len(wrong)} of {len(read)} files are invalid. Run check_outages {path} to see why.", returncode=1
             )
         found = coverage([file.definition for file in read if file.definition])
         console = Console(file=cast("IO[str]", self.stdout))

@@ -1,4 +1,4 @@
-"""Says how well the rules find what people found in labelled incidents."""
+"""Measures how well the rules find the patterns that people found in labelled incidents."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from kb.patterns.models import TagState
 
 class Command(BaseCommand):
     help = (
-        "Precision, recall and F1 of the rules on labelled incidents, by default the public outages. Tags by curators "
-        "are the labels and count as no predictions. Tune rules on the development half alone."
+        "Print precision, recall and F1 of the rules on labelled incidents, by default the public outages. Curators' "
+        "tags are the labels and never count as predictions. Tune rules on the development half only."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--labels", type=Path, help="a YAML mapping from an outage's id or INC-12 to a list of patterns"
+            "--labels", type=Path, help="a YAML file that maps outage ids, or ids like INC-12, to lists of patterns"
         )
-        parser.add_argument("--text-only", action="store_true", help="without causes' families and other fields")
-        parser.add_argument("--misses", action="store_true", help="name what differs in the development half")
+        parser.add_argument("--text-only", action="store_true", help="ignore families of causes and other fields")
+        parser.add_argument(
+            "--misses", action="store_true", help="list the wrong and missed patterns of the development half"
+        )
 
     def handle(self, *, labels: Path | None, text_only: bool, misses: bool, **options: Any) -> None:
-        # A table that goes into a file needs no more than its own width.
+        # A fixed width, so that tables come out the same when redirected to a file.
         self.console = Console(file=cast("IO[str]", self.stdout), width=120)
         try:
             labelled = evaluation.of_labels(labels) if labels else evaluation.of_outages()
         except ActionError as error:
             raise CommandError(error.message) from error
         if not labelled:
-            raise CommandError("Nothing is labelled.")
+            raise CommandError("There are no labelled incidents.")
         found = evaluation.predictions(shipped_rules(), labelled, text_only=text_only)
         halves = {
             "development": [one for one in labelled if not one.is_held_out],
@@ -52,7 +54,7 @@ class Command(BaseCommand):
         }
         self._summary("suggested or automatic", evaluations)
         self._summary(
-            "automatic alone", {name: evaluation.evaluate(half, surely) for name, half in halves.items() if half}
+            "automatic only", {name: evaluation.evaluate(half, surely) for name, half in halves.items() if half}
         )
         if misses:
             self._misses(halves["development"], found)
@@ -61,7 +63,7 @@ class Command(BaseCommand):
         table = Table(title="Suggested or automatic, by pattern")
         table.add_column("pattern", no_wrap=True)
         for name in evaluations:
-            # The name of the half stands over its first column.
+            # The name of the half heads only its first column.
             for place, column in enumerate(("support", "precision", "recall", "F1")):
                 table.add_column(f"{'' if place else name}\n{column}", justify="right")
         for slug in sorted({slug for one in evaluations.values() for slug in one.by_pattern}):
@@ -74,7 +76,7 @@ class Command(BaseCommand):
 
     def _summary(self, what: str, evaluations: Mapping[str, Evaluation]) -> None:
         table = Table(
-            "half", title=f"All patterns together, {what}; 95% intervals of {evaluation.RESAMPLES:,} resamples"
+            "half", title=f"All patterns together, {what}; 95% intervals from {evaluation.RESAMPLES:,} resamples"
         )
         for column in ("incidents", "labels", "precision", "recall", "micro F1", "macro F1"):
             table.add_column(column, justify="right")
@@ -91,7 +93,7 @@ class Command(BaseCommand):
             wrong, missed = sorted(found[one.id].keys() - one.patterns), sorted(one.patterns - found[one.id].keys())
             if wrong or missed:
                 self.console.print(
-                    f"{one.id}: wrongly {', '.join(wrong) or 'none'}; missed {', '.join(missed) or 'none'}"
+                    f"{one.id}: wrong: {', '.join(wrong) or 'none'}; missed: {', '.join(missed) or 'none'}"
                 )
 
 

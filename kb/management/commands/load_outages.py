@@ -1,4 +1,4 @@
-"""Brings the vocabulary of patterns and the public outages of the fixtures into the database."""
+"""Loads the pattern vocabulary and the public outages from the fixtures into the database."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from kb.patterns.curation import tag_outages
 
 class Command(BaseCommand):
     help = (
-        "Load the public outages: new and changed files are published, a file that is gone archives its incident. "
-        "Running it again writes nothing. Exit code 1 when a file could not be loaded; the others are."
+        "Load the public outages: publish new and changed files, and archive incidents whose file is gone. "
+        "Running it again changes nothing. Exits with code 1 if a file could not be loaded; the others are loaded."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,9 +32,9 @@ class Command(BaseCommand):
             nargs="?",
             type=Path,
             default=files.FOLDER,
-            help="the folder with all files, or one file, which leaves the others as they are",
+            help="the folder with all files, or one file to load without touching the others",
         )
-        parser.add_argument("--only", metavar="ID", help="load only the file of this id")
+        parser.add_argument("--only", metavar="ID", help="load only the file with this id")
 
     def handle(self, *, path: Path, only: str | None, verbosity: int, **options: Any) -> None:
         named = given.outages(path)

@@ -1,4 +1,4 @@
-"""Makes an installation ready to serve: what runs before the web and worker processes start."""
+"""Makes an installation ready to serve. Runs before the web and worker processes start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kb.search import relay
 class Command(BaseCommand):
     help = (
         "Make the installation ready to serve: migrate the database, load templates, patterns and public outages, "
-        "index what is new, and on the very first start make the admin, whose password is shown once. "
+        "index what is new, and on the first start create an admin, whose password is shown once. "
         "Running it again changes nothing."
     )
 
@@ -42,10 +42,10 @@ class Command(BaseCommand):
                 self._load(verbosity)
                 self._tag_and_index()
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(f"The database gave up: {_one_line(error)}") from error
+            raise CommandError(f"The database returned an error: {_one_line(error)}") from error
         except ActionError as error:
             raise CommandError(error.message) from error
-        # Everything is indexed; the nudges of this very preparation would only wake the worker for nothing.
+        # Everything is indexed by this point, so the nudges sent along the way would wake the worker for nothing.
         self._empty_broker()
 
     def _check_var(self) -> None:
@@ -56,20 +56,22 @@ class Command(BaseCommand):
                 pass
         except OSError as error:
             reason = error.strerror or error
-            raise CommandError(f"{settings.VAR_DIR} cannot be written to ({reason}); set VAR_DIR.") from error
+            raise CommandError(
+                f"{settings.VAR_DIR} cannot be written to ({reason}). Set VAR_DIR to a folder that can."
+            ) from error
 
     def _check_database(self) -> None:
         database: Any = connection
         if connection.vendor == "sqlite" and not database.is_in_memory_db():
-            # Drafts, password hashes and sessions are nobody else's on this machine.
+            # Other users of this machine must not read drafts, password hashes and sessions.
             file = Path(settings.DATABASES["default"]["NAME"])
-            # Where that is not possible, the database says itself what is in its way.
+            # If this fails, opening the database below fails too, with a better message.
             with suppress(OSError):
                 file.touch(mode=0o600)
                 file.chmod(0o600)
         try:
             if connection.vendor == "postgresql":
-                # Past the pool, which would wait and not say why.
+                # Bypass the pool, which would wait and then time out without giving the reason.
                 parameters = {"connect_timeout": 10, **database.get_connection_params()}
                 database.Database.connect(**parameters).close()
             connection.ensure_connection()
@@ -79,7 +81,7 @@ class Command(BaseCommand):
             raise CommandError(f"The database at {place} cannot be used: {_one_line(error)}") from error
 
     def _empty_broker(self) -> None:
-        """The filesystem broker carries only nudges, and those of the last run are stale."""
+        """Empty the filesystem broker. It carries only nudges, and those from the last run are stale."""
         if not settings.CELERY_BROKER_URL.startswith("filesystem"):
             return
         options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
@@ -105,7 +107,7 @@ class Command(BaseCommand):
                     "load_outages", verbosity=verbosity, skip_checks=True, stdout=self.stdout, stderr=self.stderr
                 )
             except CommandError as error:
-                # The lines above say which; what can be served is served.
+                # The lines above name the files. The rest can still be served.
                 self.stderr.write(str(error))
 
     def _first_start(self) -> None:
@@ -117,7 +119,7 @@ class Command(BaseCommand):
         )
         if admin is not None:
             self.stdout.write(
-                f"\n  Sign in as  {admin.email}\n  Password    {password}\n  It is shown only this once.\n"
+                f"\n  Sign in as  {admin.email}\n  Password    {password}\n  The password will not be shown again.\n"
             )
             self.stdout.flush()
 

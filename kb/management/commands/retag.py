@@ -1,4 +1,4 @@
-"""Asks the rules of patterns about every incident: those that changed, or those that are named."""
+"""Runs pattern rules on every incident: the rules that changed, or the ones that are named."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from kb.patterns.tagging import BATCH, OtherRules
 
 class Command(BaseCommand):
     help = (
-        "Load the vocabulary and ask its changed rules about every incident. Workers do the same by themselves; "
-        "several of them share the work, and what was interrupted goes on where it was."
+        "Load the vocabulary and run its changed rules on every incident. Workers also do this on their own. "
+        "Several processes share the work, and an interrupted run resumes where it stopped."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("patterns", nargs="*", help="ask these rules again although they have not changed")
-        parser.add_argument("--all", action="store_true", help="ask every rule again")
+        parser.add_argument("patterns", nargs="*", help="run these rules again even if they have not changed")
+        parser.add_argument("--all", action="store_true", help="run every rule again")
 
     def handle(self, *, patterns: list[str], verbosity: int, **options: Any) -> None:
         known = {rule.slug for rule in shipped_rules().rules}
         if unknown := sorted(set(patterns) - known):
-            raise CommandError(f"There is no pattern {', '.join(unknown)} in use.")
+            raise CommandError(f"There is no active pattern {', '.join(unknown)}.")
         again = known if options["all"] else set(patterns)
         try:
             with without_chatter():
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         except (ActionError, OtherRules) as error:
             raise CommandError(str(error)) from error
         if verbosity:
-            asked = f"{len(retag.patterns)} rules asked about {handled:,} incidents" if retag else "no rule changed"
+            asked = f"{len(retag.patterns)} rules run on {handled:,} incidents" if retag else "no rules changed"
             self.stdout.write(f"Patterns: {asked}.")
 
     def _work(self, most: int) -> int:

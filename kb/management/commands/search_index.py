@@ -1,4 +1,4 @@
-"""Look after the search index: status, rebuild, promote, rollback, retire, audit."""
+"""Maintains the search index: status, rebuild, promote, rollback, retire, audit, retry."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ STEPS = ("status", "rebuild", "promote", "rollback", "retire", "audit", "retry")
 
 
 class Command(BaseCommand):
-    help = "Look after the search index. Rebuilding loses nothing that is written meanwhile."
+    help = (
+        "Maintain the search index: show its status, rebuild it, promote, roll back or retire a generation, audit it "
+        "against the record, or retry parked entries. Nothing written during a rebuild is lost."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("step", choices=STEPS)
-        parser.add_argument("--generation", help="for promote: its name; otherwise the newest")
+        parser.add_argument("--generation", help="the generation to promote; the newest by default")
 
     def handle(self, *args: Any, step: str, generation: str | None, **options: Any) -> None:
         self.console = Console(file=cast("IO[str]", self.stdout))
         if step in ("rebuild", "promote", "rollback", "retire") and not settings.ELASTICSEARCH_URL:
             raise CommandError(
-                "ELASTICSEARCH_URL is not set. The database's own index needs none of this; audit repairs it."
+                "ELASTICSEARCH_URL is not set. The database index has no generations; "
+                "`search_index audit` checks and repairs it."
             )
         try:
             getattr(self, step)(*([generation] if step == "promote" else []))
@@ -43,7 +47,7 @@ class Command(BaseCommand):
         if settings.ELASTICSEARCH_URL:
             table = Table("generation", "read", "written", "mapping", "documents")
             for g in generations.generations():
-                mapping = "current" if g.is_current else "old: rebuild"
+                mapping = "current" if g.is_current else "outdated: rebuild"
                 table.add_row(g.name, "yes" if g.reads else "", "yes" if g.writes else "", mapping, f"{g.documents:,}")
             self.console.print(table)
         table = Table("consumer", "waiting", "retrying", "parked", "lag", "paused")
@@ -66,19 +70,20 @@ class Command(BaseCommand):
             task = bar.add_task("indexing", total=rebuild.total())
             made = rebuild.rebuild(lambda count: bar.advance(task, count))
         self.console.print(
-            f"{made.name} answers now. `search_index rollback` goes back, `search_index retire` removes the old one."
+            f"{made.name} is serving searches. `search_index rollback` returns to the previous generation, "
+            "`search_index retire` removes it."
         )
 
     def promote(self, name: str | None) -> None:
         existing = generations.generations()
         found = [g for g in existing if g.name == name] if name else existing[-1:]
         if not found:
-            raise CommandError("There is no such generation. `search_index status` lists them.")
+            raise CommandError("There is no such generation. `search_index status` lists the existing ones.")
         rebuild.promote(found[0])
-        self.console.print(f"{found[0].name} answers now.")
+        self.console.print(f"{found[0].name} is serving searches.")
 
     def rollback(self) -> None:
-        self.console.print(f"{rebuild.rollback().name} answers again.")
+        self.console.print(f"{rebuild.rollback().name} is serving searches again.")
 
     def retire(self) -> None:
         retired = rebuild.retire()
@@ -88,18 +93,19 @@ class Command(BaseCommand):
         finding = relay.audit()
         for consumer, outcomes in finding.by_consumer.items():
             if not outcomes:
-                self.console.print(f"{consumer}: equal to the record.")
+                self.console.print(f"{consumer}: matches the record.")
                 continue
             for outcome in sorted(set(outcomes.values())):
                 refs = [f"INC-{pk}" for pk, found in sorted(outcomes.items()) if found is outcome]
                 self.console.print(
                     f"{consumer}: {len(refs)} to {outcome}: {', '.join(refs[:10])}{' …' if len(refs) > 10 else ''}"
                 )
-            self.console.print("They were enqueued again.")
+            self.console.print("They were added to the outbox again.")
         if finding.consumers_ahead:
             self.console.print(
-                "The index is ahead of the record, as after restoring a backup. `search_index rebuild` makes it true."
+                "The index is ahead of the record, as happens when a backup is restored. "
+                "Run `search_index rebuild` to correct it."
             )
 
     def retry(self) -> None:
-        self.console.print(f"{outbox.retry_parked()} parked entries get another try.")
+        self.console.print(f"{outbox.retry_parked()} parked entries will be retried.")

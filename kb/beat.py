@@ -1,4 +1,4 @@
-"""The schedule as beat keeps it: what it keeps never stops it."""
+"""The scheduler of beat. Neither a clock that is set back nor a full disk stops it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ log = structlog.get_logger(__name__)
 
 class Scheduler(PersistentScheduler):
     def tick(self, *args: object, **kwargs: object) -> float:
-        """Seconds until the next turn. Jobs that ran by a clock that was ahead would wait until it gets there again."""
+        """Run what is due; returns the seconds until the next tick.
+
+        After a clock that was ahead is set back, last runs lie in the future, and their jobs would wait until then.
+        """
         now = self.app.now()
         ahead = [entry for entry in self.schedule.values() if entry.last_run_at > now]
         for entry in ahead:
             entry.last_run_at = now
         if ahead:
             log.warning("beat.clock_was_ahead", jobs=sorted(entry.name for entry in ahead))
-            # Their turns are worked out anew.
+            # Makes the next tick compute the due times again.
             self._heap = None
         delay: float = super().tick(*args, **kwargs)
         return delay
 
     def sync(self) -> None:
-        """On a full disk the schedule goes on without being written down."""
+        """Write the schedule to disk. If that fails, as on a full disk, the scheduler goes on without it."""
         try:
             super().sync()
         except OSError as error:
-            # A shelf that could not write forgets that it keeps what it gave out.
+            # shelve turns writeback off while it writes and, when the write fails, does not turn it on again.
             self._store.writeback = True
             log.warning("beat.schedule_not_kept", error=str(error))

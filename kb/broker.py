@@ -1,6 +1,6 @@
-"""The embedded mode's broker: kombu's folder of files, for processes that write and read it at the same moment.
+"""The embedded mode's broker: kombu's filesystem transport, made safe for processes that use the folder concurrently.
 
-kombu gives a file its name before its content, and reads what it finds. A reader that came in between ended its worker.
+kombu creates a message file under its final name before writing its content. A worker that reads it in between ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kb.folders import alone_in
 
 
 class Channel(filesystem.Channel):
-    # Its bases call the second parameter differently.
+    # The base classes use different names for the second parameter.
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        # By their names they are read in the order in which they were written.
+        # Messages are read in the order of their file names, so the name begins with the time.
         message = Path(self.data_folder_out, f"{monotonic() * 1000:.0f}_{uuid.uuid4()}.{queue}.msg")
         unfinished = message.with_suffix(".part")
         try:
@@ -32,14 +32,14 @@ class Channel(filesystem.Channel):
             raise ChannelError(f"Cannot add {message}") from error
 
     def _get(self, queue: str, timeout: Any = None) -> Any:
-        """Raises Empty also for what is no message, as a machine that lost power may leave it: it is taken away."""
+        """Also raises Empty for a file that is not a message, such as a power failure can leave, and removes it."""
         try:
             return super()._get(queue)
         except ValueError as error:
             raise Empty from error
 
     def _queue_bind(self, *args: Any) -> None:
-        # Who sends to whom is written by every process when it starts.
+        # Every process writes the routing table when it starts.
         with alone_in(self.control_folder):
             super()._queue_bind(*args)
 

@@ -13,18 +13,18 @@ from kb.checks import refuse_unsafe_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 
-# The folder of the embedded mode is written and read by several processes at once.
+# Several processes use the embedded mode's folder at once, which kombu's own transport does not survive.
 TRANSPORT_ALIASES["filesystem"] = "kb.broker:Transport"
 app = Celery("kb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["kb", "kb.api"])
-# The log lines of a task carry the id of the request that asked for it.
+# A task's log lines carry the id of the request that sent it.
 app.steps["worker"].add(DjangoStructLogInitStep)
 
 
 @setup_logging.connect
 def _leave_logging_to_the_settings(**kwargs: Any) -> None:
-    """Without it Celery would give every library's logger a level of its own, which LOG_LEVEL could not change."""
+    """Keep Celery from configuring logging: it would set levels on the loggers of libraries that override LOG_LEVEL."""
 
 
 @worker_init.connect
@@ -35,8 +35,8 @@ def _start_only_when_safe(**kwargs: Any) -> None:
 
 @worker_init.connect
 def give_nudges_once(**kwargs: Any) -> None:
-    """Those that a lost connection had brought would be put back over that very connection, and, as this fails, be
-    written to a file that nobody reads. The schedule makes up for them."""
+    """Do not requeue nudges from a lost connection. Celery would put them back over that same connection and, when that
+    fails, dump them into a file that nothing reads. The schedule makes up for them."""
     app.connection_for_read().transport.Channel.do_restore = False
 
 

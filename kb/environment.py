@@ -1,6 +1,6 @@
-"""Variables as people write them, and addresses looked at before anything uses them.
+"""Environment variables, read tolerantly, and tests for addresses before anything uses them.
 
-What is of no use does not end the settings with a traceback: it is left to kb/checks.py, which says what to set.
+An unusable value does not end the settings with a traceback. It is left to kb/checks.py, which says what to set.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _FALSE = ("false", "off", "n", "no", "0")
 
 
 class Environment(environ.Env):
-    """An empty variable is one that is not set, and spaces around commas are not part of what they part.
+    """An empty variable counts as not set, and spaces around the commas of a list are ignored.
 
-    `unusable` names variables that take something else than they hold, and what; their default is taken.
+    `unusable` maps the name of each variable with an invalid value to what it takes. Its default is used instead.
     """
 
     def __init__(self) -> None:
@@ -51,16 +51,16 @@ class Environment(environ.Env):
 
 
 def own_address(host: str, port: int) -> str:
-    """Where a server that listens on this host of the machine is reached from it."""
+    """The address at which this machine reaches a server that listens on this host and port."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def is_address(text: str, *schemes: str) -> bool:
-    """An address with a host, of one of these schemes."""
+    """Is this a URL with a host and one of these schemes?"""
     try:
         parts = urlsplit(text)
-        # A port that is no number is found when it is asked for.
+        # The port is only parsed when it is read.
         _ = parts.port
     except ValueError:
         return False
@@ -72,7 +72,7 @@ def is_web(text: str) -> bool:
 
 
 def is_postgresql(text: str) -> bool:
-    """With a database; one without a host is reached through a socket of this machine."""
+    """Is this a PostgreSQL URL that names a database? Without a host it means a socket on this machine."""
     scheme, parted, rest = text.partition("://")
     if parted and rest.startswith("/"):
         rest = f"localhost{rest}"
@@ -80,7 +80,7 @@ def is_postgresql(text: str) -> bool:
 
 
 def is_sqlite(text: str) -> bool:
-    """With the path of a file: what is only in memory is not there for the next process."""
+    """Is this a SQLite URL with the path of a file? Processes could not share a database in memory."""
     scheme, _, path = text.partition(":///")
     return scheme == "sqlite" and path not in ("", ":memory:") and not path.endswith("/")
 

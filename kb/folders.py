@@ -1,4 +1,4 @@
-"""Folders that several processes write to."""
+"""A lock for folders that several processes write to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def alone_in(folder: Path | str) -> Iterator[None]:
-    """One process at a time. The lock is the folder itself, and ends with whoever holds it."""
+    """Hold an exclusive lock on the folder. The lock is on the folder itself and is released if the process dies."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, with the request's id; JSON in production, readable on a terminal."""
+"""Structured logs: one line per event, with the request's id. JSON in production, plain text on a terminal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import structlog
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-# Addresses that let whoever knows them in: an invitation's secret, the token of a password link.
+# Addresses that grant access to anyone who knows them: an invitation's secret, the token of a password link.
 _SECRET_ADDRESS = re.compile(r"((?:/|%2F)(?:invitations|password)(?:/|%2F))[^\s?&]{8,}", re.IGNORECASE)
 
 
 def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: no log line holds a secret that stands in an address."""
+    """A structlog processor that removes the secrets in addresses from log lines."""
     for name in ("request", "path", "event"):
         if isinstance(event.get(name), str):
             event[name] = _SECRET_ADDRESS.sub(r"\1…", event[name])
@@ -24,8 +24,9 @@ def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -
 
 
 def once_and_shortly(record: logging.LogRecord) -> bool:
-    """A filter: what Django says of an answer that RequestLog has told already is not said again, without the request's
-    id; and a stranger who sends a wrong Host header or too much is no error with a traceback."""
+    """A logging filter. It drops Django's own line about a response unless that has a traceback, because RequestLog has
+    already logged the response with the request's id. Requests that Django finds suspicious, such as those with a wrong
+    Host header or too much data, become warnings without a traceback."""
     if record.name.startswith("django.security."):
         record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
     return record.name != "django.request" or bool(record.exc_info)
@@ -34,7 +35,7 @@ def once_and_shortly(record: logging.LogRecord) -> bool:
 def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
     """A dictConfig for `style` "json" or "console"; also configures structlog to write through it.
 
-    A level that is none of LEVELS counts as INFO, so that the check that refuses it can be heard.
+    A level that is not in LEVELS counts as INFO, so that kb/checks.py can report it.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -53,7 +54,7 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    # Python's own warnings are lines as well.
+    # Python's own warnings go to the log as well.
     logging.captureWarnings(True)
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -78,7 +79,7 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
                 name: {"level": level if level in LEVELS else "INFO", "handlers": ["stderr"], "propagate": False}
                 for name in ("kb", "incidents", "django_structlog", "celery", "gunicorn.error")
             },
-            # The relay runs every few seconds; lines for each run would be all that the log holds.
+            # The relay runs every few seconds; its lines would drown out everything else.
             **{
                 name: {"level": "WARNING"}
                 for name in ("django_structlog.celery", "celery.beat", "celery.worker.strategy", "celery.app.trace")

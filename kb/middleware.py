@@ -1,4 +1,4 @@
-"""Around every request: the client's address behind a proxy, a second try when the database went away, and the log."""
+"""Middleware for every request: the client's address behind a proxy, retries when the database went away, and logs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from django_structlog.middlewares import RequestMiddleware
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 MORE_TRIES = 2
-# Seconds. Whoever waited longer for a connection in vain is told so.
+# Seconds after which a request is not retried: its client has waited long enough, and gets the error.
 LAST_TRY = 5.0
 
-# Any of these says that somebody passed the request on; who did, and whether that is to be believed, is another matter.
+# Any of these means that the request was forwarded, though not by whom, nor whether the header can be trusted.
 _SIGNS_OF_A_PROXY = (
     "HTTP_FORWARDED",
     "HTTP_VIA",
@@ -30,11 +30,11 @@ _SIGNS_OF_A_PROXY = (
 
 
 def asked_again(get_response: GetResponse) -> GetResponse:
-    """A request to read whose database connection broke, as when the server restarts, is answered on a new one.
+    """Retry a read on a new database connection when its connection broke, as when the server restarts.
 
-    It has changed nothing, so that nothing is done twice. Any other is left to whoever sent it. A server that goes down
-    cuts its connections one after another, so that the next one may break as well. A connection that cannot be had is
-    waited for by the pool; that is not done again.
+    A read changes nothing, so repeating it is safe; any other request is left to its client. There are several retries
+    because a server that shuts down cuts its connections one after another, so the next one may break as well. Waiting
+    for a connection is the pool's task and is not repeated.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -57,15 +57,15 @@ def _connection_broke() -> bool:
 
 
 def trusted_proxy(get_response: GetResponse) -> GetResponse:
-    """Believe a proxy only when it is one we were told to trust.
+    """Accept forwarding headers only from the proxies in TRUSTED_PROXIES.
 
-    Sets REMOTE_ADDR to the last address in X-Forwarded-For that is no trusted proxy.
+    Sets REMOTE_ADDR to the last address in X-Forwarded-For that is not a trusted proxy.
 
-    From an untrusted peer the forwarding headers are dropped, so that nobody chooses their own address or scheme, or
-    which trace they belong to. That there were any stays known as `request.was_forwarded`: behind a proxy on this
-    machine everybody has its address.
+    From an untrusted peer the forwarding headers are dropped, so that clients cannot choose their own address, scheme
+    or trace. `request.was_forwarded` still says whether there were any: behind a proxy on this machine, every client
+    seems to be local.
 
-    An IPv4 address that a socket of IPv6 writes its own way (::ffff:192.0.2.7) is written as one of IPv4.
+    An IPv4 address in IPv6 notation (::ffff:192.0.2.7) is rewritten as IPv4.
     """
     networks = [ipaddress.ip_network(text, strict=False) for text in settings.TRUSTED_PROXIES]
 
@@ -94,7 +94,7 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
 
 
 def _as_ipv4(address: str) -> str:
-    """The address, written as one of IPv4 where it is one."""
+    """The address, rewritten as IPv4 if it is an IPv4 address in IPv6 notation."""
     try:
         read = ipaddress.ip_address(address)
     except ValueError:
@@ -103,10 +103,10 @@ def _as_ipv4(address: str) -> str:
 
 
 class RequestLog(RequestMiddleware):
-    """Two log lines a request, and in every line of its view who asked.
+    """Logs two lines per request, and adds the user's id to every line that its view logs.
 
-    That is found out as late as it is known which view it is: to resolve anybody takes a query, and views marked with
-    `works_without_database` are asked when none is answered.
+    The user is resolved only when the view is known: resolving takes a query, and views marked with
+    `works_without_database` have to answer when the database does not.
     """
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:

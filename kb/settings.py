@@ -1,7 +1,7 @@
-"""Settings: everything comes from the environment; docs/configuration.md is the table of what may be set.
+"""Settings. Everything comes from the environment; docs/configuration.md lists what can be set.
 
-Nothing set is the embedded mode: SQLite, its own full-text search and a filesystem broker under VAR_DIR.
-Unsafe combinations are refused by the checks in kb/checks.py, not silently mended here.
+With nothing set this is the embedded mode: SQLite, its full-text search and a filesystem broker under VAR_DIR.
+Unsafe combinations are refused by the checks in kb/checks.py, not silently corrected here.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 
 def _generated_secret_key() -> str:
-    """The embedded mode's own key: made once, readable by its owner only, kept beside the database."""
+    """The embedded mode's own key: generated once, readable only by its owner, and kept next to the database."""
     path = VAR_DIR / "secret-key"
     try:
         VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Processes that start at once have the same.
+        # Processes that start at the same time must get the same key.
         with alone_in(VAR_DIR):
             if not path.exists() or not path.read_text().strip():
-                # Under its name it is whole from the first moment: on a full disk a file may stay empty.
+                # Renamed into place once it is complete: on a full disk a file can stay empty.
                 new = path.with_suffix(".new")
                 new.touch(mode=0o600)
                 new.write_text(secrets.token_urlsafe(50))
@@ -137,14 +137,15 @@ if not DATABASE_URL or is_sqlite(DATABASE_URL):
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": _path,
-            # Opening the file and reading its first pages would be a good part of a search. On a full disk it fails, as
-            # there is no room for the files that SQLite makes beside it, unless somebody has it open.
+            # Connections stay open: opening the file and reading its first pages would be a good part of the time of a
+            # search. On a full disk it would even fail unless another connection is open, because there is no room for
+            # the files that SQLite creates next to the database.
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # Writers queue for the lock at BEGIN instead of failing when a read turns into a write.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # Pages are read from the system's own cache in place, up to 256 MiB of the file.
+                # Pages are read in place from the operating system's cache, for up to 256 MiB of the file.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
                 "PRAGMA mmap_size=268435456;",
             },
@@ -152,7 +153,7 @@ if not DATABASE_URL or is_sqlite(DATABASE_URL):
     }
 elif is_postgresql(DATABASE_URL):
     DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-    # A connection that the server has dropped, as when it restarts, is replaced before anybody gets it.
+    # A connection that the server has dropped, as on a restart, is replaced before a request gets it.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
@@ -163,7 +164,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if CELERY_BROKER_URL.startswith("redis"):
-    # Throttling counts live here and nothing else: losing Redis must not fail a request.
+    # The cache holds only throttling counts: losing Redis must not fail a request.
     CACHES = {
         "default": {
             "BACKEND": "django_redis.cache.RedisCache",
@@ -180,7 +181,7 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 # --- People ----------------------------------------------------------------------------------------
-# For the first start.
+# Used on the first start only.
 ORGANIZATION_NAME = env.str("ORGANIZATION_NAME", default="My organization")
 ADMIN_EMAIL = env.str("ADMIN_EMAIL", default="admin@localhost.localdomain")
 AUTH_USER_MODEL = "incidents.User"
@@ -206,7 +207,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "kb.web.people.signing.counted_name"
 AXES_RESET_ON_SUCCESS = True
-# It keeps what was posted; of these fields it keeps that they were there.
+# Axes stores the posted fields. Of these it stores only that they were present.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "old_password", "new_password1", "new_password2"]
 AXES_LOCKOUT_TEMPLATE = "web/people/locked_out.html"
 AXES_HTTP_RESPONSE_CODE = 429
@@ -227,7 +228,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
-# Nothing here takes files: what is sent as one is read past and kept nowhere.
+# No view takes files: an uploaded file is skipped and stored nowhere.
 FILE_UPLOAD_HANDLERS: list[str] = []
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -254,7 +255,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "kb" / "web" / "assets"]
-# Served straight from the packages that own them: no build step, nothing to forget before a start.
+# Files are served straight from the packages that own them: there is no build step to forget before a start.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -293,7 +294,7 @@ REST_KNOX = {
     "TOKEN_PREFIX": "precedent_",
 }
 KNOX_TOKEN_MODEL = "api.AccessToken"  # noqa: S105  (the name of a model)
-# Its migrations make a table for the model that ours replaces, which nothing would ever write to or empty.
+# knox's migrations create a table for the model that ours replaces, which nothing would ever use.
 MIGRATION_MODULES = {"knox": None}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Precedent",
@@ -312,7 +313,7 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Each consumer of the outbox gets its own entry for every change; see incidents/outbox.py.
 OUTBOX_CONSUMERS = ["tagger", "database_index", *(["elasticsearch"] if ELASTICSEARCH_URL else [])]
 OUTBOX_NUDGE = "kb.tasks.relay"
-# What a killed worker held waits this long. One that is at work renews its lease.
+# Entries claimed by a killed worker wait this long. A worker that is still running renews its lease.
 OUTBOX_LEASE = timedelta(seconds=20)
 OUTBOX_TRIES = 5
 
@@ -321,14 +322,14 @@ if CELERY_BROKER_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
         "socket_connect_timeout": 0.5,
         "socket_timeout": 5,
-        # A nudge is given once and forgotten, as the schedule makes up for it: taking leave of one over a connection
-        # that was lost meanwhile would end the worker.
+        # A nudge is delivered once and not acknowledged, because the schedule makes up for lost ones: acknowledging one
+        # over a connection that was lost in the meantime would end the worker.
         "ack_emulation": False,
-        # A write that cannot nudge does not wait: the schedule of beat brings the work about.
+        # A write that cannot send its nudge does not wait: the schedule of beat gets the work done.
         "max_retries": 0,
     }
 else:
-    # Carries only nudges with ids, so that it may be emptied at every start.
+    # Carries only nudges with ids, so it can be emptied at every start.
     _broker = VAR_DIR / "broker"
     CELERY_BROKER_URL = "filesystem://localhost"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -1,4 +1,4 @@
-"""Background jobs, thin: each makes one or two calls. A lost one is made up for by the schedule in the settings."""
+"""Background tasks. Each makes one or two calls, and the schedule in the settings makes up for a lost one."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from kb.search.elastic import engine as elastic
 
 @shared_task(name="kb.tasks.relay")
 def relay() -> int:
-    """Bring tags and every engine up to date with the outbox. What was tagged is then indexed with its tags; a long
-    line of incidents to tag holds no engine up."""
+    """Bring tags and every engine up to date with the outbox; returns how many incidents were handled.
+
+    A batch is tagged, then indexed with its tags, so a long queue of incidents to tag does not hold up the engines.
+    """
     handled = 0
     while count := tagging.run_once() + search_relay.drain():
         handled += count
     return handled
 
 
-# Seconds that one worker spends on asking changed rules before it is free for other work. The schedule sends the next
+# Seconds that one worker spends on changed rules before it is free for other work. The schedule sends the next task
 # before they are over, so that two workers share a long round.
 SHIFT = 25
 
 
 @shared_task(name="kb.tasks.retag")
 def retag() -> int:
-    """Ask rules that changed about every incident. A worker with older rules leaves it to those that have the new."""
+    """Run changed rules on every incident; returns how many incidents were handled.
+
+    A worker that still has older rules leaves this to workers that have the new ones.
+    """
     with suppress(tagging.OtherRules):
         return retagging.work(seconds=SHIFT)
     return 0
@@ -37,7 +42,7 @@ def retag() -> int:
 
 @shared_task(name="kb.tasks.check_tags")
 def check_tags() -> int:
-    """Have incidents tagged again whose tags are not what the rules say; returns how many."""
+    """Have incidents whose tags differ from what the rules say tagged again; returns how many."""
     with suppress(tagging.OtherRules):
         return len(tagging.check_consistency())
     return 0
@@ -45,7 +50,10 @@ def check_tags() -> int:
 
 @shared_task(name="kb.tasks.audit_index")
 def audit_index() -> dict[str, int]:
-    """Compare the engines with the record and repair what differs; an index ahead of the record is built anew."""
+    """Compare the engines with the record and repair differences; returns the number of differences by consumer.
+
+    An index that is ahead of the record is rebuilt.
+    """
     finding = search_relay.audit()
     if elastic.CONSUMER in finding.consumers_ahead:
         with suppress(rebuild.AtWork):

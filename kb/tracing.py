@@ -1,7 +1,7 @@
-"""Traces for OpenTelemetry: a span for each request and task, and for what the database and Elasticsearch did for it.
+"""Traces for OpenTelemetry: a span for each request and task, and for each database and Elasticsearch call it makes.
 
-Imported only when OTEL_EXPORTER_OTLP_ENDPOINT says where to send them, and needs the packages of the extra `tracing`.
-Postmortems are private, and so is what people search for: nothing leaves this machine but what KEPT names.
+Imported only when OTEL_EXPORTER_OTLP_ENDPOINT is set. Needs the packages of the extra `tracing`.
+Postmortems and searches are private: of the attributes of a span, only those in KEPT leave this machine.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-# The attributes that are sent, by who recorded them: this module, and Elasticsearch's client by itself. No addresses,
-# headers or people are among them; statements have placeholders where values stood.
+# The attributes that are sent, by the module that records them: this one, or Elasticsearch's client. They hold no
+# addresses, headers or people; statements have placeholders in place of values.
 KEPT = {
     __name__: {
         *("http.request.method", "http.route", "http.response.status_code"),
@@ -34,7 +34,7 @@ KEPT = {
     },
     "elasticsearch-api": {"db.system.name", "db.operation.name", "db.response.status_code"},
 }
-# A list of ids is one placeholder after another.
+# In characters. A statement with a long list of ids repeats its placeholder that often.
 LONGEST_STATEMENT = 2_000
 METHODS = {name.upper() for name in View.http_method_names}
 
@@ -44,7 +44,7 @@ _tasks: dict[str, AbstractContextManager[trace.Span]] = {}
 
 
 def start() -> None:
-    """Once in a process that serves or works. After its fork, because the thread that sends does not outlive one."""
+    """Start tracing in a web or worker process. Call once, after the fork: the sending thread does not survive one."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: settings.OTEL_SERVICE_NAME}))
     provider.add_span_processor(BatchSpanProcessor(_Exporter()))
     trace.set_tracer_provider(provider)
@@ -60,7 +60,7 @@ class _Exporter(OTLPSpanExporter):
 
 
 def _harmless(span: ReadableSpan) -> ReadableSpan:
-    """Without events and the words of the status: both quote exceptions, which quote what was asked for."""
+    """The span without its events and its status description: both quote exceptions, which quote requests."""
     kept = KEPT.get(span.instrumentation_scope.name, set()) if span.instrumentation_scope else set()
     return ReadableSpan(
         name=span.name,
@@ -77,9 +77,10 @@ def _harmless(span: ReadableSpan) -> ReadableSpan:
 
 
 def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: the span of a request is named by its route, and the log lines about it carry the trace's id.
+    """Middleware that gives each request a span named by its route, and adds the trace's id to its log lines.
 
-    A trusted proxy says which trace it belongs to. What else it passes on of that, somebody else may have written.
+    The `traceparent` of a trusted proxy says which trace the request belongs to. Its other trace headers are ignored:
+    the proxy may have passed them on from a client.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -103,14 +104,14 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
 
 def _watch(connection: Any, **kwargs: Any) -> None:
-    # A connection that is opened again announces itself again.
+    # The signal is also sent when a connection is reopened.
     if _statement not in connection.execute_wrappers:
         connection.execute_wrappers.append(_statement)
 
 
 def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """As Django hands it to the driver, before any value is bound. Outside of requests and tasks there is no span."""
-    # What is not yet text is put together by the driver, perhaps from values.
+    """Record a statement as Django passes it to the driver, before values are bound. Only within requests and tasks."""
+    # SQL that is not a string is composed by the driver, possibly from values.
     if not trace.get_current_span().is_recording() or not isinstance(sql, str):
         return execute(sql, params, many, context)
     attributes = {"db.system.name": context["connection"].vendor, "db.query.text": sql[:LONGEST_STATEMENT]}
@@ -119,7 +120,7 @@ def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, c
 
 
 def _send_along(headers: dict[str, Any], **kwargs: Any) -> None:
-    """A task belongs to the trace of the request that asked for it."""
+    """Make the task part of the trace of the request that sends it."""
     _ids.inject(headers)
 
 

@@ -1,4 +1,4 @@
-"""Every address of the site: pages, REST under /api/v1/, and the two that operators watch."""
+"""All URLs of the site: pages, REST under /api/v1/, and two for operators."""
 
 from __future__ import annotations
 

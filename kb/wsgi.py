@@ -11,7 +11,7 @@ from kb.checks import refuse_unsafe_settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 refuse_unsafe_settings()
 application = get_wsgi_application()
-# Django reads views and template tags when the first request comes, in each process anew. Read here, before gunicorn
-# forks, they are read once, the processes share their memory, and nobody's first page waits for them.
+# Django loads views and template tags on the first request of each process. Loaded here, before gunicorn forks, they
+# are loaded once, the processes share their memory, and no request waits for them.
 get_resolver().url_patterns  # noqa: B018
 engines.all()

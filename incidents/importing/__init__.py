@@ -1,11 +1,11 @@
-"""Bringing postmortems in from files: Markdown with front matter as postmortems.app keeps it, and our own JSON export.
+"""Imports postmortems from files: Markdown with front matter in the postmortems.app format, and our own JSON export.
 
-    files        which files there are, and their texts; a file that cannot be taken is named with the reason
-    candidates   what a format reads from a file, before anything is known of what is here
-    frontmatter  Markdown files with YAML front matter
-    documents    the JSON export
-    planning     a pure function: for every candidate what is to be done with it
-    carrying     doing it, as the system user, one transaction an incident
+    files        finds the files and reads their text; a file that cannot be read is reported with the reason
+    candidates   what a format reads from a file, before it is compared with the incidents here
+    frontmatter  reads Markdown files with YAML front matter
+    documents    reads the JSON export
+    planning     a pure function that decides what to do with each candidate
+    carrying     carries out the plan, as the system user, one transaction per incident
 
-docs/import.md tells people what happens to what they bring.
+docs/import.md is the documentation for users.
 """

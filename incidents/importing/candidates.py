@@ -1,4 +1,4 @@
-"""What a format reads from a file: one postmortem that may become an incident, or the reason why it cannot."""
+"""What a format reads from a file: a postmortem that can become an incident, or the reason why it cannot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_SAID = "The source does not say."
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`name` is the file, and the place in it if it holds several."""
+    """A postmortem that cannot be imported. `name` is the file, with the index in it if it holds several."""
 
     name: str
     reason: str
@@ -23,7 +23,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to another incident by the uuid that it had where it comes from. `outward`: this one is the subject."""
+    """A link to another incident, which is named by its uuid at the source. `outward`: from this incident to that."""
 
     kind: str
     outward: bool
@@ -34,18 +34,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One postmortem as a file tells it, to be published.
+    """One postmortem as read from a file, to be published.
 
-    identity     the external id by which it is known again
-    by_page      the identity is only its url, because the file has no uuid
-    uuid         what it had where it comes from
-    pages        addresses (page keys) of accounts of this very event
+    identity     the external id by which a later import recognizes it
+    by_page      the identity comes from its url alone, because the file has no uuid
+    uuid         its uuid at the source
+    pages        page keys of the addresses of accounts of this same event
     facts        keys of incidents.actions.incidents.FACTS, without visibility and team
-    rows         by kind, each with the `id` it had, if any
-    template     a definition with the sections that this needs; `template_key` is its name where it comes from
-    visibility   None: the file does not say
-    was_unpublished  nobody but its writers saw it where it comes from, so that nothing that is asked for all widens it
-    draft        what it is reopened with, by the same identity, once it is published
+    rows         by kind, each with the `id` it had at the source, if any
+    template     a template definition with the sections it needs, under the key it has at the source
+    visibility   None if the file does not say
+    was_unpublished  only its writers could see it at the source, so a visibility asked for the import does not apply
+    draft        the draft with which it is reopened after publishing; has the same identity
     """
 
     name: str
@@ -68,12 +68,12 @@ class Candidate:
 
     @property
     def digest(self) -> str:
-        """Changes with everything that is written to the incident. Links are only ever added, and not in it."""
+        """Changes with anything that is written to the incident. Leaves out links, which imports only ever add."""
         return digest_of([self.published_digest, self.draft.digest]) if self.draft else self.published_digest
 
     @property
     def published_digest(self) -> str:
-        """Changes with everything of this that is published."""
+        """Changes with anything that is published, so not with the draft."""
         return digest_of(
             [
                 self.facts,
@@ -89,6 +89,6 @@ class Candidate:
 
 
 def page_keys(*urls: str) -> tuple[str, ...]:
-    """The keys of addresses that name one event; a site's front page names none."""
+    """The page keys of addresses that identify one event. A site's front page does not, and is left out."""
     keys = (page_key(url) for url in urls if url)
     return tuple(dict.fromkeys(key for key in keys if "/" in key or "?" in key))

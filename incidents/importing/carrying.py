@@ -1,6 +1,8 @@
-"""Carrying out what was planned, as the system user. Every incident is one transaction: a file that turns out to be
-refused leaves nothing behind, and the others are imported. What people and other imports did since it was planned is
-looked at again, with the incident held: a plan is never carried out over it."""
+"""Carries out the plan of an import, as the system user.
+
+Each incident is one transaction: one that is refused leaves nothing behind, and the others are still imported. Each is
+planned again under its row lock, so that changes by people or other imports since the plan are never overwritten.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ WRITTEN = (Outcome.CREATE, Outcome.DUPLICATE, Outcome.UPDATE)
 
 @dataclass(slots=True)
 class Done:
-    """What became of a candidate. `incident_id` is None when it was rejected, or only rehearsed."""
+    """What became of a candidate. `incident_id` is None if it was rejected, or if creating it was only rehearsed."""
 
     planned: Planned
     outcome: Outcome
@@ -56,7 +58,7 @@ class Done:
 
 
 def look() -> Here:
-    """What is here before an import."""
+    """Read what is here before an import."""
     incidents = _known(Incident.objects.all())
     by_page: dict[str, list[Known]] = {}
     for incident_id, *urls in Source.objects.values_list("incident_id", "url", "archive_url"):
@@ -74,7 +76,7 @@ def look() -> Here:
 
 
 def _known(incidents: QuerySet[Incident]) -> dict[int, Known]:
-    """What an import knows of these, by their keys."""
+    """What an import needs to know about these incidents, by primary key."""
     rows = incidents.values_list("pk", "uuid", "origin", "external_id", "visibility", "deleted_at")
     found = {
         pk: Known(pk, uuid, origin, external_id, visibility, deleted_at is not None)
@@ -89,7 +91,7 @@ def _known(incidents: QuerySet[Incident]) -> dict[int, Known]:
 
 
 def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = False) -> Done:
-    """Do it, or with `rehearse` find out whether it could be done and leave everything as it was."""
+    """Carry out the plan for one candidate. With `rehearse`, everything is done and then rolled back."""
     candidate = planned.candidate
     if planned.outcome not in WRITTEN or candidate is None:
         return _as_planned(planned)
@@ -103,7 +105,7 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
             known_id = done.incident_id
             done.notes = _notes(planned, candidate)
             done.incident_id = _write(actor, planned, candidate, here, done.notes)
-            # What is said of a text is mostly said of its draft too.
+            # The published text and its draft mostly give the same notes.
             done.notes = list(dict.fromkeys(done.notes))
             transaction.set_rollback(rehearse)
     except ActionError as error:
@@ -118,7 +120,7 @@ def _as_planned(planned: Planned) -> Done:
 
 
 def _planned_anew(planned: Planned, candidate: Candidate) -> Planned:
-    """What is to be done about it now. From here to the end of the transaction nobody else changes the incident."""
+    """Plan again, holding the incident's row lock until the end of the transaction."""
     if planned.known:
         same = Q(pk=planned.known.incident_id)
     else:
@@ -138,9 +140,11 @@ def _notes(planned: Planned, candidate: Candidate) -> list[str]:
 
 
 def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool = False) -> Iterator[tuple[Done, str]]:
-    """Add the links that the documents tell of, or with `rehearse` find out which could be; yields what has to be left
-    out. Call it when all are there."""
-    # What is only rehearsed may have no number; one that no incident has stands for it.
+    """Add the links in the documents; yields a note for each link that has to be left out.
+
+    Call it after all candidates were carried out. With `rehearse`, nothing is added.
+    """
+    # A rehearsed incident may have no id. A negative number, which no incident has, takes its place.
     numbers = [
         done.incident_id or (-place if done.outcome in WRITTEN else None) for place, done in enumerate(all_done, 1)
     ]
@@ -161,7 +165,7 @@ def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool 
                 if wanted.outward:
                     yield done, f"Its link to {wanted.shown_as} is left out: that incident is not here."
                 continue
-            # One of another origin is never touched, not even by a link from it.
+            # An incident of another origin is never touched, so it gets no link from it either.
             if not wanted.outward and other not in imported.values() and not (known and known.is_imported):
                 continue
             subject, target = (own, other) if wanted.outward else (other, own)
@@ -224,7 +228,7 @@ def _content(
     here: Here,
     notes: list[str],
 ) -> Content:
-    """What is written for it, after its organization and team are here."""
+    """What to write for the candidate. Creates its organization and team if they are missing."""
     settle_organization(actor, candidate.organization)
     facts = {**candidate.facts, "visibility": planned.visibility}
     if candidate.team is not None:
@@ -234,7 +238,7 @@ def _content(
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
-    """A current template with exactly the wanted sections, that of the wanted key first; a new one if there is none."""
+    """A current template with exactly the wanted sections, preferably under the wanted key. Creates one if needed."""
     current = PostmortemTemplate.objects.filter(is_current=True)
     shape = _shape(wanted)
     same = [found for found in current if _shape(found.definition) == shape]
@@ -243,7 +247,7 @@ def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
     templates.check(dict(wanted), field="template")
     key = wanted["key"]
     if any(found.key == key for found in current):
-        # That name means something else here, and must go on meaning it.
+        # The template that has this key here has other sections and must not change.
         key = f"imported-{uuids.uuid5(NAMESPACE, str(shape)).hex[:8]}"
     return save_template(actor=actor, definition={**wanted, "key": key})
 
@@ -263,7 +267,7 @@ def _team(actor: Viewer, described: Mapping[str, Any], notes: list[str]) -> Team
 
 
 def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, SectionText]:
-    """With an honest word where publishing needs one and the source has none."""
+    """The candidate's sections, where those that publishing requires and the source lacks say that it does not say."""
     texts = dict(candidate.sections)
     for planned in templates.plan(template):
         text = texts.get(planned.key, SectionText())
@@ -277,10 +281,10 @@ def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, S
 
 
 def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool) -> dict[str, list[RowText]]:
-    """The rows with ids of their own here, made from the ones they had, and sources that speak of these ids.
+    """The rows with new ids, derived from their ids at the source, and with sources that refer to the new ids.
 
-    Rows of the same id in a text and in its draft are the same, and readers see how far their actions have come. So one
-    without an id is another wherever it stands.
+    Rows with the same id in a published text and its draft are the same row, and readers see the live state of its
+    action. So a row without an id must get different ids in the two.
     """
     text = "draft/" if is_draft else ""
     ids = {

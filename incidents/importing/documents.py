@@ -1,7 +1,7 @@
-"""The JSON export, read back: one document, or a list of them.
+"""Reads the JSON export: one document, or a list of them.
 
-What a document says is kept; what only the installation gave it (its number, its dates of creation) is not. A draft
-with a published text beside it is read as that text, to be published, and the draft that it is reopened with.
+What a document says is kept; what the exporting installation assigned, such as its number and its creation dates, is
+not. A draft with a published text is read as that text, to be published, with the draft for reopening it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from incidents.vocabulary import LinkKind, Origin, SectionKind, Status, Visibili
 
 IDENTITY = "precedent"
 FACTS = ("title", "severity", "detected_by", "mitigations", "planned_change", "time_zone", *TIMES, "stated_duration")
-# What a document holds that is not the postmortem's own.
+# Keys that are known but handled separately, or belong to the exporting installation.
 _HERE_ONLY = {
     "format",
     "id",
@@ -49,7 +49,7 @@ _HERE_ONLY = {
 
 
 def read_all(name: str, text: str) -> Iterator[Candidate | Rejected]:
-    """Every document of a file; of one that cannot be taken, the reason."""
+    """Yield every document in a file, or the reason why it was rejected."""
     try:
         content = plain_json.read(text)
     except plain_json.Unreadable as error:
@@ -90,7 +90,7 @@ def read(name: str, document: Any) -> Candidate:
         name=name,
         identity=_identity(document, uuid),
         uuid=uuid,
-        # Only accounts of the event itself; other sources may be shared by many incidents.
+        # Only primary sources are about this event alone; others can be shared by many incidents.
         pages=page_keys(*(str(row.get("url") or "") for row in rows["sources"] if row.get("primary") is True)),
         facts={
             **{key: document[key] for key in FACTS if key in document},
@@ -102,7 +102,7 @@ def read(name: str, document: Any) -> Candidate:
         sections={key: text for key, (_, _, text) in sections.items()},
         rows=rows,
         template=_template(document, sections),
-        # Being imported publishes it; that must not show it to more people than its draft was shown to.
+        # Importing publishes it, which must not show it to more people than could see the draft.
         visibility=Visibility.TEAM.value if was_unpublished else visibility,
         was_unpublished=was_unpublished,
         is_archived=status == Status.ARCHIVED,
@@ -121,14 +121,14 @@ def read(name: str, document: Any) -> Candidate:
 
 
 def _published(name: str, document: Mapping[str, Any], text: Mapping[str, Any]) -> Candidate:
-    """What readers had while the document was a draft."""
+    """The published text that readers saw while the document was a draft."""
     alike = {key: document.get(key) for key in ("format", "links", *LIVES_ON)}
     with within("published"):
         return read(name, {**text, **alike, "status": Status.PUBLISHED})
 
 
 def _identity(document: Mapping[str, Any], uuid: uuids.UUID) -> str:
-    """What was imported before keeps the identity under which it first came in."""
+    """The external id. A document that was itself imported keeps the one from its first import."""
     external_id = document.get("external_id")
     if document.get("origin") == Origin.IMPORTED and external_id:
         return clean("external_id", external_id, max_characters=200, single_line=True)
@@ -157,7 +157,7 @@ def _objects(field: str, value: Any) -> list[dict[str, Any]]:
 
 
 def _sections(document: Mapping[str, Any]) -> dict[str, tuple[str, str, SectionText]]:
-    """Title, kind and text by key, in the template's order."""
+    """Title, kind and text of each section by key, in the order of the template."""
     found: dict[str, tuple[str, str, SectionText]] = {}
     for place, section in enumerate(_objects("sections", document.get("sections"))):
         path = f"sections.{place}"
@@ -184,7 +184,7 @@ def _rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _template(document: Mapping[str, Any], sections: Mapping[str, tuple[str, str, SectionText]]) -> dict[str, Any]:
-    """A definition with these sections. Its key is what they are called where they come from."""
+    """A template definition with these sections, under the key of the document's own template."""
     made_from = _mapping("template", document.get("template")) or {}
     shape = [
         {"key": key, "title": title, "kind": kind, **({"records": key} if kind == SectionKind.RECORDS else {})}

@@ -1,4 +1,4 @@
-"""Which files an import takes, and their texts. Nothing outside the named folder is read, whatever links say."""
+"""Finds the files of an import and reads their text. Links that lead outside the given folder are not followed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Format(StrEnum):
 
 
 ENDINGS = {".md": Format.FRONTMATTER, ".markdown": Format.FRONTMATTER, ".json": Format.JSON}
-# An incident holds 1 MiB of text at most; a JSON file may hold a whole installation.
+# An incident holds at most 1 MiB of text; a JSON file can hold a whole installation.
 MOST_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
 
 LEADS_OUT = "It is a link that points outside the folder."
@@ -27,7 +27,7 @@ LEADS_OUT = "It is a link that points outside the folder."
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to read. `name` is its path within the folder, as it can be printed."""
+    """A file to read. `name` is its path within the folder, safe to print."""
 
     name: str
     path: Path
@@ -35,9 +35,11 @@ class Found:
 
 
 def find(path: Path, format: Format | None) -> list[Found | Rejected]:
-    """The files of a folder and its subfolders that have an ending of the format (of any, without one), in order; and
-    the folders that cannot be looked into. A file that is named itself is taken whatever its ending is, if a format is
-    given."""
+    """The files in a folder and its subfolders whose extension belongs to the format, or to any format if None, sorted.
+
+    Folders that cannot be read are returned as rejected. If `path` is a file and a format is given, the file is taken
+    whatever its extension.
+    """
     if path.is_file():
         known = format or ENDINGS.get(path.suffix.lower())
         return [Found(printable(path.name), path, known)] if known else []
@@ -51,7 +53,7 @@ def find(path: Path, format: Format | None) -> list[Found | Rejected]:
 
 
 def read(found: Found, folder: Path) -> str | Rejected:
-    """The file's text. `folder` is what the file must not lead out of."""
+    """The file's text, or why it cannot be read. The file must be inside `folder` once links are resolved."""
 
     def rejected(reason: str) -> Rejected:
         return Rejected(found.name, reason)
@@ -68,17 +70,17 @@ def read(found: Found, folder: Path) -> str | Rejected:
     except UnicodeDecodeError as error:
         return rejected(f"It is not UTF-8 text (invalid byte at offset {error.start}).")
     except (OSError, RuntimeError) as error:
-        # A loop of links is a RuntimeError before Python 3.13.
+        # Before Python 3.13, resolve() raises RuntimeError for a loop of links.
         return rejected(f"It cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
 def _walk(folder: Path) -> Iterator[Path | Rejected]:
     unread: list[OSError] = []
     for parent, folders, names in os.walk(folder, onerror=unread.append):
-        # Hidden folders hold what tools keep for themselves. The order makes two runs say the same.
+        # Hidden folders hold tools' own files. Sorting makes runs give the same output.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for link in filter(Path.is_symlink, (Path(parent, name) for name in folders)):
-            # What is within the folder is found where it is.
+            # A link to a folder inside needs no report: its files are found in their own place.
             if not link.resolve().is_relative_to(folder.resolve()):
                 yield Rejected(_name(link, folder), LEADS_OUT)
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
@@ -87,5 +89,5 @@ def _walk(folder: Path) -> Iterator[Path | Rejected]:
 
 
 def _name(path: Path, folder: Path) -> str:
-    """File names may hold bytes that are no text, and line breaks."""
+    """The path within the folder, safe to print: file names can contain line breaks and bytes that are not text."""
     return printable(str(path.relative_to(folder)))

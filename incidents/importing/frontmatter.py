@@ -1,7 +1,8 @@
-"""Markdown files with YAML front matter, as postmortems.app keeps them.
+"""Reads Markdown files with YAML front matter in the postmortems.app format.
 
-Front matter: uuid, url, archive_url, title, start_time, end_time, categories, keywords, company, product, summary;
-any may be missing, others are passed over. The body is the account of what happened.
+Front matter: uuid, url, archive_url, title, start_time, end_time, categories, keywords, company, product, summary,
+source_published_at, source_fetched_at. Other keys are ignored, and all are optional, except that there must be a uuid
+or an address. The body is the account of what happened.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOLD_IN_ACCOUNT = "The source does not separate this from its account."
 HEADER_BYTES = 64 * 1024
 DERIVED_TITLE_CHARACTERS = 120
 
-# Where such an account goes: it is one text, and taking it apart would be guessing.
+# The account is one text, and goes into one section: splitting it up would be guesswork.
 TEMPLATE: dict[str, Any] = {
     "key": "imported-account",
     "name": "Imported account",
@@ -47,9 +48,9 @@ _HEADER = re.compile(r"\A---[ \t]*\n(?P<header>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)[Tt ]+(?P<clock>\d\d:\d\d(?::\d\d)?)(?:\.\d*)?[ \t]*(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?"
 )
-# Nobody knows an incident's begin to the second at midnight: this is how a day is written where a time is asked for.
+# Incidents hardly ever start or end exactly then: this is how a day is written where a time is required.
 _WHOLE_DAY = ("00:00", "00:00:00", "23:59:59")
-# Up to the next comma that is not within parentheses or a number such as 1,000.
+# Up to the next comma outside parentheses and numbers such as 1,000.
 _NAME = re.compile(r"(?:\([^()]*\)|(?<=\d),(?=\d{3}(?!\d))|[^,])+")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
@@ -67,7 +68,7 @@ def read(name: str, text: str) -> Candidate:
     pages = page_keys(url, archive_url)
     identity = str(uuid) if uuid else f"url-{uuids.uuid5(uuids.NAMESPACE_URL, (pages or (url or archive_url,))[0])}"
     company, product = _line(header, "company"), _names(header, "product")
-    # What is too long to be stored is refused before it is read as Markdown, which takes its time.
+    # Refuse a text that is too long to be stored before parsing it as Markdown, which is slow.
     body = clean("sections.account.body", body, max_bytes=SECTION_BYTES)
     opening = markdown.opening(body)
     summary = clean("summary", header.get("summary"), max_bytes=SECTION_BYTES) or opening.paragraph
@@ -110,7 +111,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
     if len(match["header"]) > HEADER_BYTES:
         raise Invalid({"front matter": f"It is longer than {HEADER_BYTES // 1024} KiB."})
     try:
-        # The empty line stands for the first ---, so that lines are counted as in the file.
+        # The empty line takes the place of the first ---, so that line numbers match the file.
         header = plain_yaml.read("\n" + match["header"])
     except plain_yaml.Unreadable as error:
         raise Invalid({"front matter": f"It is not YAML: {error}."}) from error
@@ -126,7 +127,7 @@ def _line(header: Mapping[str, Any], key: str) -> str:
 
 
 def _names(header: Mapping[str, Any], key: str) -> list[str]:
-    """A list, or a line with commas."""
+    """The names in a list, or in a line separated by commas."""
     value = header.get(key)
     if isinstance(value, list):
         names = [_line({f"{key}.{place}": name}, f"{key}.{place}") for place, name in enumerate(value)]
@@ -144,7 +145,7 @@ def _uuid(header: Mapping[str, Any]) -> uuids.UUID | None:
 
 
 def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
-    """As read_moment takes it. A time without a zone is UTC."""
+    """The time in the form that read_moment takes. A time without a zone is UTC."""
     value = header.get(key)
     if value in (None, ""):
         return None
@@ -164,7 +165,7 @@ def _moment(key: str, header: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _account(header: Mapping[str, Any], account: str) -> str:
-    """With what the source files it under."""
+    """The account, followed by the source's categories and keywords."""
     filed = [
         f"{label} at the source: {', '.join(map(markdown.plain, names))}."
         for label, names in (("Categories", _names(header, "categories")), ("Keywords", _names(header, "keywords")))
@@ -174,14 +175,14 @@ def _account(header: Mapping[str, Any], account: str) -> str:
 
 
 def _derived_title(heading: str, summary: str, company: str, product: list[str]) -> str:
-    """For a file without one: the heading of its account, unless that only names a part of one; else the first sentence
-    of its summary, else whose incident it was. Shortened."""
+    """A title for a file without one, shortened: the heading of its account, unless that only names a section such as
+    Summary; else the first sentence of its summary; else whose incident it was."""
     words = heading
     if is_blank(words) or words.casefold() in _PARTS:
         told = markdown.opening(summary)
         words = told.words or told.heading
         words = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
-    # An entity of HTML may stand for what no title takes.
+    # HTML entities can decode to characters that a title must not contain.
     words = clean("title", words, single_line=True)
     if not words:
         return f"Incident at {company or UNKNOWN_ORGANIZATION}" + (f": {product[0]}" if product else "")
@@ -211,7 +212,7 @@ def _source(header: Mapping[str, Any], url: str, archive_url: str, title: str, c
 
 
 def _day(header: Mapping[str, Any], key: str) -> str | None:
-    """The day of a date that is only good to have."""
+    """The day of an optional date; None if it is missing or not a date."""
     try:
         return date.fromisoformat(str(header.get(key))[:10]).isoformat()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is to be done with every candidate: a pure function over what the files say and what is here."""
+"""Decides what to do with each candidate: a pure function of what the files say and what is here."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An incident that is here. `mark` is the import's last write, `is_changed` whether a person came after it, and
-    `is_republished` whether it was published after it."""
+    """An incident that is here. `mark` is the last write by an import, `is_changed` whether a person changed it after
+    that, and `is_republished` whether it was published after that."""
 
     incident_id: int
     uuid: uuids.UUID
@@ -44,7 +44,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What is here before the import. `by_page` has the page keys of sources; `people` are e-mail addresses."""
+    """What is here before the import. `by_page` has the page keys of sources; `people` are case-folded addresses."""
 
     by_identity: Mapping[str, Known] = field(default_factory=dict)
     by_uuid: Mapping[uuids.UUID, Known] = field(default_factory=dict)
@@ -54,8 +54,11 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`known` is the incident that is updated or kept. `same_event` are those of other origins to link a new one to.
-    `asked` and `overwrite` are as the import was asked, for whoever finds another incident than the one planned for."""
+    """What to do with one candidate.
+
+    `known` is the incident to update or keep; `same_event` are incidents of other origins to link a new one to. `asked`
+    (the visibility) and `overwrite` are the options of the import, kept for planning again under the row lock.
+    """
 
     outcome: Outcome
     name: str
@@ -69,8 +72,8 @@ class Planned:
 
     @property
     def is_about_draft(self) -> bool:
-        """Is everything published already that is to be, so that only the draft beside it is to be written? Readers
-        then get no revision that says what the one before said."""
+        """Is the text to publish already published, so that only its draft has to be written? Publishing it again would
+        give readers a revision equal to the previous one."""
         if not (self.candidate and self.candidate.draft and self.known and self.known.mark):
             return False
         return self.known.mark.published == self.candidate.published_digest and not self.known.is_republished
@@ -79,7 +82,7 @@ class Planned:
 def plan(
     candidates: Sequence[Candidate | Rejected], here: Here, *, visibility: str | None = None, overwrite: bool = False
 ) -> list[Planned]:
-    """One outcome per candidate, in their order. `visibility` is asked for all that had been published."""
+    """One plan per candidate, in order. `visibility` applies to the candidates that were published at the source."""
     pages_with_uuid: dict[str, str] = {}
     for candidate in candidates:
         if isinstance(candidate, Candidate) and not candidate.by_page:
@@ -102,7 +105,7 @@ def plan(
 
 
 def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapping[str, str]) -> str:
-    """Why this cannot stand beside another of the same import; empty if it can."""
+    """Why this duplicates another candidate of the same import; empty if it does not."""
     if candidate.identity in names:
         return f"It is the same postmortem as {names[candidate.identity]}."
     if candidate.by_page and (other := next(filter(None, map(pages_with_uuid.get, candidate.pages)), None)):
@@ -132,7 +135,7 @@ def _one(candidate: Candidate, here: Here, asked: str | None, overwrite: bool) -
 
 
 def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: bool) -> Planned:
-    """What is to be done when this imported incident is the one that the candidate tells of."""
+    """Plan for a candidate that is this imported incident."""
     is_same = known.mark is not None and known.mark.digest == candidate.digest
     visibility = asked or (known.visibility if is_same else candidate.visibility or known.visibility)
 
@@ -160,7 +163,7 @@ def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: b
 
 
 def _matches(candidate: Candidate, here: Here) -> list[Known]:
-    """The imported incident that this is: by its identity, else, without a uuid, by its url."""
+    """The imported incidents that this candidate can be: by its identity or uuid, or, if it has no uuid, by its url."""
     if known := here.by_identity.get(candidate.identity):
         return [known]
     if candidate.uuid and (known := here.by_uuid.get(candidate.uuid)) and known.is_imported:
@@ -178,7 +181,7 @@ def _matches(candidate: Candidate, here: Here) -> list[Known]:
 
 
 def _others(candidate: Candidate, here: Here) -> tuple[Known, ...]:
-    """The same event under another origin: the same uuid, or the same page among its sources."""
+    """Incidents of another origin about the same event: the same uuid, or the same page among their sources."""
     same_uuid = here.by_uuid.get(candidate.uuid) if candidate.uuid else None
     same_page = (known for page in candidate.pages for known in here.by_page.get(page, ()))
     found = {

@@ -1,4 +1,4 @@
-"""A file as the content of an incident. Its rows have ids that outlive a changed sentence, because quotes, tags and
+"""Turns an outage file into the content of an incident. Row ids survive a changed sentence, because quotes, tags and
 sources refer to them."""
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from incidents.vocabulary import Visibility
 NAMESPACE = uuids.UUID("5d3f6a0e-54f1-4b0c-9f4e-7c1f0b2d9a36")
 NOT_SAID = "The sources do not say."
 RECORDS = ("timeline", "causes", "lessons", "actions", "impact_figures", "disagreements")
-# A sentence that still has this much of its words is the same sentence, changed.
+# From this similarity of their words on, two sentences count as one sentence that was changed.
 SAME_SENTENCE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A row that is there already, and the text by which it is recognised."""
+    """A row that the incident already has, and the text that identifies it."""
 
     uuid: uuids.UUID
     text: str
@@ -31,7 +31,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A row of the file: what it says, the text by which it is recognised, and the keys of its sources."""
+    """A row of the file: its values, the text that identifies it, and the keys of its sources."""
 
     values: dict[str, Any]
     text: str
@@ -43,12 +43,12 @@ def incident_uuid(outage_id: str) -> uuids.UUID:
 
 
 def recognised_by(kind: str, row: Mapping[str, Any]) -> str:
-    """The text of a row, as a file or a model has it, that says which row it is."""
+    """The text that identifies a row. The row is a mapping from a file or the fields of a model."""
     return one_line(row["label"] if kind == "impact_figures" else row["text"])
 
 
 def content(definition: Mapping[str, Any], known: Mapping[str, Sequence[Known]] | None = None) -> Content:
-    """What the incident of a file is to be. `known` are the rows that it has now, by kind; they keep their ids."""
+    """The content for the incident of a file. `known` are the incident's existing rows by kind, which keep their ids."""
     wanted = {kind: _wanted(kind, definition) for kind in RECORDS}
     ids = {
         kind: _ids(f"{definition['id']}/{kind}", [row.text for row in rows], (known or {}).get(kind, ()))
@@ -119,8 +119,8 @@ def _source(source: Mapping[str, Any], supported: Mapping[str, list[str]]) -> di
 
 
 def _ids(place: str, texts: Sequence[str], known: Sequence[Known]) -> list[uuids.UUID]:
-    """An id per text: of the known row that says the same, else of the one that says nearly the same, else a new one
-    made from the text."""
+    """An id per text: that of the known row with the same text, else of the most similar one if it is similar enough,
+    else a new one derived from the text."""
     free = list(known)
     found: list[uuids.UUID | None] = [None] * len(texts)
     for i, text in enumerate(texts):
@@ -134,7 +134,7 @@ def _ids(place: str, texts: Sequence[str], known: Sequence[Known]) -> list[uuids
             if likeness >= SAME_SENTENCE:
                 found[i] = nearest.uuid
                 free.remove(nearest)
-    # A row that once had this text may have kept the id while its sentence changed.
+    # The id derived from a text may be taken by a row that once had this text and has changed since.
     taken = {row.uuid for row in known}
     return [row_id or _fresh(place, text, taken) for row_id, text in zip(found, texts, strict=True)]
 

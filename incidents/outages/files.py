@@ -1,4 +1,4 @@
-"""The folder of curated outages, and one file of it."""
+"""The folder of curated outages, and reading one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA: Path = settings.BASE_DIR / "fixtures" / "outages.schema.json"
 
 @dataclass(slots=True)
 class OutageFile:
-    """`id` is the file's name without its ending. `definition` is None when the file cannot be read at all."""
+    """`id` is the file's name without its extension. `definition` is None if the file could not be read at all."""
 
     id: str
     definition: dict[str, Any] | None
@@ -30,7 +30,7 @@ class OutageFile:
 
 
 def paths(path: Path) -> list[Path]:
-    """The files of a folder, or the one file that is named."""
+    """The YAML files in a folder, or the single file that the path names."""
     return [path] if path.is_file() else sorted(path.glob("*.yaml"))
 
 
@@ -49,12 +49,12 @@ def read(path: Path) -> OutageFile:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes with any file of the folder, and with what reads, checks or loads them."""
+    """A hash that changes with any file in the folder, and with the code, schema and templates that load them."""
     digest = hashlib.sha256()
     readers = [SCHEMA, *Path(__file__).parent.glob("*.py"), *template.FOLDER.glob("*.yaml")]
     for file in [*paths(path), *sorted(readers)]:
         digest.update(f"{file.name}\0".encode())
-        # One that cannot be read is told when it is to be loaded, and until then the folder counts as changed.
+        # An unreadable file is reported when it is loaded; until then, the folder counts as changed.
         with suppress(OSError):
             digest.update(f"{file.stat().st_size}\0".encode())
             digest.update(file.read_bytes())

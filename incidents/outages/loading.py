@@ -1,4 +1,5 @@
-"""Files onto incidents of origin famous, by the system user, published at once. Only what changed is written."""
+"""Writes outage files to incidents of origin famous, as the system user. They are published at once, and only what
+changed is written."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An outage that is here already."""
+    """An outage that is already in the database."""
 
     incident_id: int
     status: str
@@ -40,7 +41,7 @@ class Loaded:
 
 
 def loaded(**only: str) -> dict[str, Loaded]:
-    """What is here, by the files' ids; `only` narrows it by fields of the incident."""
+    """The outages in the database, by the ids of their files. `only` filters by fields of the incident."""
     rows = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, **only)
     here = {external_id: (pk, status) for external_id, pk, status in rows.values_list("external_id", "pk", "status")}
     marks = last_marks(MARK, [pk for pk, _ in here.values()])
@@ -48,7 +49,7 @@ def loaded(**only: str) -> dict[str, Loaded]:
 
 
 def plan(digest: str, here: Loaded | None) -> Outcome:
-    """What is to be done about a file whose content has this digest."""
+    """What to do with a file whose content has this digest."""
     if here is None:
         return Outcome.CREATED
     if here.mark is None or here.mark.digest != digest:
@@ -57,8 +58,8 @@ def plan(digest: str, here: Loaded | None) -> Outcome:
 
 
 def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> Outcome:
-    """Make the incident of a valid file what the file says. Raises what the actions raise."""
-    # Without the rows that are here, so that the digest depends on nothing but the file.
+    """Make the incident say what its file says. The file must be valid. Raises what the actions raise."""
+    # Built without the existing rows, so that the digest depends on the file alone.
     digest = digest_of(content(definition))
     if plan(digest, here) is Outcome.UNCHANGED:
         return Outcome.UNCHANGED
@@ -85,9 +86,9 @@ def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> O
 
 
 def connect(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
-    """Make the links of these files what the files say; returns how many were made or removed.
+    """Make the links between outages match these files; returns how many were added or removed.
 
-    Call it when all are loaded. A link to what is not here is left out.
+    Call it after all files are loaded. A link to an outage that is not loaded is left out.
     """
     famous = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True)
     by_id = {external_id: (pk, uuid) for external_id, pk, uuid in famous.values_list("external_id", "pk", "uuid")}
@@ -115,7 +116,7 @@ def connect(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
 
 
 def archive_missing(actor: Viewer, here: Mapping[str, Loaded], present: Collection[str]) -> list[str]:
-    """Archive the incidents whose file is gone; returns their ids. `present` are the ids of all files, valid or not."""
+    """Archive incidents whose file is gone; returns their ids. `present` are the ids of all files, valid or not."""
     gone = [key for key, row in here.items() if key not in present and row.status == Status.PUBLISHED]
     for key in gone:
         lifecycle.archive(actor=actor, incident_id=here[key].incident_id)
@@ -123,13 +124,13 @@ def archive_missing(actor: Viewer, here: Mapping[str, Loaded], present: Collecti
 
 
 def is_loaded(fingerprint: str) -> bool:
-    """Was the folder loaded as a whole, last, when it had this fingerprint?"""
+    """Did the folder have this fingerprint when it was last loaded as a whole?"""
     last = AuditEntry.objects.filter(action=FOLDER_MARK).first()
     return last is not None and last.object_id == fingerprint
 
 
 def remember(actor: Viewer, fingerprint: str) -> None:
-    """The folder was loaded as a whole. Kept in the database, so that a restored or another one is loaded again."""
+    """Record that the folder was loaded as a whole. Kept in the database, so that a restored one is loaded again."""
     if not is_loaded(fingerprint):
         AuditEntry.objects.create(
             actor_id=actor.user_id, action=FOLDER_MARK, object_type="outages", object_id=fingerprint

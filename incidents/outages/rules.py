@@ -1,4 +1,4 @@
-"""What must hold within one file: the schema, and what docs/outages.md says beyond it."""
+"""What must hold within one outage file: the schema, and the further rules in docs/outages.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from incidents.vocabulary import Precision
 from incidents.zones import zones
 
 SUMMARY_WORDS = range(60, 151)
-# What a source states may differ from the times by this share, or by two minutes.
+# A stated duration can differ from the times by this fraction, or by two minutes.
 TOLERATED_DIFFERENCE = 0.1
 FACTS_WITH_SOURCES = (*TIMES, "stated_duration", "detected_by", "mitigations")
 KINDS_WITH_SOURCES = ("impact_figures", "causes", "timeline", "actions", "disagreements")
@@ -35,7 +35,7 @@ def _validator() -> Draft202012Validator:
 
 
 def check(file: OutageFile, *, patterns: Collection[str]) -> None:
-    """Add to the file's problems. `patterns` are the slugs of the vocabulary."""
+    """Add what is wrong with the file to its problems. `patterns` are the slugs of the vocabulary."""
     definition = file.definition
     if definition is None:
         return
@@ -43,7 +43,7 @@ def check(file: OutageFile, *, patterns: Collection[str]) -> None:
         f"{'.'.join(map(str, error.absolute_path)) or 'file'}: {error.message[:200]}"
         for error in _validator().iter_errors(definition)
     ]
-    # The rules below read what the schema promises.
+    # The rules below rely on what the schema guarantees.
     if not file.problems:
         for rule in (_identity, _summary, _times, _timeline, _stated_duration, _sources):
             file.problems += rule(file.id, definition)
@@ -51,7 +51,7 @@ def check(file: OutageFile, *, patterns: Collection[str]) -> None:
 
 
 def texts(definition: dict[str, Any]) -> Iterator[str]:
-    """The file's own prose, in which the sentences that show patterns stand."""
+    """The file's own prose. The sentences that show its patterns must appear in it."""
     yield from definition["sections"].values()
     yield from (cause["text"] for cause in definition["causes"])
     yield from (event["text"] for event in definition["timeline"])
@@ -89,7 +89,7 @@ def _moment(field: str, definition: dict[str, Any], value: dict[str, Any] | None
 def _times(stem: str, definition: dict[str, Any]) -> Iterator[str]:
     try:
         times = {name: _moment(name, definition, definition[name]) for name in TIMES}
-        # Whether somebody watched a planned change is not a fact these files hold.
+        # The files do not say whether a change was planned. A planned one can be detected before it starts.
         check_order(times, planned_change=True)
     except Invalid as error:
         yield from _lines(error)
@@ -115,8 +115,8 @@ def _timeline(stem: str, definition: dict[str, Any]) -> Iterator[str]:
 
 
 def _stated_duration(stem: str, definition: dict[str, Any]) -> Iterator[str]:
-    """What a source states must agree with the times. Several events in one file may add up to less than their whole
-    span, and so may times that are coarse; only times to the minute say that it was not shorter."""
+    """The stated duration must agree with the times. Times to the minute limit it from both sides. Coarser times limit
+    it only from above: the real duration, or the sum of several events, can be shorter."""
     stated = definition["stated_duration"]
     try:
         started = _moment("started", definition, definition["started"])
@@ -178,7 +178,7 @@ def _patterns(definition: dict[str, Any], known: Collection[str]) -> Iterator[st
 
 
 def _stands_whole(sentence: str, text: str) -> bool:
-    """Is it there to the letter, from the beginning of a sentence to the end of one?"""
+    """Does the text contain it verbatim, from the start of a sentence to the end of one?"""
     at = text.find(sentence)
     while at >= 0:
         after = at + len(sentence)

@@ -1,4 +1,4 @@
-"""What must hold between files: no sentence twice, no incident twice, no link into the void."""
+"""What must hold between outage files: no shared sentences, no incident twice, no broken links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY = len("2019-07-02")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What tells one incident from another. `started` is the day, or as much of it as is known."""
+    """What distinguishes one incident from another. `started` is the day, as far as it is known."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class _Seen:
 
 
 def check(files: Sequence[OutageFile]) -> None:
-    """Add to the files' problems; what two files share is said at the later one. Wants files that passed the rules."""
+    """Add to the files' problems. What two files share is reported for the later one. Invalid files are skipped."""
     valid = [(file, file.definition) for file in files if file.is_valid and file.definition]
     seen_runs: dict[tuple[str, ...], str] = {}
     seen_incidents: list[_Seen] = []
@@ -50,7 +50,7 @@ def check(files: Sequence[OutageFile]) -> None:
 
 
 def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str, ...], str]) -> Iterator[str]:
-    """One problem a text is enough: the runs that follow a shared one are shared too."""
+    """Report one problem per text: the runs after a shared run mostly overlap with it."""
     for text in texts(definition):
         words = re.findall(r"\w+(?:['\u2019.-]\w+)*", one_line(text).lower())
         for start in range(len(words) - SHARED_WORDS):
@@ -63,7 +63,7 @@ def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str,
 
 def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Seen]) -> Iterator[str]:
     started = definition["started"]["at"][:DAY] if definition["started"] else ""
-    # The account itself comes first; later primary sources are background that incidents may share.
+    # The first primary source is the account itself; the others are background that incidents can share.
     primary = [page_key(source["url"]) for source in definition["sources"] if source["primary"]]
     this = _Seen(own_id, definition["organization"]["name"], started, primary[0] if primary else "")
     if spelled := next((other.name for other in seen if other.is_same_but_spelled(this)), None):
@@ -71,7 +71,7 @@ def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Seen]) -
     for other in seen:
         if this.name == other.name and len(started) == DAY and started == other.started:
             yield f"started: {other.id} is about this organization on the same day; is it the same incident?"
-        # One account may tell of two incidents; then they began on different days.
+        # One account can be about two incidents that began on different days.
         elif this.page and this.page == other.page and this.may_start_with(other):
             yield f"sources: {other.id} has the same primary source; is it the same incident?"
     seen.append(this)

@@ -48,7 +48,7 @@ def recognised_by(kind: str, row: Mapping[str, Any]) -> str:
 
 
 def content(definition: Mapping[str, Any], known: Mapping[str, Sequence[Known]] | None = None) -> Content:
-    """The content for the incident of a file. `known` are the incident's existing rows by kind, which keep their ids."""
+    """The content for the incident of a file. `known` are its existing rows by kind, which keep their ids."""
     wanted = {kind: _wanted(kind, definition) for kind in RECORDS}
     ids = {
         kind: _ids(f"{definition['id']}/{kind}", [row.text for row in rows], (known or {}).get(kind, ()))

@@ -1,4 +1,4 @@
-"""What the corpus of public outages promises to cover, and what the README says of it."""
+"""What the corpus of public outages promises to cover, and the totals in the README."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_corpus_is_as_wide_as_promised(covered):
         ("CrowdStrike", "2024-07-19"),
     ],
 )
-def test_the_best_known_are_there_under_the_names_of_their_time(organization, started):
+def test_the_best_known_outages_are_there_under_the_names_of_their_time(organization, started):
     outages = [files.read(path).definition for path in files.paths(files.FOLDER) if path.stem.startswith(started[:4])]
     days = {(one["organization"]["name"], str((one["started"] or {}).get("at"))[:10]) for one in outages}
     assert (organization, started) in days
@@ -63,10 +63,10 @@ def test_every_incident_has_a_source_that_was_looked_up(covered):
         assert all(source["looked_up"] for source in sources), path.stem
 
 
-def test_the_readme_tells_the_totals_of_the_report(covered):
+def test_the_readme_states_the_totals_of_the_report(covered):
     text = README.read_text()
     told = re.search(r"(\d+) public outages of (\d+) organizations, with (\d+) sources", text)
-    assert told, "the README names the totals"
+    assert told, "the README states the totals"
     assert tuple(map(int, told.groups())) == (covered.incidents, covered.organizations, covered.sources)
 
 

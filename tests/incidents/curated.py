@@ -1,4 +1,4 @@
-"""A made-up public outage that keeps every rule, to be bent by tests."""
+"""A made-up public outage that keeps every rule, for tests to modify."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def outage(**changes: Any) -> dict[str, Any]:
 
 
 def other_outage(**changes: Any) -> dict[str, Any]:
-    """One that has nothing in common with the first: other texts, another day, another organization."""
+    """An outage that shares nothing with the first: other texts, another day, another organization."""
     definition = outage(
         id="2022-lantern-clock",
         title="A clock that ran ahead locked everybody out",

@@ -1,4 +1,4 @@
-"""From the record to documents, to an empty installation, and back to documents."""
+"""Helpers for round trips: export incidents, empty the installation, import the documents, and compare."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ LOST = ("id", "ref", "external_id", "origin", "created_at", "revision", "publish
 
 
 def comparable(document: dict[str, Any], beside: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Without what only an installation gives; rows are named by their place instead of their id. `beside` has the
-    places of rows of the draft that this is the published text of."""
+    """The document without what an installation assigns, and with rows named by their place instead of their id.
+
+    For a published text, `beside` maps the ids of its draft's rows to their places.
+    """
     said = "" if beside is None else "published "
     places = {row["id"]: f"{said}{kind}.{place}" for kind in KINDS for place, row in enumerate(document[kind])}
     places.update(beside or {})
@@ -69,7 +71,7 @@ def brought_in(found: Any) -> list[str]:
 
 
 def make_rich(cast: Cast) -> Incident:
-    """Everything that the record can say, in one incident."""
+    """One incident with everything that the record can hold."""
     actor = cast.viewer("author")
     change_organization(
         actor=cast.viewer("admin"),
@@ -132,7 +134,7 @@ def make_rich(cast: Cast) -> Incident:
 
 
 def make_reopened(cast: Cast) -> Incident:
-    """One in which the draft differs from what readers have in everything that it can."""
+    """A reopened incident whose draft differs from its published text in everything that can differ."""
     incident, author = make_rich(cast), cast.viewer("author")
     lifecycle.reopen(actor=author, incident_id=incident.pk)
     (cause,) = incident.causes.filter(family=None)

@@ -1,4 +1,4 @@
-"""What leaves the installation: documents that hold what the viewer may know, and Markdown that reads as it should."""
+"""Exports: documents that hold only what the viewer can see, and Markdown that renders as intended."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def headings(text):
 
 
 def words(text):
-    """What a reader sees of a line of Markdown."""
+    """The text that a reader sees of a line of Markdown."""
     (inline,) = [token for token in PARSER.parse(text) if token.type == "inline"]
     return "".join(child.content for child in inline.children)
 
@@ -49,7 +49,7 @@ def test_a_document_is_plain_json(cast, published):
     assert json.loads(json.dumps(document)) == document
 
 
-def test_strangers_get_no_owner_no_tracker_and_no_link_to_what_they_may_not_see(cast, published):
+def test_anonymous_viewers_get_no_owner_no_tracker_and_no_link_to_incidents_they_cannot_see(cast, published):
     public, hidden = published(visibility="public"), published("A private matter", visibility="team")
     add_link(actor=cast.viewer("author"), incident_id=public.pk, kind="related", to=hidden.ref)
     seen = json.dumps(json_document(reading(public, ANONYMOUS)))
@@ -73,7 +73,7 @@ def test_a_reader_exports_the_published_revision_of_a_reopened_postmortem(cast, 
     assert "Not yet." not in json.dumps(list(export_all(cast.viewer("reader"))))
 
 
-def test_who_sees_a_reopened_draft_takes_the_published_text_along_and_nobody_else_takes_more_than_before(
+def test_viewers_of_a_reopened_draft_also_export_its_published_text_and_others_export_no_more_than_before(
     cast, published
 ):
     incident = published("As published", text="As published.", visibility="public")
@@ -95,14 +95,14 @@ def test_who_sees_a_reopened_draft_takes_the_published_text_along_and_nobody_els
         assert ("As published\n" in markdown(shown)) is not shown.is_working_copy
 
 
-def test_an_asked_reviewer_takes_both_texts_along(cast, published):
+def test_a_reviewer_exports_both_texts(cast, published):
     incident = published("As published", visibility="team")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
     assert json_document(reading(incident, cast.viewer("reviewer")))["published"]["title"] == "As published"
 
 
-def test_nothing_but_what_is_reopened_has_a_published_text_beside_it(cast, draft, published):
+def test_only_a_reopened_postmortem_is_exported_with_its_published_text(cast, draft, published):
     draft("Draft"), published("Published"), (archived := published("Archived"))
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
     reopened = published("Reopened")
@@ -178,7 +178,7 @@ def test_a_section_without_entries_gives_its_reason(cast, draft):
     assert "## Action items\n\nNone: Nothing \\*to\\* do\n" in text
 
 
-def test_headings_inside_prose_stand_below_their_section(cast, draft):
+def test_headings_inside_prose_are_below_the_level_of_their_section(cast, draft):
     incident = draft()
     body = "# One\n\nTwo\n===\n\nThree\n---\n\n```\n# no heading\n```\n\n###### Six"
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=body)
@@ -202,7 +202,7 @@ def test_headings_inside_prose_stand_below_their_section(cast, draft):
         "- a\n  ```\n  b",
     ],
 )
-def test_what_prose_leaves_open_swallows_nothing_after_it(cast, draft, left_open):
+def test_an_unclosed_block_in_prose_does_not_swallow_what_follows(cast, draft, left_open):
     incident = draft()
     for key in ("summary", "impact"):
         change_section(actor=cast.viewer("author"), incident_id=incident.pk, key=key, body=left_open)
@@ -219,7 +219,7 @@ prose_texts = st.text(st.sampled_from("ab #=-*>`~<![]()\n\t1.&_"), max_size=60)
 
 
 @given(prose_texts)
-def test_whatever_the_prose_the_next_heading_is_one_and_no_heading_is_larger(body):
+def test_any_prose_leaves_the_next_heading_intact_and_has_no_larger_heading(body):
     text = f"## Before\n\n{prose(body, below=2)}\n\n## After\n"
     found = headings(text)
     assert found[0] == ("h2", "Before")
@@ -228,13 +228,13 @@ def test_whatever_the_prose_the_next_heading_is_one_and_no_heading_is_larger(bod
 
 
 @given(prose_texts)
-def test_prose_with_neither_headings_nor_open_ends_is_left_to_the_letter(body):
+def test_prose_without_headings_and_unclosed_blocks_is_left_unchanged(body):
     kinds = {token.type for token in PARSER.parse(body)}
     if kinds <= {"paragraph_open", "inline", "paragraph_close"}:
         assert prose(body, below=2) == body.strip("\n")
 
 
-def test_what_a_text_leaves_open_is_closed_in_a_moment():
+def test_closing_the_unclosed_blocks_of_a_long_text_is_fast():
     text = "![" * 32_000 + "\n\n<textarea>"
     began = time.process_time()
     assert prose(text, below=2).removeprefix(text).startswith("\n</")
@@ -284,7 +284,7 @@ def test_the_command_writes_a_file_per_incident(cast, published, draft, tmp_path
     assert (folder / f"{incidents[0].ref}.md").read_text().startswith("---\nref: ")
 
 
-def test_a_place_that_cannot_be_written_to_is_bad_usage(cast, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_bad_usage(cast, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CommandError) as stopped:
         call_command("export_incidents", tmp_path / "file")

@@ -1,4 +1,4 @@
-"""The very first start, by two processes at once."""
+"""The first start, by two processes at once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from incidents.models import Organization, User
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
 
 
-def test_of_two_first_starts_at_once_one_makes_the_admin():
-    # It loaded the templates before.
+def test_only_one_of_two_concurrent_first_starts_creates_the_admin():
+    # Exists before a first start: loading the templates creates it.
     User.objects.system()
     made = []
 
@@ -32,7 +32,7 @@ def test_of_two_first_starts_at_once_one_makes_the_admin():
             organization="Acme", team="Engineering", email="first@acme.example", password="a long enough pass phrase"
         )
         second.start()
-        # Without waiting for the first one, the second would be done by then.
+        # Long enough for the second to finish, if it did not wait for the first.
         second.join(1)
         assert made == []
     second.join()

@@ -1,4 +1,4 @@
-"""Whatever the record can hold, made by chance, comes back equal from its export."""
+"""Randomly generated incidents come back equal from their export."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ bodies = st.dictionaries(choices(["summary", "impact", "trigger", "lessons", "ac
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(facts=facts, rows=rows, bodies=bodies, later=st.none() | st.tuples(facts, rows, bodies))
-def test_whatever_can_be_written_comes_back_equal(cast, facts, rows, bodies, later):
-    """`later` is what it says once it is reopened."""
+def test_any_incident_comes_back_equal_from_its_export(cast, facts, rows, bodies, later):
+    """`later` is the content of the draft, if the incident is reopened."""
     empty()
     save_template(actor=Viewer.system(), definition=template.files()[0])
     author = Viewer.system()

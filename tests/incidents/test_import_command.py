@@ -1,4 +1,4 @@
-"""The import command: what it makes, what it leaves alone, and what it says."""
+"""The import command: what it creates, what it leaves alone, and what it reports."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def body(incident, key):
     return next(section["body"] for section in build(incident)["sections"] if section["key"] == key)
 
 
-# --- What it makes ---------------------------------------------------------------------------------
+# --- What it creates -------------------------------------------------------------------------------
 def test_files_become_published_incidents_of_origin_imported_by_the_system_user(folder, cast):
     assert run(folder)[0] == "2 created.\n"
     incident = imported()
@@ -102,12 +102,12 @@ def test_files_become_published_incidents_of_origin_imported_by_the_system_user(
     assert not scopes.visible_incidents(ANONYMOUS).filter(pk=incident.pk).exists()
 
 
-def test_visibility_is_as_asked(folder):
+def test_visibility_is_as_requested(folder):
     run(folder, visibility="public")
     assert read(imported(), ANONYMOUS).document["title"] == "Cold tea 1"
 
 
-def test_a_draft_is_shown_to_its_team_alone_whatever_is_asked_and_the_line_says_so(tmp_path, cast, draft):
+def test_a_draft_is_visible_only_to_its_team_whatever_is_requested_and_that_is_reported(tmp_path, cast, draft):
     file = tmp_path / "draft.json"
     file.write_text(json.dumps(exported(draft())))
     told = "draft.json: It was not published when it was exported; "
@@ -120,13 +120,13 @@ def test_a_draft_is_shown_to_its_team_alone_whatever_is_asked_and_the_line_says_
     assert incident.visibility == "public"
 
 
-def test_an_unknown_organization_is_not_taken_for_ours(folder, cast):
+def test_an_incident_without_a_company_is_not_taken_for_ours(folder, cast):
     (folder / "one.md").write_text(markdown(1, company=None))
     run(folder)
     assert imported().organization.name == "Unknown"
 
 
-# --- Twice -----------------------------------------------------------------------------------------
+# --- Importing again -------------------------------------------------------------------------------
 def test_importing_again_changes_nothing(folder):
     run(folder)
     before = row_counts()
@@ -159,7 +159,7 @@ def test_a_file_without_a_uuid_is_known_by_its_url(folder):
     assert Incident.objects.filter(origin="imported").count() == 2
 
 
-# --- What people did -------------------------------------------------------------------------------
+# --- Changes by people -----------------------------------------------------------------------------
 def edit(cast, incident):
     admin = cast.viewer("admin")
     lifecycle.reopen(actor=admin, incident_id=incident.pk)
@@ -177,8 +177,8 @@ def test_what_a_person_changed_is_kept_and_reported(folder, cast):
     assert body(imported(), "summary") == "As we see it."
 
 
-def test_who_decides_about_patterns_or_links_does_not_keep_a_correction_out(folder, cast, published):
-    """Neither stands in what an import writes, and both stay."""
+def test_decisions_about_patterns_and_changes_to_links_do_not_block_an_update(folder, cast, published):
+    """Imports write neither, so both are kept."""
     run(folder)
     incident, own = imported(), published()
     admin = cast.viewer("admin")
@@ -196,7 +196,7 @@ def test_who_decides_about_patterns_or_links_does_not_keep_a_correction_out(fold
     assert imported().links_out.get().note == "The same boiler"
 
 
-def test_a_link_that_somebody_took_away_does_not_come_back(folder, cast, published):
+def test_a_link_that_a_person_removed_does_not_come_back(folder, cast, published):
     documents = [exported(published(title)) for title in ("First", "Second")]
     documents[0]["links"] = [
         {"kind": "related", "direction": "out", "incident": {"id": documents[1]["id"], "ref": documents[1]["ref"]}}
@@ -210,7 +210,7 @@ def test_a_link_that_somebody_took_away_does_not_come_back(folder, cast, publish
     assert not IncidentLink.objects.filter(kind="related").exists()
 
 
-def test_overwrite_replaces_what_a_person_changed_and_then_it_is_unchanged(folder, cast):
+def test_overwrite_replaces_what_a_person_changed_and_the_next_import_changes_nothing(folder, cast):
     run(folder)
     edit(cast, imported())
     assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
@@ -225,7 +225,7 @@ def test_a_narrowed_visibility_is_not_widened_again(folder, cast):
     assert imported().visibility == "internal"
 
 
-def test_what_the_system_did_besides_does_not_count_as_a_persons_change(folder):
+def test_other_changes_by_the_system_do_not_count_as_changes_by_a_person(folder):
     run(folder)
     change_incident(
         actor=Viewer.system(), incident_id=imported().pk, facts={"visibility": "internal", "team": "checkout"}
@@ -241,7 +241,7 @@ def test_a_deleted_incident_does_not_come_back(folder, cast):
     assert not scopes.visible_incidents(Viewer.system()).filter(external_id__endswith="01").exists()
 
 
-def test_a_link_to_what_was_deleted_here_is_noted_and_the_rest_imported(tmp_path, cast, published):
+def test_a_link_to_an_incident_deleted_here_is_reported_and_the_rest_imported(tmp_path, cast, published):
     first, second = (exported(published(title)) for title in ("First", "Second"))
     to_first = {"kind": "caused_by", "incident": {"id": first["id"], "ref": first["ref"]}}
     second["links"] = [{**to_first, "direction": "out"}, {**to_first, "direction": "in"}]
@@ -257,7 +257,7 @@ def test_a_link_to_what_was_deleted_here_is_noted_and_the_rest_imported(tmp_path
     ]
 
 
-def test_a_link_to_what_is_deleted_while_the_import_is_at_work_is_noted(cast, published):
+def test_a_link_to_an_incident_deleted_during_the_import_is_reported(cast, published):
     first, second = (exported(published(title)) for title in ("First", "Second"))
     second["links"] = [{"kind": "related", "direction": "out", "incident": {"id": first["id"], "ref": first["ref"]}}]
     here, system = look(), Viewer.system()
@@ -290,8 +290,8 @@ def test_the_same_event_of_another_origin_is_left_alone_and_linked(folder, cast,
     assert run(folder, overwrite=True)[0] == "2 unchanged.\n"
 
 
-# --- Rehearsal -------------------------------------------------------------------------------------
-def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
+# --- Dry run ---------------------------------------------------------------------------------------
+def test_a_dry_run_reports_the_same_and_changes_nothing(folder, cast, published):
     run(folder)
     (folder / "one.md").write_text(markdown(1, title="Changed"))
     (folder / "three.md").write_text(markdown(3, company="Teapot"))
@@ -315,10 +315,10 @@ def test_a_dry_run_says_the_same_and_changes_nothing(folder, cast, published):
     assert row_counts() != before
 
 
-# --- While it runs ---------------------------------------------------------------------------------
+# --- Changes during an import ----------------------------------------------------------------------
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """meanwhile(act): `act` happens once, after the next import has looked at what is here and before it writes."""
+    """meanwhile(act) calls `act` once, after the next import has read what is here and before it writes."""
 
     def before_the_first_file(act):
         waiting = [act]
@@ -341,7 +341,7 @@ def meanwhile(monkeypatch):
     ],
     ids=["a new revision", "reopened"],
 )
-def test_what_a_person_did_while_an_import_ran_is_kept_and_reported(folder, cast, meanwhile, act):
+def test_what_a_person_did_during_an_import_is_kept_and_reported(folder, cast, meanwhile, act):
     run(folder)
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     meanwhile(lambda: act(cast, imported()))
@@ -353,14 +353,14 @@ def test_what_a_person_did_while_an_import_ran_is_kept_and_reported(folder, cast
     assert imported().title == "From the file"
 
 
-def test_what_was_deleted_while_an_import_ran_stays_deleted(folder, cast, meanwhile):
+def test_an_incident_deleted_during_an_import_stays_deleted(folder, cast, meanwhile):
     run(folder)
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     meanwhile(lambda: delete_incident(actor=cast.viewer("admin"), incident_id=imported().pk))
     assert "one.md: kept unchanged. It was deleted here." in run(folder)[0]
 
 
-def test_a_visibility_that_was_narrowed_while_an_import_ran_stays_narrow(folder, cast, meanwhile):
+def test_a_visibility_narrowed_during_an_import_stays_narrow(folder, cast, meanwhile):
     run(folder, visibility="public")
     (folder / "one.md").write_text(markdown(1, title="From the file"))
     narrower = {"visibility": "internal"}
@@ -369,7 +369,7 @@ def test_a_visibility_that_was_narrowed_while_an_import_ran_stays_narrow(folder,
     assert (imported().title, imported().visibility) == ("From the file", "internal")
 
 
-def test_of_two_imports_at_once_the_second_finds_what_the_first_one_wrote(folder, meanwhile):
+def test_the_second_of_two_concurrent_imports_finds_what_the_first_wrote(folder, meanwhile):
     meanwhile(lambda: run(folder))
     assert run(folder)[0] == "2 unchanged.\n"
     (folder / "one.md").write_text(markdown(1, title="From the file"))
@@ -380,7 +380,7 @@ def test_of_two_imports_at_once_the_second_finds_what_the_first_one_wrote(folder
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_a_first_import_waits_for_another_one_and_is_not_refused(folder):
+def test_a_first_import_waits_for_a_concurrent_one_and_does_not_fail(folder):
     User.objects.system()
     (planned,) = plan([frontmatter.read("one.md", markdown(1))], here := look())
     second = []
@@ -401,7 +401,7 @@ def test_a_first_import_waits_for_another_one_and_is_not_refused(folder):
     assert second == ["unchanged"]
 
 
-# --- What it is given ------------------------------------------------------------------------------
+# --- Files and options -----------------------------------------------------------------------------
 def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folder, tmp_path):
     outside = tmp_path / "outside.md"
     outside.write_text(markdown(50))
@@ -438,7 +438,7 @@ def test_each_rejected_file_is_named_with_its_reason_and_the_rest_imported(folde
 def test_a_rejected_file_leaves_nothing_behind(folder):
     (folder / "one.md").unlink()
     (folder / "two.md").write_text(markdown(2, end_time="2019-11-05T07:00:00Z", company="Nobody Else"))
-    # It would be made by looking for it.
+    # Looking up the system user creates it.
     User.objects.system()
     before = row_counts()
     run(folder, code=1)
@@ -446,7 +446,7 @@ def test_a_rejected_file_leaves_nothing_behind(folder):
     assert {name: n for name, n in after.items() if n != before[name]} == {}
 
 
-def test_hidden_files_and_other_endings_are_passed_over(folder):
+def test_hidden_files_and_other_extensions_are_ignored(folder):
     (folder / ".git").mkdir()
     (folder / ".git" / "three.md").write_text(markdown(3))
     (folder / ".four.md").write_text(markdown(4))
@@ -454,7 +454,7 @@ def test_hidden_files_and_other_endings_are_passed_over(folder):
     assert run(folder)[0] == "2 created.\n"
 
 
-def test_a_file_name_that_is_no_text_can_still_be_told(folder):
+def test_a_file_name_that_is_not_text_can_still_be_printed(folder):
     for name in (b"\xff\n.md", b"\xfe\n.md"):
         with open(os.path.join(os.fsencode(folder), name), "w") as file:
             file.write(markdown(3))
@@ -463,7 +463,7 @@ def test_a_file_name_that_is_no_text_can_still_be_told(folder):
     assert err == "\ufffd\ufffd.md: rejected. It is the same postmortem as \ufffd\ufffd.md.\n"
 
 
-def test_what_acts_on_a_terminal_is_not_printed(folder):
+def test_control_characters_from_files_are_not_printed(folder):
     escape = "\x1b]0;owned\x07\x9b31m"
     (folder / "a.json").write_text(json.dumps([{"format": escape}, {"format": "x", escape: 1, "\u2028": 2}]))
     (folder / "b.md").write_text('---\n"a\\e[31m": 1\n"a\\e[31m": 2\n---\n')
@@ -471,7 +471,7 @@ def test_what_acts_on_a_terminal_is_not_printed(folder):
         assert all(line.isprintable() for line in said.splitlines())
 
 
-def test_a_folder_that_cannot_be_looked_into_or_that_leads_out_is_named(folder, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_or_is_a_link_to_the_outside_is_reported(folder, tmp_path, monkeypatch):
     for name in ("locked", "kept"):
         (folder / name).mkdir()
     (folder / "kept-too").symlink_to(folder / "kept")
@@ -483,7 +483,7 @@ def test_a_folder_that_cannot_be_looked_into_or_that_leads_out_is_named(folder, 
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return looked_into(path)
 
-    # Permissions would not stop root.
+    # Real permissions would not stop root.
     monkeypatch.setattr(os, "scandir", scandir)
     out, err = run(folder, code=1)
     assert out == "2 created, 2 rejected.\n"
@@ -493,14 +493,14 @@ def test_a_folder_that_cannot_be_looked_into_or_that_leads_out_is_named(folder, 
     ]
 
 
-def test_a_format_narrows_the_files_and_a_named_file_is_taken_whatever_its_ending(folder):
+def test_a_format_limits_the_files_and_a_single_file_is_read_whatever_its_extension(folder):
     (folder / "list.json").write_text("[]")
     assert run(folder, format="frontmatter")[0] == "2 created.\n"
     (folder / "three").write_text(markdown(3))
     assert run(folder / "three", format="frontmatter")[0] == "1 created.\n"
 
 
-def test_bad_usage_is_told_apart_from_bad_files(tmp_path, cast):
+def test_bad_usage_has_another_exit_code_than_bad_files(tmp_path, cast):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("x")
     run(tmp_path / "empty", code=2)
@@ -530,10 +530,10 @@ def test_links_that_people_made_survive_an_update(folder, cast, published):
     assert IncidentLink.objects.filter(from_incident=own, to_incident=imported()).exists()
 
 
-def test_a_terminal_is_shown_how_far_it_is_and_a_file_is_not(folder, monkeypatch, capsys):
+def test_progress_is_shown_on_a_terminal_and_not_in_a_file(folder, monkeypatch, capsys):
     run(folder, dry_run=True)
     assert capsys.readouterr().err == ""
-    # What a terminal is taken for.
+    # Makes rich take the output for a terminal.
     monkeypatch.setenv("FORCE_COLOR", "1")
     run(folder)
     shown = capsys.readouterr().err

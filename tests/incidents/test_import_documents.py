@@ -1,4 +1,4 @@
-"""What is no document, or a wrong one, is rejected with its place, and leaves nothing behind."""
+"""Anything but a valid document is rejected, with the place of the error, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def reopened(cast, rich):
         ({"stated_duration": {"seconds": "1"}}, "stated_duration"),
     ],
 )
-def test_a_wrong_document_is_rejected_with_its_place_and_leaves_nothing(cast, rich, change, says):
+def test_an_invalid_document_is_rejected_with_the_place_and_leaves_nothing_behind(cast, rich, change, says):
     wrong = {**exported()["Rich"], "team": None, **change}
     count = Incident.objects.count()
     lines = brought_in([wrong])
@@ -95,7 +95,7 @@ def test_a_wrong_document_is_rejected_with_its_place_and_leaves_nothing(cast, ri
         ({"published": {}}, "published.published: "),
     ],
 )
-def test_a_wrong_published_text_beside_a_draft_is_rejected_with_its_place_and_leaves_nothing(reopened, change, says):
+def test_an_invalid_published_text_is_rejected_with_the_place_and_leaves_nothing_behind(reopened, change, says):
     wrong = {**reopened["published"], **change} if change and isinstance(change, dict) else change
     count = Incident.objects.count()
     lines = brought_in([{**reopened, "team": None, "published": wrong}])
@@ -103,14 +103,14 @@ def test_a_wrong_published_text_beside_a_draft_is_rejected_with_its_place_and_le
     assert lines[0].startswith(says)
 
 
-def test_only_a_draft_has_a_published_text_beside_it(reopened):
+def test_only_a_draft_can_have_a_published_text(reopened):
     count = Incident.objects.count()
     for status in ("published", "archived"):
         assert brought_in([{**reopened, "status": status}])[0].startswith("published: ")
     assert Incident.objects.count() == count
 
 
-def test_a_wrong_draft_leaves_its_published_text_out_too(reopened):
+def test_an_invalid_draft_keeps_its_published_text_out_too(reopened):
     count = Incident.objects.count()
     assert brought_in([{**reopened, "causes": [{"kind": "root"}]}])[0].startswith("causes.0.text: ")
     assert Incident.objects.count() == count
@@ -118,7 +118,7 @@ def test_a_wrong_draft_leaves_its_published_text_out_too(reopened):
     assert Incident.objects.get(origin="imported").published_revision.document["title"] == "Rich"
 
 
-def test_an_unknown_key_of_the_published_text_is_told_with_its_place(reopened):
+def test_an_unknown_key_of_the_published_text_is_reported_with_its_place(reopened):
     text = {**reopened["published"], "mood": "calm"}
     assert "published: Unknown keys were ignored: mood." in brought_in(
         {**reopened, "published": text, "id": str(uuids.uuid4())}
@@ -128,7 +128,7 @@ def test_an_unknown_key_of_the_published_text_is_told_with_its_place(reopened):
 @pytest.mark.parametrize(
     "text", ["", "{", "[" * 100_000, '"text"', "null", "7", "[]", "[1, null]", "9" * 5000, '{"format": "precedent/1"}']
 )
-def test_what_is_no_document_is_rejected(text):
+def test_anything_but_a_document_is_rejected(text):
     found = list(documents.read_all("a.json", text))
     assert found
     assert all(isinstance(one, Rejected) and one.reason for one in found)
@@ -143,18 +143,18 @@ def test_what_is_no_document_is_rejected(text):
         ("[", "Expecting value, in line 1, column 2."),
     ],
 )
-def test_json_of_which_readers_disagree_is_rejected_with_the_reason(text, says):
+def test_json_that_parsers_read_differently_is_rejected_with_the_reason(text, says):
     assert [*documents.read_all("a.json", text)] == [Rejected("a.json", f"It cannot be read as JSON. {says}")]
 
 
-def test_a_document_with_more_sections_than_a_template_holds_is_told_so_and_not_said_again(cast, rich):
+def test_a_document_with_more_sections_than_a_template_can_have_is_rejected_with_one_line(cast, rich):
     document = exported()["Rich"]
     more = [{"key": f"more_{n}", "title": "More", "kind": "prose", "body": "x"} for n in range(300)]
     (line,) = brought_in({**document, "team": None, "sections": [*document["sections"], *more]})
     assert line == f"template.sections: At most 40 entries; this has {300 + len(document['sections'])}."
 
 
-def test_an_unknown_key_is_told_and_does_not_stop_the_rest(cast, rich):
+def test_an_unknown_key_is_reported_and_does_not_stop_the_rest(cast, rich):
     assert "Unknown keys were ignored: mood." in brought_in(
         {**exported()["Rich"], "mood": "calm", "id": str(uuids.uuid4())}
     )
@@ -184,7 +184,7 @@ def whole(rich, reopened):
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(data=st.data())
-def test_whatever_stands_in_a_document_it_is_imported_or_rejected_but_never_an_error(whole, data):
+def test_any_document_is_either_imported_or_rejected_and_never_raises(whole, data):
     place = document = {**json.loads(data.draw(st.sampled_from(whole))), "id": str(uuids.uuid4())}
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))

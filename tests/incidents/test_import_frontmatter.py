@@ -1,4 +1,4 @@
-"""Markdown with front matter: what is read from it, what is derived, and what is refused with which words."""
+"""Markdown with front matter: what is read from it, what is derived, and what is refused with which message."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_whole_file_is_read():
     assert found.pages == ("status.kettle.example/incidents/7",)
 
 
-def test_everything_but_an_identity_may_be_missing():
+def test_everything_except_an_identity_can_be_missing():
     found = read("a.md", f"---\nuuid: {UUID}\n---\n")
     assert found.facts["title"] == "Incident at Unknown"
     assert found.facts["organization"] == "Unknown"
@@ -78,7 +78,7 @@ def test_everything_but_an_identity_may_be_missing():
     assert found.rows == {}
 
 
-def test_what_an_account_tells_in_one_piece_is_not_called_untold():
+def test_sections_that_are_not_separate_from_the_account_say_so():
     found = made("company: Kettle")
     assert found.sections["impact"].body == "The source does not separate this from its account."
 
@@ -91,7 +91,7 @@ def test_without_a_uuid_the_url_is_the_identity_however_it_is_written():
     assert one.identity == two.identity != other.identity
 
 
-def test_an_archived_copy_stands_in_for_a_lost_page():
+def test_an_archived_copy_takes_the_place_of_a_missing_url():
     found = read("a.md", "---\narchive_url: https://web.archive.org/web/2001id_/http://kettle.example/post\n---\nx")
     assert found.pages == ("kettle.example/post",)
     assert found.rows["sources"][0]["url"].startswith("https://web.archive.org/")
@@ -120,7 +120,7 @@ def test_times_are_as_precise_as_they_are_written(written, at, precision):
 
 
 @pytest.mark.parametrize("written", ["''", "", "null", "~"])
-def test_an_empty_time_is_an_unknown_one(written):
+def test_an_empty_time_is_unknown(written):
     assert made(f"start_time: {written}").facts["started"] is None
 
 
@@ -138,11 +138,11 @@ def test_an_empty_time_is_an_unknown_one(written):
         ("['A,B', C]", ["A,B", "C"]),
     ],
 )
-def test_every_comma_parts_services_but_those_within_numbers_and_parentheses(product, services):
+def test_commas_separate_services_except_within_numbers_and_parentheses(product, services):
     assert made(f"product: {product}").facts["services"] == services
 
 
-def test_words_that_yaml_takes_for_true_and_false_are_words():
+def test_words_that_yaml_reads_as_true_and_false_stay_text():
     found = made("title: Yes\ncompany: On\nproduct: [No, Off]\nsummary: no\ncategories: yes")
     assert (found.facts["title"], found.facts["organization"]) == ("Yes", "On")
     assert found.facts["services"] == ["No", "Off"]
@@ -191,14 +191,14 @@ def test_title_and_summary_are_read_as_markdown_and_the_account_stays_whole(body
     assert found.sections["account"].body == ("" if summary in (None, body) else body)
 
 
-def test_a_heading_of_the_account_goes_before_the_sentences_of_a_summary():
+def test_a_heading_of_the_account_is_preferred_to_the_summary_for_the_title():
     found = made("summary: Tea was *cold*. Very.", "# The cold tea\n\nA thermostat counted in another scale.")
     assert found.facts["title"] == "The cold tea"
     assert found.sections["summary"].body == "Tea was *cold*. Very."
     assert made("summary: Tea was *cold*. Very.").facts["title"] == "Tea was cold"
 
 
-def test_a_body_of_one_paragraph_is_the_summary_and_not_told_twice():
+def test_a_body_of_one_paragraph_is_the_summary_and_is_not_repeated():
     found = made("", "It broke at noon.")
     assert found.sections["summary"].body == "It broke at noon."
     assert found.sections["account"].body == ""
@@ -208,7 +208,7 @@ def test_a_body_of_one_paragraph_is_the_summary_and_not_told_twice():
     "text",
     [FULL.replace("\n", "\r\n"), FULL.replace("\n---\n\nA new", "\n...\nA new"), FULL.replace("---", "---  ", 1)],
 )
-def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
+def test_line_endings_and_other_ways_to_close_the_front_matter_make_no_difference(text):
     assert read("a.md", text).digest == read("a.md", FULL).digest
 
 
@@ -241,18 +241,18 @@ def test_line_ends_and_other_ways_to_close_the_front_matter_read_the_same(text):
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Write a time"),
         (f"---\nuuid: {UUID}\nend_time: true\n---\n", "end_time", "Write a time"),
         (f'---\nuuid: {UUID}\ntitle: "a\\0b"\n---\n', "title", "NUL"),
-        # Refused as text, not after minutes of reading it as Markdown.
+        # Refused for its size, before minutes of parsing it as Markdown.
         (f"---\nuuid: {UUID}\n---\n" + "- a\n" * 70_000, "sections.account.body", "At most 256 KiB"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_with_its_place(text, field, says):
+def test_invalid_values_are_refused_with_their_place(text, field, says):
     found = refused(text)
     assert list(found) == [field]
     assert says in found[field][0]
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_or_refused_but_never_an_error(text):
+def test_any_text_is_either_read_or_refused_and_never_raises_anything_else(text):
     for whole in (
         text,
         f"---\n{text}\n---\n{text}",

@@ -1,4 +1,4 @@
-"""What is planned for a candidate, from every state in which the incident can be here."""
+"""The plan for a candidate, for every state in which its incident can be here."""
 
 from __future__ import annotations
 
@@ -65,30 +65,30 @@ def test_the_outcome_follows_from_what_is_here(state, options, outcome):
     assert one(CANDIDATE, state, **options).outcome == outcome
 
 
-def test_an_incident_of_another_origin_is_never_the_one_that_is_changed():
+def test_an_incident_of_another_origin_is_never_changed():
     for other in (OWN, FAMOUS):
         planned = one(replace(CANDIDATE, uuid=other.uuid), here(other, page=[other]), overwrite=True)
         assert (planned.outcome, planned.known, planned.same_event) == (Outcome.DUPLICATE, None, (other,))
 
 
-def test_what_was_imported_and_exported_here_is_known_again_by_its_uuid():
+def test_an_incident_imported_and_exported_here_is_recognized_by_its_uuid():
     planned = one(replace(CANDIDATE, uuid=OTHER, identity=f"precedent:{OTHER}"), here(OLDER))
     assert (planned.outcome, planned.known) == (Outcome.UPDATE, OLDER)
 
 
-def test_without_a_uuid_the_url_finds_the_one_imported_before():
+def test_without_a_uuid_the_url_finds_the_incident_imported_before():
     assert one(BY_PAGE, here(page=[OLDER])).known == OLDER
     assert one(BY_PAGE, here(page=[replace(OLDER, external_id=f"precedent:{OTHER}")])).outcome == Outcome.CREATE
     several = here(page=[OLDER, replace(OLDER, incident_id=70)])
     assert one(BY_PAGE, several).outcome == Outcome.REJECTED
 
 
-def test_the_same_incident_twice_in_one_import_is_taken_once():
+def test_the_same_incident_twice_in_one_import_is_imported_once():
     outcomes = [p.outcome for p in plan([CANDIDATE, replace(CANDIDATE, name="c.md"), BY_PAGE], here())]
     assert outcomes == [Outcome.CREATE, Outcome.REJECTED, Outcome.REJECTED]
 
 
-def test_which_of_two_stands_first_makes_no_difference_to_the_one_with_a_uuid():
+def test_of_two_candidates_the_one_with_a_uuid_wins_whichever_comes_first():
     first, second = plan([BY_PAGE, CANDIDATE], here())
     assert (first.outcome, second.outcome) == (Outcome.REJECTED, Outcome.CREATE)
     assert "a.md" in first.reason
@@ -105,11 +105,11 @@ def test_which_of_two_stands_first_makes_no_difference_to_the_one_with_a_uuid():
         (here(replace(OLDER, visibility="public")), "internal", None, "internal"),
     ],
 )
-def test_visibility_is_what_was_asked_else_what_the_file_says_else_what_it_was(state, asked, says, becomes):
+def test_visibility_is_the_requested_one_else_that_of_the_file_else_the_current_one(state, asked, says, becomes):
     assert one(replace(CANDIDATE, visibility=says), state, visibility=asked).visibility == becomes
 
 
-def test_running_again_without_asking_keeps_the_visibility_that_was_asked_before():
+def test_running_again_without_a_visibility_keeps_the_one_requested_before():
     candidate = replace(CANDIDATE, visibility="internal")
     known = replace(IMPORTED, visibility="public", mark=Mark(1, candidate.digest))
     planned = one(candidate, here(known))
@@ -121,16 +121,16 @@ def test_running_again_without_asking_keeps_the_visibility_that_was_asked_before
     [
         (here(), "team"),
         (here(replace(OLDER, visibility="public")), "team"),
-        # Somebody here showed this very text to more people.
+        # A person here made this same text visible to more people.
         (here(replace(OLDER, visibility="public", mark=Mark(1, DRAFT.digest))), "public"),
     ],
 )
-def test_a_draft_is_its_teams_whatever_is_asked_for_all(state, becomes):
+def test_a_requested_visibility_does_not_apply_to_a_draft(state, becomes):
     for asked in (None, "internal", "public"):
         assert one(DRAFT, state, visibility=asked, overwrite=True).visibility == becomes
 
 
-def test_what_was_rejected_stays_rejected_and_in_its_place():
+def test_a_rejected_file_stays_rejected_and_in_its_place():
     first, second = plan([Rejected("x.md", "It is broken."), CANDIDATE], here())
     assert (first.outcome, first.reason) == (Outcome.REJECTED, "It is broken.")
     assert second.outcome == Outcome.CREATE

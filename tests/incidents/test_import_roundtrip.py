@@ -1,5 +1,5 @@
-"""What is exported as JSON and imported into an empty installation is exported equal, but for what only an installation
-gives: ids, numbers, dates of creation, and the origin."""
+"""A JSON export that is imported into an empty installation is exported equal again, except for what an installation
+assigns: ids, numbers, creation dates, and the origin."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_second_round_trip_keeps_the_identity_of_the_first(cast, rich):
     assert comparable(third) == comparable(first)
 
 
-def test_links_between_exported_incidents_come_along_both_ways(cast, published, rich):
+def test_links_between_exported_incidents_are_imported_in_both_directions(cast, published, rich):
     other = published("Other")
     add_link(actor=cast.viewer("author"), incident_id=rich.pk, kind="recurrence_of", to=other.ref, note="again")
     add_link(actor=cast.viewer("author"), incident_id=other.pk, kind="related", to=rich.ref)
@@ -78,7 +78,7 @@ def test_links_between_exported_incidents_come_along_both_ways(cast, published, 
     assert brought_in(list(before.values())) == []
 
 
-def test_a_link_to_what_is_not_here_is_left_out_and_told(cast, published, rich):
+def test_a_link_to_an_incident_that_is_not_here_is_left_out_and_reported(cast, published, rich):
     other = published("Other")
     add_link(actor=cast.viewer("author"), incident_id=rich.pk, kind="related", to=other.ref)
     before = exported()
@@ -86,7 +86,7 @@ def test_a_link_to_what_is_not_here_is_left_out_and_told(cast, published, rich):
     assert f"Its link to {other.ref} is left out: that incident is not here." in brought_in(before["Rich"])
 
 
-def test_an_owner_who_is_not_here_is_dropped_and_told(cast, rich):
+def test_an_owner_without_an_account_here_is_dropped_and_reported(cast, rich):
     before = exported()
     empty()
     User.objects.filter(email="author@acme.example").update(email="somebody@else.example")
@@ -97,10 +97,10 @@ def test_an_owner_who_is_not_here_is_dropped_and_told(cast, rich):
 
 
 @pytest.mark.parametrize(("step", "status"), [("archive", "archived"), ("reopen", "published")])
-def test_archived_stays_archived_and_what_was_a_draft_is_shown_to_no_more_people(cast, rich, step, status):
+def test_an_archived_document_stays_archived_and_a_draft_is_shown_to_no_more_people(cast, rich, step, status):
     getattr(lifecycle, step)(actor=cast.viewer("lead"), incident_id=rich.pk)
     before = exported()
-    # So was a draft that nobody has published yet.
+    # Makes the reopened document one of a draft that was never published.
     before["Rich"].pop("published", None)
     empty()
     notes = brought_in(before["Rich"])
@@ -113,7 +113,7 @@ def test_archived_stays_archived_and_what_was_a_draft_is_shown_to_no_more_people
     assert visible is not was_draft
 
 
-def test_a_template_of_another_shape_comes_along(cast, draft):
+def test_a_template_with_other_sections_is_imported(cast, draft):
     shape = PostmortemTemplate.objects.get(key="standard").definition
     mine = {
         **shape,
@@ -141,7 +141,7 @@ def test_a_template_of_another_shape_comes_along(cast, draft):
     assert PostmortemTemplate.objects.filter(key="standard").count() == 1
 
 
-def test_a_template_that_means_something_else_here_keeps_its_meaning(cast, rich):
+def test_a_template_that_has_the_same_key_and_other_sections_here_is_left_alone(cast, rich):
     before = exported()
     empty()
     shape = before["Rich"]["sections"]
@@ -174,7 +174,7 @@ def comparable_source(incident):
     return {document["id"]: document for document in export_all(Viewer.system())}[str(incident.uuid)]
 
 
-def test_a_document_that_lacks_what_publishing_needs_gets_an_honest_word(cast, draft):
+def test_required_sections_that_a_document_lacks_say_that_the_source_does_not_say(cast, draft):
     incident = draft("Bare")
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"started": "2026"})
     before = exported()
@@ -216,7 +216,7 @@ def test_a_folder_of_exports_and_a_list_in_one_file_import_alike(cast, rich, pub
     assert err.getvalue().startswith("list.json[2]: rejected. format: ")
 
 
-def test_the_working_copy_of_what_was_imported_is_what_was_published(cast, rich):
+def test_the_working_copy_of_an_imported_incident_equals_its_published_revision(cast, rich):
     before = exported()["Rich"]
     empty()
     brought_in(before)
@@ -234,12 +234,12 @@ def reopened(cast):
 
 
 def write_for(cast, incident):
-    """A team that came along has no members."""
+    """Add members to the incident's team: an imported team has none."""
     for name, role in (("author", "author"), ("reader", "reader")):
         set_membership(actor=Viewer.system(), team_id=incident.team_id, user=cast.user(name), role=role)
 
 
-def test_a_reopened_document_comes_back_with_both_its_texts(cast, reopened):
+def test_a_reopened_document_comes_back_with_its_published_text_and_its_draft(cast, reopened):
     empty()
     assert brought_in(reopened) == ["The team Checkout is new here and has no members yet."]
     after = exported()["Reopened"]
@@ -249,7 +249,7 @@ def test_a_reopened_document_comes_back_with_both_its_texts(cast, reopened):
     assert comparable(exported()["Reopened"]) == comparable(reopened)
 
 
-def test_readers_of_what_came_reopened_have_its_published_text_and_its_team_the_draft(cast, reopened):
+def test_readers_of_an_imported_reopened_document_see_its_published_text_and_its_writers_the_draft(cast, reopened):
     empty()
     brought_in(reopened)
     incident = Incident.objects.get()
@@ -265,7 +265,7 @@ def test_readers_of_what_came_reopened_have_its_published_text_and_its_team_the_
     assert (incident.organization.name, incident.published_organization.name) == ("Elsewhere", "Acme")
 
 
-def test_what_came_reopened_was_published_and_reopened_by_the_system(cast, reopened):
+def test_an_imported_reopened_document_was_published_and_reopened_by_the_system(cast, reopened):
     empty()
     brought_in(reopened)
     entries = AuditEntry.objects.filter(incident__isnull=False).order_by("pk")
@@ -275,7 +275,7 @@ def test_what_came_reopened_was_published_and_reopened_by_the_system(cast, reope
     assert OutboxEntry.objects.filter(incident_id=Incident.objects.get().pk).exists()
 
 
-def test_what_was_in_review_comes_as_a_draft_and_that_is_told(cast, reopened):
+def test_a_document_in_review_is_imported_as_a_draft_and_that_is_reported(cast, reopened):
     lifecycle.submit(
         actor=cast.viewer("author"), incident_id=Incident.objects.get().pk, reviewers=["reviewer@acme.example"]
     )
@@ -286,7 +286,7 @@ def test_what_was_in_review_comes_as_a_draft_and_that_is_told(cast, reopened):
     assert comparable(exported()["Reopened"]) == comparable({**before, "status": "draft"})
 
 
-def test_a_reopened_document_twice_changes_nothing(cast, reopened):
+def test_importing_a_reopened_document_again_changes_nothing(cast, reopened):
     empty()
     brought_in(reopened)
     before, entries = Incident.objects.values().get(), AuditEntry.objects.count()
@@ -295,7 +295,7 @@ def test_a_reopened_document_twice_changes_nothing(cast, reopened):
     assert before["status"] == "draft"
 
 
-def test_another_draft_of_the_same_published_text_gives_readers_no_new_revision(cast, reopened):
+def test_a_changed_draft_of_the_same_published_text_gives_readers_no_new_revision(cast, reopened):
     empty()
     brought_in(reopened)
     rows = set(Incident.objects.get().causes.values_list("uuid", "version"))
@@ -311,7 +311,7 @@ def test_another_draft_of_the_same_published_text_gives_readers_no_new_revision(
     assert (after["published"]["title"], after["lessons"][0]["text"]) == ("Published since", "Learned since")
 
 
-def test_what_was_published_and_is_reopened_later_gets_only_its_draft(cast, rich):
+def test_a_document_reopened_after_its_first_import_gets_only_a_draft(cast, rich):
     author = cast.viewer("author")
     first = exported()["Rich"]
     lifecycle.reopen(actor=author, incident_id=rich.pk)
@@ -328,7 +328,7 @@ def test_what_was_published_and_is_reopened_later_gets_only_its_draft(cast, rich
         assert comparable(exported()["Rich"]) == comparable(found)
 
 
-def test_who_went_on_writing_at_a_draft_that_came_along_keeps_it_unless_asked_to_overwrite(cast, reopened, tmp_path):
+def test_changes_to_an_imported_draft_are_kept_unless_overwrite_is_given(cast, reopened, tmp_path):
     empty()
     brought_in(reopened)
     incident = Incident.objects.get()
@@ -340,11 +340,11 @@ def test_who_went_on_writing_at_a_draft_that_came_along_keeps_it_unless_asked_to
     call_command("import_incidents", tmp_path, overwrite=True, stdout=StringIO())
     assert comparable(exported()["Reopened"]) == comparable(reopened)
     assert brought_in(reopened) == []
-    # Nothing of what readers have was changed.
+    # What readers see did not change.
     assert incident.revisions.count() == 1
 
 
-def test_what_somebody_published_since_is_published_anew_when_it_is_overwritten(cast, reopened, tmp_path):
+def test_overwriting_what_a_person_published_since_publishes_a_new_revision(cast, reopened, tmp_path):
     empty()
     brought_in(reopened)
     incident = Incident.objects.get()
@@ -357,7 +357,7 @@ def test_what_somebody_published_since_is_published_anew_when_it_is_overwritten(
     assert incident.revisions.count() == 3
 
 
-def test_rows_without_ids_are_other_rows_in_a_text_and_in_its_draft(cast, reopened):
+def test_rows_without_ids_are_different_rows_in_the_published_text_and_in_its_draft(cast, reopened):
     private = {"state": "done", "owner": "author@acme.example", "tracker_url": "https://secret.example/b"}
     told = {"text": "Told to readers", "kind": "prevent", "state": "open"}
     reopened["published"]["actions"] = [told]
@@ -369,7 +369,7 @@ def test_rows_without_ids_are_other_rows_in_a_text_and_in_its_draft(cast, reopen
     assert (seen["text"], seen["state"], seen["owner"], seen["tracker_url"]) == ("Told to readers", "open", None, "")
 
 
-def test_what_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened, tmp_path):
+def test_characters_that_cannot_be_printed_are_replaced_in_notes(cast, reopened, tmp_path):
     reopened["actions"] = [{"text": "Act", "kind": "prevent", "owner": "a\ud800b"}]
     reopened["weather\udfff"] = "Rain."
     (tmp_path / "one.json").write_text(json.dumps(reopened))
@@ -381,7 +381,7 @@ def test_what_cannot_be_printed_is_told_in_a_way_that_can(cast, reopened, tmp_pa
     assert "Unknown keys were ignored: weather\ufffd" in said
 
 
-def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections(cast, reopened):
+def test_a_draft_from_another_template_comes_back_with_its_sections(cast, reopened):
     reopened["sections"] = [section for section in reopened["sections"] if section["key"] != "lucky"]
     empty()
     brought_in(reopened)
@@ -391,7 +391,7 @@ def test_a_draft_that_is_made_from_another_template_comes_back_with_its_sections
     assert keys == wanted
 
 
-def test_an_owner_who_is_not_here_is_told_once_for_both_texts(cast, reopened):
+def test_an_owner_without_an_account_here_is_reported_once_for_both_texts(cast, reopened):
     empty()
     User.objects.filter(email="author@acme.example").update(email="somebody@else.example")
     notes = brought_in(reopened)

@@ -1,4 +1,4 @@
-"""Curated files onto incidents: only what changed is written, and what refers to a row finds it again."""
+"""Loading curated files: only what changed is written, and rows keep the ids by which others refer to them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_file_becomes_a_published_public_incident_with_everything_it_says(fold
     assert bodies["went_well"] == ""
 
 
-def test_of_two_loaders_at_once_the_second_finds_what_the_first_one_made(folder, monkeypatch):
+def test_the_second_of_two_concurrent_loaders_finds_what_the_first_created(folder, monkeypatch):
     load_one = loading.load
 
     def after_another(*given):
@@ -84,7 +84,7 @@ def test_sources_support_the_facts_and_the_rows_that_name_them(folder):
     assert set(press["supports"]) == {"summary", root["id"]}
 
 
-def test_records_sections_without_rows_say_that_the_sources_do_not(folder):
+def test_records_sections_without_rows_say_that_the_sources_do_not_say(folder):
     load(folder)
     reasons = {section["key"]: section["none_reason"] for section in build(incident(SECOND))["sections"]}
     assert reasons["timeline"] == reasons["actions"] == "The sources do not say."
@@ -123,7 +123,7 @@ def test_a_changed_sentence_keeps_its_row_and_a_new_one_gets_its_own(folder):
     assert new.uuid not in (root.uuid, trigger.uuid)
 
 
-def test_a_row_that_gets_its_old_text_back_beside_its_changed_self_is_a_new_row(folder):
+def test_an_old_text_that_returns_next_to_its_changed_row_is_a_new_row(folder):
     load(folder)
     first = incident().causes.first()
     changed = {**OUTAGE["causes"][0], "text": "The new seat map more than doubled every message."}
@@ -176,7 +176,7 @@ def test_loading_one_file_archives_no_other(folder):
     assert incident(SECOND).status == "published"
 
 
-def test_links_are_made_when_both_ends_are_there_and_removed_with_their_line(folder):
+def test_links_are_added_when_both_incidents_are_there_and_removed_with_their_line(folder):
     write(folder, outage(links=[{"kind": "related", "to": SECOND}]))
     load(folder)
     link = IncidentLink.objects.get()
@@ -219,7 +219,7 @@ def test_nothing_to_load_is_bad_usage(tmp_path, db, options):
     assert stopped.value.returncode == 2
 
 
-def test_an_organization_that_is_here_gets_only_what_it_lacks(folder):
+def test_an_existing_organization_gets_only_the_values_it_lacks(folder):
     system = Viewer.system()
     here = Organization.objects.create(name="harbour lines", slug="harbour", website="https://mine.example")
     audit(system, "organization.created", here)
@@ -229,7 +229,7 @@ def test_an_organization_that_is_here_gets_only_what_it_lacks(folder):
     assert incident().organization == here
 
 
-def test_nobody_but_the_loader_changes_a_curated_outage(folder, cast):
+def test_only_the_loader_can_change_a_curated_outage(folder, cast):
     load(folder)
     for name in ("author", "lead", "admin"):
         with pytest.raises(NotAllowed):

@@ -1,4 +1,4 @@
-"""The rules that files of public outages keep, one broken at a time."""
+"""The rules for public outage files, broken one at a time."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_each_broken_rule_is_named_with_its_place(changes, begins):
     assert found[0].startswith(begins), found
 
 
-def test_a_stated_duration_may_differ_from_the_times_when_that_is_recorded():
+def test_a_stated_duration_can_differ_from_the_times_if_the_disagreement_is_recorded():
     stated = {"seconds": 9000, "text": "two and a half hours", "sources": ["press"]}
     differs = [
         {"about": "stated_duration", "text": "The press counts until the last queue was gone.", "sources": ["press"]}
@@ -99,12 +99,12 @@ def test_coarse_times_allow_any_duration_that_fits_into_them():
     assert [problem[:16] for problem in found] == ["stated_duration:"]
 
 
-def test_a_sentence_that_shows_a_pattern_may_stand_inside_a_paragraph():
+def test_a_sentence_that_shows_a_pattern_can_be_inside_a_paragraph():
     sentence = "Kiosks and the web shop showed an error page, and staff sold paper tickets at the piers."
     assert problems(outage(patterns=[{"slug": "code-deploy", "sentence": sentence}])) == []
 
 
-def test_twelve_words_in_a_row_may_stand_in_two_files_and_thirteen_may_not():
+def test_two_files_can_share_twelve_consecutive_words_but_not_thirteen():
     words = [
         "The",
         "harbour",
@@ -137,19 +137,19 @@ def test_the_same_organization_on_the_same_day_is_the_same_incident():
     assert problems(outage(), later) == []
 
 
-def test_one_account_of_two_incidents_needs_two_days():
+def test_incidents_that_share_an_account_must_have_begun_on_different_days():
     source = {**other_outage()["sources"][0], "url": "http://www.harbour.example/report/"}
     assert problems(outage(), other_outage(sources=[source])) == []
     unknown = other_outage(sources=[{**source, "supports": ["organization", "summary", "impact"]}], started=None)
     assert [p.split(":")[0] for p in problems(outage(), unknown)] == ["sources"]
 
 
-def test_an_organization_is_spelled_one_way():
+def test_an_organization_is_spelled_the_same_in_every_file():
     found = problems(outage(), other_outage(organization={**OUTAGE["organization"], "name": "Harbour lines"}))
     assert found == ["organization.name: Another file spells it Harbour Lines."]
 
 
-def test_links_lead_to_files():
+def test_links_must_name_an_existing_file():
     assert problems(outage(links=[{"kind": "related", "to": "2022-lantern-clock"}]), other_outage()) == []
     found = problems(outage(links=[{"kind": "related", "to": "1999-nowhere-at-all"}]))
     assert found == ["links.0: There is no file 1999-nowhere-at-all."]
@@ -165,7 +165,7 @@ def test_links_lead_to_files():
         (b"id: x\n", "required"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_apart_from_the_others(tmp_path, content, says):
+def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_not(tmp_path, content, says):
     write(tmp_path, outage())
     (tmp_path / "2020-broken-file.yaml").write_bytes(content)
     out = StringIO()
@@ -186,7 +186,7 @@ def test_one_file_is_checked_against_its_neighbours(tmp_path):
     call_command("check_outages", tmp_path / "2021-harbour-seat-map.yaml", stdout=StringIO())
 
 
-def test_what_is_named_is_read_whatever_it_is_called(tmp_path):
+def test_a_single_file_is_read_whatever_its_name(tmp_path):
     write(tmp_path, outage())
     (tmp_path / "2022-lantern-clock.yml").write_text("id: [")
     (tmp_path / "passwd").write_text("root:x:0:0")
@@ -206,5 +206,5 @@ def test_a_path_with_nothing_to_read_is_bad_usage(tmp_path, command):
         assert stopped.value.returncode == (1 if command == "check_patterns" and path.name == "empty" else 2)
 
 
-def test_the_schema_and_the_rules_know_the_same_vocabulary():
+def test_the_patterns_of_these_tests_are_in_the_vocabulary():
     assert {"limit-reached", "code-deploy"} <= vocabulary.slugs()

@@ -13,7 +13,7 @@ from kb.checks import refuse_unsafe_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kb.settings")
 
-# Several processes use the embedded mode's folder at once, which kombu's own transport does not survive.
+# Several processes use the embedded mode's folder at once, which kombu's own transport does not support.
 TRANSPORT_ALIASES["filesystem"] = "kb.broker:Transport"
 app = Celery("kb")
 app.config_from_object("django.conf:settings", namespace="CELERY")

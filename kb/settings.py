@@ -39,7 +39,7 @@ def _generated_secret_key() -> str:
             return path.read_text().strip()
     except OSError as error:
         raise SystemExit(
-            f"{VAR_DIR} cannot be written to ({error.strerror}). Set VAR_DIR to a folder that can."
+            f"{VAR_DIR} cannot be written to ({error.strerror}). Set VAR_DIR to a writable folder."
         ) from error
 
 

@@ -98,7 +98,7 @@ def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = F
     try:
         with transaction.atomic():
             take_turns(actor)
-            planned = _planned_anew(planned, candidate)
+            planned = _replanned(planned, candidate)
             done = _as_planned(planned)
             if planned.outcome not in WRITTEN:
                 return done
@@ -119,7 +119,7 @@ def _as_planned(planned: Planned) -> Done:
     return Done(planned, planned.outcome, planned.known.incident_id if planned.known else None, planned.reason)
 
 
-def _planned_anew(planned: Planned, candidate: Candidate) -> Planned:
+def _replanned(planned: Planned, candidate: Candidate) -> Planned:
     """Plan again, holding the incident's row lock until the end of the transaction."""
     if planned.known:
         same = Q(pk=planned.known.incident_id)

@@ -23,7 +23,7 @@ from incidents.vocabulary import Precision
 
 IDENTITY = "postmortems.app"
 UNKNOWN_ORGANIZATION = "Unknown"
-TOLD_IN_ACCOUNT = "The source does not separate this from its account."
+ONLY_IN_ACCOUNT = "The source does not separate this from its account."
 HEADER_BYTES = 64 * 1024
 DERIVED_TITLE_CHARACTERS = 120
 
@@ -75,7 +75,7 @@ def read(name: str, text: str) -> Candidate:
     account = _account(header, "" if body == summary else body)
     title = _line(header, "title") or _derived_title(opening.heading, summary, company, product)
     started, resolved = _moment("start_time", header), _moment("end_time", header)
-    told = TOLD_IN_ACCOUNT if account or body.strip() else NOT_SAID
+    absent = ONLY_IN_ACCOUNT if account or body.strip() else NOT_SAID
     return Candidate(
         name=name,
         identity=f"{IDENTITY}:{identity}",
@@ -93,8 +93,8 @@ def read(name: str, text: str) -> Candidate:
         sections={
             "summary": SectionText(body=summary or NOT_SAID),
             "account": SectionText(body=account),
-            "impact": SectionText(body=told),
-            **{key: SectionText(none_reason=told) for key in ("timeline", "causes", "lessons", "actions")},
+            "impact": SectionText(body=absent),
+            **{key: SectionText(none_reason=absent) for key in ("timeline", "causes", "lessons", "actions")},
         },
         rows={"sources": [_source(header, url or archive_url, archive_url if url else "", title, company)]}
         if url or archive_url

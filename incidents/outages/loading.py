@@ -1,5 +1,5 @@
-"""Writes outage files to incidents of origin famous, as the system user. They are published at once, and only what
-changed is written."""
+"""Writes outage files to incidents of origin famous, as the system user. They are published immediately, and only
+what changed is written."""
 
 from __future__ import annotations
 

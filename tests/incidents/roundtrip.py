@@ -22,14 +22,14 @@ from tests.conftest import Cast, begin, fill
 LOST = ("id", "ref", "external_id", "origin", "created_at", "revision", "published_at")
 
 
-def comparable(document: dict[str, Any], beside: Mapping[str, str] | None = None) -> dict[str, Any]:
+def comparable(document: dict[str, Any], draft: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The document without what an installation assigns, and with rows named by their place instead of their id.
 
-    For a published text, `beside` maps the ids of its draft's rows to their places.
+    For a published text, `draft` maps the ids of its draft's rows to their places.
     """
-    said = "" if beside is None else "published "
+    said = "" if draft is None else "published "
     places = {row["id"]: f"{said}{kind}.{place}" for kind in KINDS for place, row in enumerate(document[kind])}
-    places.update(beside or {})
+    places.update(draft or {})
     out = {key: value for key, value in document.items() if key not in LOST}
     out["template"] = document["template"]["key"]
     out["sections"] = [{**section, "id": None} for section in document["sections"]]

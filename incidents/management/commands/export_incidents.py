@@ -18,7 +18,7 @@ ENDINGS = {"json": "json", "markdown": "md"}
 
 class Command(BaseCommand):
     help = (
-        "Export every incident, including drafts and internal incidents, to one file each, named by its number. "
+        "Export every incident, including drafts and internal incidents, to one file each, such as INC-12.json. "
         "JSON files can be imported again without loss."
     )
 

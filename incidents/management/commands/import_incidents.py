@@ -24,7 +24,7 @@ from incidents.vocabulary import Visibility
 class Command(BaseCommand):
     help = (
         "Import postmortems from Markdown with front matter in the postmortems.app format, or from Precedent's own "
-        "JSON export. They are published at once, with origin imported; one that was exported while reopened is "
+        "JSON export. They are published immediately, with origin imported; one that was exported while reopened is "
         "reopened here too. Safe to run again. Exits with code 1 if anything was rejected; the rest is imported."
     )
 
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         planned = plan(candidates, here, visibility=visibility, overwrite=overwrite)
         done: list[Done] = []
         with without_chatter():
-            for one in each("Rehearsing" if dry_run else "Importing", planned):
+            for one in each("Dry run" if dry_run else "Importing", planned):
                 done.append(carry_out(actor, one, here, rehearse=dry_run))
                 self._tell(done[-1])
             for one_done, note in link(actor, done, here, rehearse=dry_run):

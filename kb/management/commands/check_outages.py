@@ -23,8 +23,8 @@ class Command(BaseCommand):
     def handle(self, *, path: Path, **options: Any) -> None:
         named = given.outages(path)
         # A single file is also checked against the other files in its folder.
-        beside = files.paths(path.parent) if path.is_file() else []
-        read = {file: files.read(file) for file in sorted({*named, *beside})}
+        neighbours = files.paths(path.parent) if path.is_file() else []
+        read = {file: files.read(file) for file in sorted({*named, *neighbours})}
         slugs = vocabulary.slugs()
         for file in read.values():
             rules.check(file, patterns=slugs)

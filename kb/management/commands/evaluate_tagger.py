@@ -49,12 +49,12 @@ class Command(BaseCommand):
         }
         evaluations = {name: evaluation.evaluate(half, found) for name, half in halves.items() if half}
         self._patterns(evaluations)
-        surely = {
+        automatic = {
             pk: [slug for slug, state in states.items() if state == TagState.AUTOMATIC] for pk, states in found.items()
         }
         self._summary("suggested or automatic", evaluations)
         self._summary(
-            "automatic only", {name: evaluation.evaluate(half, surely) for name, half in halves.items() if half}
+            "automatic only", {name: evaluation.evaluate(half, automatic) for name, half in halves.items() if half}
         )
         if misses:
             self._misses(halves["development"], found)

@@ -57,7 +57,7 @@ class Command(BaseCommand):
         except OSError as error:
             reason = error.strerror or error
             raise CommandError(
-                f"{settings.VAR_DIR} cannot be written to ({reason}). Set VAR_DIR to a folder that can."
+                f"{settings.VAR_DIR} cannot be written to ({reason}). Set VAR_DIR to a writable folder."
             ) from error
 
     def _check_database(self) -> None:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *, patterns: list[str], verbosity: int, **options: Any) -> None:
         known = {rule.slug for rule in shipped_rules().rules}
         if unknown := sorted(set(patterns) - known):
-            raise CommandError(f"There is no active pattern {', '.join(unknown)}.")
+            raise CommandError(f"Unknown or inactive patterns: {', '.join(unknown)}.")
         again = known if options["all"] else set(patterns)
         try:
             with without_chatter():

@@ -1,7 +1,7 @@
-"""Numbers drawn as SVG documents: Altair specifications, rendered by vl-convert.
+"""Charts as SVG documents: Altair specifications, rendered by vl-convert.
 
-The drawings carry no styles but attributes, and no background, so that they fit any page. They are pictures: whoever
-shows one says in words what it shows, and gives its numbers.
+The SVG is styled by attributes only and has a transparent background, so that it fits any page. A chart is only a
+picture: the page that shows one must also describe it in words and give its numbers.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Labels of years stand side by side from this width on each.
+# The width in pixels that the label of one year needs.
 _LABEL_WIDTH = 36
 _WIDEST_BAR = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """In pixels, with the axes."""
+    """The size of a whole drawing in pixels, including its axes."""
 
     width: int
     height: int
 
 
 def bars_by_year(numbers: Sequence[tuple[int, int]], size: Size, colours: Mapping[str, str]) -> str:
-    """One bar a year. `colours` are those of bars, lines and text, by these names."""
-    # Both take a hundred megabytes: a process that draws nothing does without.
+    """A bar chart with one bar per year, as SVG. `colours` has the keys `bars`, `lines` and `text`."""
+    # Imported here because they take about 100 MB, which a process that draws nothing should not pay.
     import altair
     import vl_convert
 
@@ -46,7 +46,7 @@ def bars_by_year(numbers: Sequence[tuple[int, int]], size: Size, colours: Mappin
         altair.Chart(altair.Data(values=[{"year": str(year), "incidents": number} for year, number in numbers]))
         .mark_bar(color=colours["bars"], size=min(_WIDEST_BAR, size.width * 0.75 / max(len(numbers), 1)))
         .encode(x=years, y=incidents)
-        # Width and height are those of the whole drawing.
+        # "padding" makes width and height those of the whole drawing rather than of the plot area.
         .properties(
             width=size.width, height=size.height, autosize=altair.AutoSizeParams(type="fit", contains="padding")
         )

@@ -1,4 +1,4 @@
-"""Which incidents lists, counts and statistics are about."""
+"""The incidents that lists, counts and statistics cover."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from incidents.vocabulary import Status
 
 
 def listed(viewer: Viewer) -> QuerySet[Incident]:
-    """What the viewer may see and nobody has archived."""
+    """The incidents that the viewer can see, without archived ones."""
     return scopes.visible_incidents(viewer).exclude(status=Status.ARCHIVED)

@@ -1,7 +1,7 @@
-"""What is known about a pattern from the incidents that show it: when, where, with what else, and what stopped them.
+"""Statistics of a pattern, from the incidents that show it: years, organizations, other patterns, mitigations.
 
-Everything is counted from incidents that the viewer may see, by the facts that the viewer reads there. Archived ones
-stay out, as in lists, and so do tags that are only suggested.
+Only incidents that the viewer can see are counted, with the facts of the text that search finds. As in lists, archived
+incidents are left out, and so are tags that are only suggested.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ class OrganizationCount:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """Another pattern of `incidents` of these incidents: a `share` of them, which is `lift` times its share of all
-    incidents. A lift of 1 says that the two have nothing to do with each other."""
+    """Another pattern that `incidents` of these incidents also show.
+
+    `share` is its share of these incidents, and `lift` is that share divided by its share of all incidents. A lift of 1
+    means that the two patterns are independent.
+    """
 
     pattern: Pattern
     incidents: int
@@ -54,14 +57,15 @@ class MitigationCount:
 
 @dataclass(frozen=True, slots=True)
 class PatternInsight:
-    """`total` incidents show the pattern.
+    """The statistics of one pattern. The lists are sorted by number of incidents, highest first, except `by_year`.
 
-    by_year         from the first year to the last, those between without any too; by the start, in the incident's zone
-    n_with_unknown_year   of `total`, those whose start nobody knows
-    organizations   the most incidents first
-    together        patterns that come with it, the most incidents first
-    mitigations     what stopped them, the most incidents first; an incident may name several, or none
-    n_with_unknown_mitigation   of `total`, those that name none
+    total           the number of incidents that show the pattern
+    by_year         by the year of the start, in the incident's time zone; ascending, including years without incidents
+    n_with_unknown_year   how many of `total` have no known start
+    organizations   the organizations of these incidents
+    together        other patterns that these incidents also show
+    mitigations     what stopped them; an incident can name several mitigations, or none
+    n_with_unknown_mitigation   how many of `total` name no mitigation
     """
 
     pattern: Pattern
@@ -82,7 +86,7 @@ class _Facts:
 
 
 def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
-    """In a fixed number of queries."""
+    """The statistics of a pattern for a viewer, in a fixed number of queries."""
     everything = listed(viewer)
     showing = _showing(everything, pattern)
     facts = list(_as_found(showing))
@@ -100,7 +104,7 @@ def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
 
 
 def by_year(viewer: Viewer, pattern: Pattern) -> list[YearCount]:
-    """As in `about`."""
+    """The same counts as `by_year` of `about`, without the rest."""
     return _by_year(_as_found(_showing(listed(viewer), pattern)))
 
 
@@ -109,7 +113,10 @@ def _showing(incidents: QuerySet[Incident], pattern: Pattern) -> QuerySet[Incide
 
 
 def _as_found(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
-    """By the columns, or by the published text of what is reopened: as search finds it, to which every number leads."""
+    """The facts of these incidents as search sees them, because every number links to a search.
+
+    They come from the columns or, for a reopened postmortem, from its published revision.
+    """
     published = scopes.reopened()
     read: QuerySet[Any] = scopes.with_organization_read(published, incidents).order_by()
     own = read.exclude(published).values_list("started_at", "time_zone", "organization_read", "mitigations")
@@ -124,7 +131,7 @@ def _as_found(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
 
 
 def _year(at: datetime | None, zone: str) -> int | None:
-    """The year that people read, which in their zone may be another than in UTC."""
+    """The year in the incident's time zone, which is the one shown. It can differ from the year in UTC."""
     return at.astimezone(ZoneInfo(zone)).year if at else None
 
 
@@ -159,7 +166,7 @@ def _together(
 
 
 def _numbers(incidents: QuerySet[Incident], patterns: Iterable[int] | None = None) -> dict[int, int]:
-    """How many of these incidents show each pattern in use, or each of some."""
+    """By pattern id, how many of these incidents show each active pattern, or each of `patterns` only."""
     tags = Tag.objects.filter(
         state__in=SHOWN, pattern__status=PatternStatus.ACTIVE, incident__in=incidents.order_by().values("pk")
     )

@@ -1,4 +1,7 @@
-"""Every write to tags: one transaction of the tag, its audit entry, and the index version of its incident."""
+"""Writes to the tags of whole sets of incidents: curated tags, and the tags of a merged pattern.
+
+Each one changes the tags, writes the audit entries and raises the index versions of the incidents in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,16 @@ from kb.patterns.models import Pattern, Tag, TagSource, TagState
 
 
 def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence[Anchor]]) -> int:
-    """Make an incident's curated tags exactly these patterns, by slug, with their evidence; returns how many changed.
+    """Set an incident's curated tags to exactly these patterns, given as {slug: evidence}; returns how many changed.
 
-    A tag that a person decided on stays as decided. A curated tag that is no longer wanted is withdrawn. A slug that
-    the vocabulary does not know is left out; one that was merged into another is the other.
+    A tag that a person has decided on keeps that decision. A curated tag that is no longer wanted is withdrawn. Slugs
+    that the vocabulary does not know are skipped, and a merged pattern counts as the one it was merged into. Raises
+    NotAllowed for any actor but the system, and Missing for a deleted incident.
     """
     if not actor.is_system:
-        raise NotAllowed("Curated tags come with the public outages.")
+        raise NotAllowed("Curated tags can only be set by loading the famous outages.")
     with transaction.atomic():
-        # Whoever else decides about its tags, or curates them too, waits here or was first.
+        # Row lock: a concurrent decision or a second loader waits here until this one commits.
         locked(actor, incident.pk)
         wanted: dict[Pattern, list[Anchor]] = {}
         for pattern in Pattern.objects.filter(slug__in=evidence).select_related("merged_into"):
@@ -49,7 +53,7 @@ def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence
 
 
 def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: Sequence[Anchor]) -> Tag | None:
-    """The tag as the curator wants it, not yet saved; None when it is so already or a person decided otherwise."""
+    """The unsaved tag as the curator wants it; None if it is already that way or a person has decided on it."""
     tag = tag or Tag(incident=incident, pattern=pattern)
     if tag.decided_by_id is not None:
         return None
@@ -67,21 +71,21 @@ def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: S
     return tag
 
 
-# From what gives way to what stays where an incident carries two tags that become one.
+# When a merge leaves an incident with two tags for one pattern, the later state in this order wins.
 _WEIGHT = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
 
 
 def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[int]) -> int:
-    """Make the tags of a pattern tags of the one that it was merged into; returns how many there were.
+    """Move the tags of a merged pattern to the pattern it was merged into; returns how many were moved.
 
-    `held` are the ids of the incidents whose tags move: the caller has locked them, as whoever decides about their tags
-    does, before the tags are read here.
+    Must run inside the caller's transaction. `held` are the ids of the incidents whose tags move; the caller must hold
+    their row locks, which decisions about tags take as well.
 
-    An incident that carries both keeps the weightier: what was confirmed, then what a person rejected, be it suggested
-    again or not, then what a rule found. Inside a transaction of the caller's.
+    An incident that carries both tags keeps the stronger one: a confirmed tag wins over one that a person rejected
+    (whether or not it was suggested again), and that one wins over what a rule found. Raises NotAllowed.
     """
     if not actor.is_admin:
-        raise NotAllowed("Only admins change the vocabulary.")
+        raise NotAllowed("Only admins can change the vocabulary.")
     tags = pattern.tags.filter(incident_id__in=held)
     moving = list(tags.order_by("incident_id"))
     if not moving:
@@ -90,7 +94,7 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
     there = {tag.incident_id: tag for tag in into.tags.filter(incident_id__in=ids)}
     giving_way = [min(tag, there[tag.incident_id], key=_weight).pk for tag in moving if tag.incident_id in there]
     Tag.objects.filter(pk__in=giving_way).delete()
-    # Their rule is the other's now, and what they were found or rejected with is its version of today.
+    # The other pattern's rule governs these tags from here on, so they take its current version.
     tags.filter(rule_version__isnull=False).update(rule_version=into.rule_version)
     tags.update(pattern=into)
     audit(actor, "tags.merged", pattern, slug=pattern.slug, into=into.slug, incidents=ids)
@@ -100,6 +104,6 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
 
 def _weight(tag: Tag) -> tuple[int, bool]:
     is_decided = tag.decided_by_id is not None
-    # What is suggested again carries the rejection, which would go with it.
+    # A tag that is suggested again still carries a rejection, which must not be lost in the merge.
     is_suggested_again = is_decided and tag.state == TagState.SUGGESTED
     return _WEIGHT.index(TagState.REJECTED if is_suggested_again else TagState(tag.state)), is_decided

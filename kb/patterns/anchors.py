@@ -1,7 +1,7 @@
-"""Anchors: where in an incident's text something stands, found again when the text around it changes.
+"""Anchors: positions in an incident's text that can be found again after the text around them changes.
 
-Offsets count code points of the stored text (Markdown source), not bytes and not UTF-16 units. An anchor is never drawn
-at its old place in a text that has changed: it is found again by its quote, or it is not drawn.
+Offsets count code points of the stored Markdown source, not bytes and not UTF-16 units. In a text that has changed, an
+anchor is never drawn at its old position: it is located again by its quote, or not drawn at all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
-# The kinds of records whose texts anchors may point into.
+# The kinds of records whose texts an anchor can point into.
 ANCHORED_KINDS = ("timeline", "causes", "lessons", "actions")
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """`field` is a path: title, sections.summary, causes/<row id>. `hash` is the SHA-256 of the field's whole text."""
+    """A quote at code points `start` to `end` of a field.
+
+    `field` is a path: title, sections.summary, causes/<row id>. `hash` is the SHA-256 of the field's whole text.
+    """
 
     field: str
     hash: str
@@ -30,7 +33,7 @@ class Anchor:
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Anchor:
-        """From the form in which tags keep it."""
+        """Read an anchor from the form in which tags store it."""
         return cls(stored["field"], stored["hash"], stored["start"], stored["end"], stored["quote"])
 
     def stored(self) -> dict[str, Any]:
@@ -42,20 +45,22 @@ def hash_of(text: str) -> str:
 
 
 def make(field: str, text: str, quote: str) -> Anchor:
-    """Anchor a quote in a field's text; line breaks and the amount of space may differ. The first place counts.
+    """Anchor a quote at its first occurrence in a field's text. Whitespace may differ.
 
-    Raises ValueError when the quote is not there.
+    Raises ValueError if the text does not contain the quote.
     """
     found = _places(text, quote)
     if not found:
-        raise ValueError(f"{field} does not hold: {quote}")
+        raise ValueError(f"{field} does not contain: {quote}")
     start, end = found[0]
     return Anchor(field, hash_of(text), start, end, text[start:end])
 
 
 def find(anchor: Anchor, text: str) -> tuple[int, int] | None:
-    """Where the anchor is in the field's present text: at its place if the text is the same, else where its quote now
-    stands, if that is one place; else None."""
+    """The anchor's (start, end) in the field's current text, or None.
+
+    In an unchanged text this is its stored position. In a changed text its quote must occur exactly once.
+    """
     if hash_of(text) == anchor.hash:
         return anchor.start, anchor.end
     found = _places(text, anchor.quote)
@@ -63,7 +68,7 @@ def find(anchor: Anchor, text: str) -> tuple[int, int] | None:
 
 
 def texts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The fields of an incident's document that anchors may point into, with their texts, in reading order."""
+    """The (field path, text) pairs of an incident's document that anchors can point into, in reading order."""
     yield "title", document["title"]
     for section in document["sections"]:
         if section["kind"] == "prose":
@@ -76,11 +81,11 @@ def texts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _places(text: str, quote: str) -> list[tuple[int, int]]:
     words = quote.split()
-    # Most texts do not hold a quote, and most of those not even its first word.
+    # A cheap early exit: most texts do not contain the quote, and usually not even its first word.
     if not words or words[0] not in text:
         return []
     wanted, found, at = " ".join(words), [], 0
-    # Both with single spaces, so that finding takes a time that no text can stretch.
+    # Normalizing both sides to single spaces allows a plain substring search, which no input can make slow.
     pieces = [match.span() for match in re.finditer(r"\S+", text)]
     plain = " ".join(text[start:end] for start, end in pieces)
     starts = list(accumulate((end - start + 1 for start, end in pieces), initial=0))
@@ -96,8 +101,10 @@ def _places(text: str, quote: str) -> list[tuple[int, int]]:
 
 
 def standing(evidence: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> list[Anchor]:
-    """The stored anchors whose quotes stand in this document, at their present places. What a reader's document does
-    not hold is not quoted to them."""
+    """The stored anchors at their current positions in this document.
+
+    Anchors that cannot be located are dropped, so readers are never shown a quote that their own document lacks.
+    """
     fields = dict(texts(document))
     found = []
     for anchor in map(Anchor.read, evidence):

@@ -1,4 +1,4 @@
-"""The patterns that curated outages name, as tags with the sentences that show them."""
+"""Turns the patterns named in the files of famous outages into tags, each with the sentence that shows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kb.patterns.models import Tag, TagSource
 def tag_outages(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
     """Bring the curated tags of these outages in line with their files; returns how many tags changed.
 
-    The outages are loaded already; one that is not here is passed over.
+    The outages must have been loaded first; any that are missing from the database are skipped.
     """
     by_id = {definition["id"]: definition for definition in definitions}
     famous = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, external_id__in=list(by_id))
@@ -29,14 +29,14 @@ def tag_outages(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
         wanted = by_id[incident.external_id or ""]["patterns"]
         if not wanted and incident.pk not in tagged:
             continue
-        # One that was deleted since the list was read is no longer here either.
+        # An outage that was deleted after the list was read is skipped like any other missing one.
         with suppress(Missing):
             changed += actions.curate(actor=actor, incident=incident, evidence=evidence(build(incident), wanted))
     return changed
 
 
 def evidence(document: Mapping[str, Any], wanted: Iterable[Mapping[str, str]]) -> dict[str, list[Anchor]]:
-    """For each named pattern the anchor of its sentence, in the first field that holds it."""
+    """By pattern slug, the anchors of the named sentences, each in the first field that contains it."""
     fields = list(texts(document))
     found: dict[str, list[Anchor]] = {}
     for entry in wanted:

@@ -1,7 +1,7 @@
-"""What people decide about the tags of an incident, and how often the rules were right by those decisions.
+"""People's decisions about the tags of an incident, and the precision of the rules measured against them.
 
-A decision stays until a person takes it back. Whoever may edit an incident decides about its tags; public outages are
-nobody's own, so everybody who writes postmortems for a team does.
+A decision stays until a person takes it back. Deciding about an incident's tags takes the right to edit it. Famous
+outages belong to no team, so any author, lead or admin can decide about theirs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ REASON_CHARACTERS = 500
 
 
 def may_decide(viewer: Viewer, incident: Incident) -> bool:
-    """Those who may edit it; for a public outage every author, lead and admin. Never the system: it is no person."""
+    """Whether the viewer can decide about this incident's tags.
+
+    True for those who may edit it and, on a famous outage, for every author, lead and admin. Never true for the system
+    user, which is not a person.
+    """
     if viewer.is_system or incident.deleted_at is not None:
         return False
     if incident.origin == Origin.FAMOUS:
@@ -41,26 +45,29 @@ def may_decide(viewer: Viewer, incident: Incident) -> bool:
 
 
 def confirm(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
-    """Yes, the incident shows this pattern. Raises Missing when it carries no such tag."""
+    """Confirm that the incident shows this pattern. Raises Missing if it does not carry the tag."""
     with _deciding(actor, incident_id) as incident:
         return _decide(actor, _tag(incident, slug), TagState.CONFIRMED)
 
 
 def reject(*, actor: Viewer, incident_id: int, slug: str, reason: str) -> Tag:
-    """No, it does not; the reason helps whoever writes the rule. Raises Missing when it carries no such tag."""
+    """Decide that the incident does not show this pattern. The reason helps the rule's author to improve the rule.
+
+    Raises Missing if the incident does not carry the tag, and Invalid for `reason`.
+    """
     reason = clean("reason", reason, max_characters=REASON_CHARACTERS, required=True, single_line=True)
     with _deciding(actor, incident_id) as incident:
         tag = _tag(incident, slug)
         if tag.source == TagSource.PERSON:
-            # Only a later rule than this one may suggest it again.
+            # Record the rule's current version, so that only a later one can suggest the pattern again.
             tag.rule_version = tag.pattern.rule_version
         return _decide(actor, tag, TagState.REJECTED, reason)
 
 
 def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = None) -> Tag:
-    """The incident shows this pattern too; `sentence`, copied from its text as readers see it, shows that.
+    """Tag the incident with this pattern by hand, with an optional `sentence` copied from the text that readers see.
 
-    What a rule or a curator had found already is confirmed by it. Raises Invalid, naming `slug` or `sentence`.
+    If a rule or a curator has already set the tag, it is confirmed. Raises Invalid for `slug` or `sentence`.
     """
     slug = clean("slug", slug, max_characters=60, single_line=True)
     sentence = clean("sentence", sentence, max_characters=2_000)
@@ -78,7 +85,10 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
 
 
 def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
-    """Take a decision back: the tag is again what its curator or its rule says, and one added by hand is withdrawn."""
+    """Take a decision back, so that the tag returns to what its curator or rule says.
+
+    A tag added by hand is withdrawn, unless the pattern's rule finds it. Raises Missing if there is no such tag.
+    """
     with _deciding(actor, incident_id) as incident:
         tag = _tag(incident, slug)
         if tag.decided_by_id is None:
@@ -93,14 +103,14 @@ def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
 
 @contextmanager
 def _deciding(actor: Viewer, incident_id: int) -> Iterator[Incident]:
-    """Hold the incident to decide about one of its tags. Raises Missing, NotAllowed, WrongState."""
+    """Lock the incident for a decision about one of its tags. Raises Missing, NotAllowed, WrongState."""
     with transaction.atomic():
         incident = locked(actor, incident_id)
         if not may_decide(actor, incident):
             raise NotAllowed(
-                "Authors, leads and admins decide about the patterns of public outages."
+                "Only authors, leads and admins can decide about the patterns of famous outages."
                 if incident.origin == Origin.FAMOUS
-                else "Only authors and leads of the owning team decide about its patterns."
+                else "Only authors and leads of the owning team can decide about the patterns of this incident."
             )
         if incident.status == Status.ARCHIVED:
             raise WrongState("This is archived. Restore it first.")
@@ -108,39 +118,39 @@ def _deciding(actor: Viewer, incident_id: int) -> Iterator[Incident]:
 
 
 def _tag(incident: Incident, slug: str) -> Tag:
-    """One that somebody said something about: a withdrawn one is gone, and so are those of patterns not in use."""
+    """The incident's tag for this pattern. Raises Missing if it is withdrawn or the pattern is not in use."""
     pattern = Pattern.objects.filter(slug=slug).select_related("merged_into").first()
     if pattern is not None and pattern.status != PatternStatus.ACTIVE:
         raise Missing(_not_in_use(pattern))
     found = Tag.objects.filter(incident=incident, pattern=pattern).exclude(state=TagState.WITHDRAWN).first()
     if found is None:
-        raise Missing("The incident does not carry this pattern. It can be added.")
+        raise Missing("This incident is not tagged with this pattern. You can add it by hand.")
     return found
 
 
 def _not_in_use(pattern: Pattern | None) -> str:
     if pattern is not None and pattern.merged_into is not None:
-        return f"This pattern was merged into {pattern.merged_into.slug}. Decide about that one."
+        return f"This pattern was merged into {pattern.merged_into.slug}. Use that one instead."
     return "There is no such pattern in use."
 
 
 def _show(tag: Tag, sentence: str) -> None:
-    """Let the sentence be the tag's first evidence."""
+    """Put the sentence first among the tag's evidence. Raises Invalid if readers' text does not contain it."""
     document = documents([tag.incident_id])[tag.incident_id]
     anchors = evidence(document, [{"slug": tag.pattern.slug, "sentence": sentence}])[tag.pattern.slug]
     if not anchors:
-        raise Invalid({"sentence": "The text does not hold this sentence. Copy it as it stands there."})
+        raise Invalid({"sentence": "The text that readers see does not contain this sentence. Copy it word for word."})
     own = {**anchors[0].stored(), "by_hand": True}
     tag.evidence = [own, *(other for other in tag.evidence if other["quote"] != own["quote"])]
 
 
 def _decide(actor: Viewer, tag: Tag, state: TagState, reason: str = "", *, action: str = "") -> Tag:
-    """Deciding again what is decided so already writes nothing, whoever does it."""
+    """Record a decision. Repeating one that is already in force writes nothing, whoever repeats it."""
     before = Tag.objects.filter(pk=tag.pk).values_list("state", "reason", "evidence", "decided_by").first()
     if before and before[3] is not None and before[:3] == (state, reason, tag.evidence):
         return tag
     shown, quotes = tag.shown_evidence, {anchor["quote"] for anchor in tag.shown_evidence}
-    # Rejected are these sentences and those of the time before; confirmed are these.
+    # A rejection covers the sentences shown and those rejected earlier; a confirmation only those shown.
     earlier = rejected_before(tag.evidence) if state == TagState.REJECTED else []
     tag.evidence = [*shown, *(anchor for anchor in earlier if anchor["quote"] not in quotes)]
     tag.state, tag.reason = state, reason
@@ -158,13 +168,13 @@ def _save(actor: Viewer, tag: Tag, action: str) -> Tag:
     return tag
 
 
-# --- How often a rule is right --------------------------------------------------------------------
+# --- Precision of a rule --------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Of `n` tags of a rule that people decided on, which share they confirmed; `low` to `high` is the 95% interval.
+    """The share of a rule's tags that people confirmed, among the `n` they decided on, with its 95% interval.
 
-    Wilson's interval (Wilson 1927), which stays honest for few decisions and at both ends. Without any decision the
-    share and the interval are None.
+    `low` and `high` are the bounds of Wilson's score interval (Wilson 1927), which stays reliable for small counts and
+    for shares near 0 and 1. Without any decisions, the share and the bounds are None.
     """
 
     confirmed: int
@@ -195,8 +205,10 @@ class Precision:
 
 
 def precision(viewer: Viewer, pattern: Pattern) -> Precision:
-    """From what people decided on tags that the pattern's rule made, of incidents that the viewer may see. What a rule
-    suggests again after a person rejected it counts as rejected."""
+    """The precision of the pattern's rule, from people's decisions on incidents that the viewer can see.
+
+    A tag that was rejected and is suggested again by a later rule counts as rejected.
+    """
     decided = pattern.tags.filter(
         scopes.visible_condition(viewer, "incident__"), source=TagSource.RULE, decided_by__isnull=False
     )

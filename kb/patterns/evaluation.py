@@ -1,10 +1,9 @@
-"""How well the rules find what people found: precision, recall and F1 against labels, with intervals.
+"""Precision, recall and F1 of the rules against labels set by people, with 95% intervals.
 
-The labels of public outages are their files' `patterns`. Rules are tuned on one half of the files alone, the
-development half; the other half is held out, and its figures are the honest ones. Which half a file belongs to follows
-from its id.
+The labels of a famous outage are the `patterns` in its file. The files are split by a hash of their ids into a
+development half, on which rules are tuned, and a held-out half, whose figures are the unbiased ones.
 
-Intervals are the percentile bootstrap over incidents (Efron 1979).
+Intervals come from a percentile bootstrap over incidents (Efron 1979).
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ SEED = 20_19
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A document and the patterns that people say it shows."""
+    """A document and the patterns that people say it shows. `id` is that of the outage, or INC-12."""
 
     id: str
     document: Mapping[str, Any]
@@ -49,7 +48,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one pattern or of several together: rightly found, wrongly found, missed."""
+    """True positives, false positives and false negatives, of one pattern or summed over several."""
 
     right: int = 0
     wrong: int = 0
@@ -72,14 +71,14 @@ class Counts:
 
     @property
     def f1(self) -> float | None:
-        """None where nothing is to be found and nothing was."""
+        """None if there was nothing to find and nothing was found."""
         total = 2 * self.right + self.wrong + self.missed
         return 2 * self.right / total if total else None
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95% interval."""
+    """A figure with the bounds of its 95% interval."""
 
     value: float
     low: float
@@ -88,8 +87,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`by_pattern` has every pattern that is labelled or was found; `micro` is over all of them together. `macro_f1`
-    is the mean F1 of the patterns that are labelled at least once."""
+    """Counts by pattern, and `estimates` of the figures that `figures` returns, by name.
+
+    `by_pattern` covers every pattern that is labelled or was found; `micro` is their sum.
+    """
 
     incidents: int
     by_pattern: Mapping[str, Counts]
@@ -98,39 +99,39 @@ class Evaluation:
 
 
 def of_outages(folder: Path = files.FOLDER) -> list[Labelled]:
-    """The curated outages with their patterns. Files that cannot be read are passed over; check_outages names them."""
+    """The famous outages with their labels. Unreadable files are skipped; `check_outages` reports them."""
     definitions = (files.read(path).definition for path in files.paths(folder))
     return [_labelled(definition) for definition in definitions if definition is not None]
 
 
 def of_labels(path: Path) -> list[Labelled]:
-    """A YAML mapping from the id of a public outage, or from an incident here (INC-12), to a list of patterns.
+    """Read labels from a YAML file that maps ids of famous outages, or references such as INC-12, to lists of slugs.
 
-    Raises Invalid, by id.
+    Raises Invalid, with a message for each id.
     """
     try:
         content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, Unreadable) as error:
-        raise Invalid({path.name: f"This cannot be read: {error}."}) from error
+        raise Invalid({path.name: f"The file cannot be read: {error}."}) from error
     if not isinstance(content, dict):
-        raise Invalid({path.name: "This takes a mapping from an incident to its patterns."})
+        raise Invalid({path.name: "The file must map the id of each outage or incident to a list of patterns."})
     outages = {one.id: one.document for one in of_outages()}
     known = {definition.slug for definition in shipped()}
     problems: dict[str, str] = {}
     found: dict[str, Labelled] = {}
     for name, patterns in content.items():
         if not isinstance(patterns, list) or not all(isinstance(slug, str) for slug in patterns):
-            problems[str(name)] = "This takes a list of patterns."
+            problems[str(name)] = "This must be a list of patterns."
         elif strange := [slug for slug in patterns if slug not in known]:
             problems[str(name)] = f"There is no pattern {strange[0][:60]}."
         else:
             try:
                 ref, document = (name, outages[name]) if name in outages else _here(str(name))
             except Missing:
-                problems[str(name)] = "There is no such outage or incident."
+                problems[str(name)] = "There is no outage or incident with this id."
                 continue
             if ref in found:
-                problems[str(name)] = f"{ref} stands there already. Name its patterns once."
+                problems[str(name)] = f"{ref} is already listed. List its patterns once."
             found[ref] = Labelled(ref, document, _in_use(patterns))
     if problems:
         raise Invalid(problems)
@@ -140,7 +141,7 @@ def of_labels(path: Path) -> list[Labelled]:
 def predictions(
     rules: Rules, labelled: Sequence[Labelled], *, text_only: bool = False
 ) -> dict[str, dict[str, TagState]]:
-    """What the rules say of each document by its id: {slug: state}. `text_only` leaves the structured fields out."""
+    """What the rules find, as {document id: {slug: state}}. `text_only` hides the structured fields from them."""
     return {
         one.id: {
             found.slug: found.state
@@ -153,7 +154,7 @@ def predictions(
 def evaluate(
     labelled: Sequence[Labelled], predicted: Mapping[str, Iterable[str]], *, resamples: int = RESAMPLES
 ) -> Evaluation:
-    """Compare labels with what was found, by the id of the document."""
+    """Compare the labels with the predicted slugs, which are given by document id."""
     each = [_compared(one.patterns, frozenset(predicted[one.id])) for one in labelled]
     by_pattern = _summed(each)
     return Evaluation(
@@ -165,7 +166,10 @@ def evaluate(
 
 
 def figures(by_pattern: Mapping[str, Counts]) -> dict[str, float]:
-    """The summaries, each 0 where it is not defined."""
+    """Micro-averaged precision, recall and F1, and macro F1, each 0 where it is undefined.
+
+    Macro F1 is the mean F1 over the patterns that are labelled at least once.
+    """
     micro = sum(by_pattern.values(), Counts())
     of_labelled = [counts.f1 or 0.0 for counts in by_pattern.values() if counts.support]
     return {
@@ -176,7 +180,7 @@ def figures(by_pattern: Mapping[str, Counts]) -> dict[str, float]:
     }
 
 
-# What one document adds to the counts, by pattern.
+# One document's contribution to the counts, by pattern.
 _Compared = Mapping[str, Counts]
 
 
@@ -199,7 +203,7 @@ def _summed(each: Iterable[_Compared]) -> dict[str, Counts]:
 
 
 def _estimates(each: Sequence[_Compared], resamples: int) -> dict[str, Estimate]:
-    chance = random.Random(SEED)  # noqa: S311  (no secret: the same figures every time)
+    chance = random.Random(SEED)  # noqa: S311  (seeded, so that the figures are reproducible; not a secret)
     drawn: dict[str, list[float]] = {}
     for _ in range(resamples):
         for name, value in figures(_summed(chance.choices(each, k=len(each)))).items():
@@ -213,7 +217,7 @@ def _estimates(each: Sequence[_Compared], resamples: int) -> dict[str, Estimate]
 
 
 def _here(reference: str) -> tuple[str, Mapping[str, Any]]:
-    """An incident's one reference, and its document."""
+    """The canonical reference of an incident in this installation, and its document."""
     incident = find_visible(Viewer.system(), reference)
     return incident.ref, documents([incident.pk])[incident.pk]
 
@@ -224,13 +228,13 @@ def _labelled(definition: Mapping[str, Any]) -> Labelled:
 
 
 def _in_use(slugs: Iterable[str]) -> frozenset[str]:
-    """What the rules call these patterns: one that was merged is the one that took it in."""
+    """Replace merged patterns by the ones they were merged into, which is what the rules report."""
     merged = {one.slug: one.merged_into for one in shipped() if one.merged_into}
     return frozenset(merged.get(slug, slug) for slug in slugs)
 
 
 def _document(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an outage's file as much of the incident's document as rules read."""
+    """The part of the incident's document that rules read, built from an outage's file."""
     rows: dict[str, list[dict[str, Any]]] = {
         kind: [
             {"id": str(place), **(row if isinstance(row, dict) else {"text": row})}

@@ -1,12 +1,12 @@
-"""Which of many phrases stand in a sentence, found in one pass over its words.
+"""Finds which of many phrases occur in a sentence, in one pass over its words.
 
-Every word that a phrase can use is a character of an alphabet, and a sentence is a text over it, with a space for each
-word that no phrase knows. Two steps find the phrases:
+Each word that occurs in a phrase is mapped to one character, so that a sentence becomes a string with one character per
+word and a space for every unknown word. The search then takes two steps:
 
-1. Each phrase has one bit in each of three rows. A word that can stand for one of its three most telling elements sets
-   its bit in that element's row. The union over the words of a sentence is one operation on integers per word, for all
-   phrases together; only a phrase whose bit is set in every row can stand in the sentence.
-2. Of the few that are left each is looked for in full, as a regular expression over the alphabet.
+1. A bitmap filter. Each phrase has one bit in each of three rows, one row for each of its three most selective
+   elements. A word sets the bits of the elements that it can match, so the union over a sentence takes one integer
+   operation per word for all phrases together. Only a phrase whose bit is set in every row can occur.
+2. Each of the few remaining candidates is verified in full with a regular expression over the mapped characters.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kb.patterns.phrases import ANYWHERE, STOP_STEMS, Chain, Element, Phrase
 from kb.patterns.tokens import ByWord, stems
 
 _ROWS = 3
-# The alphabet begins here. Far from every character that means something in a regular expression, and long enough for
-# 20,000 words before the surrogates.
+# The first mapped character. From here on no character has a meaning in a regular expression, and there is room for
+# about 20,000 words before the surrogates.
 _FIRST = 0x8000
 _UNKNOWN = " "
 
 
 class PhraseIndex:
-    """An index of phrases by their number in the sequence. `watched` are further words that `standing` tells of."""
+    """Phrases by their number in the sequence. `watched` are further words whose presence `standing` reports."""
 
     def __init__(self, phrases: Sequence[Phrase], watched: Collection[str] = ()) -> None:
         words = {word for phrase in phrases for element in phrase.elements for run in element for word in run}
@@ -44,7 +44,7 @@ class PhraseIndex:
     def _fill(self, phrases: Sequence[Phrase], letters: dict[str, str]) -> None:
         shared = Counter(word for phrase in phrases for element in phrase.elements for run in element for word in run)
         self._rows: dict[str, int] = {_UNKNOWN: 0, **dict.fromkeys(letters.values(), 0)}
-        # A phrase with fewer elements than rows has its bit set in the rows that it does not need.
+        # The bits of phrases with fewer elements than rows, preset in the rows that they do not use.
         self._filled = 0
         for number, phrase in enumerate(phrases):
             keys = sorted(
@@ -60,7 +60,7 @@ class PhraseIndex:
         self._lowest = (1 << self._count) - 1
 
     def standing(self, text: str) -> tuple[list[int], bool]:
-        """The numbers of the phrases that stand in a sentence, in order, and whether it holds a watched word."""
+        """The numbers of the phrases that occur in a sentence, ascending, and whether it contains a watched word."""
         sentence = "".join(map(self._pieces.__getitem__, text.split()))
         rows = reduce(or_, map(self._rows.__getitem__, sentence), self._filled)
         count = self._count
@@ -76,12 +76,12 @@ class PhraseIndex:
 
 
 def _keys(element: Element, shared: Counter[str]) -> set[str]:
-    """A word of each alternative, without which it cannot stand there: of several the one that tells most."""
+    """For each alternative of an element, its most selective word, without which that alternative cannot match."""
     return {min(run, key=lambda word: (word in STOP_STEMS, shared[word], word)) for run in element}
 
 
 def _breadth(words: set[str], shared: Counter[str]) -> int:
-    """How often one of the words is in a sentence, roughly. A stop word nearly always is."""
+    """A rough measure of how often a sentence contains one of the words. It nearly always contains a stop word."""
     return sum(1_000 if word in STOP_STEMS else shared[word] for word in words)
 
 
@@ -92,7 +92,7 @@ def _pattern(phrase: Phrase, letters: dict[str, str]) -> str:
 def _chain(chain: Chain, letters: dict[str, str]) -> str:
     out = [_element(chain.elements[0], letters)]
     for most, element in zip(chain.gaps, chain.elements[1:], strict=True):
-        # As few words between as will do: the next element is near, if it is there.
+        # Lazy quantifiers, because the next element is usually near if it is there at all.
         out += ["" if not most else ".*?" if most >= ANYWHERE else f".{{0,{most}}}?", _element(element, letters)]
     return "".join(out)
 

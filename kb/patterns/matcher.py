@@ -1,10 +1,10 @@
-"""Finding every pattern in a text, in one pass over its words.
+"""Finds every pattern in a text, in one pass over its words.
 
-All phrases of all rules are looked for at once: kb/patterns/index.py tells which of them stand in a sentence. What
-they add up to is worked out only for the rules that have one.
+The phrases of all rules are searched for together: kb/patterns/index.py reports which of them occur in a sentence.
+Scores are computed only for rules with at least one hit.
 
-`match` is pure: the same rules and the same text give the same result. The same function reads an incident, a query
-and a plan of a change; kb/patterns/reading.py makes the fields and facts of an incident.
+`match` is pure: the same rules, texts and facts always give the same result. It reads incidents, search queries and
+plans of changes alike; kb/patterns/reading.py provides the fields and facts of an incident.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from kb.patterns.phrases import Phrase
 from kb.patterns.rules import Group, Rule, in_use, shipped
 from kb.patterns.tokens import ByWord, sentences, stems
 
-# Sentences shown for one match.
+# The number of sentences shown for one match, at most.
 MOST_EVIDENCE = 5
 
 Facts = Mapping[str, Any]
-# A field, and where in its text the sentence starts and ends.
+# A sentence, as its field and its start and end in the text of that field.
 Where = tuple[str, int, int]
 # The start and end of a sentence, the number of a phrase in it, and whether the sentence denies it.
 Hit = tuple[int, int, int, bool]
-# Of one rule, by the number of its group: what each sentence shows.
+# The contribution of each sentence to one rule, by the number of the rule's group.
 _Gathered = dict[int, dict[Where, float]]
 
 
@@ -46,7 +46,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A pattern that a text shows. `state` is suggested or automatic; `evidence` begins with what counts most."""
+    """A pattern found in a text. `state` is suggested or automatic; `evidence` is ordered by weight, heaviest first."""
 
     slug: str
     score: float
@@ -55,14 +55,14 @@ class Match:
 
 
 class _Score(NamedTuple):
-    """What a rule's groups add up to, and the sentences that speak for it with what each adds."""
+    """The sum of a rule's groups, and the sentences that support it with the contribution of each."""
 
     total: float
     shown: dict[Where, float]
 
 
 class _Use(NamedTuple):
-    """Where a phrase counts: a rule's group, with the weight it has there, and whether it counts where it is denied."""
+    """A group of a rule that uses a phrase, the phrase's weight there, and whether the group skips denied sentences."""
 
     rule: int
     group: int
@@ -71,7 +71,7 @@ class _Use(NamedTuple):
 
 
 class Rules:
-    """Rules made ready for matching."""
+    """Rules compiled for matching."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
@@ -90,7 +90,7 @@ class Rules:
         self._uses_in: ByWord[list[list[_Use]]] = ByWord(self._weighed)
 
     def uses_in(self, section: str) -> list[list[_Use]]:
-        """By the number of a phrase, where it counts when it stands in this section, with what it is worth there."""
+        """By phrase number, the uses that count in this section, with their weights scaled by that of the section."""
         return self._uses_in[section]
 
     def _weighed(self, section: str) -> list[list[_Use]]:
@@ -105,7 +105,7 @@ class Rules:
         ]
 
     def hits(self, text: str) -> Iterator[Hit]:
-        """Every phrase in every sentence of a text, once for each sentence."""
+        """Every phrase that occurs in a sentence of the text, once per sentence."""
         standing = self._index.standing
         for start, end in sentences(text):
             sentence = text[start:end]
@@ -116,8 +116,7 @@ class Rules:
                     yield start, end, number, number in denied
 
     def _denied(self, numbers: list[int], text: str) -> list[int]:
-        """Those of the phrases that the sentence denies. One that stands there in several ways must be denied in
-        all."""
+        """The phrases that the sentence denies. A phrase that occurs more than once must be denied each time."""
         sentence = stems(text)
         denials = negation.denials(text, sentence)
         if not denials:
@@ -133,14 +132,16 @@ class Rules:
 
 @cache
 def shipped_rules() -> Rules:
-    """The rules that come with the project, of patterns that are in use, ready for matching."""
+    """The shipped rules of the patterns in use, compiled once per process."""
     return Rules(in_use(shipped()))
 
 
 def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -> list[Match]:
-    """The patterns that the fields show, by slug, each by the one of its rules that is surest. A field is named by its
-    path (`sections.summary`, `causes/<row id>`) or by its section alone; facts that are unknown are left out or
-    None."""
+    """The patterns that the fields show, sorted by slug.
+
+    `fields` maps paths (`sections.summary`, `causes/<row id>`) or bare section names to texts. Unknown facts are None
+    or missing. Of several rules that find the same pattern, the most certain one gives the match.
+    """
     found: dict[str, Match] = {}
     for number, gathered in _gathered(rules, fields).items():
         rule = rules.rules[number]
@@ -153,13 +154,12 @@ def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -
 
 
 def section_of(field: str) -> str:
-    """The section that a field's path stands in."""
+    """The section that a field path belongs to."""
     return field.partition("/")[0].removeprefix("sections.")
 
 
 def _gathered(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
-    """What each sentence shows of each group, by rule: the strongest phrase, by the weight of the section it stands
-    in."""
+    """By rule and group, the contribution of each sentence: that of its strongest phrase, weighted by section."""
     out: dict[int, _Gathered] = {}
     for field, text in fields.items():
         uses_in = rules.uses_in(section_of(field))
@@ -175,7 +175,7 @@ def _gathered(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
 
 
 def _score(rule: Rule, gathered: _Gathered, facts: Facts) -> _Score | None:
-    """What the groups that hold add up to; None when no text speaks for the rule, since facts alone show nothing."""
+    """The sum of the groups that hold. None if no sentence supports the rule: facts alone are never evidence."""
     holding: set[str] = set()
     shown: dict[Where, float] = {}
     total = 0.0
@@ -199,7 +199,7 @@ def _score(rule: Rule, gathered: _Gathered, facts: Facts) -> _Score | None:
 
 
 def _added(group: Group, values: Iterable[float]) -> float:
-    """What a group adds: its best sentence, or the sum of them up to its cap."""
+    """The contribution of a group: its best sentence or, if it has a cap, the sum of its sentences up to the cap."""
     best = max(values, key=abs)
     if group.cap is None:
         return best
@@ -211,7 +211,7 @@ def _sureness(found: Match) -> tuple[bool, float]:
 
 
 def _evidence(shown: Mapping[Where, float], fields: Mapping[str, str]) -> tuple[Evidence, ...]:
-    """The sentences that count most, each text once; of equal ones the first in reading order."""
+    """The heaviest sentences, without repeated texts; ties are kept in the order they were found."""
     out: dict[str, Evidence] = {}
     for (field, start, end), _ in sorted(shown.items(), key=lambda item: -item[1]):
         quote = fields[field][start:end]

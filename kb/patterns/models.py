@@ -1,4 +1,4 @@
-"""The vocabulary of recurring failure patterns, and which incidents show them."""
+"""Models for the vocabulary of recurring failure patterns, the tags of incidents, and rounds of re-tagging."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TagState(models.TextChoices):
 
 
 class Pattern(models.Model):
-    """A kind of failure that recurs. A slug, once published, never changes its meaning."""
+    """A kind of failure that recurs. Once published, its slug never changes its meaning."""
 
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
@@ -45,10 +45,10 @@ class Pattern(models.Model):
     status = models.CharField(max_length=10, choices=PatternStatus.choices, default=PatternStatus.ACTIVE)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     version = models.PositiveIntegerField(default=1)
-    # Raised whenever the digest of the rule changes; 0 for a pattern that never had one.
+    # Raised whenever the digest of the rule changes; 0 for a pattern that never had a rule.
     rule_version = models.PositiveIntegerField(default=0)
     rule_digest = models.CharField(max_length=64, blank=True)
-    # The version of the rule that every incident has been asked with.
+    # The version of the rule that has been run on every incident.
     rule_applied = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -59,14 +59,15 @@ class Pattern(models.Model):
 
 
 class Tag(models.Model):
-    """That an incident shows a pattern: who says so, how sure, and the sentences that show it.
+    """A pattern on an incident: who set it, how certain it is, and the sentences that show it.
 
-    `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. One that a
-    person added has "by_hand", and goes when they take their decision back. While a tag is suggested again, the
-    sentences with which it was rejected are kept behind the others: they have "rejected", and are shown to nobody.
-    A person's decision (confirmed, rejected) is never undone by a rule. One that is suggested and has `decided_by` was
-    rejected by them and suggested again by a later rule. `rule_version` is that of the rule that found it; of one added
-    by hand and rejected that of the rule of the time.
+    `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. An anchor
+    that a person added has "by_hand" set and is removed when they take their decision back. While a tag is suggested
+    again, the anchors of its earlier rejection are kept at the end of the list, with "rejected" set, and are not shown.
+
+    A rule never undoes a person's decision (confirmed, rejected). A suggested tag with `decided_by` set was rejected by
+    that person and suggested again by a later rule. `rule_version` is the version of the rule that found the tag; on a
+    tag that was added by hand and then rejected, it is the version in force at the time of the rejection.
     """
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="tags")
@@ -102,9 +103,9 @@ class Tag(models.Model):
 
 
 class Retag(models.Model):
-    """One round of asking changed rules about every incident: `patterns` are {slug: version of its rule}.
+    """A round of running changed rules on every incident. `patterns` is {slug: version of its rule}.
 
-    What is left to do are its batches; kb/patterns/retagging.py works through them.
+    Its remaining batches are the work that is left; kb/patterns/retagging.py processes them.
     """
 
     patterns = models.JSONField()
@@ -120,7 +121,7 @@ class Retag(models.Model):
 
 
 class RetagBatch(models.Model):
-    """Incidents that a round has not come to yet, by the first and last id. Deleted with the write of its tags."""
+    """A range of incident ids that a round has still to process. Deleted in the transaction that writes its tags."""
 
     retag = models.ForeignKey(Retag, on_delete=models.CASCADE, related_name="batches")
     first = models.BigIntegerField()

@@ -1,9 +1,9 @@
-"""What a sentence denies: words such as "not", "without" or "was ruled out", and how far each of them reaches.
+"""Negation: which words of a sentence are denied by cues such as "not", "without" or "was ruled out".
 
-A cue denies the words within its reach, up to the end of its clause. What a rule names itself is no cue: in the
-phrase "not renewed" the "not" is part of what was found. It must name all of it: "not the cause" denies a cause, and
-is no part of what a phrase with "cause" found. Cues that look like denials and are none ("not only", "no
-longer") are listed too, because the longest cue at a place wins.
+A cue denies the words within its reach, up to the end of its clause. A cue that a phrase contains in full does not deny
+that phrase: in the phrase "not renewed", the "not" is part of the match. The phrase must contain every word of the cue:
+"not the cause" still denies a phrase that contains only "cause". Expressions that look like denials but are not ("not
+only", "no longer") are listed as cues without reach, because the longest cue at a position wins.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from kb.patterns.tokens import WORD, stem, stems
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """`ahead` and `behind` are how many words it denies after and before itself; `crosses`: beyond "that" and "and"
-    too."""
+    """An expression that denies up to `ahead` words after and `behind` words before itself.
+
+    With `crosses`, its reach does not end at clause words such as "that" and "and".
+    """
 
     words: tuple[str, ...]
     ahead: int = 0
@@ -48,7 +50,7 @@ CUES = (
     *_cues("rule out; we excluded", ahead=6),
     *_cues("was ruled out; were ruled out; is ruled out; been ruled out; be ruled out; could be excluded; "
            "can be excluded; is unlikely; was unlikely; were unlikely; seemed unlikely", behind=8),
-    # Whoever tells what was suspected first tells of a wrong lead.
+    # What was suspected first usually turned out to be a wrong lead.
     *_cues("first suspected; first thought; first assumed; first looked like; first it looked like; "
            "first we suspected; first we thought; first we assumed; initially suspected; initially thought; "
            "initially assumed; initially looked like; initially it looked like; initially we suspected; "
@@ -57,25 +59,25 @@ CUES = (
            "not responsible; not the problem; not the reason", behind=8),
     *_cues("no part; no role; not affected; was unaffected; were unaffected; was avoided; were avoided; was averted; "
            "were averted; was prevented; were prevented; was spared; were spared", behind=4),
-    # No denials.
+    # Not denials: without reach, they keep the shorter cues inside them from matching.
     *_cues("not only; not just; not merely; not least; no longer; no sooner; no doubt; nothing but; no matter; "
            "not all; not yet clear"),
 )  # fmt: skip
 
-# Where the reach of a cue ends at the latest.
+# Words that end the reach of every cue.
 _ALWAYS_ENDS = frozenset(
     map(stem, ["but", "however", "although", "though", "until", "except", "yet", "despite", "because"])
 )
 _CLAUSE_ENDS = frozenset(
     map(stem, ["and", "which", "who", "that", "when", "while", "after", "before", "since", "where", "so", "then", "if"])
 )
-# In every other sentence.
+# Words too frequent to hint at a cue.
 _COMMON = frozenset(map(stem, ("was", "were", "is", "be", "been", "have", "we", "it", "first")))
 _PUNCTUATION = re.compile(r"[,;:](?!\d)|[()–—]|\s-\s")
 
 
 def _by_words() -> dict[tuple[str, ...], Cue]:
-    """Cues by their stems; two with the same words are one that reaches both ways."""
+    """Cues by their stems. Two cues with the same words are merged into one with the wider reach in each direction."""
     merged: dict[tuple[str, ...], Cue] = {}
     for cue in CUES:
         other = merged.get(cue.words, cue)
@@ -86,19 +88,19 @@ def _by_words() -> dict[tuple[str, ...], Cue]:
 
 
 _BY_WORDS = _by_words()
-# How many words the cues have that begin with this one, the most first.
+# By first word, the lengths of the cues that begin with it, longest first.
 _LENGTHS = {
     first: sorted({len(words) for words in _BY_WORDS if words[0] == first}, reverse=True)
     for first in {words[0] for words in _BY_WORDS}
 }
-# Without one of these a sentence denies nothing: a word of each cue, of several one that is not common.
+# One word of each cue with a reach, an uncommon one if possible. A sentence without any of these denies nothing.
 TELLING_WORDS = frozenset(
     next((word for word in cue.words if word not in _COMMON), cue.words[0]) for cue in CUES if cue.ahead or cue.behind
 )
 
 
 class Denial(NamedTuple):
-    """The words of a cue, from `cue` to before `cue_end`, and the words that it denies, from `low` to before `high`."""
+    """A cue and the words it denies, as half-open ranges of word positions: `cue`:`cue_end` and `low`:`high`."""
 
     cue: int
     cue_end: int
@@ -107,7 +109,7 @@ class Denial(NamedTuple):
 
 
 def denials(text: str, sentence: Sequence[str]) -> list[Denial]:
-    """What is denied in a sentence, given its text too, for the punctuation."""
+    """The denials in a sentence, given as stems and, for its punctuation, as text."""
     found = [(start, cue) for start, cue in _found(sentence) if cue.ahead or cue.behind]
     if not found:
         return []
@@ -125,7 +127,7 @@ def denials(text: str, sentence: Sequence[str]) -> list[Denial]:
 
 
 def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
-    """Is one of the words of a placement denied by a cue that is not itself part of it?"""
+    """Whether any element of a placement is denied by a cue that the placement does not contain in full."""
 
     def holds(word: int) -> bool:
         return any(start <= word < end for start, end in placement)
@@ -137,7 +139,7 @@ def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
 
 
 def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
-    """The cues of a sentence in order; of two that begin or lie in the same words the longer, earlier one."""
+    """The cues in a sentence, in order and without overlaps: the earlier one wins, then the longer one."""
     out: list[tuple[int, Cue]] = []
     end = 0
     for start in [place for place, word in enumerate(sentence) if word in _LENGTHS]:
@@ -153,7 +155,7 @@ def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
 
 
 def _breaks(text: str) -> set[int]:
-    """The words before which punctuation ends a clause, as their numbers."""
+    """The positions of the words that follow clause-ending punctuation."""
     parts = _PUNCTUATION.split(text)
     return set(accumulate(len(WORD.findall(part)) for part in parts[:-1]))
 

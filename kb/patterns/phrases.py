@@ -1,13 +1,13 @@
-"""The small language of phrases in rules, and finding a phrase among the stems of a sentence.
+"""The phrase language of the rules: its parser, and the matching of a phrase against the stems of a sentence.
 
-    retry storm              these words, one after the other, in any form ("retries stormed")
-    (retry|load balancer)    one of these, each of one or more words
-    <retry>                  one of the rule's list of words of that name
+    retry storm              these words in sequence, in any form ("retries stormed")
+    (retry|load balancer)    one of these alternatives, each of one or more words
+    <retry>                  one entry of the rule's word list of that name
     a ..4 b                  b after a, with at most 4 words between; `..` alone: anywhere later in the sentence
-    a ~4 b                   the same, in either order; `~` alone: anywhere in the sentence. Once in a phrase: what
-                             stands before it and what stands after it change places as a whole
+    a ~4 b                   the same in either order; `~` alone: anywhere in the sentence. Allowed once per phrase: it
+                             swaps everything before it with everything after it
 
-A phrase never reaches over the end of a sentence. docs/patterns.md tells it to those who write rules.
+A phrase never matches across the end of a sentence. docs/patterns.md explains the language to authors of rules.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from itertools import islice
 from kb.patterns.tokens import STOP_WORDS, stem, stems
 
 STOP_STEMS = frozenset(map(stem, STOP_WORDS))
-# More words than a sentence has.
+# A gap longer than any sentence.
 ANYWHERE = 10_000
 _PIECES = re.compile(r"\(|\)|\||<[a-z_]*>|\.\.\d*|~\d*|[^()|<>~.]+|.")
-# Ways of placing one phrase in one sentence that are looked at. People's sentences have a few; the bound is for texts
-# that repeat a word hundreds of times.
+# The number of placements of one phrase in one sentence that are examined. Real sentences have a few; the bound guards
+# against texts that repeat a word hundreds of times.
 _PLACEMENTS = 200
 
 Stems = tuple[str, ...]
-# What may stand at one place: alternatives, each a run of stems.
+# The alternatives that can match at one position, each a run of stems.
 Element = frozenset[Stems]
-# From a word of a sentence to before another, by their numbers.
+# A half-open range of word positions in a sentence.
 Span = tuple[int, int]
 
 
 class BadPhrase(ValueError):
-    """A phrase that cannot be used. The message says why."""
+    """A phrase that cannot be used. The message gives the reason and continues a sentence about the phrase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Elements in order: at most `gaps[i]` words stand between `elements[i]` and `elements[i + 1]`."""
+    """Elements in order, with at most `gaps[i]` words between `elements[i]` and `elements[i + 1]`."""
 
     elements: tuple[Element, ...]
     gaps: tuple[int, ...] = ()
@@ -58,14 +58,16 @@ class Phrase:
         return self.chains[0].elements
 
     def placements(self, sentence: Sequence[str]) -> Iterator[tuple[Span, ...]]:
-        """The ways in which the phrase stands in a sentence, as the spans of its elements, at most `_PLACEMENTS` of
-        them. This is what a phrase means; kb/patterns/index.py finds out faster whether there is any."""
+        """The occurrences of the phrase in a sentence, as the spans of its elements; at most `_PLACEMENTS`.
+
+        This defines what a phrase means. kb/patterns/index.py is a faster test for whether it occurs at all.
+        """
         return islice((found for chain in self.chains for found in _placed(chain, sentence)), _PLACEMENTS)
 
 
 def _placed(chain: Chain, sentence: Sequence[str]) -> Iterator[tuple[Span, ...]]:
     places = [_places(element, sentence) for element in chain.elements]
-    # What had no completion, so that a failing search stays short.
+    # Positions already found to have no completion, so that backtracking never retries them.
     dead: set[tuple[int, Span]] = set()
 
     def after(index: int, before: int | None) -> Iterator[tuple[Span, ...]]:
@@ -105,15 +107,15 @@ def _by_first_word(element: Element) -> dict[str, list[Stems]]:
 
 
 def parse(text: str, lists: Mapping[str, Sequence[str]] | None = None) -> Phrase:
-    """Read a phrase; `lists` are the rule's lists of words, already free of references. Raises BadPhrase."""
+    """Parse a phrase. `lists` are the rule's word lists with their references resolved. Raises BadPhrase."""
     if "*" in text or "?" in text:
-        raise BadPhrase("it has a wildcard, which matches everything; words match in all their forms anyway")
+        raise BadPhrase("it has a wildcard, which matches everything; words match in all their forms without one")
     sides = re.split(r"~(\d*)", text)
     if len(sides) > 3:
-        raise BadPhrase("it has more than one ~")
+        raise BadPhrase("it has more than one ~; only one is allowed")
     chains = [_chain(side, lists or {}) for side in sides[::2]]
     if all(any(_is_stopped(run) for run in element) for chain in chains for element in chain.elements):
-        raise BadPhrase("it can be matched by stop words alone, so it matches everything")
+        raise BadPhrase("it can be matched by stop words alone, so it matches everything; add a specific word")
     if len(chains) == 1:
         return Phrase((chains[0],))
     most = int(sides[1]) if sides[1] else ANYWHERE
@@ -135,7 +137,7 @@ def _chain(text: str, lists: Mapping[str, Sequence[str]]) -> Chain:
         if elements:
             gaps.append(gap or 0)
         elif gap is not None:
-            raise BadPhrase("it begins with a gap")
+            raise BadPhrase("it begins with a gap; put a word before it")
         elements.append(frozenset(element))
         gap = None
 
@@ -147,15 +149,15 @@ def _chain(text: str, lists: Mapping[str, Sequence[str]]) -> Chain:
             add(_listed(piece, lists))
         elif piece[:2] == "..":
             if gap is not None:
-                raise BadPhrase("two gaps follow each other")
+                raise BadPhrase("it has two gaps in a row")
             gap = int(piece[2:]) if piece[2:] else ANYWHERE
         elif piece in (")", "|", ".", "<", ">"):
-            raise BadPhrase(f"the {piece} has no meaning there")
+            raise BadPhrase(f"the {piece} has no meaning in that position")
         else:
             for word in stems(piece):
                 add([(word,)])
     if gap is not None:
-        raise BadPhrase("it ends with a gap")
+        raise BadPhrase("it ends with a gap; put a word after it")
     if not elements:
         raise BadPhrase("it has no words")
     return Chain(tuple(elements), tuple(gaps))
@@ -167,7 +169,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _alternatives(pieces: Iterator[str], lists: Mapping[str, Sequence[str]]) -> set[Stems]:
     found: set[Stems] = set()
-    # What was read since the last bar; None: nothing yet.
+    # The alternative read since the last bar, or None.
     current: set[Stems] | None = None
     for piece in pieces:
         if piece in ("|", ")"):
@@ -178,7 +180,7 @@ def _alternatives(pieces: Iterator[str], lists: Mapping[str, Sequence[str]]) -> 
                 return found
             current = None
         elif current is not None:
-            raise BadPhrase("alternatives are separated by a bar")
+            raise BadPhrase("alternatives must be separated by |")
         elif piece[0] == "<":
             current = _listed(piece, lists)
         elif piece[0] in "(.":
@@ -188,16 +190,16 @@ def _alternatives(pieces: Iterator[str], lists: Mapping[str, Sequence[str]]) -> 
             if not run:
                 raise BadPhrase("it has an empty alternative, which matches everything")
             current = {run}
-    raise BadPhrase("a parenthesis is not closed")
+    raise BadPhrase("it has a parenthesis that is not closed")
 
 
 def _listed(piece: str, lists: Mapping[str, Sequence[str]]) -> set[Stems]:
     name = piece[1:-1]
     if name not in lists:
-        raise BadPhrase(f"there is no list of words named {name or 'nothing'}")
+        raise BadPhrase(f"there is no word list named {name or 'nothing'}")
     runs = {tuple(stems(entry)) for entry in lists[name]}
     if () in runs:
-        raise BadPhrase(f"the list {name} has an entry without words, which matches everything")
+        raise BadPhrase(f"the word list {name} has an entry without words, which matches everything")
     return runs
 
 

@@ -1,11 +1,11 @@
-"""What the rules change in an incident's tags: decided here as values, carried out by kb/patterns/tagging.py.
+"""Plans how the rules change an incident's tags. Pure: kb/patterns/tagging.py writes what is planned here.
 
-- What a person decided stays. Only a later version of the rule may suggest again what a person rejected, and only with
-  a sentence that they had not seen. Their rejection stays with the suggestion, which no rule makes more than that, and
-  which is rejected as before, with the sentences of then, once nothing else speaks for it.
-- What a curator set stays. Where curators have judged, as of public outages, a rule that is sure suggests and one that
-  is not stays silent.
-- A tag of a rule follows its rule: it appears, changes its state and is withdrawn as the text and the rule change.
+- A person's decision stays. A pattern that a person rejected can be suggested again only by a later version of the rule
+  and only with a sentence that they had not seen. The rejection is kept with that suggestion: no rule can promote it,
+  and once no new sentence supports it, it becomes the earlier rejection again, with the sentences of that time.
+- A curator's tag stays. On incidents that curators have judged (the famous outages), a match that would be automatic is
+  only suggested, and a match that would be suggested is dropped.
+- A rule's tag follows its rule: it appears, changes its state, and is withdrawn as the text and the rule change.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from kb.patterns.models import Tag, TagSource, TagState
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A tag as it is. `is_decided`: by a person, whose word it then is; a suggestion that is decided was rejected
-    before."""
+    """A tag as it is. `is_decided`: by a person. A decided suggestion was rejected and then suggested again."""
 
     source: str
     state: str
@@ -38,7 +37,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a tag becomes."""
+    """The planned state of a tag."""
 
     state: str
     rule_version: int
@@ -47,7 +46,7 @@ class Wanted:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Of the tag's row."""
+        """The plan as column values of the tag's row."""
         return {
             "source": TagSource.RULE,
             "state": self.state,
@@ -57,7 +56,7 @@ class Wanted:
         }
 
     def is_of(self, here: Standing) -> bool:
-        """Says the tag so already, but for the version of the rule?"""
+        """Whether the tag already matches this plan, apart from the version of its rule."""
         return here.source == TagSource.RULE and (here.state, here.score, tuple(here.evidence)) == (
             self.state,
             self.score,
@@ -73,10 +72,10 @@ def plan(
     texts: Mapping[str, str],
     is_curated: bool = False,
 ) -> dict[str, Wanted]:
-    """What changes, by slug; empty when the tags are as the rules say.
+    """The changes, by slug; empty if the tags already are what the rules say.
 
-    `versions` are those of the rules that were asked: tags of other patterns are left alone. `texts` are the fields
-    that the matches were found in.
+    `versions` are those of the rules that were run; tags of other patterns are left alone. `texts` are the fields in
+    which the matches were found. `is_curated`: curators have judged this incident.
     """
     out: dict[str, Wanted] = {}
     for slug, version in versions.items():
@@ -107,7 +106,7 @@ def _found(here: Standing | None, match: Match, version: int, evidence: Sequence
 
 
 def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
-    """Nothing speaks for the pattern any more, or nothing that was not rejected."""
+    """The plan for a tag whose rule finds nothing, or only sentences that were rejected before."""
     if here is None or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
         return None
     if here.is_decided:
@@ -118,11 +117,11 @@ def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
 
 
 def _suggested_again(here: Standing, wanted: Wanted) -> Wanted | None:
-    """What becomes of a decided tag that the rule finds: never more than a suggestion."""
+    """The plan for a decided tag that the rule finds: at most a suggestion."""
     if here.state not in (TagState.REJECTED, TagState.SUGGESTED):
         return None
     was_rejected = here.state == TagState.REJECTED
-    # Without a version nobody knows whether the rule is a later one than whoever rejected it knew.
+    # Without a version, it is unknown whether the rule is later than the one in force when the tag was rejected.
     if was_rejected and here.rule_version in (None, wanted.rule_version):
         return None
     seen = here.evidence if was_rejected else rejected_before(here.evidence)
@@ -135,7 +134,7 @@ def _suggested_again(here: Standing, wanted: Wanted) -> Wanted | None:
 
 
 def rejected_before(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of what is suggested again: the sentences that whoever rejected it had seen, as they were then."""
+    """From the evidence of a tag that is suggested again, the anchors of the earlier rejection, as stored back then."""
     return [
         {name: value for name, value in anchor.items() if name != "rejected"}
         for anchor in evidence

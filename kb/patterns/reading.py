@@ -1,4 +1,4 @@
-"""What the rules read of an incident: its texts by the paths that anchors use, and its facts, as readers see them."""
+"""The input of the rules: an incident's texts, by the paths that anchors use, and its facts, as readers see them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from kb.patterns.anchors import texts
 
 
 def documents(incident_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """What readers see of these incidents, by id: the published revision, or the working copy of what was never
-    published. Deleted ones are not among them.
+    """The documents of these incidents, by id: the published revision, or the draft of one that was never published.
 
-    For rules and their evidence alone: nobody was asked whether they may see it.
+    Deleted incidents are left out. This does not check any viewer's permissions: use it for rules and evidence only.
     """
     alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
     found = published_many(alive)
@@ -25,12 +24,12 @@ def documents(incident_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
 
 
 def fields(document: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of an incident's document (incidents.document) by path, in reading order."""
+    """The texts of an incident's document (see incidents.document) by path, in reading order."""
     return dict(texts(document))
 
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What rules may ask of an incident beside its texts. Unknown is None; an unknown fact holds no condition."""
+    """The facts that the conditions of rules can use. Unknown facts are None, for which no condition holds."""
     moments = {name: kept_moment(document[name]) for name in ("started", "detected", "mitigated")}
     to_detect = between(moments["started"], moments["detected"])
     to_mitigate = between(moments["started"], moments["mitigated"])

@@ -1,8 +1,8 @@
-"""Asking changed rules about every incident, in batches that several workers share and that survive being killed.
+"""Re-tagging: runs changed rules on every incident, in batches that several workers share and that survive a kill.
 
-The vocabulary's loader gives a changed rule a new version. A round (`Retag`) then covers every incident, with the
-changed rules only; a batch is deleted in the transaction that writes its tags, so what was interrupted is done again
-and what was done is not. Incidents that change or appear meanwhile are the tagger's, through the outbox.
+Loading the vocabulary gives a changed rule a new version. A round (`Retag`) then covers every incident, but only with
+the changed rules. A batch is deleted in the transaction that writes its tags, so an interrupted batch is repeated and a
+finished one is not. Incidents that change or appear during a round reach the tagger through the outbox.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from kb.patterns.matcher import Rules
 from kb.patterns.models import Pattern, PatternStatus, Retag, RetagBatch
 from kb.patterns.tagging import BATCH, asked, carry_out, plans_of
 
-# What a killed worker held waits this long. Longer than a batch takes.
+# How long a batch of a killed worker stays claimed. Must be longer than a batch takes.
 LEASE: timedelta = settings.OUTBOX_LEASE
 
 
 def begin(slugs: Iterable[str] | None = None) -> Retag | None:
-    """The round that is under way, or a new one where rules changed since the last; None when there is nothing to do.
+    """The round in progress, or a new one if rules have changed since the last; None if there is nothing to do.
 
-    `slugs`: ask these rules again although they have not changed.
+    `slugs` are rules to run again even if they have not changed; passing them starts a new round.
     """
     if slugs is None and not _is_needed():
         return None
     with transaction.atomic():
-        # In one order, and whoever comes second finds the round of the first.
+        # Row locks in a fixed order avoid deadlocks, and a second process then finds the round of the first.
         patterns = list(
             Pattern.objects.select_for_update(no_key=True).filter(status=PatternStatus.ACTIVE).order_by("pk")
         )
@@ -56,8 +56,11 @@ def begin(slugs: Iterable[str] | None = None) -> Retag | None:
 def work(
     *, rules: Rules | None = None, seconds: float | None = None, progress: Callable[[int], None] | None = None
 ) -> int:
-    """Do batches of the round under way, begun if need be, until none is free or time is up; returns how many incidents
-    were looked at. Raises OtherRules (kb/patterns/tagging.py) in a process that has not the rules of the vocabulary."""
+    """Process batches of the current round until none is free or `seconds` have passed; returns how many incidents.
+
+    Begins a round first if one is needed. Raises OtherRules (kb/patterns/tagging.py) if this process has other rules
+    than the vocabulary in the database.
+    """
     until = time.monotonic() + seconds if seconds is not None else None
     retag = begin()
     if retag is None:
@@ -87,7 +90,7 @@ def _is_needed() -> bool:
 
 def _planned(patterns: dict[str, int]) -> Retag:
     ids = list(Incident.objects.order_by("pk").values_list("pk", flat=True))
-    # The first id of each batch, and one past the last of all.
+    # The first id of each batch, then one past the last id.
     bounds = [*ids[::BATCH], ids[-1] + 1] if ids else []
     retag = Retag.objects.create(patterns=patterns, batches_planned=max(len(bounds) - 1, 0), begun_at=timezone.now())
     RetagBatch.objects.bulk_create(
@@ -98,7 +101,7 @@ def _planned(patterns: dict[str, int]) -> Retag:
 
 
 def _claimed(retag: Retag) -> RetagBatch | None:
-    """A batch that is ours for the time of its lease; None when none is free."""
+    """Claim a free batch for the time of its lease; None if there is none."""
     now = timezone.now()
     free = Q(retag=retag) & (Q(leased_until__isnull=True) | Q(leased_until__lt=now))
     lease = uuid.uuid4()
@@ -107,7 +110,7 @@ def _claimed(retag: Retag) -> RetagBatch | None:
             batch = RetagBatch.objects.select_for_update(skip_locked=True).filter(free).order_by("first").first()
             if batch is None:
                 return None
-            # The condition is repeated in the update: that is the compare of the compare-and-set.
+            # Repeating the condition in the update makes this a compare-and-set.
             won = RetagBatch.objects.filter(free, pk=batch.pk).update(lease=lease, leased_until=now + LEASE)
         if won:
             batch.lease = lease
@@ -115,7 +118,7 @@ def _claimed(retag: Retag) -> RetagBatch | None:
 
 
 def _finish(retag: Retag) -> None:
-    """Unless another worker still holds a batch, or finished it before us."""
+    """Close the round, unless another worker still holds a batch or has closed it already."""
     with transaction.atomic():
         if retag.batches.exists():
             return

@@ -1,8 +1,8 @@
-"""The rules that find patterns: read from one file per pattern, checked, and kept as values.
+"""The rules that find patterns: read from one file per pattern, validated, and kept as immutable values.
 
-A file with a field nobody knows, groups or lists that go round in a circle, or a phrase that matches everything is
-refused with the file, the place and the reason. docs/patterns.md tells how to write one; kb/patterns/matcher.py
-applies them.
+A file with an unknown field, circular references between groups or word lists, or a phrase that matches everything is
+refused with the file, the place in it and the reason. docs/patterns.md explains how to write a rule;
+kb/patterns/matcher.py applies them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FOLDER: Path = settings.BASE_DIR / "fixtures" / "patterns"
 SCHEMA: Path = settings.BASE_DIR / "fixtures" / "patterns.schema.json"
 
 SUGGESTED, AUTOMATIC = 1.0, 2.0
-# What a hit counts by where it stands; a rule may say otherwise. "text" is a text alone: a query, a plan of a change.
+# The weight of a hit by section, unless the rule overrides it. "text" is a bare text: a query or a plan of a change.
 SECTION_WEIGHTS: Mapping[str, float] = {
     "causes": 1.2,
     "trigger": 1.2,
@@ -45,11 +45,11 @@ SECTION_WEIGHTS: Mapping[str, float] = {
     "actions": 0.4,
     "customer_message": 0.4,
     "went_well": 0.3,
-    # It tells of other incidents.
+    # This section is about other incidents.
     "precedent": 0.2,
 }
 OTHER_SECTIONS = 0.8
-# Raised when the same rules would tag differently: another negation, another way of adding up.
+# Part of every digest. Raise it when a change of the matcher, such as of negation or scoring, changes what rules find.
 EDITION = 2
 
 _CHOICES: Mapping[str, Sequence[str]] = {
@@ -62,7 +62,7 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a file is refused: `place` is the path inside it, such as rule.groups.named.any.3."""
+    """One reason to refuse a file. `place` is a path inside the file, such as rule.groups.named.any.3."""
 
     file: str
     place: str
@@ -73,7 +73,7 @@ class Problem:
 
 
 class BadRules(ValueError):
-    """Files that cannot be used, each with its reason."""
+    """Pattern files that cannot be used. `problems` are all the reasons found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -82,7 +82,7 @@ class BadRules(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold of one fact. Exactly one of `values`, `none_of`, `flag` and the range is asked for."""
+    """A condition on one fact. Exactly one of `values`, `none_of`, `flag` and the range is set."""
 
     fact: str
     values: frozenset[str] | None = None
@@ -107,7 +107,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A part of a rule. `phrases` come with their weights; without any, the group is about facts alone."""
+    """A part of a rule. `phrases` are pairs of phrase and weight; a group without any tests facts only."""
 
     name: str
     weight: float
@@ -122,7 +122,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one pattern is found. `groups` are in an order in which each comes after those it names."""
+    """How one pattern is found. Each of the `groups` comes after the groups that it requires or excludes."""
 
     slug: str
     groups: tuple[Group, ...]
@@ -138,7 +138,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One file: the pattern as people read it, its rule, and the sentences that test the rule."""
+    """The content of one file: the description of the pattern, its rule, and the sentences that test the rule."""
 
     slug: str
     name: str
@@ -154,10 +154,10 @@ class Definition:
 
 
 def read(folder: Path = FOLDER) -> list[Definition]:
-    """Every file of the folder. Raises BadRules, naming all that is wrong at once."""
+    """Read every pattern file in the folder. Raises BadRules with all the problems of all the files."""
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
-        raise BadRules([Problem(str(folder), "", "there is no pattern file here")])
+        raise BadRules([Problem(str(folder), "", "there is no pattern file in this folder")])
     problems: list[Problem] = []
     found: list[Definition] = []
     for path in paths:
@@ -165,7 +165,7 @@ def read(folder: Path = FOLDER) -> list[Definition]:
             found.append(read_file(path))
         except BadRules as error:
             problems += error.problems
-    # What is wrong with a file does not make its pattern one that is not there.
+    # A file with problems still counts as an existing pattern, so that references to it raise no further problems.
     statuses = {path.stem: "active" for path in paths} | {definition.slug: definition.status for definition in found}
     problems += [
         Problem(f"{definition.slug}.yaml", "merged_into", f"there is no pattern {definition.merged_into} in use")
@@ -178,7 +178,10 @@ def read(folder: Path = FOLDER) -> list[Definition]:
 
 
 def in_use(definitions: Iterable[Definition]) -> list[Rule]:
-    """The rules to ask. One of a pattern that was merged finds the pattern that took it in, and changes its digest."""
+    """The rules to run. The rule of a merged pattern finds the pattern it was merged into.
+
+    All rules that find one pattern share a digest, so merging a pattern counts as a change of the other one's rule.
+    """
     of: dict[str, dict[str, Rule]] = {}
     for definition in definitions:
         if definition.status == "active" or definition.merged_into:
@@ -191,23 +194,25 @@ def in_use(definitions: Iterable[Definition]) -> list[Rule]:
 
 
 def read_file(path: Path) -> Definition:
-    """One file; its slug is the file's name. Raises BadRules."""
+    """Read one file. The slug is the file's name. Raises BadRules."""
     try:
         content = plain_yaml.read(path.read_text(encoding="utf-8"), own=True)
     except (OSError, UnicodeDecodeError, plain_yaml.Unreadable) as error:
-        raise BadRules([Problem(path.name, "", f"it cannot be read: {error}")]) from error
+        raise BadRules([Problem(path.name, "", f"the file cannot be read: {error}")]) from error
     return definition(path.stem, content, file=path.name)
 
 
 def definition(slug: str, content: Any, *, file: str = "") -> Definition:
-    """A file's content as a definition. Raises BadRules."""
+    """Turn the content of a file into a definition. Raises BadRules."""
     file = file or f"{slug}.yaml"
     problems = [
         Problem(file, ".".join(map(str, error.absolute_path)), error.message[:300])
         for error in _validator("").iter_errors(content)
     ]
     if not _validator("slug").is_valid(slug):
-        problems.append(Problem(file, "", f"{slug} is no slug; name the file in lower case, such as retry-storm.yaml"))
+        problems.append(
+            Problem(file, "", f"{slug} is not a slug; name the file in lower case, such as retry-storm.yaml")
+        )
     if problems:
         raise BadRules(problems)
     rule = _Reader(file, slug, content["rule"]).rule()
@@ -229,7 +234,7 @@ def definition(slug: str, content: Any, *, file: str = "") -> Definition:
 
 @cache
 def shipped() -> tuple[Definition, ...]:
-    """The definitions that come with the project, read once."""
+    """The definitions that ship with the project, read once per process."""
     return tuple(read())
 
 
@@ -244,7 +249,7 @@ def _digest(content: Any) -> str:
 
 
 class _Reader:
-    """Reads one rule that satisfies the schema, gathering everything that is wrong with it."""
+    """Reads one rule that already satisfies the schema, collecting all of its problems."""
 
     def __init__(self, file: str, slug: str, content: Mapping[str, Any]) -> None:
         self.file, self.slug, self.content = file, slug, content
@@ -255,12 +260,12 @@ class _Reader:
         suggested = float(thresholds.get("suggested", SUGGESTED))
         automatic = float(thresholds.get("automatic", max(AUTOMATIC, suggested)))
         if automatic < suggested:
-            self._refuse("rule.thresholds", "an automatic tag needs at least the score of a suggested one")
+            self._refuse("rule.thresholds", "the threshold for automatic must be at least the one for suggested")
         lists = self._lists()
         groups = {name: self._group(name, group, lists) for name, group in self.content["groups"].items()}
         if not any(group.phrases and group.weight > 0 for group in groups.values()):
             self._refuse(
-                "rule.groups", "no group has phrases and a weight above 0, so nothing could be shown as evidence"
+                "rule.groups", "at least one group needs phrases and a weight above 0, or there is no evidence to show"
             )
         ordered = self._ordered(groups)
         if self.problems:
@@ -278,7 +283,7 @@ class _Reader:
         self.problems.append(Problem(self.file, place, reason))
 
     def _lists(self) -> dict[str, list[str]]:
-        """The lists of words with the lists that they name put in."""
+        """The word lists, with references to other lists replaced by their entries."""
         raw: Mapping[str, Sequence[str]] = self.content.get("words", {})
         named = {
             name: [entry[1:-1] for entry in entries if entry.startswith("<") and entry.endswith(">")]
@@ -287,7 +292,7 @@ class _Reader:
         for name, others in named.items():
             for other in others:
                 if other not in raw:
-                    self._refuse(f"rule.words.{name}", f"there is no list of words named {other or 'nothing'}")
+                    self._refuse(f"rule.words.{name}", f"there is no word list named {other or 'nothing'}")
         if self.problems:
             return {}
         out: dict[str, list[str]] = {}
@@ -310,7 +315,7 @@ class _Reader:
         for key in ("requires", "excludes"):
             for other in group.get(key, []):
                 if other not in self.content["groups"]:
-                    self._refuse(f"{place}.{key}", f"there is no group {other}")
+                    self._refuse(f"{place}.{key}", f"there is no group named {other}")
         return Group(
             name=name,
             weight=weight,
@@ -331,7 +336,7 @@ class _Reader:
         values = asked["none_of"] if isinstance(asked, Mapping) else asked
         for value in values:
             if fact in _CHOICES and value not in _CHOICES[fact]:
-                self._refuse(f"{place}.when.{fact}", f"{value} is none of {', '.join(_CHOICES[fact])}")
+                self._refuse(f"{place}.when.{fact}", f"{value} is not one of {', '.join(_CHOICES[fact])}")
         if isinstance(asked, Mapping):
             return Condition(fact, none_of=frozenset(values))
         return Condition(fact, values=frozenset(values))
@@ -342,7 +347,7 @@ class _Reader:
         return self._in_order({name: sorted(g.requires | g.excludes) for name, g in groups.items()}, "rule.groups")
 
     def _in_order(self, names: Mapping[str, Iterable[str]], place: str) -> list[str]:
-        """Each after those it names; a circle is refused, with the way round it."""
+        """Sort the names so that each comes after those it refers to. Raises BadRules for a circular reference."""
         out: list[str] = []
         way: list[str] = []
 
@@ -352,7 +357,7 @@ class _Reader:
             if name in way:
                 circle = " -> ".join([*way[way.index(name) :], name])
                 raise BadRules(
-                    [*self.problems, Problem(self.file, f"{place}.{name}", f"this goes round in a circle: {circle}")]
+                    [*self.problems, Problem(self.file, f"{place}.{name}", f"this is a circular reference: {circle}")]
                 )
             way.append(name)
             for other in names[name]:

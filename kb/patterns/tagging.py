@@ -1,8 +1,8 @@
-"""Bringing the tags of incidents in line with the rules: as a consumer of the outbox, and for whole batches.
+"""Brings the tags of incidents in line with the rules, as a consumer of the outbox and for whole batches.
 
-What changes is planned from one reading of an incident (kb/patterns/planning.py) and written under its lock, if the
-incident still is what was read. Whatever changed it meanwhile has left its own entry in the outbox. A run that finds
-nothing to change writes nothing.
+The changes are planned from a snapshot of each incident (kb/patterns/planning.py) and written under its row lock, but
+only if it is still at the version that was read: a concurrent change has enqueued its own outbox entry. A run that
+finds nothing to change writes nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from kb.patterns.reading import documents, facts, fields
 CONSUMER = "tagger"
 BATCH = 500
 
-# The id of an incident's row, and what changes in its tags, by slug.
+# By incident id and then by slug, the planned changes of tags.
 Plans = dict[int, dict[str, Wanted]]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Rules, the versions that the vocabulary gives them, and the ids of their patterns' rows."""
+    """Rules to run, with their versions in the vocabulary and the ids of their patterns, both by slug."""
 
     rules: Rules
     versions: Mapping[str, int]
@@ -40,12 +40,14 @@ class Asked:
 
 
 class OtherRules(consume.Unreachable):
-    """The vocabulary in the database was loaded from other rules than this process has: it must be started anew, or
-    the vocabulary loaded."""
+    """The vocabulary in the database was loaded from rules that differ from those of this process.
+
+    Either this process must be restarted or the vocabulary loaded again.
+    """
 
 
 def asked(rules: Rules | None = None, *, only: Collection[str] | None = None) -> Asked:
-    """The rules of patterns in use, of all or of some. Raises OtherRules."""
+    """The rules of the patterns in use, or of those among them that `only` names. Raises OtherRules."""
     rules = rules or shipped_rules()
     if only is not None:
         rules = Rules(rule for rule in rules.rules if rule.slug in only)
@@ -54,14 +56,17 @@ def asked(rules: Rules | None = None, *, only: Collection[str] | None = None) ->
     versions, patterns = {}, {}
     for pk, slug, version, digest in rows.values_list("pk", "slug", "rule_version", "rule_digest"):
         if digest != digests[slug]:
-            raise OtherRules(f"The rule of {slug} here is not the one that the vocabulary was loaded with.")
+            raise OtherRules(
+                f"The rule of {slug} is not the one in the database. Restart this process or load the vocabulary again."
+            )
         versions[slug], patterns[slug] = version, pk
     return Asked(rules, versions, patterns)
 
 
 def tag_incidents(incident_ids: Iterable[int], *, rules: Rules | None = None) -> dict[int, str]:
-    """Bring these incidents' tags up to date with all rules; returns {id: reason} of those refused, which are none.
+    """Bring the tags of these incidents in line with all the rules.
 
+    Returns {id: reason} for rejected incidents, as consumers must; the tagger never rejects any, so it is always empty.
     Raises OtherRules.
     """
     ids = list(incident_ids)
@@ -74,12 +79,12 @@ def tag_incidents(incident_ids: Iterable[int], *, rules: Rules | None = None) ->
 
 
 def run_once() -> int:
-    """Handle one batch of the tagger's entries in the outbox; returns how many incidents it was about."""
+    """Process one batch of the tagger's outbox entries; returns how many incidents it covered."""
     return consume.run_once(CONSUMER, tag_incidents)
 
 
 def drain(*, progress: Callable[[int], None] | None = None) -> int:
-    """Tag until no entry of the outbox is due; returns how many incidents were looked at."""
+    """Process the tagger's outbox entries until none is due; returns how many incidents were covered."""
     handled = 0
     while count := run_once():
         handled += count
@@ -89,8 +94,10 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
 
 
 def ask_rule(incident: Incident, tag: Tag) -> None:
-    """Set, without saving, what the tag's rule says of the incident now; nothing where this process has other rules
-    than the vocabulary: one that has them will."""
+    """Set the tag to what its rule says about the incident, without saving it.
+
+    Does nothing if this process has other rules than the vocabulary; a process with the right rules will do it.
+    """
     slug = tag.pattern.slug
     try:
         one = asked(only=[slug])
@@ -103,16 +110,15 @@ def ask_rule(incident: Incident, tag: Tag) -> None:
 
 
 def check_consistency() -> list[int]:
-    """Find incidents whose tags are not what the rules say, and have the tagger look at them again; returns their ids,
-    oldest first.
+    """Find incidents whose tags are not what the rules say and enqueue them for the tagger.
 
-    What waits in the outbox is on its way and no difference, and so is everything while changed rules are being asked
-    about every incident. Raises OtherRules.
+    Returns their ids in ascending order. Incidents that already wait in the tagger's outbox are not counted, and the
+    whole check is skipped while a re-tagging round is in progress. Raises OtherRules.
     """
     if Retag.objects.filter(finished_at__isnull=True).exists():
         return []
     wanted = asked()
-    # Read before the tags: what is delivered in between is then taken for what it was.
+    # Read before the tags, so that an entry delivered in between still counts as waiting.
     waiting = outbox.waiting_ids(CONSUMER)
     differing: list[int] = []
     last = 0
@@ -127,11 +133,11 @@ def check_consistency() -> list[int]:
 
 
 def plans_of(wanted: Asked, incident_ids: Collection[int]) -> tuple[dict[int, int], Plans]:
-    """The index version that each incident was read at, and what changes in the tags of those that need it."""
+    """The index version at which each incident was read, and the planned changes of those whose tags differ."""
     if not wanted.versions:
         return {}, {}
     alive = Incident.objects.filter(pk__in=incident_ids, deleted_at__isnull=True).order_by()
-    # Before anything else is read: whatever comes later raises it.
+    # Read the versions before anything else: any later change raises them.
     seen = dict(alive.values_list("pk", "index_version"))
     tags = _standing(wanted, seen)
     plans = {pk: _plan(wanted, document, tags.get(pk, {})) for pk, document in documents(seen).items()}
@@ -155,8 +161,10 @@ def _plan(wanted: Asked, document: Mapping[str, Any], here: Mapping[str, Standin
 
 
 def carry_out(wanted: Asked, plans: Plans, seen: Mapping[int, int]) -> int:
-    """Write what was planned for the incidents that are still at the version they were read at, with one audit entry;
-    returns how many incidents that was. Inside a transaction of the caller's."""
+    """Write the planned changes of incidents that are still at the version in `seen`; returns how many incidents.
+
+    All changes of state go into one audit entry. Must run inside the caller's transaction.
+    """
     rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=plans, deleted_at__isnull=True).order_by("pk")
     current = [pk for pk, version in rows.values_list("pk", "index_version") if version == seen[pk]]
     if not current:
@@ -176,14 +184,14 @@ def carry_out(wanted: Asked, plans: Plans, seen: Mapping[int, int]) -> int:
             object_type="tag",
             change={"incidents": {str(pk): slugs for pk, slugs in moved.items()}},
         )
-        # The tagger need not hear of its own work.
+        # Do not enqueue these incidents for the tagger itself.
         others = [name for name in settings.OUTBOX_CONSUMERS if name != CONSUMER]
         outbox.raise_index_version(moved, consumers=others)
     return len(current)
 
 
 def _write(changes: Mapping[tuple[int, int], Wanted]) -> dict[tuple[int, int], str]:
-    """Make and change tags, by the ids of incident and pattern; returns the states of those that were there."""
+    """Create and update tags, given by (incident id, pattern id); returns the previous states of existing tags."""
     tags = Tag.objects.filter(
         incident_id__in={pk for pk, _ in changes}, pattern_id__in={pattern for _, pattern in changes}
     )
@@ -202,7 +210,7 @@ def _write(changes: Mapping[tuple[int, int], Wanted]) -> dict[tuple[int, int], s
             setattr(tag, name, value)
             names.add(name)
         differing.append(tag)
-    # After a change of a rule most tags are these.
+    # After a rule has changed, most of its tags differ in nothing but its version.
     for version, pks in found_again.items():
         Tag.objects.filter(pk__in=pks).update(rule_version=version, updated_at=now)
     Tag.objects.bulk_update(differing, sorted(names), batch_size=200)

@@ -1,11 +1,11 @@
-"""Words, stems and sentences, as the rules of patterns see them.
+"""Splits texts into the sentences, words and stems that the rules of patterns work on.
 
-A word is a run of letters and digits; its stem is Snowball's English one, after three steps that let a rule be
-written once: irregular forms go to their base ("broke" to "break"), British endings to American ones, and a
-negating contraction is the word "not" ("didn't" is "not"). Short names in capitals ("UPS", "DNS") are kept
-whole. Rules and texts pass through the same functions, so a stem only has to be the same on both sides.
+A word is a run of letters and digits. It is stemmed by Snowball's English stemmer after three normalizations, so that a
+rule need be written only once: irregular forms become their base form ("broke" becomes "break"), British spellings
+become American ones, and a contracted negation becomes "not" ("didn't" becomes "not"). Short acronyms in capitals
+("UPS", "DNS") are not stemmed. Rules and texts pass through the same functions, so a stem only has to be consistent.
 
-Offsets are code points. Nothing here is for full-text search, which needs every script and has its own analysis.
+Offsets count code points. This is not for full-text search, which must handle every script and has its own analysis.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import Stemmer
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
-# Characters in one sentence; a longer run without an end (a log, a table) is cut, so that "in the same sentence" keeps
-# a meaning and evidence stays readable.
+# The length of a sentence in characters, at most. Longer runs (logs, tables) are cut, so that "in the same sentence"
+# stays meaningful and evidence readable.
 LONGEST_SENTENCE = 600
 
 STOP_WORDS = frozenset(
@@ -173,7 +173,7 @@ _local = threading.local()
 
 
 def stem(word: str) -> str:
-    """The stem of one word as `WORD` finds it."""
+    """The stem of one word as matched by `WORD`."""
     if not word.isascii():
         folded = unicodedata.normalize("NFKD", word)
         word = "".join(c for c in folded if c.isalnum() or c in "'’") or word
@@ -186,7 +186,7 @@ def stem(word: str) -> str:
     lower = _IRREGULAR.get(lower) or _SPELLINGS.get(lower) or _BRITISH.sub("iz", lower)
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
-        # One for each thread: a Stemmer may not be shared.
+        # One per thread: a Stemmer is not thread-safe.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
     return str(stemmer.stemWord(lower)) or word
 
@@ -195,8 +195,11 @@ Value = TypeVar("Value")
 
 
 class ByWord(dict[str, Value], Generic[Value]):
-    """What a function makes of a word, worked out once for each word seen. Looking one up is a C call, which is what
-    makes reading fast; it forgets everything when a flood of distinct words would fill memory."""
+    """A memo of a function of one word.
+
+    Looking up a known word is a single C call, which is what makes reading fast. At `LIMIT` words the whole memo is
+    cleared, so that a flood of distinct words cannot fill memory.
+    """
 
     LIMIT = 200_000
 
@@ -211,7 +214,7 @@ class ByWord(dict[str, Value], Generic[Value]):
         return value
 
 
-# The stems in what stands between two spaces, with a space between them: several in "us-east-1,", none in "--".
+# The stems of one whitespace-separated piece, joined by spaces: several in "us-east-1,", none in "--".
 _PIECES: ByWord[str] = ByWord(lambda piece: " ".join(map(stem, WORD.findall(piece))))
 
 
@@ -220,9 +223,9 @@ def stems(text: str) -> list[str]:
     return " ".join(map(_PIECES.__getitem__, text.split())).split()
 
 
-# A sentence ends at its mark when what follows begins like a new one; at a blank line; before a list item, heading,
-# quote, table row or fence; and after a heading. A full stop after an abbreviation ends none.
-# Every way begins with a character of its own, which lets the search run past all others.
+# A sentence ends at a punctuation mark that is followed by what looks like the start of another; at a blank line;
+# before a list item, heading, quote, table row or fence; and after a heading. A full stop after an abbreviation does
+# not end it. Each alternative begins with its own literal character, so that the search can skip other text quickly.
 _END = re.compile(
     r"[.!?…](?<!\b[Ee]\.g\.)(?<!\b[Ii]\.e\.)(?<!\bvs\.)(?<!\bcf\.)(?<!\bapprox\.)(?<!\bincl\.)(?<!\bresp\.)"
     r"(?<!\b[A-Z]\.[A-Z]\.)[\"'”’)\]*_`]*\s++(?=[^a-z])"
@@ -234,7 +237,7 @@ _LEADING = re.compile(r"(?:\s|[-*+>#|]+\s|\d{1,3}[.)]\s|```\w*\n)*")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Start and end of each sentence in order, without list marks and surrounding space; empty ones are left out."""
+    """The (start, end) of each non-empty sentence, in order, without list markers and surrounding whitespace."""
     found: list[tuple[int, int]] = []
     start = 0
     for match in _END.finditer(text):
@@ -250,7 +253,7 @@ def _cut(text: str, start: int, end: int, found: list[tuple[int, int]]) -> None:
         stop = end
         if end - start > LONGEST_SENTENCE:
             stop = start + LONGEST_SENTENCE
-            # Between words, if there is a place between words at all.
+            # Cut between words where possible.
             stop = max(text.rfind("\n", start, stop), text.rfind(" ", start, stop)) + 1 or stop
         first = start
         if not text[start].isalpha():

@@ -1,8 +1,8 @@
-"""The vocabulary of recurring failure patterns: read from its files, one per pattern, into rows.
+"""Loads the vocabulary of recurring failure patterns from its files, one per pattern, into rows.
 
-A slug, once published, never changes its meaning. A pattern whose file is gone stays: tags and saved searches refer to
-it. One that was merged into another is the other from then on: its tags become tags of the other, its rule finds the
-other, and whoever asks for it by its slug means the other.
+Once published, a slug never changes its meaning. A pattern whose file has been removed stays, because tags and saved
+searches refer to it. A merged pattern is replaced by the pattern it was merged into: its tags move there, its rule
+finds that pattern, and its slug resolves to it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from kb.patterns.models import Pattern, Tag
 
 
 def read(folder: Path | None = None) -> list[dict[str, Any]]:
-    """The patterns of the folder, or those that this process tags by, as columns of Pattern; `merged_into` is a slug.
-    Raises Invalid, by file."""
+    """The patterns of the folder, or the shipped ones that this process tags with, as column values of Pattern.
+
+    `merged_into` is a slug. Raises Invalid, with the problems of each file.
+    """
     try:
         definitions = rules.read(folder) if folder else rules.shipped()
     except rules.BadRules as error:
@@ -55,17 +57,17 @@ def slugs() -> frozenset[str]:
 
 
 def load(*, actor: Viewer, folder: Path | None = None) -> int:
-    """Make the rows what the files say; returns how many were written. Raises Invalid, NotAllowed.
+    """Bring the rows in line with the files; returns how many patterns were written. Raises Invalid, NotAllowed.
 
-    A changed rule gets a new version; kb/patterns/retagging.py then asks it about every incident.
+    A changed rule gets a new version; kb/patterns/retagging.py then runs it on every incident.
     """
     if not actor.is_admin:
-        raise NotAllowed("Only admins change the vocabulary.")
+        raise NotAllowed("Only admins can change the vocabulary.")
     wanted = read(folder)
     with transaction.atomic():
         take_turns(actor)
         here = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
-        # Documents carry their patterns' families, and leave out patterns that are not active.
+        # Search documents include the families of their patterns and leave out patterns that are not active.
         stood = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}
         written: list[Pattern] = []
         for columns in wanted:
@@ -75,7 +77,7 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         Pattern.objects.bulk_create(pattern for pattern in written if pattern.pk is None)
         said = [(pattern, {"slug": pattern.slug, "version": pattern.version}) for pattern in written]
         audit_each(actor, "pattern.saved", said)
-        # In a second round, so that a pattern may be merged into one whose file comes later.
+        # A second pass, so that a pattern can be merged into one whose file comes later.
         for columns in wanted:
             pattern = here[columns["slug"]]
             target = here[columns["merged_into"]] if columns["merged_into"] else None
@@ -84,11 +86,11 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
                 pattern.save(update_fields=["merged_into"])
                 audit(actor, "pattern.merged", pattern, slug=pattern.slug, into=target.slug if target else None)
                 written.append(pattern)
-        # All of them every time: a worker that still had the vocabulary as it was may have tagged since.
+        # All merged patterns, every time: a worker with the earlier vocabulary may have tagged with them since.
         merged = [(pattern, here[pattern.merged_into.slug]) for pattern in here.values() if pattern.merged_into]
         shown_otherwise = [one for one in written if stood.get(one.pk) != (one.family, one.status)]
-        # All at once, and before their tags are touched: whoever decides about tags, or finds them, holds the incident
-        # first.
+        # Lock all these incidents at once, before touching their tags: decisions and the tagger take the incident's
+        # lock first as well.
         touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_otherwise])
         held = outbox.hold(touched.values_list("incident_id", flat=True))
         for pattern, into in merged:
@@ -100,13 +102,13 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
 
 
 def _set(pattern: Pattern, columns: dict[str, Any]) -> bool:
-    """Set what differs, and save it in a row that is there; False when nothing differs."""
+    """Set the columns, and save the pattern if its row exists; False if nothing differs."""
     if pattern.pk and all(getattr(pattern, name) == value for name, value in columns.items()):
         return False
     if pattern.rule_digest != columns["rule_digest"]:
         pattern.rule_version += 1
     if pattern.status != columns["status"]:
-        # What comes back into use is asked about every incident again.
+        # A pattern that comes back into use must be run on every incident again.
         pattern.rule_applied = 0
     for name, value in columns.items():
         setattr(pattern, name, value)

@@ -85,7 +85,7 @@ def test_a_pattern_is_asked_why_then_confirmed_rejected_and_added(people, stormy
     page.get_by_label("Pattern", exact=True).select_option(label="DNS failure")
     page.get_by_label("The sentence that shows it").fill("Nobody wrote this.")
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text("The text does not hold this sentence.")).to_be_visible()
+    expect(page.get_by_text("The text that readers see does not contain this sentence.")).to_be_visible()
     look()
     page.get_by_label("The sentence that shows it").fill(STORM)
     page.get_by_role("button", name="Add", exact=True).click()

@@ -120,7 +120,7 @@ def test_an_incident_is_labelled_once_whatever_it_is_called(cast, published, tmp
     path.write_text(f"{incident.ref.lower()}: [retry-storm]\n", encoding="utf-8")
     assert [one.id for one in of_labels(path)] == [incident.ref]
     path.write_text(f"{incident.ref}: [retry-storm]\n{incident.ref.lower()}: [dns]\n", encoding="utf-8")
-    with pytest.raises(Invalid, match=f"{incident.ref.lower()}: {incident.ref} stands there already"):
+    with pytest.raises(Invalid, match=f"{incident.ref.lower()}: {incident.ref} is already listed"):
         of_labels(path)
 
 

@@ -64,12 +64,12 @@ def group(**values):
         (group(other={"weight": 1, "any": ["tank ..4"]}), "rule.groups.other.any.0", "ends with a gap"),
         (group(other={"weight": 1, "any": ["..4 tank"]}), "rule.groups.other.any.0", "begins with a gap"),
         (group(other={"weight": 1, "any": ["a ~3 tank ~3 dry"]}), "rule.groups.other.any.0", "more than one"),
-        (group(other={"weight": 1, "any": ["<well> dry"]}), "rule.groups.other.any.0", "no list of words named well"),
+        (group(other={"weight": 1, "any": ["<well> dry"]}), "rule.groups.other.any.0", "no word list named well"),
         (group(other={"weight": 1, "any": ["dry"], "requires": ["nowhere"]}), "rule.groups.other", "nowhere"),
         (group(a={"weight": 1, "any": ["dry"], "requires": ["b"]}, b={"weight": 1, "any": ["wet"], "excludes": ["a"]}),
-         "rule.groups.a", "in a circle: a -> b -> a"),
-        (group(a={"weight": 1, "any": ["dry"], "requires": ["a"]}), "rule.groups.a", "in a circle: a -> a"),
-        (pattern(rule__words={"tank": ["tank", "<well>"], "well": ["<tank>"]}), "rule.words", "in a circle"),
+         "rule.groups.a", "circular reference: a -> b -> a"),
+        (group(a={"weight": 1, "any": ["dry"], "requires": ["a"]}), "rule.groups.a", "circular reference: a -> a"),
+        (pattern(rule__words={"tank": ["tank", "<well>"], "well": ["<tank>"]}), "rule.words", "circular reference"),
         (pattern(rule__words={"tank": ["tank", "!!"]}), "rule.groups.named.any.0", "matches everything"),
         (group(other={"weight": 1, "when": {"detected_by": ["nobody"]}}), "rule.groups.other.when", "nobody"),
         (group(other={"weight": 1, "when": {"weather": ["rain"]}}), "rule.groups.other.when", "weather"),
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_place_and_the_reason(tmp
     [
         ("empty-tank", "a: [", "cannot be read"),
         ("empty-tank", "- a list", "not of type"),
-        ("Empty Tank", yaml.safe_dump(pattern()), "is no slug"),
+        ("Empty Tank", yaml.safe_dump(pattern()), "is not a slug"),
     ],
 )
 def test_a_file_that_is_no_pattern_at_all_is_refused(tmp_path, name, text, reason):

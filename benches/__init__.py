@@ -1,1 +1,1 @@
-"""How fast it is, on a generated corpus: `make bench`. docs/performance.md shows how to read what it prints."""
+"""Benchmarks on a generated corpus, run by `make bench`. docs/performance.md explains the output."""

@@ -1,4 +1,4 @@
-"""`python -m benches`: every figure in turn, and a table of them with their targets. Exit code 1 if one is missed."""
+"""`python -m benches`: measures every figure and prints a table with the targets. Exit code 1 if one is missed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from benches.figures import Figure
 from chaos.surroundings import Surroundings, lasting
 
 BENCHES = ("matcher", "retag", "rebuild", "search", "write", "embedded")
-# A table that goes into a file needs no more than its own width.
+# When the output goes to a file, the table gets the width that it needs.
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> int:
     options = _options()
-    # Asked to end, it still stops what it started.
+    # Exit through the cleanup code when terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     chosen = options.only or BENCHES
@@ -35,19 +35,19 @@ def main() -> int:
         if "embedded" in chosen:
             figures += _embedded(surroundings, options)
     console.print(table(figures))
-    console.print(f"{options.incidents:,} incidents; {time.monotonic() - began:.0f} s in all")
+    console.print(f"{options.incidents:,} incidents; {time.monotonic() - began:.0f} s in total")
     return 1 if any(figure.is_met is False for figure in figures) else 0
 
 
 def _matcher(surroundings: Surroundings, options: argparse.Namespace) -> list[Figure]:
-    """Needs nothing but the rules and the texts."""
+    """The matcher needs only the rules and the texts, no services and no corpus."""
     console.print("measuring: matcher")
     env = installation.embedded(surroundings, 0)
     return [Figure.read(stored) for stored in installation.measure("bench_matcher", env, rounds=options.rounds)]
 
 
 def _full(surroundings: Surroundings, options: argparse.Namespace, chosen: Sequence[str]) -> list[Figure]:
-    console.print("starting PostgreSQL, Redis and Elasticsearch for the benches alone")
+    console.print("starting PostgreSQL, Redis and Elasticsearch for the benches")
     surroundings.up()
     env = installation.full(surroundings, options.incidents)
     installation.fill(surroundings, env, options.incidents)
@@ -89,7 +89,7 @@ def _embedded(surroundings: Surroundings, options: argparse.Namespace) -> list[F
 
 
 def table(figures: list[Figure]) -> Table:
-    out = Table(title="What was measured: medians over rounds, with the quartiles")
+    out = Table(title="Results: medians of the rounds, with quartiles")
     out.add_column("figure")
     for column in ("median", "quartiles", "rounds", "target", ""):
         out.add_column(column, justify="right")
@@ -104,12 +104,14 @@ def table(figures: list[Figure]) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description="How fast it is, on a generated corpus.")
-    parser.add_argument("--incidents", type=int, default=100_000, help="in the corpus (100,000)")
-    parser.add_argument("--only", action="append", choices=BENCHES, help="one of " + ", ".join(BENCHES))
-    parser.add_argument("--rounds", type=int, default=5, help="of each bench (5)")
-    parser.add_argument("--queries", type=int, default=300, help="different searches in a round (300)")
-    parser.add_argument("--seconds", type=float, default=15, help="of writing in a round (15)")
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure the speed on a generated corpus.")
+    parser.add_argument("--incidents", type=int, default=100_000, help="incidents in the corpus (100,000)")
+    parser.add_argument(
+        "--only", action="append", choices=BENCHES, help="run only this bench; can be repeated: " + ", ".join(BENCHES)
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each bench (5)")
+    parser.add_argument("--queries", type=int, default=300, help="different searches per round (300)")
+    parser.add_argument("--seconds", type=float, default=15, help="seconds of writing per round (15)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""HTTP with one connection that stays open, timed: for Elasticsearch itself and for the API alike."""
+"""Timed HTTP requests over one persistent connection, to Elasticsearch as well as to the API."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def search_path(text: str) -> str:
 
 
 def fruitful(engine: Engine, viewer: Viewer, texts: list[str], count: int) -> list[str]:
-    """Those queries that find something as they are: where nothing is found, the API asks again with fewer words."""
+    """The first `count` queries that find something as they are. The API retries others with fewer words."""
     found = (text for text in texts if engine.search(Ask(viewer, parse(text).root, size=1)).total)
     return [text for text, _ in zip(found, range(count), strict=False)]

@@ -1,4 +1,4 @@
-"""A search through the API of an embedded installation: SQLite, one machine, no services."""
+"""Search through the API of an embedded installation: SQLite on one machine, without services."""
 
 from __future__ import annotations
 

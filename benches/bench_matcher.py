@@ -1,7 +1,7 @@
-"""Finding all patterns in a text, against a plain loop: one compiled regular expression for each phrase of the rules.
+"""Finding all patterns in a text, compared with a plain loop over one compiled regular expression per phrase.
 
-The loop does less: it knows no irregular forms, no sentences, no negation and no scores. The texts are those of the
-public outages, in documents of 1,500 characters. Both run on one core, in turns.
+The loop does less: it ignores irregular forms, sentences, negation and scores. The texts are the prose of the famous
+outages, cut into documents of 1,500 characters. Both sides run on one core, in turns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kb.patterns.phrases import ANYWHERE, Chain, Element, Phrase
 from kb.patterns.reading import fields
 
 CHARACTERS = 1_500
-# The loop is slow; a part of the texts is enough to tell how slow.
+# The loop is slow, so a sample of the texts is enough to measure it.
 FOR_THE_LOOP = 40
 
 
@@ -28,7 +28,7 @@ def run(rounds: int) -> list[Figure]:
     loop = [re.compile(_pattern(phrase), re.IGNORECASE) for phrase in rules.phrases]
     searches = [expression.search for expression in loop]
     some = texts[:FOR_THE_LOOP]
-    # What both keep between texts is there before the first round.
+    # Warm the memos that are kept between texts before the first round.
     _seconds(lambda: [match(rules, {"text": text}) for text in texts])
     ours, plain = [], []
     for _ in range(rounds):
@@ -42,7 +42,7 @@ def run(rounds: int) -> list[Figure]:
 
 
 def _texts() -> list[str]:
-    """Documents of equal length, cut from the outages' prose one after the other."""
+    """Consecutive documents of equal length, cut from the prose of the outages."""
     prose = "\n\n".join("\n\n".join(fields(one.document).values()) for one in of_outages(files.FOLDER))
     whole = range(0, len(prose) - CHARACTERS, CHARACTERS)
     return [prose[start : start + CHARACTERS] for start in whole]

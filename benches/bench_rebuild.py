@@ -1,6 +1,6 @@
-"""A rebuild, against nothing but writing documents that are built already: the same mapping, client and bulk size.
+"""A rebuild, compared with bulk-writing prebuilt documents with the same mapping, client and bulk size.
 
-What the ratio leaves is the price of reading the record, building the documents, and comparing at the end.
+The difference is the cost of reading the record, building the documents and comparing the indexes at the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kb.search.elastic import generations, mapping
 from kb.search.elastic.client import client
 from kb.search.elastic.engine import source
 
-# As many different documents as are held ready; beyond that they come again, under other ids.
+# The number of distinct documents kept in memory; beyond it, they are repeated under other ids.
 PREBUILT = 20_000
 BATCH = 500
 
@@ -52,7 +52,7 @@ def _prebuilt(count: int) -> list[dict[str, Any]]:
 
 
 def _bare(documents: list[dict[str, Any]], total: int) -> float:
-    """Seconds for writing `total` documents into an index that is gone afterwards."""
+    """The seconds it takes to write `total` documents into a temporary index."""
     index = f"bare-{generations.prefix()}"
     client().indices.create(index=index, **mapping.body())
     client().indices.put_settings(index=index, settings={"index": {"refresh_interval": "-1"}})

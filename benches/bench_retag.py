@@ -1,7 +1,7 @@
-"""Asking one changed rule about every incident, with as many processes as there are to be workers.
+"""Re-tagging every incident after one rule has changed, with several worker processes.
 
-Before the first round all rules are asked once, so that the incidents carry their tags. Each round then changes one
-rule so that it finds what it found, which costs reading everything, and writing the version of each tag anew.
+All rules run once before the first round, so that the incidents carry their tags. Each round then raises the version of
+one rule without changing what it finds: every incident is read, and every tag of the rule gets its new version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from incidents.scopes import Viewer
 from kb.patterns import retagging, vocabulary
 from kb.patterns.models import Pattern, Tag
 
-# Among those that the corpus shows most.
+# One of the most frequent patterns in the corpus.
 CHANGED = "config-change"
 WORK = "import django; django.setup(); from kb.patterns import retagging; retagging.work()"
 
@@ -33,7 +33,7 @@ def run(rounds: int, workers: int) -> list[Figure]:
     for _ in range(rounds):
         Pattern.objects.filter(slug=CHANGED).update(rule_version=F("rule_version") + 1)
         lasted.append(_seconds(workers))
-    # The index is built anew from the record before it is measured.
+    # The entries are not needed: the index is rebuilt from the record before it is measured.
     OutboxEntry.objects.all().delete()
     with_workers = f"{total:,} incidents, {workers} workers"
     out = [Figure(f"re-tag after one changed rule, {with_workers}, {tagged:,} tags", "s", lasted, most=120)]
@@ -47,7 +47,7 @@ def _seconds(workers: int) -> float:
     processes = [subprocess.Popen([sys.executable, "-c", WORK], cwd=ROOT) for _ in range(workers)]
     codes = [process.wait() for process in processes]
     if any(codes):
-        raise RuntimeError(f"the workers ended with {codes}")
+        raise RuntimeError(f"the workers ended with exit codes {codes}")
     if retagging.begin() is not None:
-        raise RuntimeError("the round was not finished")
+        raise RuntimeError("the workers ended before the round was finished")
     return time.monotonic() - began

@@ -1,7 +1,7 @@
-"""A search through the API, against the same body sent to Elasticsearch itself: side by side, one after the other.
+"""Search through the API, compared with sending the same request body straight to Elasticsearch, in turns.
 
-What the ratio leaves is the price of a web process, the query language, the exclusion of what was narrowed, the check
-of every hit against the record, and the shape of the answer.
+The difference is the cost of the web process, the query language, the exclusion of narrowed incidents, the check of
+every hit against the record, and building the response.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def run(rounds: int, queries: int) -> list[Figure]:
     path = f"/{generations.read_alias()}/_search"
     texts = fruitful(ElasticEngine(), ANONYMOUS, words.queries(3 * queries), queries)
     chance = random.Random(1)
-    # The first round warms both up, and is not counted.
+    # The first round warms up both sides and is not counted.
     times = [_round(texts, chance, raw, api, path) for _ in range(rounds + 1)][1:]
     p50 = [[percentile(side, 0.5) for side in sides] for sides in times]
     p95 = [[percentile(side, 0.95) for side in sides] for sides in times]
@@ -59,7 +59,7 @@ def _round(
             lambda body=body: theirs.append(raw.milliseconds("POST", path, body)),
             lambda viewer=viewer, text=text: ours.append(api[viewer].milliseconds("GET", search_path(text))),
         ]
-        # Neither is always the one that finds the caches warm.
+        # In random order, so that neither side always benefits from warm caches.
         chance.shuffle(sides)
         for side in sides:
             side()
@@ -67,5 +67,5 @@ def _round(
 
 
 def _body(viewer: Viewer, text: str) -> dict[str, Any]:
-    """What the API sends for this query."""
+    """The body that the API sends to Elasticsearch for this query."""
     return query.body(Ask(viewer, parse(text).root, size=PAGE_SIZE), hidden=[])

@@ -1,4 +1,4 @@
-"""From the commit of a write to the first search that finds it, with two workers, at a steady rate."""
+"""The time from the commit of a write to the first search that finds it, at a steady rate of writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from incidents.scopes import Viewer
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
 
-# Of mapping.settings, plus the second that the design grants.
+# The refresh interval set in mapping.settings, plus one second for everything else.
 MOST_SECONDS = 1.0 + 1.0
 LOOK_EVERY = 0.05
 
@@ -30,7 +30,7 @@ def run(per_second: float, seconds: float, rounds: int) -> list[Figure]:
 
 
 def _waits(author: Viewer, per_second: float, seconds: float) -> list[float]:
-    """For each write how long it took, in the order of the writes."""
+    """The seconds from commit to search of each write, in order."""
     committed: dict[str, float] = {}
     seen: dict[str, float] = {}
     over = threading.Event()
@@ -48,12 +48,12 @@ def _waits(author: Viewer, per_second: float, seconds: float) -> list[float]:
     over.set()
     watcher.join()
     if missing := len(committed) - len(seen):
-        raise RuntimeError(f"{missing} writes were not found after a minute")
+        raise RuntimeError(f"{missing} writes were still not found after a minute")
     return [seen[word] - moment for word, moment in committed.items()]
 
 
 def _watch(committed: dict[str, float], seen: dict[str, float], over: threading.Event) -> None:
-    """Look for all that was not seen yet, again and again. A moment is noted after the answer, so never too early."""
+    """Keep searching for writes not seen yet. Times are taken after the response, so they are never too early."""
     while not over.wait(LOOK_EVERY):
         waiting = [word for word in list(committed) if word not in seen][:500]
         if not waiting:

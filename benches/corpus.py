@@ -1,8 +1,8 @@
-"""The corpus: any number of incidents as an installation would hold them after years, the same on every machine.
+"""Generates the corpus: any number of incidents, as in an installation after years of use, the same on every machine.
 
-Nine of ten are published: they have their revision, and the actions that live on after it, but no working copy, which
-nothing that is measured reads. One of ten is a draft with all its rows. They are written in bulk, past the actions,
-which have tests of their own and would take hours.
+Nine out of ten incidents are published. They have a revision and its action items, but no rows for the working copy,
+which no bench reads. The others are drafts with all their rows. Rows are inserted in bulk instead of through the
+actions, which would take hours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PROSE = {"summary": 320, "impact": 140, "detection": 90, "trigger": 90, "mitiga
 
 @dataclass
 class Batch:
-    """The rows of some incidents, by model, in the order in which they are written."""
+    """The rows of a batch of incidents by model, in the order in which they must be inserted."""
 
     rows: dict[type[models.Model], list[Any]] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Setting:
 
 
 def generate(count: int, *, seed: int = 7) -> Iterator[int]:
-    """Write `count` incidents; yields how many came with each batch. The database must be empty but for migrations."""
+    """Write `count` incidents to a freshly migrated database; yields the number of incidents in each batch."""
     setting = _setting()
     chance = random.Random(seed)
     numbers = iter(range(count))
@@ -66,7 +66,7 @@ def generate(count: int, *, seed: int = 7) -> Iterator[int]:
             _incident(batch, number, setting, chance)
         _write(batch)
         yield len(some)
-    _let_numbers_go_on()
+    _reset_sequences()
 
 
 def _setting() -> Setting:
@@ -91,7 +91,7 @@ def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random
         severity=chance.choice((*Severity.values, None)),
         status="draft" if number % 10 == 9 else "published",
         visibility=chance.choice((Visibility.PUBLIC, Visibility.INTERNAL, Visibility.INTERNAL, Visibility.TEAM)),
-        # A few organizations and teams have most of the incidents.
+        # Squaring the draw gives a few organizations and teams most of the incidents.
         organization=setting.organizations[int(len(setting.organizations) * chance.random() ** 2)],
         team=setting.teams[int(len(setting.teams) * chance.random() ** 2)],
         detected_by=chance.choice((*DetectedBy.values, None)),
@@ -121,7 +121,7 @@ def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random
 
 
 def _content(incident: Incident, chance: random.Random, sections: list[SectionPlan]) -> dict[str, Any]:
-    """Sections and records in the shape of `incidents.document`."""
+    """Sections and records in the format of `incidents.document`."""
 
     def rows(least: int, most: int, characters: int, **columns: Callable[[int], Any]) -> list[dict[str, Any]]:
         return [
@@ -224,8 +224,8 @@ def _write(batch: Batch) -> None:
         )
 
 
-def _let_numbers_go_on() -> None:
-    """Rows were given their numbers, so that the database has not counted them."""
+def _reset_sequences() -> None:
+    """Set the id sequences past the rows that were inserted with explicit ids."""
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [Incident, Revision]):
             cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""What a bench measured: samples, their median and spread, and the target that the median is held against."""
+"""The result of a bench: samples, their median and quartiles, and the target for the median."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """`samples` are one value for each round. `most` or `least` is the target; None of both: for information only."""
+    """One figure, with a sample per round. `most` or `least` is its target; without either, it is informational."""
 
     name: str
     unit: str
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The quartiles. Of a single sample, itself."""
+        """The lower and upper quartile; for a single sample, that sample twice."""
         if len(self.samples) < 2:
             return self.samples[0], self.samples[0]
         low, _, high = statistics.quantiles(self.samples, n=4, method="inclusive")
@@ -51,7 +51,7 @@ class Figure:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which this share of all lies, interpolated."""
+    """The value below which this share of the values lies, interpolated linearly."""
     ordered = sorted(values)
     place = share * (len(ordered) - 1)
     low = int(place)

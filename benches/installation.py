@@ -1,6 +1,6 @@
-"""What is measured: an installation in the full mode with its own services, and an embedded one, both with the corpus.
+"""The installations that are measured: one in the full mode with its own services, and one in the embedded mode.
 
-Services, databases and indexes stay for the next run, in a folder beside those of `scripts/services`.
+Their data, which includes the corpus, is kept for the next run in a folder next to that of `scripts/services`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_f
 
 
 def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
-    """The environment of the full mode over a corpus of this size."""
+    """The environment variables of the full mode, with a corpus of this size."""
     env = environment(
         surroundings,
         database=f"corpus_{EDITION}_{incidents}",
@@ -36,7 +36,7 @@ def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
 
 
 def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
-    """The environment of the embedded mode: its database is a file, and it has no services."""
+    """The environment variables of the embedded mode, with a corpus of this size in an SQLite file."""
     folder = _folder(surroundings) / f"embedded-{EDITION}-{incidents}"
     folder.mkdir(exist_ok=True)
     port = free_port()
@@ -53,7 +53,7 @@ def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
 
 
 def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> None:
-    """Generate the corpus unless it is there. An interrupted generation leaves nothing that looks finished."""
+    """Generate the corpus unless it already exists. An interrupted attempt is started over by the next run."""
     done = Path(env["VAR_DIR"]) / f"filled-{env.get('ELASTICSEARCH_INDEX', 'embedded')}"
     name = env.get("DATABASE_URL", "").rpartition("/")[2]
     is_there = done.exists() and (not name or databases.exists(surroundings, name))
@@ -65,7 +65,7 @@ def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> Non
         else:
             for file in Path(env["VAR_DIR"]).glob("precedent.sqlite3*"):
                 file.unlink()
-    # One that stayed from an earlier run may be of an earlier version.
+    # A corpus kept from an earlier run may lack recent migrations.
     run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env)
     if not is_there:
         run([sys.executable, "-m", "benches.filling", str(incidents)], env)
@@ -79,7 +79,7 @@ def run(command: list[str], env: dict[str, str]) -> None:
 
 
 def measure(module: str, env: dict[str, str], **options: object) -> list[dict[str, object]]:
-    """The figures of one bench, measured in a process of its own."""
+    """Run one bench in a process of its own; returns its figures as stored by `benches.one`."""
     result = Path(env["VAR_DIR"]) / f"{module}.json"
     result.unlink(missing_ok=True)
     run([sys.executable, "-m", "benches.one", module, str(result), json.dumps(options)], env)
@@ -89,7 +89,7 @@ def measure(module: str, env: dict[str, str], **options: object) -> list[dict[st
 
 @contextmanager
 def web(env: dict[str, str]) -> Iterator[Process]:
-    """The web process of the Procfile, ready to answer."""
+    """The web process of the Procfile, once it answers requests."""
     command = (ROOT / "Procfile").read_text().split("web: exec ", 1)[1].splitlines()[0]
     process = Process(["bash", "-c", f"exec {command}"], env, Path(env["VAR_DIR"]) / "web.log")
     process.start()
@@ -102,7 +102,7 @@ def web(env: dict[str, str]) -> Iterator[Process]:
 
 @contextmanager
 def workers(env: dict[str, str], count: int) -> Iterator[list[Process]]:
-    """Celery workers as in the Procfile. Without beat: what is measured is the way of a nudge."""
+    """Celery workers as in the Procfile. Beat is left out, so that only nudges trigger the work that is measured."""
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "kb", *WORKER]
     processes = [
         Process([*command, "--hostname", f"bench{n}@local"], env, Path(env["VAR_DIR"]) / f"worker{n}.log")
@@ -118,7 +118,7 @@ def workers(env: dict[str, str], count: int) -> Iterator[list[Process]]:
 
 
 def megabytes(pid: int) -> list[float]:
-    """Resident memory of a process and of each of its children."""
+    """The resident memory of a process and of each of its children, in MB."""
     folder = Path(f"/proc/{pid}/task/{pid}/children")
     family = [pid, *map(int, folder.read_text().split())]
     return [_resident(member) for member in family]
@@ -139,7 +139,7 @@ def _wait(address: str, seconds: float = 60.0) -> None:
             time.sleep(0.1)
         else:
             return
-    raise Trouble("the web process does not answer")
+    raise Trouble(f"the web process does not answer after {seconds:.0f} s")
 
 
 def _folder(surroundings: Surroundings) -> Path:

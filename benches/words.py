@@ -1,7 +1,6 @@
-"""Plausible prose in any amount: a walk through the pairs of words that the public outages are written in.
+"""Generates plausible prose: random walks over the pairs of adjacent words in the texts of the famous outages.
 
-So words are as frequent as they are in postmortems, common phrases are common, and most words are rare. The same seed
-gives the same text on every machine.
+Words and phrases are therefore as frequent as in real postmortems. The same seed gives the same text on every machine.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 import yaml
 
-# Changes with what is generated, so that a corpus kept from before is not taken for it.
+# Raise this when the generated texts change, so that a corpus kept from an earlier run is not reused.
 EDITION = 1
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "outages"
 _END = ""
@@ -23,7 +22,7 @@ _END = ""
 
 @cache
 def followers() -> dict[str, list[str]]:
-    """For every word those that follow it, as often as they do; "" stands for the start and the end of a sentence."""
+    """By word, the words that follow it, repeated as often as they do; "" is the start and the end of a sentence."""
     found: dict[str, list[str]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         for text in _texts(yaml.load(path.read_text(), Loader=yaml.CSafeLoader)):
@@ -38,12 +37,12 @@ def followers() -> dict[str, list[str]]:
 def _texts(outage: dict[str, Any]) -> Iterator[str]:
     yield from outage["sections"].values()
     for kind in ("timeline", "causes", "lessons", "actions"):
-        # Where there are none, the reason stands in their place.
+        # In place of rows there can be a reason why there are none.
         yield from (row["text"] for row in outage.get(kind) or [] if isinstance(row, dict))
 
 
 def _walk(chance: random.Random) -> str:
-    """One sentence, of no more than sixty words."""
+    """One sentence, of sixty words at most."""
     after = followers()
     found: list[str] = []
     word = chance.choice(after[_END])
@@ -55,13 +54,13 @@ def _walk(chance: random.Random) -> str:
 
 @cache
 def sentences() -> list[str]:
-    """Many more than there are in the outages; a text is some of them, because walking each anew would take hours."""
+    """The pool of sentences that texts are drawn from. Walking new ones for each text would take hours."""
     chance = random.Random(3)
     return [_walk(chance) for _ in range(40_000)]
 
 
 def prose(chance: random.Random, characters: int) -> str:
-    """Whole sentences, about this long."""
+    """Whole sentences of about this many characters in total."""
     found: list[str] = []
     length = 0
     while length < characters:
@@ -75,7 +74,7 @@ def title(chance: random.Random) -> str:
 
 
 def queries(count: int, *, seed: int = 1) -> list[str]:
-    """What people search: two or three words that stand near each other somewhere, sometimes with a filter."""
+    """Plausible searches: one to three words that occur close together in some text, sometimes with a filter."""
     chance = random.Random(seed)
     found: list[str] = []
     while len(found) < count:

@@ -1,18 +1,18 @@
-"""The fault campaign: real services, real processes, one fault at a time, and proof that the index came out right.
+"""The fault campaign: injects one fault at a time into real services and processes, then checks the indexes.
 
-    __main__      the command line: which faults, how many writes; prints the table
-    surroundings  PostgreSQL, Redis and Elasticsearch of its own, in a folder and on ports that nobody else uses
-    databases     what is done to whole databases: copy, dump, restore
-    cast          who writes and who reads
+    __main__      the command line: chooses the faults and the load, and prints the table
+    surroundings  PostgreSQL, Redis and Elasticsearch for the campaign alone, in a folder and on ports of their own
+    databases     operations on whole databases: copy, dump, restore
+    cast          the users that write and read
     application   the web, worker and beat processes under test
-    proxy         stands between the application and Elasticsearch, and can be slow
+    proxy         a TCP proxy between the application and Elasticsearch that can delay responses
     doomed        a Celery worker that dies at a chosen step
-    history       what was committed when, and so who must not find what
-    writers       mixed writes through the actions
-    readers       searches all the while, judged by the history
-    faults        what goes wrong
-    verdict       whether both indexes equal the record in the end
-    episode       one fault from the start to the verdict
+    history       what was committed when, and therefore what each reader must not find
+    writers       a mix of writes through the actions
+    readers       continuous searches, checked against the history
+    faults        the faults themselves
+    verdict       compares both indexes with the record at the end
+    episode       runs faults in one installation, from its setup to the verdicts
 
-Nothing here is part of the installation, and nothing in the installation knows of it.
+Nothing here is installed with the application, and the application does not know about it.
 """

@@ -1,6 +1,7 @@
-"""`python -m chaos`: every fault in turn, and a table of what came of it.
+"""`python -m chaos`: runs every fault in turn and prints a table of the results.
 
-Exit code 1 if anything was lost, stale, leaked, or answered with a server error, or if a process died of itself.
+The exit code is 1 if anything was lost, stale or leaked, if there was a server error, if a process died that no fault
+killed, or if an installation did not converge.
 """
 
 from __future__ import annotations
@@ -28,36 +29,36 @@ from chaos.episode import Outcome
 from chaos.faults import FAULTS, Fault
 from chaos.surroundings import NAMES, ROOT, Surroundings, Trouble, free_port, shared, temporary
 
-# Others may have a campaign on the same services.
+# The process id keeps campaigns apart that run on the same services.
 OWN = f"chaos_{os.getpid()}"
 _OF_A_CAMPAIGN = re.compile(r"chaos_(\d+)")
 BASE = f"{OWN}_base"
-# How many examples of what went wrong are printed of each kind.
+# The number of examples printed for each kind of failure, at most.
 EXAMPLES = 5
 
-# A table that goes into a file needs no more than its own width.
+# When the output goes to a file, the table gets the width that it needs.
 console = Console(width=None if sys.stdout.isatty() else 170)
 
 
 def main() -> int:
     options = _options()
-    # Asked to end, it still takes away what it started.
+    # Exit through the cleanup code when terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [fault for fault in FAULTS if not options.only or fault.name in options.only]
     began = time.monotonic()
     outcomes = []
     with _surroundings(options) as surroundings:
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as background:
             surroundings.up("postgresql", "redis")
-            # It takes longest, and is not needed yet.
-            engine = beside.submit(surroundings.up, "elasticsearch")
+            # Elasticsearch takes longest to start and is not needed yet.
+            engine = background.submit(surroundings.up, "elasticsearch")
             _prepare(surroundings)
             engine.result()
         console.print(f"ready after {time.monotonic() - began:.0f} s")
         for faults in [chosen] if options.together else [[fault] for fault in chosen]:
             for outcome in _play(faults, surroundings, options):
                 outcomes.append(outcome)
-                _tell(outcome)
+                _report(outcome)
     console.print(table(outcomes))
     console.print(f"{len(outcomes)} faults in {time.monotonic() - began:.0f} s")
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
@@ -66,7 +67,7 @@ def main() -> int:
 @contextmanager
 def _surroundings(options: argparse.Namespace) -> Iterator[Surroundings]:
     if not options.ports:
-        console.print("starting PostgreSQL, Redis and Elasticsearch for the campaign alone")
+        console.print("starting PostgreSQL, Redis and Elasticsearch for this campaign")
         with temporary("chaos") as surroundings:
             yield surroundings
         return
@@ -79,7 +80,7 @@ def _surroundings(options: argparse.Namespace) -> Iterator[Surroundings]:
 
 
 def _sweep(surroundings: Surroundings, *over: str) -> None:
-    """Take away what is left of the campaigns that are `over`, and of those whose process is gone."""
+    """Remove the databases and indexes of the campaigns named in `over` and of those whose process is gone."""
 
     def is_left(name: str) -> bool:
         found = _OF_A_CAMPAIGN.match(name)
@@ -103,7 +104,7 @@ def _runs(pid: int) -> bool:
 
 
 def _prepare(surroundings: Surroundings) -> None:
-    """A database with everything but incidents, to be copied for each fault."""
+    """Create the database that is copied for each installation: complete except for incidents."""
     databases.create(surroundings, BASE)
     env = environment(
         surroundings,
@@ -120,7 +121,7 @@ def _prepare(surroundings: Surroundings) -> None:
 
 
 def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
-    """Faults in one installation, each as soon as it is over."""
+    """Run the faults in one installation; yields each outcome as soon as it is known."""
     name = f"{OWN}_{faults[0].name.replace('-', '_')}"
     folder = (options.logs or surroundings.folder / "episodes") / faults[0].name
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,30 +135,30 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
     settings = {"folder": folder, "result": result, "database": name, "prefix": f"{OWN}-{name}", **own, **scale}
     words = [f"--{key}={value}" for key, value in settings.items()]
     names = [fault.name for fault in faults]
-    told = 0
+    reported = 0
     with (folder / "episode.log").open("wb") as log:
         command = [sys.executable, "-m", "chaos.episode", *names, f"--per-second={options.per_second}", *words]
         episode = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             while episode.poll() is None:
                 time.sleep(0.2)
-                for outcome in _noted(result)[told:]:
-                    told += 1
+                for outcome in _written(result)[reported:]:
+                    reported += 1
                     yield outcome
         finally:
-            # With everything that it started: nothing may go on to use services that are about to be taken away.
+            # Kill the whole process group: nothing may keep using services that are about to be removed.
             with suppress(ProcessLookupError):
                 os.killpg(episode.pid, signal.SIGKILL)
             episode.wait()
             databases.drop(surroundings, name)
-    yield from _noted(result)[told:]
-    for fault in faults[len(_noted(result)) :]:
+    yield from _written(result)[reported:]
+    for fault in faults[len(_written(result)) :]:
         end = (folder / "episode.log").read_text(errors="replace").splitlines()[-15:]
-        yield Outcome(fault.name, errors=["the episode did not come to its end", *end])
+        yield Outcome(fault.name, errors=["the episode ended before this fault was over; its last output:", *end])
 
 
-def _noted(result: Path) -> list[Outcome]:
-    """One a line; what follows the last end of a line is still being written."""
+def _written(result: Path) -> list[Outcome]:
+    """The outcomes so far, one per line. Text after the last line break is still being written."""
     return [Outcome(**json.loads(line)) for line in result.read_text().split("\n")[:-1]]
 
 
@@ -165,7 +166,7 @@ def _cast(surroundings: Surroundings) -> Path:
     return surroundings.folder / "cast.json"
 
 
-def _tell(outcome: Outcome) -> None:
+def _report(outcome: Outcome) -> None:
     verdict = "good" if outcome.is_good else "[red]NOT GOOD[/red]"
     console.print(f"{outcome.fault}: {verdict} ({outcome.seconds:.0f} s)")
     for name in ("lost", "stale", "leaked", "errors"):
@@ -177,7 +178,7 @@ def _tell(outcome: Outcome) -> None:
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    out = Table(title="What each fault did")
+    out = Table(title="Results by fault")
     out.add_column("fault")
     for column in (
         *("writes", "refused", "lost", "stale", "leaked", "server errors", "seconds to converge"),
@@ -191,7 +192,7 @@ def table(outcomes: list[Outcome]) -> Table:
             *(f"{outcome.writes:,}", f"{outcome.failed:,}"),
             *(_count(found) for found in (outcome.lost, outcome.stale, outcome.leaked, outcome.errors)),
             converged if outcome.converged_after is not None else f"[red]{converged}[/red]",
-            *(f"{outcome.requests:,}", f"{outcome.standing_in:.0%}"),
+            *(f"{outcome.requests:,}", f"{outcome.degraded:.0%}"),
             *(f"{outcome.slowest_write:.1f} s", f"{outcome.slowest_read:.1f} s"),
         )
     return out
@@ -202,24 +203,32 @@ def _count(found: list[str]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make chaos", description="One fault after another, on real services.")
+    parser = argparse.ArgumentParser(
+        prog="make chaos", description="Inject faults into real services and check the outcome."
+    )
     names = [fault.name for fault in FAULTS]
-    parser.add_argument("--only", action="append", choices=names, metavar="FAULT", help=f"one of {', '.join(names)}")
-    parser.add_argument("--writes", type=int, default=1000, help="in each run (1000)")
-    parser.add_argument("--per-second", type=float, default=40.0, help="writes a second at most (40)")
-    parser.add_argument("--seeds", type=int, default=60, help="incidents before the first write (60)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long a fault lasts (10)")
-    parser.add_argument("--rest", type=float, default=0.01, help="seconds between a reader's requests (0.01)")
-    parser.add_argument("--together", action="store_true", help="one installation for all, instead of one for each")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="FAULT",
+        help=f"run only this fault; can be repeated: {', '.join(names)}",
+    )
+    parser.add_argument("--writes", type=int, default=1000, help="writes per fault (1000)")
+    parser.add_argument("--per-second", type=float, default=40.0, help="writes per second, at most (40)")
+    parser.add_argument("--seeds", type=int, default=60, help="incidents created before the first fault (60)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of a fault in seconds (10)")
+    parser.add_argument("--rest", type=float, default=0.01, help="a reader's pause between requests, in seconds (0.01)")
+    parser.add_argument("--together", action="store_true", help="run all faults in the same installation")
     parser.add_argument(
         "--ports",
         nargs=3,
         type=int,
         metavar=tuple(name.upper() for name in NAMES),
-        help="services that run already and that others use too; for faults that befall the campaign alone",
+        help="use running services that others share; only for faults that do not affect other users of them",
     )
-    parser.add_argument("--redis", type=int, default=0, help="the number to use on a Redis that others use too (0)")
-    parser.add_argument("--logs", type=Path, help="a folder in which the logs of every process are kept")
+    parser.add_argument("--redis", type=int, default=0, help="the database number to use on a shared Redis (0)")
+    parser.add_argument("--logs", type=Path, help="a folder that keeps the logs of every process")
     return parser.parse_args()
 
 

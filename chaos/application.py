@@ -1,6 +1,6 @@
-"""The application under test, as processes: web, two workers, beat, and the proxy in front of Elasticsearch.
+"""Runs the application under test as processes: web, two workers, beat, and the proxy in front of Elasticsearch.
 
-What dies is started again, as a supervisor would. Nothing here imports the application.
+A process that dies is restarted, as a supervisor would do. Nothing here imports the application.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORKER = ("worker", "--pool", "threads", "--concurrency", "4")
 def environment(
     surroundings: Surroundings, *, database: str, folder: Path, elasticsearch_port: int, port: int, prefix: str
 ) -> dict[str, str]:
-    """The application's settings; `folder` becomes its VAR_DIR."""
+    """The environment variables of the application. `folder` becomes its VAR_DIR."""
     return {
         **without_foreign(),
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -38,14 +38,14 @@ def environment(
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "BASE_URL": f"http://127.0.0.1:{port}",
-        # Readers ask as fast as they can.
+        # Readers send requests as fast as they can and must not be throttled.
         "API_RATE_USER": "1000000/min",
         "API_RATE_ADDRESS": "1000000/min",
     }
 
 
 class Process:
-    """One long-running process; its output goes to a file."""
+    """One long-running process whose output goes to a file."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
         self.command, self.env, self.log = command, env, log
@@ -70,7 +70,7 @@ class Process:
             )
 
     def revive(self) -> int | None:
-        """Start it again if it ended without being asked to; returns its exit code."""
+        """Restart the process if it ended unasked; returns its exit code, or None if it is still running."""
         with self._lock:
             if not self._wanted or self._process is None or (code := self._process.poll()) is None:
                 return None
@@ -80,12 +80,12 @@ class Process:
     @property
     def pid(self) -> int:
         if self._process is None:
-            raise Trouble(f"{self.log.stem} does not run")
+            raise Trouble(f"{self.log.stem} is not running")
         return self._process.pid
 
     def tell(self, line: str) -> None:
         if self._process is None or self._process.stdin is None:
-            raise Trouble(f"{self.log.stem} does not run")
+            raise Trouble(f"{self.log.stem} is not running")
         self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()
 
@@ -109,7 +109,7 @@ class Process:
 
 
 class Application:
-    """`doomed`: its workers can be made to die at a step of their work; see chaos.doomed."""
+    """The processes of one installation. With `doomed`, its workers can be made to die; see chaos.doomed."""
 
     def __init__(self, surroundings: Surroundings, *, database: str, prefix: str, folder: Path, doomed: bool) -> None:
         self.port, self.proxy_port = free_port(), free_port()
@@ -131,13 +131,13 @@ class Application:
         ]
         proxy = [sys.executable, "-m", "chaos.proxy", str(self.proxy_port), str(surroundings.ports["elasticsearch"])]
         self.proxy = Process(proxy, self.env, folder / "proxy.log")
-        # The command of the Procfile, so that it is the real one that is tested.
+        # The command comes from the Procfile, so that the real one is tested.
         self.web = Process(["bash", "-c", f"exec {web}"], self.env, folder / "web.log")
         self.workers = [
             Process(command, worker_env, folder / f"worker{number}.log") for number, command in enumerate(workers, 1)
         ]
         self.beat = Process([*celery, "kb", "beat", "--pidfile="], self.env, folder / "beat.log")
-        # Who ended without being asked to, and its exit code.
+        # The processes that ended unasked, with their exit codes.
         self.deaths: list[tuple[str, int]] = []
         self._over = threading.Event()
 
@@ -162,7 +162,7 @@ class Application:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        # Whoever needs the proxy goes before it.
+        # In reverse order, so that the proxy outlives the processes that use it.
         for process in reversed(self.processes):
             process.stop()
 

@@ -1,7 +1,7 @@
-"""Who writes and who reads: `python -m chaos.cast FILE` makes them in the present database and notes them down, and
-loads the patterns, so that the tagger has work.
+"""The users that write and read. `python -m chaos.cast FILE` creates them and writes their ids and tokens to FILE.
 
-The author leads Checkout, which owns everything; the outsider belongs to another team; the admin renames organizations.
+It also loads the patterns, so that the tagger has work. The author leads Checkout, the team that owns every incident;
+the outsider belongs to another team; the admin renames organizations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ORGANIZATIONS = ("Acme", "Northwind", "Contoso", "Initech", "Globex", "Hooli")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """User ids, the secrets of reading tokens by reader, and the organizations' ids."""
+    """The ids of users and organizations, and the secret of each reader's API token, by reader."""
 
     author: int
     admin: int

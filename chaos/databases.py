@@ -1,4 +1,4 @@
-"""What is done to whole databases: made as a copy, dumped, and replaced by a restored one under running processes."""
+"""Operations on whole databases: create, copy, drop, dump, and restore underneath running processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chaos.surroundings import Surroundings, Trouble
 
 
 def copy(surroundings: Surroundings, template: str, name: str) -> None:
-    """A new database with the content of another, which nobody may be connected to."""
+    """Create a database as a copy of another, to which there must be no connections."""
     with _administration(surroundings) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
 
@@ -43,8 +43,10 @@ def dump(surroundings: Surroundings, name: str, to: Path) -> None:
 
 
 def restore(surroundings: Surroundings, name: str, dumped: Path) -> None:
-    """Put the dumped state in the place of the present one, as an operator does who wants no downtime: restored beside
-    it, and exchanged in one moment. Connections are cut."""
+    """Replace the database by its dumped state, as an operator would who wants to keep downtime short.
+
+    The dump is restored into a second database, which then takes the name of the first. Open connections are cut.
+    """
     beside, before = f"{name}_restored", f"{name}_before"
     create(surroundings, beside)
     _run("pg_restore", "--exit-on-error", f"--dbname={surroundings.database_url(beside)}", str(dumped))
@@ -72,6 +74,6 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _path(program: str) -> str:
-    """The newest installed. Debian keeps one folder per major version; its wrapper on the PATH asks for a cluster."""
+    """The newest installed version. Debian keeps one folder per major version, and its wrappers require a cluster."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[-3]))
     return str(found[-1]) if found else shutil.which(program) or program

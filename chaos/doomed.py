@@ -1,7 +1,7 @@
-"""A Celery worker that can be made to die of SIGKILL at a step of the relay: `celery -A chaos.doomed worker`.
+"""A Celery worker that can be killed by SIGKILL at a step of the relay or tagger: `celery -A chaos.doomed worker`.
 
-It dies at the step that the file CHAOS_DIES_ON names, once there is one, and takes the file away first: of many workers
-exactly one dies, and the one that comes in its place does not.
+It dies at the step named in the file CHAOS_DIES_ON, as soon as that file exists. It removes the file first, so exactly
+one of several workers dies and its replacement survives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _die(step: str) -> None:
 
 
 def _after(step: str, function: Callable[..., Any], *, only_if: Callable[[Any], bool] = lambda result: True) -> Any:
-    """The function, and after it the death of this step."""
+    """Wrap a function so that the worker can die right after it."""
 
     def deadly(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
@@ -44,7 +44,7 @@ def _after(step: str, function: Callable[..., Any], *, only_if: Callable[[Any], 
 
 @worker_ready.connect
 def _doom(**_: Any) -> None:
-    """Once everything is imported."""
+    """Patch the steps once everything is imported."""
     from incidents import outbox
     from kb.patterns import tagging
     from kb.search import relay
@@ -53,8 +53,8 @@ def _doom(**_: Any) -> None:
 
     outbox.claim = _after("claimed", outbox.claim, only_if=bool)
     relay.build_many = _after("built", relay.build_many)
-    # Inside the transaction of the database's own index.
+    # Inside the transaction that writes the database's own index.
     DatabaseEngine._write = _after("half-written", DatabaseEngine._write)  # type: ignore[method-assign]
     ElasticEngine.index = _after("written", ElasticEngine.index)  # type: ignore[method-assign]
-    # Inside the transaction that holds the tags.
+    # Inside the transaction that writes the tags.
     tagging.carry_out = _after("half-tagged", tagging.carry_out, only_if=bool)

@@ -1,7 +1,7 @@
-"""One installation from its first incident, and what faults do to it: `python -m chaos.episode FAULT ... `, as
-`python -m chaos` calls it. Each fault comes to its verdict before the next one strikes.
+"""Runs faults in one installation: `python -m chaos.episode FAULT ...`, called by `python -m chaos`.
 
-An episode is a process of its own, because the settings of the application are those of its database.
+The verdict on each fault is reached before the next one strikes. An episode needs a process of its own, because
+Django's settings name the database of its installation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PATIENCE = 120.0
 
 @dataclass
 class Scene:
-    """What a fault may lay hands on. `seconds`: how long a fault lasts that could last for ever."""
+    """What a fault can act on. `seconds` is the duration of faults that do not end by themselves."""
 
     surroundings: Surroundings
     application: Application
@@ -45,19 +45,23 @@ class Scene:
     folder: Path
     seconds: float
 
-    def last(self) -> None:
+    def wait(self) -> None:
         time.sleep(self.seconds)
 
 
 @dataclass
 class Outcome:
-    """One row of the table, and below it what each number stands for. `converged_after` None: not within the limit."""
+    """One row of the table, with the details behind its numbers.
+
+    `degraded` is the share of searches that the database answered instead of Elasticsearch. `converged_after` is in
+    seconds, or None if the indexes did not converge within the limit.
+    """
 
     fault: str
     writes: int = 0
     failed: int = 0
     requests: int = 0
-    standing_in: float = 0.0
+    degraded: float = 0.0
     slowest_write: float = 0.0
     slowest_read: float = 0.0
     lost: list[str] = field(default_factory=list)
@@ -73,7 +77,7 @@ class Outcome:
 
 
 def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
-    """Django must have been set up for the episode's database and index."""
+    """Run the faults; yields their outcomes. Django must be set up for the database and index of this episode."""
     from chaos.readers import Readers
     from chaos.writers import Writers
 
@@ -93,7 +97,7 @@ def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Name
 
 
 def strike(fault: Fault, scene: Scene, readers: Readers) -> Outcome:
-    """The fault in the midst of writing and reading, and what came of it."""
+    """Let a fault strike during writes and reads; returns its outcome."""
     settle(readers, PATIENCE)
     deaths_before = len(scene.application.deaths)
     readers.start()
@@ -111,12 +115,12 @@ def strike(fault: Fault, scene: Scene, readers: Readers) -> Outcome:
     outcome = report(fault, scene.writers, readers)
     outcome.converged_after = converged - calm if converged is not None else None
     outcome.errors += striking.errors
-    outcome.errors += unasked(scene.application.deaths[deaths_before:], fault)
+    outcome.errors += unexpected_deaths(scene.application.deaths[deaths_before:], fault)
     return outcome
 
 
-def unasked(deaths: list[tuple[str, int]], fault: Fault) -> list[str]:
-    """The deaths that are no part of the fault: an installation without a supervisor would stand still after one."""
+def unexpected_deaths(deaths: list[tuple[str, int]], fault: Fault) -> list[str]:
+    """The deaths that the fault did not cause. Without a supervisor, each would bring an installation to a halt."""
     return [
         f"{name} ended by itself with exit code {code}"
         for name, code in deaths
@@ -125,7 +129,7 @@ def unasked(deaths: list[tuple[str, int]], fault: Fault) -> list[str]:
 
 
 class Strike(threading.Thread):
-    """The fault, beside the writers. That it could not be made to happen is an error too."""
+    """Injects the fault while the writers run. Failing to inject it counts as an error."""
 
     def __init__(self, fault: Fault, scene: Scene) -> None:
         super().__init__(name="fault")
@@ -136,11 +140,14 @@ class Strike(threading.Thread):
         try:
             self.fault.strike(self.scene)
         except Exception as error:
-            self.errors.append(f"the fault itself failed: {type(error).__name__}: {error}")
+            self.errors.append(f"the fault could not be injected or ended: {type(error).__name__}: {error}")
 
 
 def settle(readers: Readers, patience: float) -> float | None:
-    """The moment from which both indexes equal the record and the right engine answers; None if that does not come."""
+    """Wait until both indexes equal the record and Elasticsearch answers again.
+
+    Returns the monotonic time of the check that found it so, or None after `patience` seconds.
+    """
     from django.db import InterfaceError, OperationalError, connection
 
     from chaos.verdict import differences
@@ -148,11 +155,11 @@ def settle(readers: Readers, patience: float) -> float | None:
     limit = time.monotonic() + patience
     while time.monotonic() < limit:
         now = time.monotonic()
-        # While PostgreSQL is away or has just come back, nothing has converged.
+        # If PostgreSQL is unavailable or has just come back, nothing has converged yet.
         with suppress(OperationalError, InterfaceError):
             if not differences() and readers.engine_now() == "elasticsearch":
                 return now
-        # The next look may not use a connection that a fault has cut.
+        # The next check must not reuse a connection that a fault has cut.
         connection.close()
         time.sleep(0.25)
     return None
@@ -168,13 +175,13 @@ def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
     if not fault.database_away:
         errors += tally.failed
     answers = observed.answers.total()
-    standing_in = sum(count for name, count in observed.answers.items() if "standing in" in name)
+    degraded = sum(count for name, count in observed.answers.items() if "degraded" in name)
     return Outcome(
         fault.name,
         writes=tally.total,
         failed=len(tally.failed),
         requests=observed.requests,
-        standing_in=standing_in / answers if answers else 0.0,
+        degraded=degraded / answers if answers else 0.0,
         slowest_write=tally.slowest,
         slowest_read=observed.slowest,
         lost=found.lost,
@@ -202,7 +209,7 @@ def main() -> int:
     import django
 
     os.environ.update(options.application.env)
-    # The campaign's own look at Elasticsearch does not go through the proxy.
+    # The campaign's own checks of Elasticsearch must not go through the proxy.
     os.environ["ELASTICSEARCH_URL"] = surroundings.elasticsearch_url
     django.setup()
     with options.result.open("a") as result:

@@ -1,4 +1,4 @@
-"""What goes wrong. Each fault strikes while people write and search, and is over when its function returns."""
+"""The faults. Each one strikes during writes and searches, and is over when its function returns."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`strike` makes it happen and ends it. `database_away`: writes may be refused meanwhile. `doomed`: its workers can
-    be made to die."""
+    """`strike` injects the fault and ends it.
+
+    With `database_away`, the database may refuse writes meanwhile. With `doomed`, it needs workers that can be made to
+    die (see chaos.doomed), and their deaths by SIGKILL are expected.
+    """
 
     name: str
     strike: Callable[[Scene], None]
@@ -30,13 +33,13 @@ class Fault:
 
 
 def nothing(scene: Scene) -> None:
-    scene.last()
+    scene.wait()
 
 
 # --- Elasticsearch ---------------------------------------------------------------------------------
 def elasticsearch_stopped(scene: Scene) -> None:
     scene.surroundings.stop("elasticsearch")
-    scene.last()
+    scene.wait()
     scene.surroundings.up("elasticsearch")
 
 
@@ -53,19 +56,19 @@ def elasticsearch_emptied(scene: Scene) -> None:
 
 def elasticsearch_slow(scene: Scene) -> None:
     scene.application.proxy.tell("3")
-    scene.last()
+    scene.wait()
     scene.application.proxy.tell("0")
 
 
 def elasticsearch_silent(scene: Scene) -> None:
-    """It takes every request and answers none."""
+    """Elasticsearch accepts every request and answers none."""
     scene.application.proxy.tell("600")
-    scene.last()
+    scene.wait()
     scene.application.proxy.tell("0")
 
 
 def elasticsearch_red(scene: Scene) -> None:
-    """The only copy of the index that answers is assigned to no node."""
+    """The only copy of the live index is not allocated to any node."""
     direct = _direct(scene)
     index = _answering(direct, scene)
     direct.indices.put_settings(index=index, settings={"index.routing.allocation.enable": "none"})
@@ -73,7 +76,7 @@ def elasticsearch_red(scene: Scene) -> None:
     direct.indices.open(index=index, wait_for_active_shards="0")
     if direct.cluster.health(index=index)["status"] != "red":
         raise RuntimeError("the index did not turn red")
-    scene.last()
+    scene.wait()
     direct.indices.put_settings(index=index, settings={"index.routing.allocation.enable": None})
     direct.cluster.reroute(retry_failed=True)
     direct.cluster.health(index=index, wait_for_status="yellow", timeout="30s")
@@ -83,16 +86,16 @@ def elasticsearch_closed(scene: Scene) -> None:
     direct = _direct(scene)
     index = _answering(direct, scene)
     direct.indices.close(index=index)
-    scene.last()
+    scene.wait()
     direct.indices.open(index=index)
 
 
 def elasticsearch_full(scene: Scene) -> None:
-    """What Elasticsearch itself sets when its disk passes the flood stage, and takes away when there is room again."""
+    """The block that Elasticsearch sets when a disk passes the flood stage, and lifts when there is space again."""
     direct = _direct(scene)
     indices = f"{scene.prefix}-*"
     direct.indices.put_settings(index=indices, settings={"index.blocks.read_only_allow_delete": True})
-    scene.last()
+    scene.wait()
     direct.indices.put_settings(index=indices, settings={"index.blocks.read_only_allow_delete": None})
 
 
@@ -107,7 +110,7 @@ def _answering(direct: Elasticsearch, scene: Scene) -> str:
 # --- Redis -----------------------------------------------------------------------------------------
 def redis_stopped(scene: Scene) -> None:
     scene.surroundings.stop("redis")
-    scene.last()
+    scene.wait()
     scene.surroundings.up("redis")
 
 
@@ -119,13 +122,13 @@ def redis_restarted(scene: Scene) -> None:
 def redis_flushed(scene: Scene) -> None:
     with redis.Redis.from_url(scene.surroundings.broker_url) as broker:
         broker.flushall()
-    scene.last()
+    scene.wait()
 
 
 def nudges_repeated_and_reversed(scene: Scene) -> None:
-    """The workers stand still until nudges have come together; each is then delivered twice, the last one first."""
-    with redis.Redis.from_url(scene.surroundings.broker_url) as broker, _standing_still(scene):
-        scene.last()
+    """The workers are suspended until nudges have queued up; each is then delivered twice, the last one first."""
+    with redis.Redis.from_url(scene.surroundings.broker_url) as broker, _suspended_workers(scene):
+        scene.wait()
         with broker.pipeline() as atomic:
             queued = broker.lrange("celery", 0, -1)
             atomic.delete("celery")
@@ -135,7 +138,7 @@ def nudges_repeated_and_reversed(scene: Scene) -> None:
 
 
 @contextmanager
-def _standing_still(scene: Scene) -> Iterator[None]:
+def _suspended_workers(scene: Scene) -> Iterator[None]:
     for worker in scene.application.workers:
         worker.send(signal.SIGSTOP)
     try:
@@ -152,10 +155,10 @@ def postgresql_restarted(scene: Scene) -> None:
 
 
 def database_restored(scene: Scene) -> None:
-    """Back to what it was a while ago: the index knows of incidents and versions that the record has never had."""
+    """Restore an earlier dump, so that the index has incidents and versions that the record does not know."""
     dumped = scene.folder / "yesterday.dump"
     databases.dump(scene.surroundings, scene.database, dumped)
-    scene.last()
+    scene.wait()
     scene.writers.pause()
     scene.writers.doubt()
     databases.restore(scene.surroundings, scene.database, dumped)
@@ -165,17 +168,17 @@ def database_restored(scene: Scene) -> None:
 
 # --- Workers ---------------------------------------------------------------------------------------
 def worker_killed(at: str) -> Callable[[Scene], None]:
-    """One worker dies at a step of its work on a whole batch; the one that comes in its place goes on."""
+    """A fault in which one worker dies at a step of a whole batch, and its replacement carries on."""
 
     def strike(scene: Scene) -> None:
-        # Meanwhile the batch gathers.
-        with _standing_still(scene):
-            scene.last()
+        # While the workers are suspended, a batch builds up.
+        with _suspended_workers(scene):
+            scene.wait()
             scene.application.dies_on.write_text(at)
         limit = time.monotonic() + 30
         while scene.application.dies_on.exists():
             if time.monotonic() > limit:
-                raise RuntimeError("no worker came to the step at which it should die")
+                raise RuntimeError("no worker reached the step at which it was to die")
             time.sleep(0.05)
 
     return strike

@@ -1,10 +1,10 @@
-"""What was committed when, and so who must not find what.
+"""Records what was committed when, and derives what each reader must not find.
 
-Every incident carries words that stand in no other. A word's history is the steps by which its audience changed, each
-with the moments between which it was committed. A search that began after a step's commit must follow it; a search
-that overlaps a step may follow either side.
+Every incident carries words that occur in no other. The history of a word is the list of steps that changed its
+audience, each with the two times between which it was committed. A search that began after a step was committed must
+reflect it; a search that overlaps a step can reflect the state before or after it.
 
-Moments are of the machine's monotonic clock, which all processes share.
+Times are from the machine's monotonic clock, which all its processes share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from enum import IntEnum
 
 
 class Audience(IntEnum):
-    """Who may find something: each value includes those above it."""
+    """Who can find something. A higher value includes everyone in the lower ones."""
 
     NOBODY = 0
     TEAM = 1
@@ -31,13 +31,13 @@ class Audience(IntEnum):
         return {"public": cls.EVERYONE, "internal": cls.SIGNED_IN, "team": cls.TEAM}[visibility]
 
 
-# The least audience that a reader belongs to.
+# The smallest audience that includes each reader.
 READERS = {"anonymous": Audience.EVERYONE, "outsider": Audience.SIGNED_IN, "author": Audience.TEAM}
 
 
 @dataclass(slots=True)
 class Step:
-    """`ended` None: not known yet whether it was committed. `audience` None: not known which."""
+    """A change of audience. `ended` is None until the commit is known to have happened; `audience` None is unknown."""
 
     began: float
     ended: float | None = None
@@ -46,13 +46,13 @@ class Step:
 
 @dataclass(slots=True)
 class Word:
-    """A word that stands in one incident only, and how its audience changed."""
+    """A word that occurs in one incident only, and the steps by which its audience changed."""
 
     text: str
     steps: list[Step] = field(default_factory=list)
 
     def forbidden(self, reader: str, asked: float, answered: float) -> bool:
-        """Whether this reader must not find it in a search that ran between these moments."""
+        """Whether a search that ran from `asked` to `answered` must not find the word for this reader."""
         needed = READERS[reader]
         before = [step for step in self.steps if step.ended is not None and step.ended <= asked]
         if not before:
@@ -63,7 +63,7 @@ class Word:
 
 
 class History:
-    """Written by the writers, read by the readers at the same time."""
+    """The histories of all words. Thread-safe: writers and readers use it concurrently."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class History:
 
     @contextmanager
     def step(self, audiences: Mapping[str, Audience | None]) -> Iterator[None]:
-        """Around a commit that gives words these audiences. When it raises, the steps stay open until `settle`."""
+        """Wrap a commit that gives words these audiences. If it raises, the steps stay open until `settle`."""
         began = time.monotonic()
         with self._lock:
             steps = []
@@ -89,7 +89,7 @@ class History:
             self._lately.extend(audiences)
 
     def settle(self, audiences: Mapping[str, Audience]) -> None:
-        """What the record says now, after a step whose outcome was not known."""
+        """Set what the record says now, after steps whose outcome was unknown."""
         now = time.monotonic()
         with self._lock:
             for text, audience in audiences.items():
@@ -99,14 +99,14 @@ class History:
             self._lately.extend(audiences)
 
     def doubt(self, texts: Iterable[str]) -> None:
-        """From now on, until `settle`, anybody may or may not find these."""
+        """Accept any search result for these words from now on, until `settle`."""
         now = time.monotonic()
         with self._lock:
             for text in texts:
                 self._words.setdefault(text, Word(text)).steps.append(Step(now))
 
     def place(self, text: str, ref: str) -> None:
-        """The incident that carries this word is shown as `ref`."""
+        """Note the reference of the incident that carries this word."""
         with self._lock:
             self._refs[text] = ref
 
@@ -119,7 +119,7 @@ class History:
             return list(self._words)
 
     def lately(self) -> list[str]:
-        """The words whose audience changed last."""
+        """The words whose audience changed most recently."""
         with self._lock:
             return list(self._lately)
 

@@ -1,6 +1,6 @@
-"""A TCP proxy that can be slow: `python -m chaos.proxy PORT TARGET_PORT`.
+"""A TCP proxy that can delay responses: `python -m chaos.proxy PORT TARGET_PORT`.
 
-Each line on its standard input is a number of seconds: everything that the server says is held back by it from now on.
+Each line on its standard input is a number of seconds by which it delays everything the server sends from then on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Proxy:
 
 
 async def main(port: int, target: int) -> None:
-    """Ends with its standard input, so that it does not outlive whoever started it."""
+    """Serve until standard input ends, so that the proxy does not outlive the process that started it."""
     proxy = Proxy(target)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", port):
         await proxy.obey()

@@ -1,7 +1,7 @@
-"""Searches all the while, over HTTP, as somebody anonymous, an outsider and an author, judged by the history.
+"""Continuous searches over HTTP by an anonymous reader, an outsider and an author, checked against the history.
 
-A leak is any sign of what the reader must not find: a result, a total, a facet's count, a page. A server error is any
-status from 500 upward, and any request that was not answered at all.
+A leak is any sign of what the reader must not find: a result, a total, a facet count, a page. A server error is any
+status of 500 or above, any other unexpected status, and any request without a response.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATIENCE = 30.0
 
 @dataclass
 class Observed:
-    """What the readers saw. `answers`: by engine, with a mark for those that only stood in."""
+    """What the readers saw. `answers` counts searches by engine, with degraded ones marked."""
 
     requests: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -34,7 +34,7 @@ class Observed:
 
 class Readers:
     def __init__(self, address: str, tokens: Mapping[str, str], history: History, *, rest: float) -> None:
-        """Each of them rests so many seconds between two requests."""
+        """One thread per reader, each of which pauses for `rest` seconds between two requests."""
         self.host = urlsplit(address).netloc
         self.tokens, self.history, self.rest = tokens, history, rest
         self.observed = Observed()
@@ -55,14 +55,14 @@ class Readers:
             thread.join()
 
     def engine_now(self) -> str:
-        """Which engine answers a stranger at this moment."""
+        """The engine that currently answers an anonymous search, or an empty string if the search fails."""
         status, body = self._get("anonymous", "/api/v1/search?q=checkout&page_size=1")
         return str(json.loads(body)["engine"]) if status == 200 else ""
 
     # --- One reader --------------------------------------------------------------------------------
     def _run(self, reader: str, seed: int) -> None:
         chance = random.Random(seed)
-        ways = (self._search, self._search, self._search, self._search_page, self._page, self._newest)
+        ways = (self._search, self._search, self._search, self._search_page, self._page, self._search_all)
         while not self._over.wait(self.rest):
             lately, texts = self.history.lately(), self.history.texts()
             text = chance.choice(lately if lately and chance.random() < 0.7 else texts)
@@ -73,7 +73,7 @@ class Readers:
                 self._error(f"{reader}: {way.__name__.strip('_')}: {type(error).__name__}: {error}")
 
     def _search(self, reader: str, text: str) -> None:
-        """One word that stands in one incident: the total and every facet must be empty for whom it is not."""
+        """Search for a word of a single incident: for readers who must not see it, total and facets must be empty."""
         asked = time.monotonic()
         status, body = self._get(reader, f"/api/v1/search?q={text}")
         answered = time.monotonic()
@@ -81,7 +81,7 @@ class Readers:
             return
         answer = json.loads(body)
         with self._lock:
-            self.observed.answers[answer["engine"] + (" (standing in)" if answer["degraded"] else "")] += 1
+            self.observed.answers[answer["engine"] + (" (degraded)" if answer["degraded"] else "")] += 1
         facets = {
             name: [value["value"] for value in values if value["count"]] for name, values in answer["facets"].items()
         }
@@ -90,8 +90,8 @@ class Readers:
             refs = [result["ref"] for result in answer["results"]]
             self._leak(f"{reader} by {answer['engine']} found {text}: total {answer['total']}, results {refs}, {shown}")
 
-    def _newest(self, reader: str, text: str) -> None:
-        """Everything, latest first: no result may be one that is not for this reader."""
+    def _search_all(self, reader: str, text: str) -> None:
+        """Search for a word that all incidents share: no result may be one that this reader must not find."""
         asked = time.monotonic()
         status, body = self._get(reader, "/api/v1/search?q=checkout&page_size=100")
         answered = time.monotonic()
@@ -101,10 +101,10 @@ class Readers:
         for result in answer["results"]:
             name = result["title"].split()[-1]
             if self.history.forbidden(name, reader, asked, answered):
-                self._leak(f"{reader} by {answer['engine']} was shown {result['ref']} {name} among the newest")
+                self._leak(f"{reader} by {answer['engine']} was shown {result['ref']} {name} in a search for all")
 
     def _search_page(self, reader: str, text: str) -> None:
-        """The page repeats the word that was searched, so a result is told by its address."""
+        """Search on the web page. It repeats the query, so a result is recognized by its link."""
         if reader != "anonymous":
             return self._search(reader, text)
         ref = self.history.ref(text)
@@ -134,7 +134,7 @@ class Readers:
     def _get(self, reader: str, path: str) -> tuple[int, str]:
         token = self.tokens.get(reader)
         began = time.monotonic()
-        # A connection for each request: what is tested are the answers, not the reuse of connections.
+        # A new connection for each request: the campaign tests responses, not the reuse of connections.
         connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         try:
             headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,6 +1,6 @@
-"""Backing services of one's own: a folder, three ports, and servers that may be stopped, killed and emptied at will.
+"""Private backing services: a folder, three ports, and servers that can be stopped, killed and emptied at will.
 
-They are handled through `scripts/services`, so they are what everybody else runs, somewhere else.
+They are managed by `scripts/services`, so they are the usual services, only in another place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("postgresql", "redis", "elasticsearch")
-# Whatever the caller runs against must not reach what is started here.
+# Settings of the caller's environment that must not reach the processes started here.
 FOREIGN = (
     *("DATABASE_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "ELASTICSEARCH_INDEX"),
     *("CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "VAR_DIR"),
@@ -30,7 +30,7 @@ FOREIGN = (
 
 
 class Trouble(Exception):
-    """A service did not do what it was asked to."""
+    """A service or process did not do what it was asked to do."""
 
 
 def free_port() -> int:
@@ -55,11 +55,12 @@ def shared_cache() -> Path:
 
 
 class Surroundings:
-    """Three services in `folder`. Their programs are those that are already on this machine. With a `password`,
-    Elasticsearch asks for it, and speaks TLS. `java`: options of its Java; None for what tests run with.
+    """The three services in `folder`, run with the programs already installed on this machine.
 
-    `shared` ones run already, and others use them too: they are neither started nor stopped. `redis` is the number to
-    use there."""
+    With a `password`, Elasticsearch requires it and uses TLS. `java` holds the options for its Java, or None for those
+    that the tests use. `shared` services already run and have other users: they are neither started nor stopped.
+    `redis` is the number of the Redis database to use.
+    """
 
     def __init__(
         self,
@@ -105,12 +106,12 @@ class Surroundings:
         self._services("kill", *names)
 
     def empty_elasticsearch(self) -> None:
-        """Its data folder as on a new machine. It must have been stopped."""
+        """Delete the data folder of Elasticsearch, which must not be running."""
         shutil.rmtree(self.folder / "services" / "elasticsearch" / "data")
 
     def _services(self, command: str, *names: str) -> None:
         if self.shared:
-            raise Trouble(f"Others use these services too: there is no {command} for them.")
+            raise Trouble(f"Cannot {command} services that others share. Run without --ports.")
         done = subprocess.run(
             ["scripts/services", command, *names], cwd=ROOT, env=self._environment(), capture_output=True, text=True
         )
@@ -130,13 +131,13 @@ class Surroundings:
 
 
 def without_foreign() -> dict[str, str]:
-    """This process's environment, without what would point the application somewhere else."""
+    """The environment of this process, without settings that would lead the application to other services."""
     return {key: value for key, value in os.environ.items() if key not in FOREIGN}
 
 
 @contextmanager
 def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
-    """Services that are gone afterwards, with their data. What an interrupted run left behind is cleared first."""
+    """Services that are removed afterwards, with their data. Leftovers of interrupted runs are removed first."""
     home = _home(purpose)
     for left in home.iterdir():
         _clear(left)
@@ -152,14 +153,14 @@ def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
 
 @contextmanager
 def shared(ports: dict[str, int], redis: int) -> Iterator[Surroundings]:
-    """Services that run already, and that others go on to use."""
+    """Services that already run and that others keep using."""
     with tempfile.TemporaryDirectory(prefix="precedent-shared-") as folder:
         yield Surroundings(Path(folder), ports=ports, shared=True, redis=redis)
 
 
 @contextmanager
 def lasting(purpose: str) -> Iterator[Surroundings]:
-    """Services whose data stays for the next time; one user at a time."""
+    """Services whose data is kept for the next run. Only one run can use them at a time."""
     folder = _home(purpose)
     with _held(folder):
         surroundings = Surroundings(_prepared(folder), heap="1g", java="")
@@ -177,7 +178,7 @@ def _home(purpose: str) -> Path:
 
 
 def _prepared(folder: Path) -> Path:
-    """The account that root hands the services over to must be able to pass through, and the programs are shared."""
+    """Let the unprivileged account that runs the services enter the folder, and link the shared programs into it."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
     programs.mkdir(exist_ok=True)
@@ -191,7 +192,7 @@ def _prepared(folder: Path) -> Path:
 def _held(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("a") as lock:
         if not _try(lock):
-            raise Trouble(f"{folder} is in use by another run.")
+            raise Trouble(f"{folder} is in use by another run. Wait for it to finish, or stop it.")
         yield
 
 
@@ -204,7 +205,7 @@ def _try(lock: IO[str]) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a run left that did not come to its end; one that is still at work holds its lock."""
+    """Remove the leftovers of an interrupted run. A run that is still in progress holds the lock and is left alone."""
     try:
         lock = (folder / "lock").open()
     except FileNotFoundError:

@@ -1,5 +1,4 @@
-"""Whether both indexes equal the record, the same incidents, the same versions, the same content; and whether the tags
-are what the rules say."""
+"""Compares both indexes with the record (incidents, versions, content) and the tags with what the rules say."""
 
 from __future__ import annotations
 
@@ -26,14 +25,18 @@ BATCH = 500
 
 @dataclass
 class Verdict:
-    """`lost`: committed and not to be found. `stale`: another version, content or tags, or found though it is gone."""
+    """What is wrong at the end.
+
+    `lost` is what was committed but is missing from the record or an index. `stale` is what has another version, other
+    content or other tags than it should, what should be gone, and entries that are parked.
+    """
 
     lost: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
 
 
 def differences() -> dict[str, dict[int, Outcome]]:
-    """By index, what differs from the record; and under "outbox" what waits. Empty when everything has converged."""
+    """The differences from the record by index, and waiting entries under "outbox". Empty once all has converged."""
     found: dict[str, dict[int, Outcome]] = {}
     try:
         client().indices.refresh(index=generations.read_alias())
@@ -46,13 +49,13 @@ def differences() -> dict[str, dict[int, Outcome]]:
 
 
 def verdict(expected: dict[str, int]) -> Verdict:
-    """`expected`: {name: id} of the incidents whose creation was committed and that nobody deleted."""
+    """The verdict. `expected` is {name: id} of the incidents that were committed and not deleted."""
     out = Verdict()
     alive = set(Incident.objects.filter(deleted_at=None).values_list("pk", flat=True))
     out.lost += [f"{name}: INC-{pk} is not in the record" for name, pk in expected.items() if pk not in alive]
     for depth in outbox.depths():
         if depth.parked:
-            out.stale.append(f"{depth.consumer}: {depth.parked} parked")
+            out.stale.append(f"{depth.consumer}: {depth.parked} parked entries")
     for where, differing in differences().items():
         for pk, outcome in differing.items():
             what = f"{where}: INC-{pk} to {outcome}"
@@ -74,15 +77,15 @@ def _is_there(where: str, pk: int) -> bool:
 
 
 def _contents(documents: dict[int, IndexDocument]) -> list[str]:
-    """What both engines hold, word for word. Those that are missing are counted elsewhere."""
+    """Compare the full content of both indexes. Documents that are missing are reported elsewhere."""
     wrong = []
     found = client().mget(index=generations.read_alias(), ids=[str(pk) for pk in documents])["docs"]
     for entry in found:
         pk = int(entry["_id"])
         if entry.get("found") and _plain(entry["_source"]) != _plain(source(documents[pk])):
-            wrong.append(f"elasticsearch: INC-{pk} has another content")
+            wrong.append(f"elasticsearch: INC-{pk} has different content")
     return wrong + [
-        f"database: INC-{row.pk} has another content"
+        f"database: INC-{row.pk} has different content"
         for row in SearchDocument.objects.filter(pk__in=documents)
         if (row.shown, row.texts) != (_plain(documents[row.pk].shown), documents[row.pk].texts)
     ]

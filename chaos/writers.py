@@ -1,7 +1,7 @@
-"""Mixed writes through the actions, from several threads: create, edit, narrow, widen, delete, rename an organization.
+"""A mix of writes from several threads: create, edit, narrow, widen and delete incidents, and rename organizations.
 
-Each thread has incidents of its own, so that it knows what it did to them; organizations are everybody's. What a write
-means for who may find what goes into the history as it is committed.
+All writes go through the actions. Each thread has its own incidents, so that it knows their state; organizations are
+shared. What each commit means for the audience of words is recorded in the history.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from incidents.models import ActionItem, Incident, Organization, User
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status, Visibility
 
-# How often each kind of write comes, out of a hundred.
+# The share of each kind of write, in percent.
 MIX = {"create": 28, "edit": 30, "narrow": 16, "widen": 14, "delete": 8, "rename": 4}
 _WIDER = {Visibility.TEAM: Visibility.INTERNAL, Visibility.INTERNAL: Visibility.PUBLIC}
 _NARROWER = {Visibility.PUBLIC: Visibility.TEAM, Visibility.INTERNAL: Visibility.TEAM}
@@ -36,14 +36,17 @@ _LOST = (OperationalError, InterfaceError)
 
 
 def _word() -> str:
-    """Stands in no other text, and is no word that a stemmer would shorten."""
+    """A word that occurs in no other text and that a stemmer leaves as it is."""
     return f"q7{uuid.uuid4().hex[:10]}"
 
 
 @dataclass(slots=True)
 class Tracked:
-    """One incident as its writer knows it. `name` stands in its title; `texts` are all that ever stood in its summary,
-    the published one last. One that is gone is kept: a restored database brings it back."""
+    """One incident as its writer knows it.
+
+    `name` is the word in its title; `texts` are all the words its summary ever had, the published one last. A deleted
+    incident stays tracked (`gone`), because a restored database can bring it back.
+    """
 
     uuid: uuid.UUID
     name: str
@@ -60,14 +63,14 @@ class Tracked:
         return Audience.of(self.visibility) if self.published else Audience.TEAM
 
     def audiences(self) -> dict[str, Audience]:
-        """Of all its words."""
+        """The audience of each of its words."""
         past = dict.fromkeys(self.texts[:-1], Audience.NOBODY)
         return {**past, self.name: self.audience, self.texts[-1]: self.audience}
 
 
 @dataclass
 class Tally:
-    """What the writers did. `failed`: the database was away, or gave up on them; `broken`: any other reason."""
+    """What the writers did. `failed` are writes that the database refused or cut off; `broken` any other errors."""
 
     done: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -80,7 +83,7 @@ class Tally:
 
 
 class Writers:
-    """`most` writes in a run, at most `per_second` of them a second. What was made stays known from run to run."""
+    """Makes `most` writes per run, at most `per_second` a second. Incidents stay tracked from one run to the next."""
 
     def __init__(self, cast: Cast, history: History, *, most: int, per_second: float, threads: int = 4) -> None:
         self.cast, self.history, self.most, self.per_second = cast, history, most, per_second
@@ -88,9 +91,9 @@ class Writers:
         self._lock = threading.Lock()
         self._busy = [threading.Lock() for _ in range(threads)]
 
-    # --- From outside ------------------------------------------------------------------------------
+    # --- Control -----------------------------------------------------------------------------------
     def seed(self, count: int) -> None:
-        """Published incidents of every visibility, before anything else happens."""
+        """Create published incidents of every visibility, before the first run."""
         author = Viewer.of(User.objects.get(pk=self.cast.author))
         for number in range(count):
             mine = self.tracked[number % len(self.tracked)]
@@ -111,12 +114,12 @@ class Writers:
             thread.join()
 
     def wait_for(self, share: float) -> None:
-        """Until this share of the writes has begun."""
+        """Wait until this share of the writes has begun."""
         while self._begun < share * self.most and any(thread.is_alive() for thread in self._threads):
             time.sleep(0.02)
 
     def pause(self) -> None:
-        """Returns when nobody is writing; nobody will until `resume`."""
+        """Wait for writes in progress, and hold back further ones until `resume`."""
         for lock in self._busy:
             lock.acquire()
 
@@ -125,16 +128,16 @@ class Writers:
             lock.release()
 
     def doubt(self) -> None:
-        """From now on nobody knows what the record says, until `after_restore`. Writers must be paused."""
+        """Treat the record as unknown until `after_restore`. Writers must be paused."""
         self.history.doubt(text for mine in self.tracked for tracked in mine for text in tracked.audiences())
 
     def after_restore(self) -> None:
-        """Take over what the record says now. Writers must be paused, and begin with new connections."""
+        """Adopt what the record says now. Writers must be paused; they reconnect afterwards."""
         connection.close()
         for mine in self.tracked:
             self._observe_all(mine)
 
-    # --- One thread --------------------------------------------------------------------------------
+    # --- One writer thread -------------------------------------------------------------------------
     def _run(self, place: int) -> None:
         chance = random.Random(place)
         author, admin = (Viewer.of(User.objects.get(pk=pk)) for pk in (self.cast.author, self.cast.admin))
@@ -199,7 +202,7 @@ class Writers:
                 self._delete(author, one)
 
     def _after_loss(self, mine: list[Tracked]) -> None:
-        """A connection that broke may have broken after the commit, so the record is asked, as soon as it answers."""
+        """Adopt what the record says, once it answers: a connection can break after the commit as well as before."""
         while True:
             connection.close()
             try:
@@ -213,7 +216,7 @@ class Writers:
     def _create(self, author: Viewer, mine: list[Tracked], *, visibility: str) -> None:
         one = Tracked(uuid.uuid4(), _word(), [_word()], visibility)
         mine.append(one)
-        # By its slug: its name is being changed all the time.
+        # By slug, because other writes keep renaming the organization.
         body = _content(one, organization=random.choice(ORGANIZATIONS).lower())
         with self.history.step(one.audiences()):
             incident, _ = create_with_content(actor=author, body=body)
@@ -222,14 +225,14 @@ class Writers:
         self._commit(one, {"published": True}, lambda: publish(actor=author, incident_id=one.pk))
 
     def _reword(self, author: Viewer, one: Tracked) -> None:
-        """A new text takes the place of the published one, which nobody may find any more."""
+        """Publish a new text, after which nobody may find the previous one."""
         text = _word()
         reopen(actor=author, incident_id=one.pk)
         change_section(actor=author, incident_id=one.pk, key="summary", body=_summary(text))
         self._commit(one, {"texts": [*one.texts, text]}, lambda: publish(actor=author, incident_id=one.pk))
 
     def _progress(self, author: Viewer, one: Tracked, chance: random.Random) -> None:
-        """An action's state lives on after publishing."""
+        """Change the state of an action item, which remains editable after publishing."""
         row = ActionItem.objects.get(incident_id=one.pk)
         states = [state for state in ("open", "in_progress", "done") if state != row.state]
         change_row(
@@ -250,7 +253,7 @@ class Writers:
         change_organization(actor=admin, organization_id=pk, values=values)
 
     def _commit(self, one: Tracked, change: Mapping[str, Any], act: Callable[[], object]) -> None:
-        """Do what changes these attributes of the tracked incident, and note from when on it holds."""
+        """Run a commit that changes these attributes of the tracked incident, and record the step in the history."""
         later = Tracked(one.uuid, one.name, list(one.texts), one.visibility, one.pk, one.published, one.gone)
         for name, value in change.items():
             setattr(later, name, value)
@@ -264,7 +267,7 @@ class Writers:
             self._observe(tracked)
 
     def _observe(self, one: Tracked) -> None:
-        """Take over what the record says of this one. An edit that was cut off in its middle is brought to its end."""
+        """Adopt what the record says about this incident. A draft left by an interrupted write is published first."""
         found = Incident.objects.filter(title=_title(one.name)).select_related("published_revision").first()
         if found is not None and found.status == Status.DRAFT and found.deleted_at is None:
             self.history.doubt(one.audiences())
@@ -285,7 +288,7 @@ def _title(name: str) -> str:
 
 
 def _summary(text: str) -> str:
-    """About every other one describes a pattern, so that most new texts change what the tagger says."""
+    """About half of these texts show a pattern, so that many edits change what the tagger finds."""
     clients = "retried without backoff" if int(text[-1], 16) % 2 else "saw slow pages"
     return f"The cache was resized and emptied, and clients {clients}; they logged {text}."
 
@@ -295,7 +298,7 @@ def _word_of(summary: str) -> str:
 
 
 def _content(one: Tracked, *, organization: str) -> dict[str, Any]:
-    """Everything that publishing needs."""
+    """All the content that is required to publish."""
     return {
         "title": _title(one.name),
         "team": TEAM,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chaos.application import Process
-from chaos.episode import Outcome, unasked
+from chaos.episode import Outcome, unexpected_deaths
 from chaos.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,9 +50,9 @@ def test_a_process_that_dies_of_what_is_no_fault_of_the_campaign_makes_the_verdi
     process.stop()
     deaths = [("worker1", code), ("worker2", -signal.SIGKILL)]
     killed, other = (next(fault for fault in FAULTS if fault.doomed is doomed) for doomed in (True, False))
-    assert unasked(deaths, killed) == ["worker1 ended by itself with exit code 3"]
-    assert len(unasked(deaths, other)) == 2
-    assert not Outcome("nothing", errors=unasked(deaths, killed), converged_after=1.0).is_good
+    assert unexpected_deaths(deaths, killed) == ["worker1 ended by itself with exit code 3"]
+    assert len(unexpected_deaths(deaths, other)) == 2
+    assert not Outcome("nothing", errors=unexpected_deaths(deaths, killed), converged_after=1.0).is_good
 
 
 @pytest.mark.postgres_only

@@ -58,7 +58,7 @@ def verdict(expected: dict[str, int]) -> Verdict:
             out.stale.append(f"{depth.consumer}: {depth.parked} parked entries")
     for where, differing in differences().items():
         for pk, outcome in differing.items():
-            what = f"{where}: INC-{pk} to {outcome}"
+            what = f"{where}: INC-{pk} differs ({outcome})"
             (out.lost if outcome is Outcome.INDEX and not _is_there(where, pk) else out.stale).append(what)
     ids = sorted(alive)
     for start in range(0, len(ids), BATCH):
@@ -93,7 +93,7 @@ def _contents(documents: dict[int, IndexDocument]) -> list[str]:
 
 def _tags(incident_ids: list[int]) -> list[str]:
     _, plans = tagging.plans_of(tagging.asked(), incident_ids)
-    return [f"tags: INC-{pk} lacks what the rules say of {', '.join(changes)}" for pk, changes in plans.items()]
+    return [f"tags: INC-{pk} differs from the rules in {', '.join(changes)}" for pk, changes in plans.items()]
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The fault campaign in its short form: some of the faults, and few writes; otherwise as `make chaos` runs it."""
+"""The short form of the fault campaign: a few faults and few writes, otherwise the same as `make chaos`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chaos.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The engine refuses; the database comes back as it was before; a worker dies in the middle of a batch.
+# Elasticsearch refuses writes; the database is restored from a dump; a worker dies in the middle of a batch.
 PLAYED = (
     "elasticsearch-full",
     "database-restored",
@@ -26,22 +26,24 @@ PLAYED = (
 )
 
 
-def on_what_runs_here() -> list[str]:
-    """The services that the tests use, if they are those of `scripts/services`; the campaign starts its own beside any
-    others."""
+def running_services() -> list[str]:
+    """Options to use the services of the tests, if those come from `scripts/services`.
+
+    With any other services there are no options, and the campaign starts its own.
+    """
     database, redis, elasticsearch = (
         urlsplit(os.environ[name]) for name in ("DATABASE_URL", "CELERY_BROKER_URL", "ELASTICSEARCH_URL")
     )
     here = {address.hostname for address in (database, redis, elasticsearch)} == {"127.0.0.1"}
     if not here or (database.username, database.password) != ("precedent", "precedent"):
         return []
-    # Not the number that other tests use at the same time.
+    # A different Redis database from the one that the tests use.
     number = (int(redis.path.strip("/") or 0) + 7) % 15 + 1
     ports = [str(address.port) for address in (database, redis, elasticsearch)]
     return ["--ports", *ports, "--redis", str(number)]
 
 
-def test_a_process_that_dies_of_what_is_no_fault_of_the_campaign_makes_the_verdict_bad(tmp_path):
+def test_the_unexpected_death_of_a_process_fails_the_campaign(tmp_path):
     process = Process([sys.executable, "-c", "import sys; sys.exit(3)"], {}, tmp_path / "worker1.log")
     process.start()
     deadline = time.monotonic() + 20
@@ -57,10 +59,10 @@ def test_a_process_that_dies_of_what_is_no_fault_of_the_campaign_makes_the_verdi
 
 @pytest.mark.postgres_only
 @pytest.mark.slow
-def test_nothing_is_lost_stale_or_leaked_and_no_page_fails_whatever_goes_wrong():
+def test_under_faults_nothing_is_lost_stale_or_leaked_and_no_request_fails():
     only = [word for fault in PLAYED for word in ("--only", fault)]
-    # None of these faults befalls anybody else on the same services.
-    size = [*on_what_runs_here(), "--together", "--writes", "60", "--seeds", "20", "--seconds", "2", "--rest", "0.15"]
+    # None of these faults affects other users of the same services.
+    size = [*running_services(), "--together", "--writes", "60", "--seeds", "20", "--seconds", "2", "--rest", "0.15"]
     done = subprocess.run(
         [sys.executable, "-m", "chaos", *only, *size], cwd=ROOT, capture_output=True, text=True, check=False
     )

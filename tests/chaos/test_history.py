@@ -1,4 +1,4 @@
-"""The judge of the campaign: what a reader must not find. One that lets everything pass proves nothing."""
+"""The history decides what a reader must not find. If it let everything pass, the campaign would prove nothing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def forbidden(history: History, asked: float, answered: float) -> list[str]:
 
 
 def narrow(history: History, audience: Audience) -> tuple[float, float]:
-    """The moments just before and just after."""
+    """Commit a step; returns the times just before and just after it."""
     before = time.monotonic()
     with history.step({WORD: audience}):
         pass
     return before, time.monotonic()
 
 
-def test_what_is_public_is_forbidden_to_nobody(history):
+def test_a_public_word_is_forbidden_to_no_reader(history):
     now = time.monotonic()
     assert forbidden(history, now, now + 1) == []
 
@@ -44,24 +44,24 @@ def test_what_is_public_is_forbidden_to_nobody(history):
         (Audience.NOBODY, ["anonymous", "outsider", "author"]),
     ],
 )
-def test_a_search_that_began_after_a_narrowing_must_follow_it(history, audience, readers):
+def test_a_search_that_began_after_a_narrowing_must_reflect_it(history, audience, readers):
     _, after = narrow(history, audience)
     assert forbidden(history, after, after + 1) == readers
 
 
-def test_a_search_that_began_before_a_narrowing_may_show_what_was(history):
+def test_a_search_that_began_before_a_narrowing_may_show_the_earlier_state(history):
     before, after = narrow(history, Audience.NOBODY)
     assert forbidden(history, before, after) == []
 
 
-def test_a_search_that_a_widening_overlaps_may_show_what_comes(history):
+def test_a_search_that_overlaps_a_widening_may_show_the_later_state(history):
     narrow(history, Audience.TEAM)
     asked = time.monotonic()
     narrow(history, Audience.EVERYONE)
     assert forbidden(history, asked, time.monotonic()) == []
 
 
-def test_a_widening_that_came_after_the_answer_excuses_nothing(history):
+def test_a_widening_after_the_response_excuses_nothing(history):
     narrow(history, Audience.TEAM)
     asked = time.monotonic()
     answered = time.monotonic()
@@ -69,7 +69,7 @@ def test_a_widening_that_came_after_the_answer_excuses_nothing(history):
     assert forbidden(history, asked, answered) == ["anonymous", "outsider"]
 
 
-def test_while_nobody_knows_whether_it_was_committed_nothing_is_judged_and_then_it_is(history):
+def test_an_uncertain_commit_is_judged_only_once_it_is_settled(history):
     with pytest.raises(ConnectionError), history.step({WORD: Audience.NOBODY}):
         raise ConnectionError
     now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The numbers of a pattern: counted from what each viewer may see, as they read it."""
+"""The statistics of a pattern count only the incidents that each viewer can see, with the facts they can see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def storm(cast):
 
 @pytest.fixture
 def told(storm, cast):
-    """told("outsider"): the numbers of the pattern as one of the cast gets them, in plain values."""
+    """told("outsider") returns the statistics that this member of the cast gets, as plain values."""
 
     def tell(name):
         found = about(cast.viewer(name), storm)
@@ -59,7 +59,7 @@ NOTHING = {
 }
 
 
-def test_every_number_counts_only_what_the_viewer_may_see(cast, storm, told, published, draft):
+def test_every_number_counts_only_what_the_viewer_can_see(cast, storm, told, published, draft):
     cold = make_pattern("cold")
     tag(
         published(
@@ -83,7 +83,7 @@ def test_every_number_counts_only_what_the_viewer_may_see(cast, storm, told, pub
         "years": [(2019, 1), (2020, 0), (2021, 1)],
         "no year": 0,
         "organizations": [("Square", 2)],
-        # One of two of its incidents, and two of all three.
+        # "cold" is on one of the two incidents here and on two of all three, so its lift is (1/2) / (2/3).
         "together": [("cold", 1, 0.5, 0.75)],
         "mitigations": [("rollback", 1)],
         "no mitigation": 1,
@@ -114,7 +114,7 @@ def test_every_number_counts_only_what_the_viewer_may_see(cast, storm, told, pub
         assert told(name) == expected, name
 
 
-def test_a_reopened_postmortem_counts_for_everybody_as_it_was_published(cast, storm, told, published):
+def test_a_reopened_postmortem_counts_for_everyone_as_it_was_published(cast, storm, told, published):
     incident = published(
         "It came back", visibility="public", started="2019-07-02", organization="Square", mitigations=["rollback"]
     )
@@ -125,7 +125,7 @@ def test_a_reopened_postmortem_counts_for_everybody_as_it_was_published(cast, st
         incident_id=incident.pk,
         facts={"started": "2022-03", "organization": "Another", "mitigations": ["isolate"]},
     )
-    # Also for those who work on it: each number leads to a search, which finds the published text.
+    # This includes its editors: each number links to a search, which finds the published text.
     for name in Cast.NAMES:
         found = told(name)
         assert (found["years"], found["organizations"], found["mitigations"]) == (
@@ -135,7 +135,7 @@ def test_a_reopened_postmortem_counts_for_everybody_as_it_was_published(cast, st
         ), name
 
 
-def test_only_tags_in_force_of_incidents_in_lists_count(cast, storm, told, published):
+def test_only_tags_in_force_on_unarchived_incidents_count(cast, storm, told, published):
     for state in (TagState.SUGGESTED, TagState.REJECTED, TagState.WITHDRAWN):
         tag(published(f"It is {state}", visibility="public"), storm, state=state)
     archived = published("Archived", visibility="public")
@@ -147,21 +147,21 @@ def test_only_tags_in_force_of_incidents_in_lists_count(cast, storm, told, publi
     assert told("anonymous")["total"] == 1
 
 
-def test_patterns_that_are_retired_or_only_suggested_do_not_come_with_it(cast, storm, told, published):
+def test_retired_and_merely_suggested_patterns_are_not_listed_as_companions(cast, storm, told, published):
     incident = published(visibility="public")
     tag(incident, storm, make_pattern("old", status=PatternStatus.RETIRED))
     tag(incident, make_pattern("perhaps"), state=TagState.SUGGESTED)
     assert told("anonymous")["together"] == []
 
 
-def test_a_year_is_the_one_that_people_there_read(cast, storm, told, published):
+def test_a_year_is_counted_in_the_time_zone_of_the_incident(cast, storm, told, published):
     tag(published("New year", visibility="public", started="2020-01-01T02:00Z", time_zone="America/New_York"), storm)
     tag(published("Some day", visibility="public"), storm)
     found = told("anonymous")
     assert (found["years"], found["no year"], found["total"]) == ([(2019, 1)], 1, 2)
 
 
-def test_the_most_incidents_come_first(cast, storm, told, published):
+def test_lists_are_sorted_by_the_number_of_incidents(cast, storm, told, published):
     few, many, other = make_pattern("few"), make_pattern("many"), make_pattern("other")
     for number in range(3):
         tag(
@@ -183,7 +183,7 @@ def test_the_most_incidents_come_first(cast, storm, told, published):
 
 
 @pytest.mark.parametrize("name", ["anonymous", "reader", "admin"])
-def test_it_takes_the_same_few_queries_however_many_incidents_there_are(cast, storm, published, name):
+def test_the_number_of_queries_does_not_grow_with_the_number_of_incidents(cast, storm, published, name):
     def write(rounds):
         for number in rounds:
             for state in ("published", "reopened"):

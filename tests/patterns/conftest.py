@@ -1,4 +1,4 @@
-"""The vocabulary as it is shipped, and the tagger among the consumers of the outbox."""
+"""Fixtures: the shipped vocabulary, and the tagger as a consumer of the outbox."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tagger(cast: Any, settings: Any) -> None:
 
 @pytest.fixture
 def tagged(tagger: None, published: Callable[..., Incident]) -> Callable[..., Incident]:
-    """A published postmortem of Checkout whose summary is this text, with the tags that the rules give it."""
+    """Make a published postmortem of Checkout with this text as its summary, tagged by the rules."""
 
     def make(text: str = STORM, title: str = "Gateway was slow", **facts: Any) -> Incident:
         incident = published(title, text=text, **facts)
@@ -42,13 +42,13 @@ def tag(incident: Incident, slug: str = "retry-storm") -> Tag | None:
 
 
 def state(incident: Incident, slug: str = "retry-storm") -> tuple[str, str] | None:
-    """Source and state of a tag; None without one."""
+    """The source and state of a tag, or None if there is no tag."""
     found = tag(incident, slug)
     return (found.source, found.state) if found else None
 
 
 def write(cast: Any, incident: Incident, text: str, key: str = "summary") -> None:
-    """Change a section of a published postmortem's draft, reopening it first."""
+    """Change a section in the working copy of a postmortem, reopening it first if it is published."""
     incident.refresh_from_db()
     if incident.status == "published":
         reopen(actor=cast.viewer("lead"), incident_id=incident.pk)

@@ -1,4 +1,4 @@
-"""Anchors are found where they were made, again where the text moved, and lost rather than drawn at a wrong place."""
+"""Anchors stay in place, follow text that moves, and are dropped rather than drawn in the wrong place."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ def test_an_anchor_moves_with_its_quote():
     assert changed[start:end] == anchor.quote
 
 
-def test_a_quote_that_is_gone_or_stands_twice_is_not_drawn():
+def test_a_quote_that_is_gone_or_occurs_twice_is_not_drawn():
     anchor = make("sections.summary", TEXT, "The cache was empty after the resize.")
     assert find(anchor, TEXT.replace("empty", "cold")) is None
     assert find(anchor, f"{anchor.quote} And again: {anchor.quote}") is None
 
 
-def test_a_quote_that_stands_twice_is_still_drawn_where_it_was_while_the_text_is_the_same():
+def test_a_quote_that_occurs_twice_is_still_drawn_in_its_place_in_an_unchanged_text():
     text = "It failed. It failed."
     anchor = make("sections.summary", text, "It failed.")
     assert find(anchor, text) == (0, 10)
 
 
 @given(st.text(), st.text(min_size=1), st.text(), st.text())
-def test_whatever_the_text_a_found_anchor_shows_its_quote(before, quote, after, changed):
+def test_an_anchor_that_is_found_always_shows_its_quote(before, quote, after, changed):
     text = before + quote + after
     try:
         anchor = make("sections.summary", text, quote)
@@ -94,5 +94,5 @@ def test_no_quote_takes_long_to_find():
     start = time.process_time()
     with pytest.raises(ValueError, match="does not contain"):
         make("sections.summary", text, quote)
-    # A tenth of this is usual; word by word from every place it took 2.7 s.
+    # It usually takes a tenth of this. Comparing word by word from every position would take 2.7 s.
     assert time.process_time() - start < 1.0

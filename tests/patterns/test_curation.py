@@ -1,4 +1,4 @@
-"""Patterns that curated files name become tags with evidence, and never overrule a person."""
+"""Patterns named in curated files become tags with evidence and never override a person's decision."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_persons_decision_stays(folder, cast, decision):
     assert states() == {"limit-reached": ("person", decision)}
 
 
-def test_what_a_rule_found_becomes_the_curators_and_what_it_found_besides_stays(folder):
+def test_a_rules_tag_that_a_curator_names_becomes_the_curators_and_its_other_tags_stay(folder):
     incident = load(folder, outage(patterns=[]))
     for slug in ("limit-reached", "attack"):
         Tag.objects.create(incident=incident, pattern=Pattern.objects.get(slug=slug), source="rule", state="automatic",
@@ -108,14 +108,14 @@ def test_a_tag_follows_its_sentence_into_the_changed_text(folder):
     assert anchor["quote"] == changed
 
 
-def test_curated_files_name_only_patterns_of_the_vocabulary_and_every_one_becomes_a_tag(folder):
+def test_a_shipped_file_names_only_known_patterns_and_each_becomes_a_tag(folder):
     path = files.paths(files.FOLDER)[0]
     definition = files.read(path).definition
     load(folder, definition)
     assert set(states()) == {pattern["slug"] for pattern in definition["patterns"]} != set()
 
 
-def test_an_outage_that_is_deleted_while_outages_are_curated_is_passed_over(folder, monkeypatch):
+def test_an_outage_that_is_deleted_while_outages_are_curated_is_skipped(folder, monkeypatch):
     both = [outage(patterns=[]), outage(id="2021-harbour-again", patterns=[])]
     call_command("load_outages", write(folder, *both), stdout=StringIO())
     first, second = Incident.objects.filter(origin="famous").order_by("pk")
@@ -133,22 +133,22 @@ def test_an_outage_that_is_deleted_while_outages_are_curated_is_passed_over(fold
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_what_a_person_decides_while_an_outage_is_curated_stays(folder, cast):
+def test_a_decision_made_while_an_outage_is_being_curated_stays(folder, cast):
     incident = load(folder, outage())
     curated = []
 
-    def curate_anew():
+    def curate_again():
         try:
             curated.append(actions.curate(actor=Viewer.system(), incident=incident, evidence={"limit-reached": []}))
         finally:
             connection.close()
 
-    other = threading.Thread(target=curate_anew)
+    other = threading.Thread(target=curate_again)
     with transaction.atomic():
         decisions.reject(actor=cast.viewer("admin"), incident_id=incident.pk, slug="limit-reached", reason="No limit")
         other.start()
         other.join(1)
-        assert other.is_alive(), "it waits for what is decided here"
+        assert other.is_alive(), "it must wait for the decision made here"
     other.join(30)
     assert curated == [0]
     assert Tag.objects.get().state == "rejected"

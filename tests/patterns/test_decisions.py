@@ -1,4 +1,4 @@
-"""People decide about tags; nothing but a person undoes that."""
+"""People decide about tags, and only a person can undo a decision."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def famous(tagger, tmp_path):
     return load
 
 
-def test_a_confirmed_tag_is_still_the_rules_and_now_a_persons_word_too(cast, tagged):
+def test_a_confirmed_tag_keeps_its_rule_as_source_and_records_who_confirmed_it(cast, tagged):
     incident = tagged()
     assert state(incident) == ("rule", "automatic")
     decided = decide("confirm", cast.viewer("author"), incident)
@@ -46,7 +46,7 @@ def test_a_confirmed_tag_is_still_the_rules_and_now_a_persons_word_too(cast, tag
     assert decided.decided_at is not None
 
 
-def test_a_rejection_has_a_reason(cast, tagged):
+def test_a_rejection_needs_a_reason(cast, tagged):
     incident = tagged()
     with pytest.raises(Invalid) as refused:
         decide("reject", cast.viewer("author"), incident, reason="  ")
@@ -56,7 +56,7 @@ def test_a_rejection_has_a_reason(cast, tagged):
     assert decide("confirm", cast.viewer("lead"), incident).reason == ""
 
 
-def test_every_decision_is_audited_and_goes_to_the_index(cast, tagged):
+def test_every_decision_is_audited_and_reaches_the_index(cast, tagged):
     incident = tagged()
     for step, more in (("reject", {"reason": WHY}), ("confirm", {}), ("undo", {})):
         OutboxEntry.objects.all().delete()
@@ -73,7 +73,7 @@ def test_every_decision_is_audited_and_goes_to_the_index(cast, tagged):
     assert entries.get(action="tag.rejected").change["reason"] == WHY
 
 
-def test_deciding_again_what_is_decided_writes_nothing(cast, tagged):
+def test_repeating_a_decision_writes_nothing(cast, tagged):
     incident = tagged()
     decide("reject", cast.viewer("author"), incident, reason=WHY)
     entries = AuditEntry.objects.count()
@@ -91,7 +91,7 @@ def test_a_pattern_is_added_by_hand_with_its_sentence(cast, tagged):
     assert decide("add", cast.viewer("author"), incident, slug="dns").evidence == []
 
 
-def test_what_is_added_must_be_a_pattern_and_a_sentence_of_the_text(cast, tagged):
+def test_adding_a_tag_needs_a_known_pattern_and_a_sentence_from_the_text(cast, tagged):
     incident = tagged()
     with pytest.raises(Invalid, match="slug"):
         decide("add", cast.viewer("author"), incident, slug="no-such-pattern")
@@ -114,7 +114,7 @@ def test_adding_what_a_rule_found_confirms_it(cast, tagged):
     assert [anchor["quote"] for anchor in tag(incident).evidence] == [STORM]
 
 
-def test_only_what_is_there_can_be_decided_about(cast, tagged):
+def test_only_a_tag_that_the_incident_carries_can_be_decided_about(cast, tagged):
     incident = tagged(NO_STORM)
     for step, more in (("confirm", {}), ("reject", {"reason": WHY}), ("undo", {})):
         with pytest.raises(Missing):
@@ -125,7 +125,7 @@ def test_only_what_is_there_can_be_decided_about(cast, tagged):
     ("status", "said"),
     [({"status": "retired"}, "no such pattern in use"), ({"status": "merged"}, "merged into thundering-herd")],
 )
-def test_nothing_is_decided_about_a_pattern_that_is_not_in_use(cast, tagged, status, said):
+def test_no_decision_is_possible_about_a_pattern_that_is_not_in_use(cast, tagged, status, said):
     incident = tagged()
     if status["status"] == "merged":
         status["merged_into"] = Pattern.objects.get(slug="thundering-herd")
@@ -140,7 +140,7 @@ def test_nothing_is_decided_about_a_pattern_that_is_not_in_use(cast, tagged, sta
 
 
 @pytest.mark.parametrize("step", ["confirm", "reject"])
-def test_undoing_brings_back_what_the_rule_says(cast, tagged, step):
+def test_undoing_a_decision_brings_back_what_the_rule_says(cast, tagged, step):
     incident = tagged()
     decide(step, cast.viewer("author"), incident, **({"reason": WHY} if step == "reject" else {}))
     undone = decide("undo", cast.viewer("lead"), incident)
@@ -148,7 +148,7 @@ def test_undoing_brings_back_what_the_rule_says(cast, tagged, step):
     assert (undone.decided_by, undone.decided_at, undone.reason) == (None, None, "")
 
 
-def test_undoing_what_was_added_by_hand_withdraws_it(cast, tagged):
+def test_undoing_a_tag_added_by_hand_withdraws_it(cast, tagged):
     incident = tagged(NO_STORM)
     decide("add", cast.viewer("author"), incident)
     decide("undo", cast.viewer("author"), incident)
@@ -172,7 +172,7 @@ def test_no_rule_undoes_a_decision(cast, tagged):
 
 
 @pytest.mark.parametrize("who", Cast.NAMES)
-def test_who_may_edit_decides_and_who_may_not_see_learns_nothing(cast, tagged, who):
+def test_those_who_may_edit_can_decide_and_those_who_may_not_see_it_learn_nothing(cast, tagged, who):
     incident = tagged(visibility="team")
     viewer = cast.viewer(who)
     may = who in ("author", "lead", "admin")
@@ -186,7 +186,7 @@ def test_who_may_edit_decides_and_who_may_not_see_learns_nothing(cast, tagged, w
 
 
 @pytest.mark.parametrize("who", Cast.NAMES)
-def test_everybody_who_writes_for_a_team_decides_about_public_outages(cast, famous, who):
+def test_anyone_who_writes_for_a_team_can_decide_about_famous_outages(cast, famous, who):
     incident = famous()
     viewer = cast.viewer(who)
     may = who in ("author", "lead", "admin", "outsider", "reviewer")
@@ -198,20 +198,20 @@ def test_everybody_who_writes_for_a_team_decides_about_public_outages(cast, famo
             decide("confirm", viewer, incident, slug="limit-reached")
 
 
-def test_the_system_decides_nothing(famous):
+def test_the_system_user_cannot_decide(famous):
     incident = famous()
     with pytest.raises(NotAllowed):
         decide("confirm", Viewer.system(), incident, slug="limit-reached")
 
 
-def test_tags_of_what_is_archived_stay_as_they_are(cast, tagged):
+def test_tags_of_an_archived_incident_cannot_be_decided_about(cast, tagged):
     incident = tagged()
     archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     with pytest.raises(WrongState):
         decide("confirm", cast.viewer("author"), incident)
 
 
-def test_a_rejected_curators_tag_survives_the_next_loading(cast, famous):
+def test_the_rejection_of_a_curated_tag_survives_the_next_load(cast, famous):
     incident = famous()
     decide("reject", cast.viewer("author"), incident, slug="limit-reached", reason="No limit was involved.")
     famous(title="The same, told anew")
@@ -223,7 +223,7 @@ def test_a_rejected_curators_tag_survives_the_next_loading(cast, famous):
     assert tag(incident, "limit-reached").evidence
 
 
-def test_a_decision_on_a_public_outage_survives_that_the_file_names_other_patterns(cast, famous):
+def test_a_decision_on_a_famous_outage_survives_a_file_that_names_other_patterns(cast, famous):
     incident = famous()
     decide("confirm", cast.viewer("author"), incident, slug="limit-reached")
     decide("add", cast.viewer("outsider"), incident, slug="dns")
@@ -233,7 +233,7 @@ def test_a_decision_on_a_public_outage_survives_that_the_file_names_other_patter
     assert state(incident, "dns") == ("person", "rejected")
 
 
-def test_precision_counts_what_people_decided_about_the_rules_tags(cast, tagged):
+def test_precision_counts_only_decisions_about_the_rules_tags(cast, tagged):
     incidents = [tagged(title=f"Gateway was slow {n}", visibility="team") for n in range(4)]
     for incident in incidents[:2]:
         decide("confirm", cast.viewer("author"), incident)
@@ -265,14 +265,14 @@ def test_the_interval_is_wilsons(confirmed, rejected, low, high):
     assert (round(found.low, 4), round(found.high, 4)) == (low, high)
 
 
-def test_an_incident_has_a_pattern_once(cast, tagged):
+def test_an_incident_carries_a_pattern_only_once(cast, tagged):
     incident = tagged()
     for step in ("confirm", "add", "undo", "add"):
         decide(step, cast.viewer("author"), incident)
     assert Tag.objects.filter(incident=incident, pattern__slug="retry-storm").count() == 1
 
 
-def test_a_sentence_that_a_person_added_goes_with_their_decision(cast, famous):
+def test_a_sentence_that_a_person_added_is_removed_with_their_decision(cast, famous):
     incident = famous()
     before = Tag.objects.get(incident=incident, pattern__slug="limit-reached").evidence
     sentence = next(text for _, text in texts(build(incident)) if text not in str(before))
@@ -282,7 +282,7 @@ def test_a_sentence_that_a_person_added_goes_with_their_decision(cast, famous):
     assert (undone.source, undone.state, undone.evidence) == ("curator", "confirmed", before)
 
 
-def test_whoever_decides_about_a_pattern_in_review_has_not_changed_the_text(cast, tagged):
+def test_a_decision_about_a_pattern_in_review_is_not_a_change_of_the_text(cast, tagged):
     incident = tagged()
     reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["lead@acme.example"])
@@ -292,7 +292,7 @@ def test_whoever_decides_about_a_pattern_in_review_has_not_changed_the_text(cast
 
 
 @pytest.mark.parametrize("slug", ["a\x00b", "x" * 5_000, ""])
-def test_a_slug_that_is_none_is_refused(cast, tagged, slug):
+def test_a_malformed_slug_is_refused(cast, tagged, slug):
     with pytest.raises(Invalid) as refused:
         decide("add", cast.viewer("author"), tagged(), slug=slug)
     assert list(refused.value.fields) == ["slug"]

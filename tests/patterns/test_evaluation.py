@@ -22,22 +22,22 @@ def labelled(**patterns):
     return [Labelled(name, {}, frozenset(slugs.split())) for name, slugs in patterns.items()]
 
 
-def test_counts_are_of_what_was_found_and_missed():
+def test_right_wrong_and_missed_patterns_are_counted():
     found = evaluate(labelled(a="dns expiry", b="dns", c=""), {"a": ["dns"], "b": ["dns", "attack"], "c": ["attack"]})
     assert found.by_pattern == {"attack": Counts(0, 2, 0), "dns": Counts(2, 0, 0), "expiry": Counts(0, 0, 1)}
     assert found.micro == Counts(right=2, wrong=2, missed=1)
     assert (found.micro.precision, found.micro.recall, found.micro.f1) == (1 / 2, 2 / 3, pytest.approx(4 / 7))
-    # The mean over what is labelled: DNS 1, expiry 0. Nobody labelled an attack.
+    # The mean over the labelled patterns: dns 1, expiry 0. Attack is not labelled.
     assert found.estimates["macro F1"].value == 0.5
     assert found.estimates["micro F1"].value == pytest.approx(4 / 7)
 
 
-def test_what_cannot_be_divided_has_no_figure():
+def test_an_undefined_figure_is_none():
     assert (Counts().precision, Counts().recall, Counts().f1) == (None, None, None)
     assert (Counts(wrong=1).recall, Counts(missed=1).precision, Counts(missed=1).f1) == (None, None, 0)
 
 
-def test_intervals_hold_the_figure_are_narrower_with_more_incidents_and_the_same_every_time():
+def test_intervals_contain_the_figure_narrow_with_more_incidents_and_are_reproducible():
     def widths(count):
         some = labelled(**{f"n{n}": "dns" if n % 3 else "dns expiry" for n in range(count)})
         predicted = {one.id: ["dns"] if n % 2 else ["expiry"] for n, one in enumerate(some)}
@@ -49,7 +49,7 @@ def test_intervals_hold_the_figure_are_narrower_with_more_incidents_and_the_same
     assert 0 < widths(300) < widths(12)
 
 
-def test_both_halves_are_there_and_every_outage_is_always_in_the_same():
+def test_about_half_of_the_outages_are_held_out():
     outages = of_outages()
     assert len(outages) == len(files.paths(files.FOLDER))
     held_out = {one.id for one in outages if one.is_held_out}
@@ -57,7 +57,7 @@ def test_both_halves_are_there_and_every_outage_is_always_in_the_same():
     assert "1962-nasa-mariner-1" in {one.id for one in outages}
 
 
-def test_rules_read_the_same_in_a_file_as_in_the_incident_that_was_loaded_from_it(cast, tmp_path):
+def test_rules_read_a_file_exactly_like_the_incident_loaded_from_it(cast, tmp_path):
     folder = write(tmp_path / "outages", outage())
     call_command("load_outages", folder, stdout=StringIO())
     (from_file,) = of_outages(folder)
@@ -70,7 +70,7 @@ def test_rules_read_the_same_in_a_file_as_in_the_incident_that_was_loaded_from_i
     assert read(from_file.document) == read(loaded)
 
 
-def test_labels_of_curators_are_no_predictions():
+def test_labels_of_curators_do_not_count_as_predictions():
     outages = of_outages()[:5]
     found = evaluation.predictions(shipped_rules(), outages)
     assert found == {
@@ -79,14 +79,14 @@ def test_labels_of_curators_are_no_predictions():
     }
 
 
-def test_the_rules_find_more_than_half_and_are_right_more_often_than_not_on_what_they_were_not_tuned_with():
+def test_precision_and_recall_on_held_out_outages_are_above_one_half():
     held_out = [one for one in of_outages() if one.is_held_out]
     found = evaluate(held_out, evaluation.predictions(shipped_rules(), held_out), resamples=1)
     assert found.micro.recall > 0.5
     assert found.micro.precision > 0.5
 
 
-def test_a_file_of_labels_names_outages_and_incidents_here(cast, published, tmp_path):
+def test_a_label_file_can_name_famous_outages_and_own_incidents(cast, published, tmp_path):
     incident = published(text=STORM)
     path = tmp_path / "labels.yaml"
     path.write_text(f"1962-nasa-mariner-1: [latent-bug]\n{incident.ref}: [retry-storm]\n", encoding="utf-8")
@@ -104,7 +104,7 @@ def test_a_file_of_labels_names_outages_and_incidents_here(cast, published, tmp_
      ("1962-nasa-mariner-1: [latent-bug, latent-bgu]", "1962-nasa-mariner-1: There is no pattern latent-bgu"),
      ("- a list", "labels.yaml"), ("a: [", "labels.yaml")],
 )  # fmt: skip
-def test_a_wrong_file_of_labels_is_refused(db, tmp_path, text, named):
+def test_an_invalid_label_file_is_refused(db, tmp_path, text, named):
     path = tmp_path / "labels.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Invalid) as refused:
@@ -114,7 +114,7 @@ def test_a_wrong_file_of_labels_is_refused(db, tmp_path, text, named):
         call_command("evaluate_tagger", labels=path, stdout=StringIO())
 
 
-def test_an_incident_is_labelled_once_whatever_it_is_called(cast, published, tmp_path):
+def test_an_incident_can_be_labelled_only_once_however_its_reference_is_written(cast, published, tmp_path):
     incident = published(text=STORM)
     path = tmp_path / "labels.yaml"
     path.write_text(f"{incident.ref.lower()}: [retry-storm]\n", encoding="utf-8")

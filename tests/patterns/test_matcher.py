@@ -1,4 +1,4 @@
-"""What a rule's score is made of, and that the fast matcher finds exactly what a slow one does."""
+"""How scores are computed, and that the fast matcher finds exactly what a naive one finds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def rules(**groups):
 
 
 def score(text, facts=None, *, section="summary", **groups):
-    """Of a text in a section of weight 1; 0 for what is not even suggested."""
+    """The score of a text in a section of weight 1, or 0 if the pattern is not even suggested."""
     found = match(rules(**groups), text if isinstance(text, dict) else {section: text}, facts)
     return found[0].score if found else 0
 
 
 # --- Phrases --------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("phrase", "text", "stands"),
+    ("phrase", "text", "occurs"),
     [
         ("retry storm", "The retries stormed in.", True),
         ("retry storm", "A storm of retries.", False),
@@ -49,12 +49,12 @@ def score(text, facts=None, *, section="summary", **groups):
         ("overwrite", "Rows were overwritten, and somebody overwrote more.", True),
     ],
 )
-def test_a_phrase_stands_in_a_sentence(phrase, text, stands):
-    assert bool(score(text, named={"weight": 2, "any": [phrase], "negation": "ignore"})) is stands
+def test_a_phrase_is_found_exactly_where_it_occurs(phrase, text, occurs):
+    assert bool(score(text, named={"weight": 2, "any": [phrase], "negation": "ignore"})) is occurs
 
 
-def _stands(phrase, words):
-    """The meaning of a phrase, told again without any index: try every way of placing it."""
+def _occurs(phrase, words):
+    """A reference implementation of phrases without an index: try every placement."""
 
     def rest(chain, index, place):
         if index == len(chain.elements):
@@ -67,7 +67,7 @@ def _stands(phrase, words):
             for run in chain.elements[index]
         )
 
-    # No way of placing it without its words; most phrases are ruled out here.
+    # A chain cannot be placed without its words, which rules out most phrases.
     there = set(words)
     possible = (
         chain for chain in phrase.chains if all(any(there.issuperset(run) for run in one) for one in chain.elements)
@@ -76,13 +76,13 @@ def _stands(phrase, words):
 
 
 def _slow_hits(prepared, text):
-    """What `Rules.hits` finds, phrase by phrase."""
+    """The same as `Rules.hits`, but phrase by phrase."""
     for start, end in sentences(text):
         sentence = text[start:end]
         words = stems(sentence)
         denials = negation.denials(sentence, words)
         for number, phrase in enumerate(prepared.phrases):
-            if _stands(phrase, words):
+            if _occurs(phrase, words):
                 placements = list(phrase.placements(words))
                 yield start, end, number, bool(denials) and all(negation.is_denied(one, denials) for one in placements)
 
@@ -97,7 +97,7 @@ WORD_OR_CUE = st.one_of(
 
 
 def _phrase_texts():
-    """Sentences that hold a shipped phrase, with words in between."""
+    """Texts of shipped phrases, as lists of one alternative for each element."""
 
     def text(phrase, seed):
         chain = phrase.chains[seed % len(phrase.chains)]
@@ -132,15 +132,15 @@ LETTERS = {"a": "tank", "b": "empty", "c": "well", "d": "dry"}
 
 
 @given(PHRASES, st.lists(st.sampled_from([*LETTERS, "zebra"]), max_size=14))
-def test_any_phrases_stand_where_their_meaning_says(phrases, letters):
+def test_any_set_of_phrases_is_found_where_the_reference_finds_it(phrases, letters):
     written = ["".join(LETTERS.get(c, c) for c in phrase) for phrase in phrases]
     prepared = Rules([definition("empty-tank", pattern(rule__groups={"named": {"weight": 2, "any": written}})).rule])
     text = " ".join(LETTERS.get(letter, letter) for letter in letters)
     found = {number for _, _, number, _ in prepared.hits(text)}
-    assert found == {n for n, phrase in enumerate(prepared.phrases) if _stands(phrase, stems(text))}
+    assert found == {n for n, phrase in enumerate(prepared.phrases) if _occurs(phrase, stems(text))}
 
 
-def test_what_stands_together_in_one_element_is_read_as_one_run():
+def test_the_words_of_one_alternative_are_read_as_one_run():
     assert parse("(load balancer|proxy) failed").elements[0] == frozenset({("load", "balanc"), ("proxi",)})
 
 
@@ -149,32 +149,32 @@ TANK = {"weight": 2, "any": ["tank ..2 empty"]}
 
 
 @pytest.mark.parametrize("section", ["causes", "trigger", "summary", "impact", "customer_message", "precedent"])
-def test_a_section_counts_by_its_weight(section):
+def test_a_hit_is_scaled_by_the_weight_of_its_section(section):
     found = match(rules(named={**TANK, "weight": 5}), {f"sections.{section}": "The tank was empty."})
     assert found[0].score == pytest.approx(5 * SECTION_WEIGHTS[section])
     assert SECTION_WEIGHTS["causes"] == SECTION_WEIGHTS["trigger"] > 2 * SECTION_WEIGHTS["customer_message"]
 
 
-def test_a_rule_may_weigh_sections_its_own_way():
+def test_a_rule_can_override_the_weights_of_sections():
     prepared = Rules([definition("empty-tank", pattern(rule__sections={"lessons": 1.5, "causes": 0})).rule])
     assert match(prepared, {"lessons/1": "The tank was empty."})[0].score == 3
     assert match(prepared, {"causes/1": "The tank was empty."}) == []
 
 
-def test_a_group_counts_its_best_sentence_or_their_sum_up_to_its_cap():
+def test_a_group_counts_its_best_sentence_or_the_sum_up_to_its_cap():
     text = "The tank was empty. Again the tank was empty. The tank is empty."
     assert score(text, named=TANK) == 2
     assert score(text, named={**TANK, "cap": 5}) == 5
     assert score(text, named={**TANK, "cap": 10}) == 6
 
 
-def test_a_phrase_may_have_a_weight_of_its_own_and_the_strongest_of_a_sentence_counts():
+def test_a_phrase_can_have_its_own_weight_and_the_strongest_in_a_sentence_counts():
     named = {"weight": 1, "any": ["tank", {"phrase": "empty", "weight": 3}]}
     assert score("The tank was empty.", named=named) == 3
     assert score("The tank was full.", named=named) == 1
 
 
-def test_groups_require_and_exclude_each_other_whatever_their_order():
+def test_groups_can_require_and_exclude_each_other_in_any_order():
     groups = {
         "after": {"weight": 1, "any": ["alarm"], "requires": ["named"]},
         "named": TANK,
@@ -186,7 +186,7 @@ def test_groups_require_and_exclude_each_other_whatever_their_order():
     assert score("The tank was empty. There was an alarm, no joke.", **groups) == 3
 
 
-def test_a_group_may_look_into_some_sections_alone():
+def test_a_group_can_be_limited_to_some_sections():
     groups = {"named": {**TANK, "in": ["causes", "trigger"]}}
     assert score("The tank was empty.", section="causes/1", **groups) == 2.4
     assert score("The tank was empty.", section="summary", **groups) == 0
@@ -206,22 +206,22 @@ def test_a_group_may_look_into_some_sections_alone():
         ({"seconds_to_detect": {"at_least": 600}}, {"seconds_to_detect": 600}, True),
         ({"seconds_to_detect": {"at_least": 600, "at_most": 900}}, {"seconds_to_detect": 901}, False),
         ({"duration_seconds": {"at_most": 60}}, {"duration_seconds": 0}, True),
-        # What is unknown holds nothing, not even that it is none of something.
+        # No condition holds for an unknown fact, not even none_of.
         ({"detected_by": {"none_of": ["customer"]}}, {"detected_by": None}, False),
         ({"duration_seconds": {"at_most": 60}}, {}, False),
         ({"detected_by": ["customer"], "planned_change": True}, {"detected_by": "customer"}, False),
     ],
 )
-def test_facts_hold_or_do_not(when, facts, holds):
+def test_a_condition_holds_only_when_the_fact_meets_it(when, facts, holds):
     assert score("The tank was empty.", facts, named=TANK, more={"weight": 1, "when": when}) == (3 if holds else 2)
 
 
-def test_facts_alone_show_nothing():
+def test_facts_alone_never_show_a_pattern():
     groups = {"named": TANK, "late": {"weight": 5, "when": {"detected_by": ["customer"]}}}
     assert match(rules(**groups), {"summary": "All was well."}, {"detected_by": "customer"}) == []
 
 
-def test_thresholds_tell_suggested_from_automatic():
+def test_thresholds_separate_suggested_from_automatic():
     rule = pattern(rule__thresholds={"suggested": 1.5, "automatic": 2.4})
     prepared = Rules([definition("empty-tank", rule).rule])
     states = {
@@ -231,7 +231,7 @@ def test_thresholds_tell_suggested_from_automatic():
     assert states == {"causes": ["automatic"], "summary": ["suggested"], "lessons": []}
 
 
-def test_evidence_begins_with_what_counts_most_has_each_text_once_and_ends_somewhere():
+def test_evidence_is_ordered_by_weight_without_repeats_and_limited_in_number():
     fields = {
         "lessons/1": "The tank was empty.",
         "causes/1": "So the tank was quite empty.",
@@ -246,7 +246,7 @@ def test_evidence_begins_with_what_counts_most_has_each_text_once_and_ends_somew
     assert len(match(rules(named=TANK), many)[0].evidence) == MOST_EVIDENCE
 
 
-def test_sentences_that_speak_against_are_no_evidence():
+def test_sentences_that_lower_the_score_are_not_evidence():
     groups = {"named": TANK, "against": {"weight": -0.5, "any": ["joke"]}}
     (found,) = match(rules(**groups), {"summary": "The tank was empty. It was a joke."})
     assert (found.score, [one.quote for one in found.evidence]) == (1.5, ["The tank was empty."])
@@ -260,7 +260,7 @@ def test_offsets_count_code_points_of_the_source():
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
-def test_sentences_are_in_order_apart_and_lose_no_word(text):
+def test_sentences_are_in_order_do_not_overlap_and_lose_no_word(text):
     spans = list(sentences(text))
     assert all(0 <= start < end <= len(text) and end - start <= LONGEST_SENTENCE for start, end in spans)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
@@ -269,14 +269,14 @@ def test_sentences_are_in_order_apart_and_lose_no_word(text):
     )
 
 
-def test_a_text_alone_is_read_by_the_same_function():
+def test_a_bare_text_is_matched_by_the_same_function():
     found = match(
         shipped_rules(), {"text": "We will rotate the signing key while clients still trust only the old one."}
     )
     assert "expiry" in {one.slug for one in found}
 
 
-def test_the_section_of_a_field():
+def test_a_field_path_names_its_section():
     assert [section_of(one) for one in ("title", "sections.went_wrong", "causes/8d0b")] == [
         "title",
         "went_wrong",
@@ -289,12 +289,12 @@ def test_the_section_of_a_field():
     [("broke", "breaking"), ("behaviour", "behavior"), ("organisation", "organization"), ("didn't", "not"),
      ("Überlast", "uberlast"), ("DNS", "dns"), ("VMs", "vm"), ("lost", "losing")],
 )  # fmt: skip
-def test_forms_of_a_word_have_one_stem(one, other):
+def test_the_forms_of_a_word_share_one_stem(one, other):
     assert stem(one) == stem(other)
 
 
-def test_reading_is_fast():
-    """A floor far below what any machine does; `make bench` has the figures."""
+def test_matching_is_fast():
+    """A generous limit that any machine meets; `make bench` measures the actual speed."""
     text = " ".join(sentence for one in shipped() for sentence in one.positive)[:1500]
     match(shipped_rules(), {"summary": text})
     times = []
@@ -305,7 +305,7 @@ def test_reading_is_fast():
     assert statistics.median(times) < 0.02
 
 
-def test_a_text_that_repeats_itself_without_end_is_read_in_time():
+def test_a_very_long_repetitive_text_is_matched_in_reasonable_time():
     began = time.process_time()
     match(shipped_rules(), {"summary": "retry load certificate not expired " * 20_000})
     assert time.process_time() - began < 20

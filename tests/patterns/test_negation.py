@@ -1,4 +1,4 @@
-"""What a sentence denies, and how far."""
+"""Which words a sentence denies, and how far a denial reaches."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LOSS = Rules([definition("any-harm", pattern(rule__groups={"named": {"weight": 2
         "At first it looked like a retry storm, but it was not.",
     ],
 )
-def test_what_is_denied_is_not_found(sentence):
+def test_a_denied_phrase_is_not_found(sentence):
     assert match(LOSS, {"causes": sentence}) == []
 
 
@@ -82,7 +82,7 @@ def test_what_is_denied_is_not_found(sentence):
         "No data was lost in the first hour, but after it messages were lost.",
     ],
 )
-def test_what_is_said_beside_a_denial_is_found(sentence):
+def test_a_phrase_outside_the_reach_of_a_denial_is_found(sentence):
     assert len(match(LOSS, {"causes": sentence})) == 1
 
 
@@ -96,14 +96,14 @@ def test_what_is_said_beside_a_denial_is_found(sentence):
     ["This was not {}.", "It wasn't {}.", "{} was not the cause.", "{} was not to blame.", "{} played no role.",
      "{} could be excluded.", "We first suspected {}, but that was wrong."],
 )  # fmt: skip
-def test_no_shipped_rule_takes_a_cause_that_is_denied_for_one(sentence, cause):
+def test_no_shipped_rule_matches_a_denied_cause(sentence, cause):
     text = sentence.format(cause)
     assert match(shipped_rules(), {"causes": text[0].upper() + text[1:]}) == []
 
 
-def test_a_group_may_look_at_what_is_denied_too():
-    heedless = pattern(rule__groups={"named": {"weight": 2, "any": ["data loss"], "negation": "ignore"}})
-    assert match(Rules([definition("any-harm", heedless).rule]), {"causes": "There was no data loss."})
+def test_a_group_can_ignore_negation():
+    ignoring = pattern(rule__groups={"named": {"weight": 2, "any": ["data loss"], "negation": "ignore"}})
+    assert match(Rules([definition("any-harm", ignoring).rule]), {"causes": "There was no data loss."})
 
 
 def test_a_denial_ends_with_its_sentence():

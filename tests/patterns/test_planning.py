@@ -1,4 +1,4 @@
-"""What a rule may change in a tag, for every tag that may be there."""
+"""What a rule can change, for every state that a tag can be in."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def kept(*evidence):
 
 
 def suggested_again(version, *, shown):
-    """It was rejected with the old sentence."""
+    """A tag that was rejected with the old sentence and then suggested again."""
     return Standing("rule", "suggested", True, version, 2.5, [*stored(*shown), *kept(OLD)])
 
 
@@ -48,7 +48,7 @@ def planned(here, found, **more):
     return changes.get(SLUG)
 
 
-def test_what_is_found_becomes_a_tag_of_the_rule_with_its_sentences():
+def test_a_match_becomes_a_tag_of_the_rule_with_its_sentences():
     assert planned(None, match()).columns == {
         "source": "rule",
         "state": "automatic",
@@ -58,7 +58,7 @@ def test_what_is_found_becomes_a_tag_of_the_rule_with_its_sentences():
     }
 
 
-def test_what_is_found_as_before_is_left_alone():
+def test_an_unchanged_match_changes_nothing():
     assert planned(standing(), match()) is None
 
 
@@ -74,11 +74,11 @@ def test_what_is_found_as_before_is_left_alone():
         standing("curator", "withdrawn", rule_version=None, score=None, evidence=()),
     ],
 )
-def test_a_tag_that_nobody_stands_for_becomes_what_the_rule_says(here):
+def test_a_withdrawn_tag_or_one_of_the_rule_becomes_what_the_rule_says(here):
     assert planned(here, match()) == planned(None, match())
 
 
-def test_what_is_no_longer_found_is_withdrawn_once():
+def test_a_tag_without_a_match_is_withdrawn_once():
     gone = planned(standing(), None)
     assert (gone.state, gone.score, gone.evidence) == ("withdrawn", None, ())
     assert planned(standing(state="withdrawn", score=None, evidence=()), None) is None
@@ -96,7 +96,7 @@ def test_what_is_no_longer_found_is_withdrawn_once():
         )
     ),
 )
-def test_what_a_person_confirmed_stays_as_it_is(source, found, version, evidence):
+def test_a_tag_that_a_person_confirmed_is_never_changed(source, found, version, evidence):
     here = standing(source, "confirmed", is_decided=True, rule_version=version, evidence=evidence)
     assert planned(here, found) is None
 
@@ -105,7 +105,7 @@ def test_what_a_person_confirmed_stays_as_it_is(source, found, version, evidence
     ("source", "state", "found"),
     list(product(["curator", "model"], ["confirmed", "suggested", "automatic"], [None, match()])),
 )
-def test_what_others_than_rules_found_is_left_alone(source, state, found):
+def test_tags_of_curators_and_models_are_left_alone(source, state, found):
     assert planned(standing(source, state, rule_version=None), found) is None
 
 
@@ -114,7 +114,7 @@ def test_what_others_than_rules_found_is_left_alone(source, state, found):
     [
         ("rule", match(OLD, NEW), VERSION - 1, True),
         ("person", match(OLD, NEW), VERSION - 1, True),
-        # The same rule has nothing new to say; neither has a later one that shows the same sentence.
+        # Neither the same rule nor a later one with the same sentence shows anything new.
         ("rule", match(OLD, NEW), VERSION, False),
         ("rule", match(OLD), VERSION - 1, False),
         ("person", match(OLD, NEW), VERSION, False),
@@ -123,32 +123,32 @@ def test_what_others_than_rules_found_is_left_alone(source, state, found):
         ("curator", match(OLD, NEW), None, False),
     ],
 )
-def test_what_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_new_sentence(
+def test_a_tag_that_a_person_rejected_is_suggested_again_only_by_a_later_rule_with_a_new_sentence(
     source, found, version, may_suggest
 ):
     again = planned(standing(source, "rejected", is_decided=True, rule_version=version), found)
     if not may_suggest:
         assert again is None
         return
-    # Never more than suggested, however sure the rule is; and who rejected it, when and why stays.
+    # At most suggested, however certain the rule is, and the record of the rejection is kept.
     assert again.state == "suggested"
     assert not {"decided_by", "decided_at", "reason"} & again.columns.keys()
 
 
 @pytest.mark.parametrize("version", [VERSION, VERSION - 1])
-def test_what_is_suggested_again_follows_its_rule_and_never_becomes_more_than_that(version):
+def test_a_tag_suggested_again_follows_its_rule_but_is_never_promoted(version):
     here = suggested_again(version, shown=(NEW,))
     followed = planned(here, match(OLD, NEW))
     assert (followed.state, followed.evidence) == ("suggested", (*stored(OLD, NEW), *kept(OLD)))
 
 
 @pytest.mark.parametrize("found", [None, match(OLD)])
-def test_what_was_suggested_again_is_rejected_as_before_once_only_what_was_rejected_speaks_for_it(found):
+def test_a_tag_suggested_again_returns_to_its_rejection_once_no_new_sentence_supports_it(found):
     gone = planned(suggested_again(VERSION, shown=(NEW,)), found)
     assert (gone.state, gone.evidence) == ("rejected", tuple(stored(OLD)))
 
 
-def test_what_was_suggested_again_and_withdrawn_unseen_is_new_to_whoever_rejected_it():
+def test_a_sentence_suggested_again_but_withdrawn_unseen_still_counts_as_new():
     rejected = standing(state="rejected", is_decided=True, rule_version=VERSION - 1, evidence=(OLD,))
     assert planned(rejected, match(NEW)).evidence == (*stored(NEW), *kept(OLD))
     gone = planned(suggested_again(VERSION - 1, shown=(NEW,)), None)
@@ -157,7 +157,7 @@ def test_what_was_suggested_again_and_withdrawn_unseen_is_new_to_whoever_rejecte
     assert planned(before, match(NEW)).state == "suggested"
 
 
-def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent():
+def test_on_curated_incidents_an_automatic_match_is_only_suggested_and_a_suggested_one_dropped():
     unsure = match(state=TagState.SUGGESTED)
     assert planned(None, match(), is_curated=True).state == "suggested"
     assert planned(standing(state="suggested"), match(), is_curated=True) is None
@@ -167,7 +167,7 @@ def test_where_curators_have_judged_a_sure_rule_suggests_and_another_is_silent()
     assert planned(standing("curator", "confirmed"), unsure, is_curated=True) is None
 
 
-def test_patterns_whose_rules_were_not_asked_are_left_alone():
+def test_tags_of_patterns_whose_rules_were_not_run_are_left_alone():
     assert plan({SLUG: standing()}, {}, versions={"dns": 1}, texts=TEXTS) == {}
 
 
@@ -184,7 +184,7 @@ def test_patterns_whose_rules_were_not_asked_are_left_alone():
         suggested_again(1, shown=(NEW,)),
     ],
 )
-def test_after_what_was_planned_nothing_is_left_to_plan(here, found):
+def test_after_a_plan_is_carried_out_nothing_is_left_to_plan(here, found):
     change = planned(here, found)
     if change is None:
         return

@@ -1,4 +1,4 @@
-"""A changed rule is asked about every incident, by as many workers as there are, and however often they die."""
+"""A changed rule is run on every incident, by any number of workers and even if they are killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TANK, WELL = "The tank was empty.", "The well was dry."
 
 @pytest.fixture
 def rules(cast, tmp_path):
-    """Load a vocabulary of two patterns, of which the first is found by these phrases."""
+    """Load a vocabulary of two patterns; the first one is found by these phrases."""
 
     def load(*phrases):
         folder = folder_of(
@@ -57,7 +57,7 @@ def tags(slug):
     return set(Tag.objects.filter(pattern__slug=slug).values_list("incident_id", flat=True))
 
 
-def test_new_rules_are_asked_about_every_incident(rules, several):
+def test_new_rules_are_run_on_every_incident(rules, several):
     wanted = rules("tank ..2 empty")
     assert retagging.work(rules=wanted) == 5
     assert tags("empty-tank") == tags("dry-well") == {incident.pk for incident in several}
@@ -68,7 +68,7 @@ def test_new_rules_are_asked_about_every_incident(rules, several):
     }
 
 
-def test_only_the_changed_rule_is_asked_again(rules, several):
+def test_only_the_changed_rule_is_run_again(rules, several):
     retagging.work(rules=rules("tank ..2 empty"))
     Tag.objects.filter(pattern__slug="dry-well").delete()
     wanted = rules("tank ..3 empty")
@@ -87,7 +87,7 @@ def test_when_no_rule_changed_there_is_nothing_to_do(rules, several):
     assert Retag.objects.count() == 1
 
 
-def test_every_batch_leaves_one_audit_entry_and_the_round_says_when_it_began_and_ended(rules, several):
+def test_each_batch_and_the_start_and_end_of_the_round_leave_one_audit_entry_each(rules, several):
     retagging.work(rules=rules("tank ..2 empty"))
     actions = list(AuditEntry.objects.order_by("pk").values_list("action", flat=True))
     assert actions.count("tags.changed") == 3
@@ -105,7 +105,7 @@ def test_two_workers_share_the_batches(rules, several):
     assert list(RetagBatch.objects.all()) == [held]
 
 
-def test_what_a_killed_worker_held_is_done_when_its_lease_is_over(rules, several):
+def test_the_batch_of_a_killed_worker_is_processed_once_its_lease_expires(rules, several):
     wanted = rules("tank ..2 empty")
     retagging._claimed(retagging.begin())
     retagging.work(rules=wanted)
@@ -116,7 +116,7 @@ def test_what_a_killed_worker_held_is_done_when_its_lease_is_over(rules, several
     assert Retag.objects.get().finished_at is not None
 
 
-def test_a_rule_that_changes_again_meanwhile_starts_the_round_anew(rules, several):
+def test_a_rule_that_changes_during_a_round_starts_a_new_round(rules, several):
     first = rules("tank ..2 empty")
     retagging.begin()
     retagging.work(rules=first, seconds=0)
@@ -127,7 +127,7 @@ def test_a_rule_that_changes_again_meanwhile_starts_the_round_anew(rules, severa
     assert Pattern.objects.get(slug="empty-tank").rule_applied == 2
 
 
-def test_a_worker_whose_time_is_up_leaves_the_rest(rules, several):
+def test_a_worker_whose_time_is_up_leaves_the_remaining_batches(rules, several):
     wanted = rules("tank ..2 empty")
     assert retagging.work(rules=wanted, seconds=0) == 0
     assert RetagBatch.objects.count() == 3
@@ -143,7 +143,7 @@ def test_a_worker_with_older_rules_does_not_begin(rules, several):
     assert not Tag.objects.exists()
 
 
-def test_while_a_round_is_under_way_the_nightly_check_waits(tagger, published):
+def test_the_nightly_check_is_skipped_while_a_round_is_in_progress(tagger, published):
     published(text=STORM)
     OutboxEntry.objects.all().delete()
     retagging.begin()
@@ -153,14 +153,14 @@ def test_while_a_round_is_under_way_the_nightly_check_waits(tagger, published):
     assert len(tagging.check_consistency()) == 1
 
 
-def test_the_scheduled_task_does_the_same(tagger, published):
+def test_the_scheduled_task_runs_a_round(tagger, published):
     incident = published(text=STORM)
     assert tasks.retag() == 1
     assert state(incident) == ("rule", "automatic")
     assert tasks.retag() == 0
 
 
-def test_the_command_loads_the_vocabulary_and_asks_what_changed_or_what_is_named(cast, published):
+def test_the_command_loads_the_vocabulary_and_runs_the_changed_or_the_named_rules(cast, published):
     incident = published(text=STORM)
 
     def retag(*arguments):
@@ -178,9 +178,9 @@ def test_the_command_loads_the_vocabulary_and_asks_what_changed_or_what_is_named
         retag("no-such-pattern")
 
 
-# --- Killed, really ----------------------------------------------------------------------
+# --- With workers that are really killed -------------------------------------------------
 def _worker(folder):
-    """A process that asks the shipped rules, in batches of one, and takes a moment over each in its transaction."""
+    """A process that runs the shipped rules in batches of one and pauses in the transaction of each batch."""
     code = """
 import time
 import django
@@ -205,7 +205,7 @@ print(retagging.work(), flush=True)
 @pytest.mark.slow
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_a_round_survives_that_its_workers_are_killed(cast, published, pytestconfig):
+def test_a_round_survives_the_killing_of_its_workers(cast, published, pytestconfig):
     vocabulary.load(actor=Viewer.system())
     stormy = [published(f"Gateway {n}", text=STORM) for n in range(12)]
     calm = published("Calm", text=NO_STORM)
@@ -225,7 +225,7 @@ def test_a_round_survives_that_its_workers_are_killed(cast, published, pytestcon
     assert tags("retry-storm") == {incident.pk for incident in stormy}
     assert state(calm) is None
     assert Retag.objects.get().finished_at is not None
-    # Each incident was tagged once, and each tag is in the one entry of its batch.
+    # Each incident was tagged exactly once: it appears in the audit entry of one batch only.
     said = [pk for entry in AuditEntry.objects.filter(action="tags.changed") for pk in entry.change["incidents"]
             if "retry-storm" in entry.change["incidents"][pk]]  # fmt: skip
     assert sorted(map(int, said)) == sorted(incident.pk for incident in stormy)

@@ -1,4 +1,4 @@
-"""The rules that are shipped do what their files say, and files that cannot be used are refused with the reason."""
+"""The shipped rules do what their files say, and unusable files are refused with the reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_pattern_has_its_own_sentences_and_no_two_share_one():
     assert all(len(one.positive) >= 5 and len(one.near_misses) >= 5 for one in shipped())
 
 
-def test_evidence_of_a_sentence_is_the_whole_sentence():
+def test_the_evidence_for_a_sentence_is_the_whole_sentence():
     for one in shipped():
         found = {m.slug: m for m in match(Rules([one.rule]), {"causes": one.positive[0]})}[one.slug]
         assert found.evidence[0].quote == one.positive[0]
@@ -94,20 +94,20 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_place_and_the_reason(tmp
         ("Empty Tank", yaml.safe_dump(pattern()), "is not a slug"),
     ],
 )
-def test_a_file_that_is_no_pattern_at_all_is_refused(tmp_path, name, text, reason):
+def test_a_file_that_is_not_a_pattern_is_refused(tmp_path, name, text, reason):
     (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(BadRules, match=reason):
         read(tmp_path)
 
 
-def test_every_problem_of_every_file_is_named_at_once(tmp_path):
+def test_all_problems_of_all_files_are_reported_at_once(tmp_path):
     bad = group(other={"weight": 1, "any": ["of the", "tank *"]})
     with pytest.raises(BadRules) as refused:
         read(folder_of(tmp_path, empty_tank=bad, dry_well=pattern(family="weather")))
     assert [problem.file for problem in refused.value.problems] == ["dry-well.yaml", *["empty-tank.yaml"] * 2]
 
 
-def test_an_empty_folder_is_no_vocabulary(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(BadRules, match="no pattern file"):
         read(tmp_path)
 
@@ -118,7 +118,7 @@ def test_the_digest_changes_with_the_rule_and_with_nothing_else():
     assert definition("empty-tank", pattern(rule__thresholds={"suggested": 1.5})).rule.digest != same
 
 
-def test_the_check_names_sentences_that_are_judged_otherwise_than_the_file_says(tmp_path):
+def test_the_check_names_the_sentences_that_a_rule_judges_wrongly(tmp_path):
     wrong = definition(
         "empty-tank",
         pattern(sentences__positive=[*pattern()["sentences"]["positive"], "Nothing was in it."],

@@ -1,4 +1,4 @@
-"""Tags follow the text and the rules, through the outbox, and into what is searched."""
+"""Tags follow the text and the rules, by way of the outbox, and end up in the search index."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_draft_that_was_never_published_is_tagged_from_its_draft(tagger, cast,
     assert state(incident) == ("rule", "automatic")
 
 
-def test_of_a_reopened_postmortem_the_tags_are_those_of_what_readers_see(cast, tagged):
+def test_a_reopened_postmortem_is_tagged_from_what_readers_see(cast, tagged):
     incident = tagged(NO_STORM)
     write(cast, incident, STORM)
     tagging.drain()
@@ -95,7 +95,7 @@ def test_a_run_that_finds_nothing_to_change_writes_nothing(tagged):
     assert not OutboxEntry.objects.exists()
 
 
-def test_what_the_tagger_changes_goes_to_the_index_and_not_to_itself_again(tagger, published):
+def test_changes_by_the_tagger_are_enqueued_for_the_index_but_not_for_the_tagger(tagger, published):
     incident = published(text=STORM)
     OutboxEntry.objects.all().delete()
     tagging.tag_incidents([incident.pk])
@@ -111,7 +111,7 @@ def test_a_batch_leaves_one_audit_entry_that_says_what_changed(tagger, published
     assert set(entry.change["incidents"]) == {str(first.pk), str(second.pk)}
 
 
-def test_what_changed_while_it_was_read_is_left_to_its_own_entry(tagger, published, monkeypatch):
+def test_an_incident_that_changes_while_it_is_read_is_left_to_its_new_entry(tagger, published, monkeypatch):
     incident = published(text=STORM)
     plans_of = tagging.plans_of
 
@@ -138,7 +138,7 @@ def test_a_deleted_incident_is_not_tagged(cast, tagger, published):
     assert not Tag.objects.filter(incident=incident).exists()
 
 
-def test_tags_are_in_what_is_searched_apart_from_suggestions(cast, tagger, published):
+def test_search_documents_list_tags_and_suggestions_separately(cast, tagger, published):
     sure, unsure = published(text=STORM), published("Another", text=NO_STORM)
     tasks.relay()
     assert shown(sure) == (["retry-storm"], [])
@@ -150,7 +150,7 @@ def test_tags_are_in_what_is_searched_apart_from_suggestions(cast, tagger, publi
     assert shown(sure) == ([], [])
 
 
-def test_one_relay_tags_and_indexes_and_leaves_nothing(tagger, published):
+def test_one_relay_tags_and_indexes_and_empties_the_outbox(tagger, published):
     published(text=STORM)
     tasks.relay()
     assert not OutboxEntry.objects.exists()
@@ -184,7 +184,7 @@ def test_without_a_vocabulary_there_is_nothing_to_tag(cast, settings, published)
 
 @pytest.fixture
 def rules(tagger, tmp_path):
-    """Loads a vocabulary whose one rule has these phrases, and returns its rules."""
+    """Load a vocabulary with a single rule that has these phrases; returns the rules."""
 
     def load(*phrases):
         folder = folder_of(tmp_path / "patterns", empty_tank=pattern(rule__groups__named__any=list(phrases)))
@@ -204,7 +204,7 @@ def test_a_rejected_tag_is_suggested_again_by_a_later_rule_with_a_new_sentence(c
     assert state(incident, "empty-tank") == ("rule", "suggested")
 
 
-def test_what_a_later_rule_suggests_again_keeps_its_rejection_until_a_person_takes_it_back(cast, rules, published):
+def test_a_tag_suggested_again_keeps_its_rejection_until_a_person_changes_it(cast, rules, published):
     incident, empty_tank = published(text="The tank was empty. The well was dry."), {"slug": "empty-tank"}
     tagging.tag_incidents([incident.pk], rules=rules("tank was empty"))
     decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, reason="It was another.", **empty_tank)
@@ -227,7 +227,7 @@ def test_what_a_later_rule_suggests_again_keeps_its_rejection_until_a_person_tak
         ("undo", ["The well was dry."]),
     ],
 )
-def test_a_decision_about_what_is_suggested_again_is_about_the_sentences_that_were_shown(
+def test_a_decision_about_a_tag_suggested_again_covers_the_sentences_that_were_shown(
     cast, rules, published, step, quotes
 ):
     incident, actor = published(text="The tank was empty. The well was dry."), cast.viewer("author")
@@ -245,7 +245,7 @@ def test_a_decision_about_what_is_suggested_again_is_about_the_sentences_that_we
     assert state(incident, "empty-tank")[1] == {"reject": "rejected", "confirm": "confirmed"}.get(step, "automatic")
 
 
-def test_what_was_added_by_hand_and_rejected_is_suggested_by_no_rule_of_that_time(cast, rules, published):
+def test_a_tag_added_by_hand_and_rejected_is_suggested_only_by_a_later_rule(cast, rules, published):
     incident, empty_tank = published(text="The tank was full."), {"slug": "empty-tank"}
     found = rules("well was dry")
     decisions.add(actor=cast.viewer("author"), incident_id=incident.pk, **empty_tank)
@@ -258,14 +258,14 @@ def test_what_was_added_by_hand_and_rejected_is_suggested_by_no_rule_of_that_tim
     assert state(incident, "empty-tank") == ("rule", "suggested")
 
 
-def test_the_nightly_check_finds_what_differs_and_has_it_tagged_again(tagged):
+def test_the_nightly_check_finds_differing_tags_and_has_them_corrected(tagged):
     fine, lost, wrong = tagged(), tagged(title="Lost"), tagged(NO_STORM, title="Wrong")
     Tag.objects.filter(incident=lost).delete()
     storm = Pattern.objects.get(slug="retry-storm")
     Tag.objects.create(incident=wrong, pattern=storm, source="rule", state="automatic", rule_version=1, score=9)
     Pattern.objects.update(rule_applied=1)
     OutboxEntry.objects.all().delete()
-    # What was written last lies last in the table.
+    # Rewriting this row moves it to the end of the table, so the order of the result is not accidental.
     Incident.objects.filter(pk=lost.pk).update(title="Lost again")
     assert tagging.check_consistency() == [lost.pk, wrong.pk]
     assert waiting("tagger") == {lost.pk, wrong.pk}
@@ -283,7 +283,7 @@ def test_the_number_of_queries_does_not_grow_with_the_batch(tagger, published, d
     assert Tag.objects.filter(pattern__slug="retry-storm").count() == 6
 
 
-def test_relay_of_the_engines_knows_nothing_of_the_taggers_entries(tagger, published):
+def test_the_relay_of_the_engines_leaves_the_taggers_entries_alone(tagger, published):
     incident = published(text=STORM)
     relay.drain()
     assert waiting("tagger") == {incident.pk}

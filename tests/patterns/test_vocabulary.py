@@ -1,4 +1,4 @@
-"""The vocabulary as files and as rows."""
+"""Loading the vocabulary from files into rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load(db, tmp_path):
     return load
 
 
-def test_the_projects_own_files_load_whole_and_loading_them_again_writes_nothing(db):
+def test_the_shipped_files_load_completely_and_loading_them_again_writes_nothing(db):
     system = Viewer.system()
     assert vocabulary.load(actor=system) == len(vocabulary.read()) == 35
     assert set(Pattern.objects.values_list("slug", flat=True)) == vocabulary.slugs()
@@ -92,7 +92,7 @@ def test_a_pattern_is_merged_only_into_one_in_use(load):
 MERGED = {"empty_tank": pattern(), "dry_well": pattern(merged_into="empty-tank")}
 
 
-def test_the_tags_of_a_merged_pattern_become_tags_of_the_one_that_took_it_in(load, published):
+def test_the_tags_of_a_merged_pattern_move_to_its_target(load, published):
     load(empty_tank=pattern(), dry_well=pattern())
     incident, kept = published(), Pattern.objects.get(slug="empty-tank")
     Tag.objects.create(incident=incident, pattern=Pattern.objects.get(slug="dry-well"), source="curator",
@@ -122,9 +122,7 @@ def test_the_tags_of_a_merged_pattern_become_tags_of_the_one_that_took_it_in(loa
         (("rule", "withdrawn", False), ("curator", "confirmed", False), "curator"),
     ],
 )
-def test_of_two_tags_that_become_one_the_weightier_stays_whichever_pattern_had_it(
-    cast, load, published, one, other, stays
-):
+def test_of_two_merged_tags_the_stronger_one_stays_whichever_pattern_had_it(cast, load, published, one, other, stays):
     load(empty_tank=pattern(), dry_well=pattern())
     for first, second in ((one, other), (other, one)):
         load(empty_tank=pattern(), dry_well=pattern())
@@ -137,9 +135,7 @@ def test_of_two_tags_that_become_one_the_weightier_stays_whichever_pattern_had_i
         assert [(tag.pattern.slug, tag.source) for tag in incident.tags.all()] == [("empty-tank", stays)]
 
 
-def test_the_rule_of_a_merged_pattern_finds_the_one_that_took_it_in_and_is_its_own_again_when_it_comes_back(
-    load, published, tmp_path
-):
+def test_the_rule_of_a_merged_pattern_finds_its_target_until_the_merge_is_undone(load, published, tmp_path):
     def tags():
         tagging.tag_incidents([incident.pk], rules=Rules(in_use(read(tmp_path / "patterns"))))
         return {(tag.pattern.slug, tag.state) for tag in incident.tags.exclude(state="withdrawn")}
@@ -151,7 +147,7 @@ def test_the_rule_of_a_merged_pattern_finds_the_one_that_took_it_in_and_is_its_o
     before = Pattern.objects.get(slug="empty-tank").rule_version
     merged = {**dry, "merged_into": "empty-tank"}
     load(empty_tank=pattern(), dry_well=merged)
-    # A changed rule, so every incident is asked about it.
+    # The merge counts as a change of the rule, which must then run on every incident.
     assert Pattern.objects.get(slug="empty-tank").rule_version == before + 1
     assert tags() == {("empty-tank", "automatic")}
     Pattern.objects.update(rule_applied=F("rule_version"))
@@ -162,7 +158,7 @@ def test_the_rule_of_a_merged_pattern_finds_the_one_that_took_it_in_and_is_its_o
     assert tags() == {("dry-well", "automatic")}
 
 
-def test_what_a_person_rejected_is_not_found_again_because_its_pattern_was_merged(cast, load, published, tmp_path):
+def test_merging_a_pattern_does_not_bring_back_what_a_person_rejected(cast, load, published, tmp_path):
     dry = pattern(rule__groups__named__any=["well was dry"])
     incident = published(text="The well was dry. The tank was empty.")
     load(full_tank=pattern(rule__groups__named__any=["tank was full"]), dry_well=dry)
@@ -170,14 +166,12 @@ def test_what_a_person_rejected_is_not_found_again_because_its_pattern_was_merge
         tagging.tag_incidents([incident.pk], rules=Rules(in_use(read(tmp_path / "patterns"))))
         if tag := incident.tags.filter(state="automatic").first():
             decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug=tag.pattern.slug, reason="No.")
-        # Surer than the other, with a sentence that was not shown.
+        # More certain than the other rule, with a sentence that was not shown before.
         load(full_tank=pattern(rule__groups__named__weight=3), dry_well={**dry, "merged_into": "full-tank"})
     assert [(tag.pattern.slug, tag.state) for tag in incident.tags.all()] == [("full-tank", "rejected")]
 
 
-def test_what_moves_with_a_merged_pattern_has_the_version_that_the_others_rule_gets_with_the_same_loading(
-    load, published
-):
+def test_moved_tags_get_the_rule_version_that_the_target_gets_in_the_same_load(load, published):
     load(**MERGED)
     late = Pattern.objects.get(slug="dry-well")
     tag = Tag.objects.create(incident=published(), pattern=late, source="rule", state="automatic", rule_version=1)
@@ -189,7 +183,7 @@ def test_what_moves_with_a_merged_pattern_has_the_version_that_the_others_rule_g
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_what_a_person_decides_while_patterns_are_merged_is_merged_too(cast, load, published):
+def test_a_decision_made_while_patterns_are_being_merged_is_merged_too(cast, load, published):
     load(empty_tank=pattern(), dry_well=pattern())
     User.objects.system()
     incident = published()
@@ -209,14 +203,14 @@ def test_what_a_person_decides_while_patterns_are_merged_is_merged_too(cast, loa
         locked(cast.viewer("author"), incident.pk)
         other.start()
         other.join(1)
-        assert other.is_alive(), "it waits for what is decided here"
+        assert other.is_alive(), "it must wait for the decision made here"
         decisions.reject(actor=cast.viewer("author"), incident_id=incident.pk, slug="dry-well", reason="No.")
     other.join(30)
     assert merged
     assert [(tag.pattern.slug, tag.state) for tag in incident.tags.all()] == [("empty-tank", "rejected")]
 
 
-def test_an_outage_that_names_a_merged_pattern_shows_the_one_that_took_it_in(load, published):
+def test_an_outage_that_names_a_merged_pattern_is_tagged_with_its_target(load, published):
     load(**MERGED)
     incident = published()
     evidence = {"dry-well": [Anchor("title", "", 0, 3, "Dry")], "empty-tank": [Anchor("title", "", 4, 9, "empty")]}
@@ -226,7 +220,7 @@ def test_an_outage_that_names_a_merged_pattern_shows_the_one_that_took_it_in(loa
     assert (tag.pattern.slug, {anchor["quote"] for anchor in tag.evidence}) == ("empty-tank", {"Dry", "empty"})
 
 
-def test_incidents_that_carry_a_pattern_shown_otherwise_are_indexed_again(load, published):
+def test_incidents_are_indexed_again_when_search_shows_their_pattern_differently(load, published):
     load(empty_tank=pattern())
     incident, other = published(), published("Another")
     carried = Pattern.objects.get(slug="empty-tank")
@@ -244,7 +238,7 @@ def test_incidents_that_carry_a_pattern_shown_otherwise_are_indexed_again(load, 
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_what_is_tagged_and_indexed_before_the_vocabulary_is_committed_is_indexed_again(load, published):
+def test_an_incident_tagged_and_indexed_before_the_vocabulary_commits_is_indexed_again(load, published):
     load(empty_tank=pattern())
     incident, carried = published(), Pattern.objects.get(slug="empty-tank")
 
@@ -262,7 +256,7 @@ def test_what_is_tagged_and_indexed_before_the_vocabulary_is_committed_is_indexe
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_load_a_vocabulary_at_once_the_second_finds_it_there(load):
+def test_of_two_concurrent_loads_the_second_finds_nothing_to_write(load):
     User.objects.system()
     written = []
 
@@ -277,18 +271,18 @@ def test_of_two_who_load_a_vocabulary_at_once_the_second_finds_it_there(load):
         assert load(empty_tank=pattern()) == 1
         other.start()
         other.join(1)
-        assert other.is_alive(), "it waits for what is loaded here"
+        assert other.is_alive(), "it must wait for the load in progress here"
     other.join(30)
     assert written == [0]
 
 
-def test_a_wrong_vocabulary_is_refused_as_a_whole_and_names_the_files(load):
+def test_an_invalid_vocabulary_is_refused_as_a_whole_and_the_files_are_named(load):
     with pytest.raises(Invalid) as refused:
         load(empty_tank=pattern(), dry_well=pattern(family="weather"), lost_key=pattern(merged_into="no-such-pattern"))
     assert set(refused.value.fields) == {"dry-well.yaml", "lost-key.yaml"}
     assert not Pattern.objects.exists()
 
 
-def test_only_admins_load_it(cast):
+def test_only_admins_can_load_the_vocabulary(cast):
     with pytest.raises(NotAllowed):
         vocabulary.load(actor=cast.viewer("lead"))

@@ -1,4 +1,4 @@
-"""Pattern files for tests: whole ones in a few words, to be bent."""
+"""Small but complete pattern files for tests, made to be modified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATTERN: dict[str, Any] = {
 
 
 def pattern(**changes: Any) -> dict[str, Any]:
-    """The pattern with these changes; a key such as rule__groups reaches inside, None removes."""
+    """A copy of the pattern with these changes. A key such as rule__groups is a path into it; None removes a key."""
     made = deepcopy(PATTERN)
     for path, value in changes.items():
         *way, last = path.split("__")
@@ -41,7 +41,7 @@ def pattern(**changes: Any) -> dict[str, Any]:
 
 
 def folder_of(folder: Path, **patterns: dict[str, Any]) -> Path:
-    """A folder with a file per pattern: empty_tank becomes empty-tank.yaml. What was in it is gone."""
+    """Fill the folder with a file per pattern (empty_tank becomes empty-tank.yaml) instead of its earlier files."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.yaml"):
         old.unlink()

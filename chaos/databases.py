@@ -47,10 +47,10 @@ def restore(surroundings: Surroundings, name: str, dumped: Path) -> None:
 
     The dump is restored into a second database, which then takes the name of the first. Open connections are cut.
     """
-    beside, before = f"{name}_restored", f"{name}_before"
-    create(surroundings, beside)
-    _run("pg_restore", "--exit-on-error", f"--dbname={surroundings.database_url(beside)}", str(dumped))
-    identifiers = {key: sql.Identifier(value) for key, value in (("n", name), ("r", beside), ("b", before))}
+    restored, before = f"{name}_restored", f"{name}_before"
+    create(surroundings, restored)
+    _run("pg_restore", "--exit-on-error", f"--dbname={surroundings.database_url(restored)}", str(dumped))
+    identifiers = {key: sql.Identifier(value) for key, value in (("n", name), ("r", restored), ("b", before))}
     with _administration(surroundings) as admin:
         admin.execute(sql.SQL("ALTER DATABASE {n} ALLOW_CONNECTIONS false").format(**identifiers))
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])

@@ -94,7 +94,7 @@ class Surroundings:
     def elasticsearch_authority(self) -> Path:
         return self.folder / "services" / "certificates" / "ca.pem"
 
-    # --- What is done to them ----------------------------------------------------------------------
+    # --- Control -----------------------------------------------------------------------------------
     def up(self, *names: str) -> None:
         if not self.shared:
             self._services("up", *names)

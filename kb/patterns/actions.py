@@ -1,6 +1,7 @@
-"""Writes to the tags of whole sets of incidents: curated tags, and the tags of a merged pattern.
+"""Writes to tags when famous outages are loaded or patterns are merged.
 
-Each one changes the tags, writes the audit entries and raises the index versions of the incidents in one transaction.
+The tags, their audit entries and the index versions of their incidents change in one transaction. People's decisions
+are in kb/patterns/decisions.py, and what the rules find is written by kb/patterns/tagging.py.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: S
 
 
 # When a merge leaves an incident with two tags for one pattern, the later state in this order wins.
-_WEIGHT = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
+_PRECEDENCE = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
 
 
 def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[int]) -> int:
@@ -92,8 +93,8 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
         return 0
     ids = [tag.incident_id for tag in moving]
     there = {tag.incident_id: tag for tag in into.tags.filter(incident_id__in=ids)}
-    giving_way = [min(tag, there[tag.incident_id], key=_weight).pk for tag in moving if tag.incident_id in there]
-    Tag.objects.filter(pk__in=giving_way).delete()
+    losing = [min(tag, there[tag.incident_id], key=_precedence).pk for tag in moving if tag.incident_id in there]
+    Tag.objects.filter(pk__in=losing).delete()
     # The other pattern's rule governs these tags from here on, so they take its current version.
     tags.filter(rule_version__isnull=False).update(rule_version=into.rule_version)
     tags.update(pattern=into)
@@ -102,8 +103,8 @@ def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[in
     return len(moving)
 
 
-def _weight(tag: Tag) -> tuple[int, bool]:
+def _precedence(tag: Tag) -> tuple[int, bool]:
     is_decided = tag.decided_by_id is not None
     # A tag that is suggested again still carries a rejection, which must not be lost in the merge.
     is_suggested_again = is_decided and tag.state == TagState.SUGGESTED
-    return _WEIGHT.index(TagState.REJECTED if is_suggested_again else TagState(tag.state)), is_decided
+    return _PRECEDENCE.index(TagState.REJECTED if is_suggested_again else TagState(tag.state)), is_decided

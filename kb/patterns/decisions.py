@@ -1,6 +1,6 @@
 """People's decisions about the tags of an incident, and the precision of the rules measured against them.
 
-A decision stays until a person takes it back. Deciding about an incident's tags takes the right to edit it. Famous
+A decision stays until a person takes it back. Deciding about an incident's tags requires the right to edit it. Famous
 outages belong to no team, so any author, lead or admin can decide about theirs.
 """
 
@@ -80,7 +80,7 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
             tag = tag or Tag(incident=incident, pattern=pattern)
             tag.source, tag.rule_version, tag.score, tag.evidence = TagSource.PERSON, None, None, []
         if sentence:
-            _show(tag, sentence)
+            _put_first(tag, sentence)
         return _decide(actor, tag, TagState.CONFIRMED, action="tag.added")
 
 
@@ -134,7 +134,7 @@ def _not_in_use(pattern: Pattern | None) -> str:
     return "There is no such pattern in use."
 
 
-def _show(tag: Tag, sentence: str) -> None:
+def _put_first(tag: Tag, sentence: str) -> None:
     """Put the sentence first among the tag's evidence. Raises Invalid if readers' text does not contain it."""
     document = documents([tag.incident_id])[tag.incident_id]
     anchors = evidence(document, [{"slug": tag.pattern.slug, "sentence": sentence}])[tag.pattern.slug]

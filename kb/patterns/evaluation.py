@@ -122,11 +122,11 @@ def of_labels(path: Path) -> list[Labelled]:
     for name, patterns in content.items():
         if not isinstance(patterns, list) or not all(isinstance(slug, str) for slug in patterns):
             problems[str(name)] = "This must be a list of patterns."
-        elif strange := [slug for slug in patterns if slug not in known]:
-            problems[str(name)] = f"There is no pattern {strange[0][:60]}."
+        elif unknown := [slug for slug in patterns if slug not in known]:
+            problems[str(name)] = f"There is no pattern {unknown[0][:60]}."
         else:
             try:
-                ref, document = (name, outages[name]) if name in outages else _here(str(name))
+                ref, document = (name, outages[name]) if name in outages else _own_incident(str(name))
             except Missing:
                 problems[str(name)] = "There is no outage or incident with this id."
                 continue
@@ -203,10 +203,10 @@ def _summed(each: Iterable[_Compared]) -> dict[str, Counts]:
 
 
 def _estimates(each: Sequence[_Compared], resamples: int) -> dict[str, Estimate]:
-    chance = random.Random(SEED)  # noqa: S311  (seeded, so that the figures are reproducible; not a secret)
+    rng = random.Random(SEED)  # noqa: S311  (seeded, so that the figures are reproducible; not a secret)
     drawn: dict[str, list[float]] = {}
     for _ in range(resamples):
-        for name, value in figures(_summed(chance.choices(each, k=len(each)))).items():
+        for name, value in figures(_summed(rng.choices(each, k=len(each)))).items():
             drawn.setdefault(name, []).append(value)
     out = {}
     for name, value in figures(_summed(each)).items():
@@ -216,7 +216,7 @@ def _estimates(each: Sequence[_Compared], resamples: int) -> dict[str, Estimate]
     return out
 
 
-def _here(reference: str) -> tuple[str, Mapping[str, Any]]:
+def _own_incident(reference: str) -> tuple[str, Mapping[str, Any]]:
     """The canonical reference of an incident in this installation, and its document."""
     incident = find_visible(Viewer.system(), reference)
     return incident.ref, documents([incident.pk])[incident.pk]

@@ -149,7 +149,7 @@ def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -
         if score is not None and score.total >= rule.suggested:
             state = TagState.AUTOMATIC if score.total >= rule.automatic else TagState.SUGGESTED
             one = Match(rule.slug, score.total, state, _evidence(score.shown, fields))
-            found[rule.slug] = max(found.get(rule.slug, one), one, key=_sureness)
+            found[rule.slug] = max(found.get(rule.slug, one), one, key=_certainty)
     return sorted(found.values(), key=lambda one: one.slug)
 
 
@@ -206,7 +206,7 @@ def _added(group: Group, values: Iterable[float]) -> float:
     return max(-group.cap, min(group.cap, sum(values)))
 
 
-def _sureness(found: Match) -> tuple[bool, float]:
+def _certainty(found: Match) -> tuple[bool, float]:
     return found.state == TagState.AUTOMATIC, found.score
 
 

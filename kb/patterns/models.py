@@ -117,7 +117,7 @@ class Retag(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return f"{len(self.patterns)} rules, begun {self.begun_at:%Y-%m-%d %H:%M}"
+        return f"{len(self.patterns)} rules, started {self.begun_at:%Y-%m-%d %H:%M}"
 
 
 class RetagBatch(models.Model):

@@ -56,10 +56,10 @@ def begin(slugs: Iterable[str] | None = None) -> Retag | None:
 def work(
     *, rules: Rules | None = None, seconds: float | None = None, progress: Callable[[int], None] | None = None
 ) -> int:
-    """Process batches of the current round until none is free or `seconds` have passed; returns how many incidents.
+    """Process batches of the current round until none is free or `seconds` have passed.
 
-    Begins a round first if one is needed. Raises OtherRules (kb/patterns/tagging.py) if this process has other rules
-    than the vocabulary in the database.
+    Returns how many incidents were covered. Begins a round first if one is needed. Raises OtherRules
+    (kb/patterns/tagging.py) if this process has other rules than the vocabulary in the database.
     """
     until = time.monotonic() + seconds if seconds is not None else None
     retag = begin()

@@ -161,9 +161,10 @@ def _plan(wanted: Asked, document: Mapping[str, Any], here: Mapping[str, Standin
 
 
 def carry_out(wanted: Asked, plans: Plans, seen: Mapping[int, int]) -> int:
-    """Write the planned changes of incidents that are still at the version in `seen`; returns how many incidents.
+    """Write the planned changes of the incidents that are still at the version in `seen`.
 
-    All changes of state go into one audit entry. Must run inside the caller's transaction.
+    Returns how many incidents these were. All changes of state go into one audit entry. Must run inside the caller's
+    transaction.
     """
     rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=plans, deleted_at__isnull=True).order_by("pk")
     current = [pk for pk, version in rows.values_list("pk", "index_version") if version == seen[pk]]

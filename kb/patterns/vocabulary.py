@@ -68,15 +68,15 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         take_turns(actor)
         here = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
         # Search documents include the families of their patterns and leave out patterns that are not active.
-        stood = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}
+        previous = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}
         written: list[Pattern] = []
         for columns in wanted:
             pattern = here.setdefault(columns["slug"], Pattern(slug=columns["slug"]))
             if _set(pattern, {name: value for name, value in columns.items() if name != "merged_into"}):
                 written.append(pattern)
         Pattern.objects.bulk_create(pattern for pattern in written if pattern.pk is None)
-        said = [(pattern, {"slug": pattern.slug, "version": pattern.version}) for pattern in written]
-        audit_each(actor, "pattern.saved", said)
+        saved = [(pattern, {"slug": pattern.slug, "version": pattern.version}) for pattern in written]
+        audit_each(actor, "pattern.saved", saved)
         # A second pass, so that a pattern can be merged into one whose file comes later.
         for columns in wanted:
             pattern = here[columns["slug"]]
@@ -88,15 +88,15 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
                 written.append(pattern)
         # All merged patterns, every time: a worker with the earlier vocabulary may have tagged with them since.
         merged = [(pattern, here[pattern.merged_into.slug]) for pattern in here.values() if pattern.merged_into]
-        shown_otherwise = [one for one in written if stood.get(one.pk) != (one.family, one.status)]
+        shown_differently = [one for one in written if previous.get(one.pk) != (one.family, one.status)]
         # Lock all these incidents at once, before touching their tags: decisions and the tagger take the incident's
         # lock first as well.
-        touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_otherwise])
+        touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_differently])
         held = outbox.hold(touched.values_list("incident_id", flat=True))
         for pattern, into in merged:
             merge(actor=actor, pattern=pattern, into=into, held=held)
-        if shown_otherwise:
-            tagged = Tag.objects.filter(pattern__in=shown_otherwise)
+        if shown_differently:
+            tagged = Tag.objects.filter(pattern__in=shown_differently)
             outbox.reindex(Incident.objects.filter(pk__in=tagged.values("incident")))
     return len({pattern.pk for pattern in written})
 

@@ -46,7 +46,7 @@ def test_an_incident_that_an_index_lacks_is_lost(indexed):
     assert found.stale == []
 
 
-def test_a_write_that_the_record_does_not_hold_is_lost(indexed):
+def test_a_write_that_the_record_lacks_is_lost(indexed):
     assert verdict({**expected(), "Cows": 10**6}).lost == ["Cows: INC-1000000 is not in the record"]
 
 

@@ -100,7 +100,7 @@ def test_adding_a_tag_needs_a_known_pattern_and_a_sentence_from_the_text(cast, t
     assert state(incident) == ("rule", "automatic")
 
 
-def test_a_sentence_of_a_draft_is_no_evidence_for_readers_of_the_published_text(cast, tagged):
+def test_a_sentence_of_the_working_copy_is_not_evidence_for_readers_of_the_published_text(cast, tagged):
     incident = tagged()
     write(cast, incident, "Nobody was to read this yet.")
     with pytest.raises(Invalid, match="sentence"):

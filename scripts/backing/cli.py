@@ -16,18 +16,22 @@ from .trouble import Trouble
 
 HELP = """\
 commands:
-  up, start     start and wait until healthy; does nothing to what is healthy already
-  stop, down    end what was started here, and nothing else; the data stays
-  kill          end it with SIGKILL, as a crash would; `start` brings it back
-  status        one line each; exit code 1 unless all are healthy
-  logs          the end of the log (-n LINES, -f to follow)
-  env           lines for: eval "$(scripts/services env)"
+  up, start     start services and wait until they are healthy; leaves healthy ones alone
+  stop, down    stop only what was started here; the data stays
+  kill          end services with SIGKILL, as in a crash; `start` brings them back
+  status        print one line per service; exit code 1 unless all are healthy
+  logs          print the end of the log (-n LINES, -f to follow)
+  env           print lines for: eval "$(scripts/services env)"
 
-A service is what its variable points to (DATABASE_URL, CELERY_BROKER_URL, ELASTICSEARCH_URL), else a
-container where a Docker engine answers, else a native process. PRECEDENT_SERVICES=native or docker decides,
-PRECEDENT_CACHE moves programs and data, PRECEDENT_POSTGRESQL_PORT and the like move the ports.
-PRECEDENT_ELASTICSEARCH_PASSWORD starts a native Elasticsearch with TLS and a user. ES_JAVA_OPTS
-reaches its Java, which otherwise starts quickly and answers less quickly than it could.
+A service is the server that its variable points to (DATABASE_URL, CELERY_BROKER_URL, ELASTICSEARCH_URL),
+otherwise a container if a Docker engine answers, otherwise a native process.
+
+environment:
+  PRECEDENT_SERVICES                native or docker overrides that choice
+  PRECEDENT_CACHE                   the folder for programs and data
+  PRECEDENT_POSTGRESQL_PORT         the port; likewise PRECEDENT_REDIS_PORT, PRECEDENT_ELASTICSEARCH_PORT
+  PRECEDENT_ELASTICSEARCH_PASSWORD  starts a native Elasticsearch with TLS and a user
+  ES_JAVA_OPTS                      options for its JVM; the default starts faster but answers more slowly
 """
 
 
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         services = known()
         unknown = [name for name in options.names if name not in services]
         if unknown:
-            raise Trouble(f"There is no service {unknown[0]!r}; there are {', '.join(services)}.")
+            raise Trouble(f"Unknown service {unknown[0]!r}. The services are {', '.join(services)}.")
         chosen = [services[name] for name in options.names or services]
         return COMMANDS[options.command](chosen, options)
     except Trouble as trouble:
@@ -56,7 +60,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("command", choices=sorted(COMMANDS), metavar="command")
     parser.add_argument(
-        "names", nargs="*", metavar="name", help="postgresql, redis, elasticsearch; all if none is given"
+        "names", nargs="*", metavar="name", help="postgresql, redis or elasticsearch; default: all of them"
     )
     parser.add_argument("-n", "--lines", type=int, default=50, help=argparse.SUPPRESS)
     parser.add_argument("-f", "--follow", action="store_true", help=argparse.SUPPRESS)
@@ -85,7 +89,7 @@ def kill(services: Sequence[Service], options: argparse.Namespace) -> int:
 
 def down(services: Sequence[Service], options: argparse.Namespace) -> int:
     ours = [service for service in services if service.kind != "given"]
-    return _end(ours, lambda s: s.source.down() if isinstance(s.source, Container) else s.source.stop(), "ended")
+    return _end(ours, lambda s: s.source.down() if isinstance(s.source, Container) else s.source.stop(), "stopped")
 
 
 def status(services: Sequence[Service], options: argparse.Namespace) -> int:
@@ -96,7 +100,7 @@ def status(services: Sequence[Service], options: argparse.Namespace) -> int:
 
 def logs(services: Sequence[Service], options: argparse.Namespace) -> int:
     if options.follow and len(services) != 1:
-        raise Trouble("One service at a time can be followed: scripts/services logs -f NAME")
+        raise Trouble("Only one log can be followed at a time: scripts/services logs -f NAME")
     for service in services:
         if len(services) > 1:
             print(f"==> {service.name}")
@@ -136,7 +140,7 @@ def _line(service: Service) -> str:
 
 
 def _side_by_side(services: Sequence[Service], action: Callable[[Service], str]) -> int:
-    """All at once, because each mostly waits. A failure of one does not keep the others from finishing."""
+    """Run the action on all services concurrently, because each mostly waits. One failure does not stop the others."""
     failed = False
     with ThreadPoolExecutor(max(len(services), 1)) as pool:
         for future in [pool.submit(action, service) for service in services]:
@@ -156,19 +160,19 @@ def _complain(trouble: Trouble) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two checkouts may share the services; only one at a time starts or stops them."""
+    """A lock: several checkouts may share the services, and only one at a time starts or stops them."""
     folder = places.cache() / "services"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     except OSError as error:
         raise Trouble(
-            f"{folder} is not writable ({error.strerror}); set PRECEDENT_CACHE to a folder that is."
+            f"{folder} is not writable ({error.strerror}); set PRECEDENT_CACHE to a writable folder."
         ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("services: waiting for another start or stop to finish", file=sys.stderr, flush=True)
+            print("services: waiting for another start or stop to finish …", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

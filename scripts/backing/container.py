@@ -1,4 +1,4 @@
-"""A service as a container, from the docker-compose.yml that production uses, in a project of its own."""
+"""A service as a container, from the docker-compose.yml that production uses, in a separate Compose project."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ from .trouble import Trouble
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ["docker", "compose", "--project-name", "precedent-services"]
 COMPOSE += ["-f", str(ROOT / "docker-compose.yml"), "-f", str(Path(__file__).with_name("compose.yml"))]
-# Compose fills in the whole file even for one service of it.
+# Compose interpolates the whole file even to start one of its services.
 FILLED_IN = dict.fromkeys(("POSTGRES_PASSWORD", "ELASTIC_PASSWORD", "REDIS_PASSWORD"), "precedent") | {
     "SECRET_KEY": "not-used-by-the-services",
     "ALLOWED_HOSTS": "localhost",
@@ -21,7 +21,7 @@ FILLED_IN = dict.fromkeys(("POSTGRES_PASSWORD", "ELASTIC_PASSWORD", "REDIS_PASSW
 
 @functools.cache
 def engine_answers() -> bool:
-    """An engine, not just the command; and Compose, which is a separate package on Debian."""
+    """Whether a Docker engine answers, not just the command; and Compose, a separate package on Debian, is there."""
     if not shutil.which("docker"):
         return False
     for command in (["docker", "info"], ["docker", "compose", "version"]):
@@ -53,7 +53,7 @@ class Container:
         return running
 
     def down(self) -> bool:
-        """The volume stays, as the native data folder does."""
+        """Remove the container; the volume stays, like the data folder of a native service."""
         running = self.running()
         self._compose("rm", "--stop", "--force", self.name)
         return running

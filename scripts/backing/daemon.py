@@ -1,7 +1,7 @@
-"""One long-running native process: started in a session of its own, ended with all its descendants.
+"""One long-running native process: started in its own session, stopped together with all its descendants.
 
-A number alone is a poor memory: the kernel reuses process ids. The pid file therefore also holds the boot and
-the start time of the process, and nothing is ever signalled unless all three agree.
+The kernel reuses process ids, so the pid file also holds the boot id and the start time of the process. Nothing is
+signalled unless all three match.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ class Daemon:
         self._file = folder / "pid"
 
     def pid(self) -> int | None:
-        """The process id if the process that was started is still the one that runs, else None."""
+        """The process id if the process that was started is still running, else None."""
         try:
             remembered = json.loads(self._file.read_text())
         except (FileNotFoundError, PermissionError, ValueError):
@@ -35,7 +35,7 @@ class Daemon:
         return pid if pid and remembered == _identity(pid) else None
 
     def start(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, account: Account) -> None:
-        """Returns at once; whether the service is healthy is for a probe to say."""
+        """Start the process and return at once; a probe tells whether the service is healthy."""
         if self.log.exists():
             self.log.replace(self.log.with_name("log.previous"))
         with self.log.open("ab") as log:
@@ -49,11 +49,11 @@ class Daemon:
                 **account.switch(),
                 start_new_session=True,
             )
-        # The start time belongs to the process, not to the program it executes, so it is final already.
+        # The start time is that of the process, not of the program it executes, so it will not change.
         self._file.write_text(json.dumps(_identity(process.pid)))
 
     def stop(self, number: signal.Signals, *, seconds: float) -> bool:
-        """Ask, wait, then insist. False if nothing ran."""
+        """Send the signal, wait, then kill what is left. False if it was not running."""
         pid = self.pid()
         if pid is None:
             return False
@@ -65,7 +65,7 @@ class Daemon:
         return True
 
     def kill(self) -> bool:
-        """What a power cut does, for fault tests: the process and all its descendants, without a word."""
+        """SIGKILL the process and all its descendants, like a power cut, for fault tests."""
         pid = self.pid()
         if pid is None:
             return False
@@ -80,7 +80,7 @@ class Daemon:
         return "\n".join(text.splitlines()[-lines:])
 
     def follow(self, lines: int) -> None:
-        """Replace this program by `tail`, which knows how to follow a file that is replaced."""
+        """Replace this program with `tail`, which can follow a file across its replacement."""
         os.execvp("tail", ["tail", "-n", str(lines), "-F", str(self.log)])  # noqa: S606
 
 
@@ -89,7 +89,7 @@ def _kill(family: Sequence[int]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     if not _gone(family, 10):
-        raise Trouble(f"Processes {', '.join(map(str, family))} are still there after SIGKILL.")
+        raise Trouble(f"Processes {', '.join(map(str, family))} are still running after SIGKILL.")
 
 
 def _gone(family: Sequence[int], seconds: float) -> bool:
@@ -110,7 +110,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _identity(pid: int) -> dict[str, object] | None:
-    """None for a process that has ended, even when nobody has collected its exit code yet."""
+    """None for a process that has ended, even if its exit code was not collected yet."""
     stat = _stat(pid)
     if stat is None or stat[_STATE] in "ZX":
         return None

@@ -1,4 +1,4 @@
-"""Programs from Debian's packages, installed only when they are missing."""
+"""Installs programs from Debian's packages if they are missing."""
 
 import fcntl
 import os
@@ -15,22 +15,22 @@ from .trouble import Trouble
 
 
 def install(*packages: str) -> None:
-    """As root or with sudo. Raises Trouble with the command to type when neither is possible."""
+    """Install as root or with sudo. If neither is possible, raises Trouble with the command to run."""
     hint = f"apt-get install {' '.join(packages)}"
     if not shutil.which("apt-get"):
-        raise Trouble(f"Please install what Debian calls {' and '.join(packages)}: there is no apt-get here to do it.")
+        raise Trouble(f"There is no apt-get here; install what Debian calls {' and '.join(packages)} yourself.")
     prefix = _as_root(hint)
     with _alone() as log:
         start = log.tell()
         if not _apt(prefix, log, "install", *packages):
-            # Lists may be missing (a fresh container) or stale.
+            # The package lists may be missing (in a fresh container) or stale.
             _apt(prefix, log, "update")
             if not _apt(prefix, log, "install", *packages):
                 raise Trouble(f"{hint} failed; see {log.name}", _tail(Path(log.name), start))
 
 
 def offered(*packages: str) -> str | None:
-    """The first of the packages that this machine's sources offer."""
+    """The first of these packages that this machine's apt sources offer, if any."""
     if not shutil.which("apt-cache"):
         return None
     for attempt in range(2):
@@ -45,7 +45,7 @@ def offered(*packages: str) -> str | None:
 
 @contextmanager
 def _alone() -> Iterator[TextIO]:
-    """apt's own lock covers dpkg but not the package lists, and services are installed side by side."""
+    """A lock: apt's own covers dpkg but not the package lists, and services are installed concurrently."""
     path = places.cache() / "apt.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as log:
@@ -60,7 +60,7 @@ def _as_root(hint: str) -> list[str]:
         may_ask = os.isatty(0)
         if may_ask or subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
             return ["sudo"] if may_ask else ["sudo", "-n"]
-    raise Trouble(f"Something is missing and this user may not install it. As root, run: {hint}")
+    raise Trouble(f"A required package is missing and this user cannot install it. As root, run: {hint}")
 
 
 def _apt(prefix: list[str], log: TextIO, verb: str, *packages: str) -> bool:

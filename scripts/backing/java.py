@@ -1,4 +1,4 @@
-"""Finds a Java runtime that can run Elasticsearch, or installs one where apt has it."""
+"""Finds a Java runtime that can run Elasticsearch, or installs one if apt offers it."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from .places import Account
 from .trouble import Trouble
 
 OLDEST = 21
-# What the server asks of its runtime beyond the usual; many "JRE" packages leave these out.
+# Modules that the server needs beyond the usual; many "JRE" packages leave them out.
 MODULES = {"jdk.attach", "jdk.jdi", "jdk.jlink", "jdk.incubator.vector"}
 PACKAGES = ("openjdk-25-jdk-headless", "openjdk-21-jdk-headless", "temurin-25-jdk", "temurin-21-jdk")
 
 
 def provide(account: Account) -> Path:
-    """Debian 12 itself stops at version 17, so there a newer one has to come from elsewhere."""
+    """The path of a suitable `java`, installed if need be. Debian 12 itself stops at version 17. Raises Trouble."""
     if (found := find(account)) is None and (package := debian.offered(*PACKAGES)):
         debian.install(package)
         found = find(account)

@@ -1,4 +1,4 @@
-"""A service as a process of this machine."""
+"""A service as a native process on this machine."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from .trouble import Trouble
 
 
 class Native(ABC):
-    """What differs between the services is how to install, configure and stop them; the rest is here."""
+    """Subclasses say how to install, configure and stop a service; everything else is here."""
 
     name: str
     ready_seconds = 60.0
@@ -28,11 +28,11 @@ class Native(ABC):
 
     @abstractmethod
     def install(self) -> None:
-        """Bring the programs onto the machine unless they are there."""
+        """Install the programs if they are missing."""
 
     @abstractmethod
     def configure(self) -> None:
-        """Write what the process reads at its start; keep the data that is there."""
+        """Write the configuration that the process reads at startup; keep existing data."""
 
     @abstractmethod
     def command(self) -> list[str]: ...
@@ -47,8 +47,8 @@ class Native(ABC):
         if self.daemon.pid() is None:
             if not self._healthy():
                 raise Trouble(
-                    f"Another server answers on port {self.port}, which {self.name} should use; "
-                    f"stop it or choose a port with PRECEDENT_{self.name.upper()}_PORT."
+                    f"Another server is already running on port {self.port}, which {self.name} needs; "
+                    f"stop it, or choose another port with PRECEDENT_{self.name.upper()}_PORT."
                 )
             self.install()
             self.configure()
@@ -73,7 +73,7 @@ class Native(ABC):
         limit = time.monotonic() + self.ready_seconds
         while reason := self._healthy():
             if self.daemon.pid() is None:
-                raise Trouble(f"{self.name} ended while it started; see {self.daemon.log}", self.daemon.tail(15))
+                raise Trouble(f"{self.name} exited during startup; see {self.daemon.log}", self.daemon.tail(15))
             if time.monotonic() > limit:
                 patience = f"{self.ready_seconds:.0f} s"
                 raise Trouble(

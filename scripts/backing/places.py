@@ -1,7 +1,6 @@
-"""Where native services live and as whom they run: folders, ports and the account.
+"""Where native services live and which account runs them: folders, ports and the account.
 
-Everything is shared by all checkouts of one user, outside any of them: a server is started once and a
-download is made once.
+All checkouts of a user share this, outside of any checkout: each server is started once, and each download made once.
 """
 
 import os
@@ -18,14 +17,14 @@ ACCOUNT = "precedent"
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a service runs as. `uid` is None when that is simply the caller."""
+    """The account that a service runs as. `uid` is None if that is the caller's own."""
 
     name: str
     uid: int | None = None
     gid: int | None = None
 
     def switch(self) -> dict[str, Any]:
-        """Arguments for `subprocess` that hand over to the account for good."""
+        """Arguments for `subprocess` that drop to the account permanently."""
         return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, *paths: Path) -> None:
@@ -35,9 +34,9 @@ class Account:
 
 
 def cache() -> Path:
-    """The folder for everything that can be made again.
+    """The folder for everything that can be re-created.
 
-    root does not use its home: the account that the servers run as could not reach into it.
+    root does not use its home folder, because the account that runs the servers could not enter it.
     """
     if override := os.environ.get("PRECEDENT_CACHE"):
         return Path(override).expanduser().absolute()
@@ -47,7 +46,7 @@ def cache() -> Path:
 
 
 def home(service: str, account: Account) -> Path:
-    """The service's own folder (data, log, pid file), made if missing and private to the account."""
+    """The service's own folder (data, log, pid file), created if missing and private to the account."""
     folder = cache() / "services" / service
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -57,7 +56,7 @@ def home(service: str, account: Account) -> Path:
 
 
 def port(service: str, default: int) -> int:
-    """Far from the usual ports, so that a server that is already here is never mistaken for ours."""
+    """The service's port. The defaults are far from the usual ones, so that no other server is mistaken for ours."""
     variable = f"PRECEDENT_{service.upper()}_PORT"
     text = os.environ.get(variable) or str(default)
     if not text.isdecimal() or not 0 < int(text) < 65536:
@@ -66,7 +65,8 @@ def port(service: str, default: int) -> int:
 
 
 def account() -> Account:
-    """PostgreSQL and Elasticsearch refuse to run as root, so root hands over to a system account."""
+    """The account to run services as: the caller's, or a system account for root, as which PostgreSQL and Elasticsearch
+    refuse to run."""
     if os.geteuid() != 0:
         return Account(pwd.getpwuid(os.geteuid()).pw_name)
     try:
@@ -83,7 +83,7 @@ def account() -> Account:
         ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise Trouble(f"Could not make the system account {ACCOUNT!r}: {done.stderr.strip()}") from None
+            raise Trouble(f"Could not create the system account {ACCOUNT!r}: {done.stderr.strip()}") from None
         entry = pwd.getpwnam(ACCOUNT)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
@@ -96,6 +96,6 @@ def _require_reachable(folder: Path, account: Account) -> None:
         owned = status.st_uid == account.uid and status.st_mode & 0o100
         if not owned and not status.st_mode & 0o001:
             raise Trouble(
-                f"{parent} is closed to the account {account.name!r} that the services run as; "
+                f"The account {account.name!r}, which runs the services, cannot enter {parent}; "
                 "set PRECEDENT_CACHE to a folder that it can reach."
             )

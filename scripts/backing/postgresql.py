@@ -1,4 +1,4 @@
-"""PostgreSQL from Debian's packages, with a cluster of its own beside whatever Debian set up."""
+"""PostgreSQL from Debian's packages, with its own cluster in addition to any that Debian set up."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ USER = PASSWORD = DATABASE = "precedent"  # noqa: S105  (reachable from this mac
 
 class PostgreSQL(Native):
     name = "postgresql"
-    # "Fast": clients are disconnected. SIGTERM would wait for the last of them to leave.
+    # A "fast" shutdown disconnects clients; SIGTERM would wait for the last of them to leave.
     stop_signal = signal.SIGINT
 
     def install(self) -> None:
@@ -27,7 +27,7 @@ class PostgreSQL(Native):
         data = self._data()
         if (data / "PG_VERSION").exists():
             return
-        # Made aside and renamed, so that an interrupted first start leaves nothing that looks finished.
+        # Build it next to its place and rename it, so that an interrupted start leaves nothing that looks complete.
         aside = data.with_name(data.name + ".new")
         shutil.rmtree(aside, ignore_errors=True)
         with tempfile.NamedTemporaryFile("w", dir=self.folder) as password:
@@ -45,11 +45,11 @@ class PostgreSQL(Native):
             "unix_socket_directories": str(self.folder),
             "max_connections": "200",
             "shared_buffers": "256MB",
-            # The data may be lost with the machine, so nothing waits for the disk.
+            # This data can be lost with the machine, so nothing waits for the disk.
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
-            # Compiling a query takes longer than any of ours.
+            # Compiling a query takes longer than running any of ours.
             "jit": "off",
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
@@ -62,7 +62,7 @@ class PostgreSQL(Native):
     def _program(self, name: str) -> Path:
         programs = _programs()
         if programs is None:
-            raise Trouble("PostgreSQL's server programs are missing, even after an attempt to install them.")
+            raise Trouble("PostgreSQL's server programs are still missing after an attempt to install them.")
         return programs / name
 
     def _run(self, command: list[str], stdin: str = "") -> None:
@@ -80,7 +80,7 @@ class PostgreSQL(Native):
 
 
 def _programs() -> Path | None:
-    """The newest server's folder. Debian keeps these off the PATH, one folder per major version."""
+    """The folder of the newest server. Debian keeps one per major version, none of them on the PATH."""
     folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if folders:
         return max(folders, key=lambda folder: float(re.sub(r"[^\d.]", "", folder.parent.name) or 0))

@@ -1,7 +1,7 @@
-"""Is a service healthy? Asked in its own protocol, because an open port alone says nothing.
+"""Health probes that speak each service's own protocol, because an open port alone proves nothing.
 
-Each probe takes the URL that the application would use and returns "" when the service is ready for work, or
-the reason why it is not. No client library exists yet when this runs.
+Each probe takes the URL that the application would use and returns "" if the service is ready, or the reason why it is
+not. No client library is installed yet when this runs.
 """
 
 import base64
@@ -17,7 +17,7 @@ SECONDS = 2.0
 
 
 def postgresql(url: str) -> str:
-    """Begins a connection as `pg_isready` does: any answer but "starting up" and the like means ready."""
+    """Begins a connection, as `pg_isready` does: any answer except "starting up" and the like means ready."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         return f"{parts.scheme}:// is not PostgreSQL"
@@ -61,8 +61,10 @@ def redis(url: str) -> str:
 
 
 def elasticsearch(url: str, *, authority: str = "") -> str:
-    """Yellow is as good as it gets on one node: a replica has nowhere to go. `authority`: path of the certificate of
-    whoever signed the node's, if that is nobody whom the machine trusts anyway."""
+    """Yellow counts as healthy: on a single node replicas cannot be allocated.
+
+    `authority`: path of the CA certificate for the node's own, if the machine does not trust that CA already.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         return f"{parts.scheme}:// is not Elasticsearch"
@@ -73,15 +75,15 @@ def elasticsearch(url: str, *, authority: str = "") -> str:
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
         request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
     try:
-        # A proxy for the outside world must not be asked about a service next door.
+        # A proxy for outside traffic must not be used for a local service.
         handlers: list[BaseHandler] = [ProxyHandler({})]
         if parts.scheme == "https":
-            # Only then: to read whom this machine trusts takes longer than the question.
+            # Only for https: loading the machine's trusted CAs takes longer than the request.
             handlers.append(HTTPSHandler(context=ssl.create_default_context(cafile=authority or None)))
         with build_opener(*handlers).open(request, timeout=SECONDS) as response:
             status = json.load(response).get("status")
     except HTTPError as error:
-        return f"answers {error.code}"
+        return f"HTTP {error.code}"
     except (OSError, ValueError) as error:
         return str(error)
     return "" if status in ("yellow", "green") else f"cluster status is {status}"

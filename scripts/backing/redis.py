@@ -16,12 +16,12 @@ class Redis(Native):
             debian.install("redis-server")
 
     def configure(self) -> None:
-        """Nothing is kept: a restart forgets all messages, the harder case for the code under test."""
+        """Nothing to write. A restart forgets all messages, which is the harder case for the code under test."""
 
     def command(self) -> list[str]:
         program = _program()
         if program is None:
-            raise Trouble("redis-server is missing, even after an attempt to install it.")
+            raise Trouble("redis-server is still missing after an attempt to install it.")
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),

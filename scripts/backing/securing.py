@@ -1,6 +1,6 @@
-"""What an Elasticsearch with security switched on reads at its start: a certificate, and one user with a password.
+"""The certificate and the user with a password that an Elasticsearch with security enabled reads at startup.
 
-PRECEDENT_ELASTICSEARCH_PASSWORD switches it on. The authority that signed the certificate is for whoever connects.
+PRECEDENT_ELASTICSEARCH_PASSWORD enables it. Clients verify the node with the certificate of its authority.
 """
 
 import base64
@@ -50,12 +50,12 @@ def settings() -> str:
 
 
 def authority() -> Path:
-    """The authority's certificate. It is made once, so that clients may keep it."""
+    """The authority's certificate. It is created once, so that clients can keep it."""
     return _folder() / "ca.pem"
 
 
 def secure(config: Path) -> None:
-    """Put certificate and user into the configuration of a node."""
+    """Put the certificate and the user into a node's configuration folder."""
     if not authority().exists():
         _certify()
     for name in ("node.pem", "node.key"):
@@ -69,7 +69,7 @@ def _folder() -> Path:
 
 
 def _certify() -> None:
-    # Made aside and renamed, so that an interruption leaves nothing that looks finished.
+    # Build it next to its place and rename it, so that an interruption leaves nothing that looks complete.
     aside = _folder().with_name("certificates.new")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(_folder(), ignore_errors=True)
@@ -83,12 +83,12 @@ def _certify() -> None:
     ):
         done = subprocess.run([*make, *words], cwd=aside, capture_output=True, text=True)
         if done.returncode:
-            raise Trouble("openssl could not make a certificate.", done.stderr)
+            raise Trouble("openssl could not create a certificate.", done.stderr)
     aside.rename(_folder())
 
 
 def _hashed(password: str) -> str:
-    """As Elasticsearch's file of users holds it: PBKDF2 with HMAC-SHA512, of 256 bits."""
+    """The hash for Elasticsearch's users file: PBKDF2 with HMAC-SHA512, 256 bits."""
     salt = secrets.token_bytes(32)
     key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ROUNDS, dklen=32)
     return f"{{PBKDF2}}{ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"

@@ -1,4 +1,4 @@
-"""The three services, and where each of them comes from on this machine."""
+"""The three services, and where each comes from on this machine."""
 
 import os
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from .trouble import Trouble
 
 @dataclass(frozen=True)
 class Given:
-    """Somebody else's server. It is used and asked how it is, never started or stopped."""
+    """A server that a variable points to. It is used and probed, never started or stopped."""
 
     name: str
     variable: str
     trouble: Callable[[], str]
 
     def up(self) -> None:
-        """There is nothing to start, so that it works or does not."""
+        """Nothing to start, only to check. Raises Trouble if the server is not healthy."""
         if trouble := self.trouble():
-            raise Trouble(f"{self.name} is what {self.variable} points to, and it is not healthy: {trouble}")
+            raise Trouble(f"{self.name} (set in {self.variable}) is not healthy: {trouble}")
 
     def stop(self) -> bool:
-        raise Trouble(f"{self.name} is what {self.variable} points to; it is not ours to stop.")
+        raise Trouble(f"{self.name} (set in {self.variable}) was not started here, so it is not stopped here.")
 
     kill = stop
 
@@ -37,7 +37,7 @@ class Given:
         return True
 
     def logs(self, lines: int, follow: bool) -> None:
-        raise Trouble(f"{self.name} is what {self.variable} points to; its logs are not here.")
+        raise Trouble(f"{self.name} (set in {self.variable}) was not started here, so its logs are not here.")
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class Service:
 
     @property
     def address(self) -> str:
-        """Without the credentials."""
+        """Host and port, without credentials."""
         return urlsplit(self.url).netloc.rpartition("@")[2] or self.url
 
     def trouble(self) -> str:
-        """ "" when healthy, else the reason."""
+        """The reason why it is not healthy; "" if it is."""
         return self.probe(self.url)
 
     @cached_property
     def source(self) -> Given | Container | Native:
-        """A native process that runs already wins over a Docker engine that has come up since."""
+        """A native process that is already running is preferred to a Docker engine that came up later."""
         if self._given():
             return Given(self.name, self.variable, self.trouble)
         port = urlsplit(self.own_url).port or 0
@@ -79,7 +79,7 @@ class Service:
         return {Given: "given", Container: "docker"}.get(type(self.source), "native")
 
     def _given(self) -> str:
-        """The variable's value, unless that is our own server, as after `eval "$(scripts/services env)"`."""
+        """The variable's value, unless it is our own server, as after `eval "$(scripts/services env)"`."""
         value = os.environ.get(self.variable, "")
         ours, theirs = urlsplit(self.own_url), urlsplit(value)
         same = theirs.hostname in ("localhost", "127.0.0.1", "::1") and theirs.port == ours.port
@@ -99,7 +99,7 @@ def _elasticsearch_user() -> str:
 
 
 def elasticsearch_authority() -> str:
-    """Path of the authority that signed the node's certificate; "" for those that the machine trusts anyway."""
+    """Path of the CA certificate for the node's own; "" if the machine trusts that CA already."""
     return os.environ.get("ELASTICSEARCH_CA") or (str(securing.authority()) if securing.PASSWORD else "")
 
 

@@ -1,6 +1,6 @@
-"""Prepares the database and keeps web, worker and beat running until it is told to stop.
+"""Prepares the database, then runs web, worker and beat until asked to stop.
 
-With --check it only looks whether that could work. Exit code 0 means that somebody asked for the end.
+With --check it only checks whether the folder and the address are usable. Exit code 0 means that it was asked to stop.
 """
 
 import os
@@ -16,7 +16,7 @@ from place import ROOT, Place, fail
 
 
 def main() -> int:
-    # Until there is something to stop, Ctrl-C simply ends this, without a traceback.
+    # While there is nothing to stop yet, Ctrl-C ends this process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     place = Place.from_environment()
     with place.claim() as lock:
@@ -40,13 +40,13 @@ def serve(place: Place) -> int:
     supervisor = Supervisor(ROOT, env)
     code = supervisor.run_once(sys.executable, "manage.py", "prepare")
     if code and not supervisor.asked:
-        fail(f"the preparation of {place.var} failed with exit code {code}; see above.")
+        fail(f"preparing {place.var} failed with exit code {code}; see above.")
     ended: dict[str, int] = {}
     if not supervisor.asked:
         threading.Thread(target=announce, args=[place], daemon=True).start()
         ended = supervisor.run_all((ROOT / "Procfile").read_text())
     for name, code in ended.items():
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended by itself with exit code {code}"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited by itself with code {code}"
         print(f"run: {name} {how}, so everything was stopped.", file=sys.stderr, flush=True)
     if not ended:
         print("run: stopped.", flush=True)
@@ -54,19 +54,19 @@ def serve(place: Place) -> int:
 
 
 def announce(place: Place) -> None:
-    """Said only when it is true: some answer has come from the address."""
-    # A proxy for the outside world must not be asked about this machine.
+    """Print the address once something answers there."""
+    # A proxy for outside traffic must not be used for this machine.
     opener = build_opener(ProxyHandler({}))
     while True:
         try:
             opener.open(f"{place.address}/healthz", timeout=5).close()
         except HTTPError as error:
-            print(f"Precedent answers on {place.address}, but /healthz says {error.code}.", flush=True)
+            print(f"Precedent answers on {place.address}, but /healthz returns {error.code}.", flush=True)
             return
         except (URLError, OSError):
             time.sleep(0.1)
         else:
-            print(f"Precedent is ready: {place.address}  (Ctrl-C stops it)", flush=True)
+            print(f"Precedent is ready: {place.address}  (press Ctrl-C to stop)", flush=True)
             return
 
 

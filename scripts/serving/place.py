@@ -1,6 +1,6 @@
-"""Where Precedent runs: its folder and its address. What can be found wrong about them is found here.
+"""Where Precedent runs: its folder and its address, checked so that a start fails early.
 
-Standard library only: this is asked before anything is installed.
+Standard library only, because this runs before anything is installed.
 """
 
 import errno
@@ -39,22 +39,22 @@ class Place:
         return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
 
     def claim(self) -> TextIO:
-        """Ours until the returned file is closed, which the kernel does however this process dies."""
+        """Lock the folder until the returned file is closed; the kernel closes it however this process dies."""
         lock = self._open_lock()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
             other = lock.read().strip() or "unknown"
-            fail(f"Precedent already runs in {self.var} (process {other}); stop it, or set VAR_DIR and PORT.")
+            fail(f"Precedent is already running in {self.var} (process {other}); stop it, or set VAR_DIR and PORT.")
         self._check_port()
         return lock
 
     def sign(self, lock: TextIO) -> None:
-        """Leave our process id for the message that a second start prints."""
+        """Write our process id into the lock file, for the message that a second start prints."""
         try:
             lock.truncate(0)
-            # Past the file's buffer, which would be written once more when it is closed.
+            # Bypass the file's buffer, which would be written again when the file is closed.
             os.write(lock.fileno(), f"{os.getpid()}\n".encode())
         except OSError as error:
             self._refuse(error)
@@ -64,12 +64,12 @@ class Place:
             self.var.mkdir(mode=0o700, parents=True, exist_ok=True)
             return (self.var / "run.lock").open("a+")
         except FileExistsError:
-            fail(f"{self.var} is a file, and Precedent needs a folder there for its data; set VAR_DIR.")
+            fail(f"{self.var} is a file, but Precedent needs a folder there for its data; set VAR_DIR to another path.")
         except OSError as error:
             self._refuse(error)
 
     def _refuse(self, error: OSError) -> NoReturn:
-        fail(f"{self.var}, the folder for the data, cannot be written to ({error.strerror}); set VAR_DIR.")
+        fail(f"the data folder {self.var} cannot be written to ({error.strerror}); set VAR_DIR to a writable folder.")
 
     def _check_port(self) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET

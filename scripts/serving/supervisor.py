@@ -1,8 +1,7 @@
-"""Runs the commands of a Procfile side by side until one of them ends or somebody asks for the end.
+"""Runs the commands of a Procfile concurrently until one of them exits or a signal asks it to stop.
 
-Reads and prints as honcho does. What is its own is the supervision: a request to end counts even when it
-comes during the start, an end is insisted on, nothing that a command started is left behind, and it is known
-who ended first.
+Reads the file and prints output as honcho does, but supervises the processes itself: a signal during startup counts,
+processes that do not exit are killed together with everything they started, and the caller learns which exited first.
 """
 
 import contextlib
@@ -27,11 +26,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """Makes itself the receiver of the signals that ask for the end; so there is one in a process."""
+    """Installs itself as the handler of the stop signals, so there can be only one per process."""
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder, self._env = folder, env
-        # A plain flag: the handler runs amid whatever the main thread does, which may hold an Event's lock.
+        # A plain flag: the handler interrupts the main thread, which may hold an Event's lock at that moment.
         self.asked = False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._readers: list[threading.Thread] = []
@@ -39,7 +38,7 @@ class Supervisor:
             signal.signal(number, self._end)
 
     def run_once(self, *command: str) -> int:
-        """A command that must end before others may start. Its output is not touched."""
+        """Run a command that must finish before others start, with its output untouched. Returns its exit code."""
         with subprocess.Popen(command, env=self._env, cwd=self._folder, start_new_session=True) as process:
             while process.poll() is None and not self.asked:
                 time.sleep(0.05)
@@ -47,7 +46,7 @@ class Supervisor:
             return process.returncode
 
     def run_all(self, procfile: str) -> dict[str, int]:
-        """Returns who ended by itself, and how; nobody when the end was asked for."""
+        """Run all commands. Returns the exit codes of those that exited by themselves; {} if a signal stopped them."""
         commands = parse_procfile(procfile).processes
         printer, colours = Printer(sys.stdout, width=max(map(len, commands))), get_colours()
         for name, command in commands.items():
@@ -65,7 +64,7 @@ class Supervisor:
         self.asked = True
 
     def _start(self, name: str, command: str, printer: Printer, colour: str) -> None:
-        # Should this process be killed, the kernel asks its children to end.
+        # If this process is killed, the kernel sends SIGTERM to its children.
         prefix = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
         process = subprocess.Popen(
             [*prefix, "/bin/sh", "-c", command],
@@ -74,7 +73,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # A session of its own keeps the terminal's Ctrl-C away: the order of the end is decided here.
+            # A separate session keeps the terminal's Ctrl-C away, so that the order of shutdown is decided here.
             start_new_session=True,
         )
         self._processes[name] = process
@@ -92,7 +91,7 @@ class Supervisor:
         limit = time.monotonic() + GRACE_SECONDS
         while any(process.poll() is None for process in processes.values()) and time.monotonic() < limit:
             time.sleep(0.05)
-        # Also reaches what a killed command has left behind in its session.
+        # This also reaches what an already dead command left behind in its session.
         _signal(processes, signal.SIGKILL)
         for process in processes.values():
             process.wait()

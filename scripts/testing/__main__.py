@@ -1,6 +1,6 @@
 """The whole check: lint, types, import directions, migrations, deployment, and all tests in both modes.
 
-Standard library only: the first thing it does is to install the rest.
+Standard library only, because it first installs everything else.
 """
 
 import os
@@ -26,7 +26,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="precedent-test-") as scratch:
         services = plan.parse_exports(answer.stdout)
         steps = plan.steps(ROOT, Path(scratch), os.environ, services, arguments, cores)
-        # More would take turns, and each turn costs what the processor has at hand of the others.
+        # More steps would take turns on the cores, and every switch costs the processor's caches.
         at_once = max(2, cores // 2)
         try:
             results = schedule.run(steps, ROOT, heavy_at_once=at_once, show_output=bool(arguments))

@@ -1,4 +1,4 @@
-"""The whole check as a list of steps: pure, so that what would run can be read without running it."""
+"""The whole check as a list of steps. Planning is pure, so that tests can inspect the plan without running it."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from step import Step
 
 SERVICE_VARIABLES = ("DATABASE_URL", "ELASTICSEARCH_URL", "CELERY_BROKER_URL")
-# Whatever the person at the keyboard has set for a running installation must not reach the tests.
+# Settings that a developer has made for their own installation must not reach the tests.
 SETTINGS = (
     *("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "TRUSTED_PROXIES", "HTTPS_REDIRECT"),
     *("DATABASE_POOL_SIZE", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "ELASTICSEARCH_INDEX"),
@@ -22,9 +22,10 @@ SETTINGS = (
     *("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS"),
 )
 
-# Redis has fifteen numbers to give to processes that test side by side.
+# Redis has fifteen databases for test processes that run concurrently.
 MOST_AT_ONCE = 8
-# What the tests of a file share is made by one process, and the longest of them are not left to the end.
+# Run each file in one process, which then sets up its shared fixtures once; and do not leave the longest files to the
+# end.
 WHOLE_FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
 
 
@@ -36,10 +37,10 @@ def steps(
     arguments: Sequence[str],
     cores: int,
 ) -> list[Step]:
-    """`services` holds the three variables of the full mode; `scratch` is an empty folder."""
+    """The steps to run. `services` holds the three variables of the full mode; `scratch` is an empty folder."""
     venv = root / ".venv" / "bin"
     python = str(venv / "python")
-    # A dozen processes read the same modules, so what Python makes of them is kept.
+    # Let Python keep its compiled modules, because a dozen processes import the same ones.
     foreign = (*SERVICE_VARIABLES, *SETTINGS, "PYTHONDONTWRITEBYTECODE")
     clean = {key: value for key, value in environ.items() if key not in foreign}
     clean["PATH"] = f"{venv}:{environ.get('PATH', '')}"
@@ -55,7 +56,7 @@ def steps(
     def tests(name: str, *selection: str, needs: tuple[str, ...], **env: str) -> Step:
         report = scratch / f"{_slug(name)}.xml"
         command = [python, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}"]
-        # Asked when the step runs, because an earlier step may have to install it.
+        # Look for the browser when the step runs, because an earlier step may have to install it.
         browser = ["bash", "-c", 'CHROMIUM="$(scripts/browser)" exec "$@"', "bash"] if "browser" in needs else []
         return Step(
             name,
@@ -67,17 +68,17 @@ def steps(
         )
 
     full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
-    # On two cores, too: the browser and operation, which run beside them, wait a lot.
+    # At least two even on two cores: the browser and operations tests, which run alongside, mostly wait.
     in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
-    # The browser's tests may run beside the others and must not share their database.
+    # The browser tests can run alongside the others, so they need a database of their own.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
     production = {
         "ALLOWED_HOSTS": "precedent.example",
         "BASE_URL": "https://precedent.example",
         **full,
     }
-    # The longest first; the embedded mode last, because it can use whatever is free at the end.
+    # The longest come first, except the embedded mode: it can use whatever is free at the end.
     return [
         Step("services", services_command("up"), dict(environ), light=True),
         Step("environment", ("scripts/environment", "test"), dict(environ), light=True),
@@ -91,9 +92,9 @@ def steps(
         tool("ruff format", "ruff", "format", "--check", "."),
         tool("import directions", "lint-imports"),
         tool("mypy", "mypy"),
-        tool("migrations are complete", python, "manage.py", "makemigrations", "--check", "--dry-run"),
+        tool("migrations", python, "manage.py", "makemigrations", "--check", "--dry-run"),
         tool(
-            "safe to deploy",
+            "deployment check",
             python,
             "manage.py",
             "check",
@@ -102,8 +103,8 @@ def steps(
             "WARNING",
             **production,
         ),
-        tests("tests in the browser", "tests/e2e", needs=("services", "browser"), **apart),
-        tests("tests of operation", "tests/operate", needs=()),
+        tests("tests, browser", "tests/e2e", needs=("services", "browser"), **apart),
+        tests("tests, operations", "tests/operate", needs=()),
         tests(
             *("tests, embedded mode", "-m", "not postgres_only", *elsewhere, *in_parallel),
             needs=(),
@@ -112,7 +113,7 @@ def steps(
 
 
 def services_command(*words: str) -> tuple[str, ...]:
-    """By the Python that runs this, which was looked for: `python3` may be one that is too old."""
+    """Uses the Python that runs this and was checked by scripts/python; `python3` on the PATH may be too old."""
     return (sys.executable, "scripts/services", *words)
 
 
@@ -121,7 +122,10 @@ def _slug(name: str) -> str:
 
 
 def own_corner(root: Path, services: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """A database and a Redis number for this checkout alone: another may be testing on the same servers."""
+    """URLs with a database and a Redis number for this checkout alone: another may be testing on the same servers.
+
+    Variables that are set in `environ` are left out.
+    """
     number = int(hashlib.sha256(str(root).encode()).hexdigest()[:8], 16)
     paths = {"DATABASE_URL": f"/precedent_{number:08x}", "CELERY_BROKER_URL": f"/{number % 15 + 1}"}
     return {
@@ -132,13 +136,13 @@ def own_corner(root: Path, services: Mapping[str, str], environ: Mapping[str, st
 
 
 def parse_exports(text: str) -> dict[str, str]:
-    """What `scripts/services env` prints."""
+    """The variables that `scripts/services env` prints."""
     words = [word for line in text.splitlines() for word in shlex.split(line) if "=" in word]
     return dict(word.split("=", 1) for word in words)
 
 
 def _judge(report: Path, *, may_be_empty: bool) -> Callable[[int, str], str]:
-    """A skipped test is a failure here: the services are real, so there is no excuse."""
+    """A skipped test counts as a failure: all services are there, so no test has a reason to skip."""
 
     def judge(code: int, output: str) -> str:
         if code == 5:

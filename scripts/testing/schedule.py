@@ -1,4 +1,4 @@
-"""Runs steps as their needs are met, a few at a time, in the order in which they are listed."""
+"""Runs steps in the order listed, a few at a time, each as soon as the steps it needs are done."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ HEARTBEAT_SECONDS = 30.0
 
 
 def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output: bool) -> dict[str, Result]:
-    """Every step is run even when an earlier one has failed, unless it needs that one."""
+    """Run every step, even if an earlier one has failed, unless it needs that one."""
     results: dict[str, Result] = {}
     running: dict[Future[Result], Step] = {}
     waiting = list(steps)
@@ -43,7 +43,7 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
 
 @contextmanager
 def _ended_when_asked() -> Iterator[None]:
-    """A build server that ends the check ends all that it started, as Ctrl-C does."""
+    """A SIGTERM, as from a build server, stops everything that the check started, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield
@@ -64,7 +64,7 @@ def _ready(
 
 
 def _some(running: dict[Future[Result], Step]) -> set[Future[Result]]:
-    """The futures that are done, after waiting for one; says what goes on when that takes long."""
+    """Wait until at least one future is done; returns those that are. Prints what is running if that takes long."""
     if not running:
         return set()
     start = time.monotonic()
@@ -73,7 +73,7 @@ def _some(running: dict[Future[Result], Step]) -> set[Future[Result]]:
         if done:
             return done
         names = ", ".join(step.name for step in running.values())
-        print(f"      .. still at {names} ({time.monotonic() - start:.0f} s)", flush=True)
+        print(f"      .. still running: {names} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
 def _report(step: Step, result: Result, show_output: bool) -> None:

@@ -1,4 +1,4 @@
-"""One step of the whole check: a command, what it waits for, and how it went."""
+"""One step of the whole check: a command, the steps it needs, and its result."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-# For what hangs. A slow machine under load takes its time.
+# Generous: it only has to catch a step that hangs, also on a slow machine under load.
 LIMIT_SECONDS = 40 * 60
 GRACE_SECONDS = 15
 
@@ -35,7 +35,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """`judge` gets the exit code and the output, and returns "" or what is wrong, even with a zero."""
+    """`judge` takes the exit code and the output, and returns "" or what is wrong; exit code 0 can still be a failure.
+    `describe` makes the note of a step that passed from its output."""
 
     name: str
     command: tuple[str, ...]
@@ -43,7 +44,7 @@ class Step:
     needs: tuple[str, ...] = ()
     judge: Callable[[int, str], str] = lambda code, output: f"exit code {code}" if code else ""
     describe: Callable[[str], str] = lambda output: ""
-    # Waiting for the network or a server costs no core.
+    # A light step mostly waits for the network or a server, and needs no core of its own.
     light: bool = False
     processes: list["subprocess.Popen[str]"] = field(default_factory=list, compare=False)
 
@@ -69,22 +70,22 @@ class Step:
             trouble = self.judge(process.returncode, output)
         except subprocess.TimeoutExpired:
             self.kill()
-            output, trouble = process.communicate()[0], f"no end after {LIMIT_SECONDS // 60} minutes"
+            output, trouble = process.communicate()[0], f"timed out after {LIMIT_SECONDS // 60} minutes"
         outcome = Outcome.FAILED if trouble else Outcome.PASSED
         return Result(outcome, time.monotonic() - start, output, trouble or self.describe(output))
 
     def kill(self) -> None:
-        """The process and all that it started: asked first, so that they can take away what is theirs elsewhere."""
+        """Stop the process and everything it started: SIGTERM first, so that they can clean up after themselves."""
         for process in self.processes:
             if process.poll() is not None:
-                # Its number may be somebody else's by now.
+                # Its number may belong to another process by now.
                 continue
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, number)
                     limit = time.monotonic() + GRACE_SECONDS
                     while time.monotonic() < limit:
-                        # A process that ended and was not waited for still counts as one of its group.
+                        # A process that exited but was not reaped still counts as part of its group.
                         process.poll()
                         os.killpg(process.pid, 0)
                         time.sleep(0.05)

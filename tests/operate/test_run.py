@@ -83,7 +83,7 @@ def test_a_disk_without_room_is_said(plain: dict[str, str], tmp_path: Path, free
         preexec_fn=no_room,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"run: {tmp_path}, the folder for the data, cannot be written to (")
+    assert done.stderr.startswith(f"run: the data folder {tmp_path} cannot be written to (")
     assert done.stderr.count("\n") == 1, done.stderr
 
 
@@ -96,7 +96,7 @@ def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> N
     old.write_text(f"#!{shutil.which('bash')}\n[[ $2 == *exit* ]] && exit 1\necho 3.9.2\n")
     old.chmod(0o755)
     line = refused(PATH=str(programs), PYTHON="python3", VAR_DIR=str(tmp_path))
-    assert "Python 3.11 or newer is needed" in line
+    assert "Python 3.11 or newer is required" in line
     assert "3.9.2" in line
 
 
@@ -337,7 +337,7 @@ def test_a_start_a_stop_and_a_second_start(
         finds_something_with_each_search_of_the_readme(run)
 
         # The same folder, by somebody who has forgotten the other window.
-        assert f"already runs in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))
+        assert f"already running in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))
 
         # Ctrl-C reaches the whole foreground group; only the script itself is in it.
         os.killpg(run.process.pid, signal.SIGINT)

@@ -120,7 +120,7 @@ def test_a_variable_that_points_somewhere_decides(services: Services) -> None:
     assert "given" in status.stdout
     assert "secret" not in status.stdout
     assert stopped.returncode == 1
-    assert "not ours to stop" in stopped.stderr
+    assert "was not started here" in stopped.stderr
 
 
 def test_up_is_no_success_when_what_a_variable_points_to_does_not_answer(services: Services, free_port: int) -> None:
@@ -128,7 +128,7 @@ def test_up_is_no_success_when_what_a_variable_points_to_does_not_answer(service
 
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert refused.stderr.startswith("services: redis is what CELERY_BROKER_URL points to, and it is not healthy: ")
+    assert refused.stderr.startswith("services: redis (set in CELERY_BROKER_URL) is not healthy: ")
     assert refused.stderr.count("\n") == 1
     assert "secret" not in refused.stderr
 
@@ -150,4 +150,4 @@ def test_env_is_for_eval_and_survives_it(services: Services) -> None:
 def test_an_unknown_name_is_one_clear_line(services: Services) -> None:
     refused = services("up", "mysql")
     assert refused.returncode == 1
-    assert refused.stderr == "services: There is no service 'mysql'; there are postgresql, redis, elasticsearch.\n"
+    assert refused.stderr == "services: Unknown service 'mysql'. The services are postgresql, redis, elasticsearch.\n"

@@ -93,16 +93,16 @@ def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleName
     commands = " ; ".join(" ".join(step.command) for step in steps.values())
     for part in ("ruff check", "ruff format --check", "lint-imports", "mypy", "makemigrations --check"):
         assert part in commands
-    deploy = " ".join(steps["safe to deploy"].command)
+    deploy = " ".join(steps["deployment check"].command)
     assert deploy.endswith("manage.py check --deploy --fail-level WARNING")
-    assert "tests/operate" in steps["tests of operation"].command
+    assert "tests/operate" in steps["tests, operations"].command
     embedded, full = steps["tests, embedded mode"], steps["tests, full mode"]
     assert not set(URLS) & set(embedded.env)
     assert set(URLS) <= set(full.env)
     assert "SECRET_KEY" not in embedded.env
     assert embedded.command[-2:] == ("-k", "search")
     assert full.env["VAR_DIR"] != embedded.env["VAR_DIR"]
-    assert steps["tests in the browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
+    assert steps["tests, browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
 
 
 def test_nothing_that_somebody_has_set_for_their_own_installation_reaches_the_checks(

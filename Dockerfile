@@ -3,9 +3,9 @@
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
-# Without pip: the final image has no use for an installer.
+# Without pip, because the final image needs no installer.
 RUN python -m venv --without-pip /opt/venv
-# The packages first: their layer changes only when their list does.
+# Install the packages first, so that their layer is rebuilt only when the list changes.
 COPY pyproject.toml ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*project['dependencies'], *project['optional-dependencies']['tracing'], sep='\n')" > /tmp/requirements.txt
 RUN pip --python /opt/venv/bin/python install -r /tmp/requirements.txt
@@ -20,7 +20,7 @@ RUN VAR_DIR=/tmp/var STATIC_ROOT=/app/static python manage.py collectstatic --no
 RUN python -m compileall -q /app/incidents /app/kb
 
 FROM python:3.12-slim
-# A fixed number, so that volumes and orchestrators can name it. No shell to log in with, no home.
+# Fixed ids, so that volumes and orchestrators can refer to them. No login shell, no home folder.
 RUN groupadd --system --gid 10001 precedent \
     && useradd --system --uid 10001 --gid precedent --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin precedent \
     && install -d -o precedent -g precedent -m 0750 /var/lib/precedent

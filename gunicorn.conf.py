@@ -26,7 +26,7 @@ preload_app = True
 # this setting at a maximum of its own, so that is raised too. 0 would mean no limit: one endless line would fill the
 # memory.
 limit_request_line = message.MAX_REQUEST_LINE = 128 * 1024
-# Requests from such a page carry its URL in a header (Referer, HX-Current-URL). Fewer headers keep their total size small.
+# Requests from such a page carry its URL in a header (Referer, HX-Current-URL). Fewer headers keep their total small.
 limit_request_field_size = limit_request_line
 limit_request_fields = 64
 # When a request is refused early (for its token, say), gunicorn reads and drops its body to reach the next request on

@@ -1,6 +1,7 @@
-"""The cast: one owns, one leads, one reads, one reviews, one belongs to another team, one is admin, one is anonymous.
+"""The cast: an author, a lead and a reader of the owning team, a reviewer, a member of another team, an admin, and an
+anonymous user.
 
-Every suite that asks "who may?" tries all of them.
+Every suite about permissions tries all of them. The test setup that all suites share is here as well.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from incidents.models import AuditEntry, Incident, Membership, Organization, Pos
 from incidents.scopes import ANONYMOUS, Viewer
 from incidents.vocabulary import Role
 
-# One budget for all properties: a slow machine is no failure.
+# No deadline for property tests: a slow machine is not a failure.
 hypothesis_settings.register_profile(
     "suite",
     deadline=None,
-    # The check of a commit must not depend on luck; everywhere else new examples are tried each time.
+    # CI must be deterministic; everywhere else each run tries new examples.
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -51,10 +52,11 @@ PASSWORD = "a long enough pass phrase"
 
 
 def pytest_configure() -> None:
-    """Processes that test side by side do not count each other's requests, nor clear each other's counts."""
-    # Hashes are made to take long.
+    """Make tests fast, and give each parallel process its own Redis number, so that none counts another's requests or
+    clears its counts."""
+    # The production hashers are slow by design.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    # Every client of a test would look through all files before its first request.
+    # Otherwise every test client would scan all static files before its first request.
     settings.WHITENOISE_AUTOREFRESH = True
     if connection.vendor == "postgresql":
         connection.ops.sql_flush = _deletes  # type: ignore[method-assign]
@@ -66,16 +68,17 @@ def pytest_configure() -> None:
 
 
 def _deletes(style: Any, tables: list[str], **options: Any) -> list[str]:
-    """How tables are emptied after a test that commits: few rows are deleted sooner than fifty files are made anew."""
+    """Empty the tables with DELETE after a test that commits: for a few rows that is faster than TRUNCATE, which would
+    re-create fifty files."""
     return ["; ".join(f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables)] if tables else []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> object:
-    """Run all tests inside one call that brings a large piece of stack along.
+    """Run all tests inside one call that reserves a large chunk of stack.
 
-    Python 3.11 and 3.12 map and unmap memory whenever a call crosses the end of a 16 KiB piece. Tests stand deep, and a
-    loop that happened to stand at an end cost a tenth of all the time.
+    Python 3.11 and 3.12 map and unmap memory whenever a call crosses the end of a 16 KiB chunk. Tests run deep in the
+    stack, and a loop that happened to sit at such a boundary cost a tenth of the total time.
     """
     if session.stash.get(_IN_A_LARGE_FRAME, False):
         return None
@@ -90,14 +93,14 @@ def _in_a_large_frame(call: Callable[..., object], **given: object) -> object:
     return call(**given)
 
 
-# In words of eight bytes. The piece that is made for it is of two megabytes; what it leaves of that is for the tests.
+# In words of eight bytes. Python allocates a chunk of two megabytes for this frame; the tests use what is left of it.
 _in_a_large_frame.__code__ = _in_a_large_frame.__code__.replace(co_stacksize=140_000)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With PostgreSQL, only what touches a database runs again: the rest passed or failed in the embedded run.
+    """With PostgreSQL, run only tests that touch a database: the others already ran in the embedded mode.
 
-    Files of what takes long come first: they are given out whole, and at the end the others would wait for them.
+    Files with slow tests come first: each file goes to one process, and at the end the other processes would wait.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
@@ -115,12 +118,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def forget_counts() -> None:
-    """Empty the cache of what an installation keeps there and of nothing else: the Redis may be somebody's."""
+    """Delete this installation's cache entries and nothing else: others may be using the same Redis."""
     getattr(cache, "delete_pattern", lambda _: cache.clear())("*")
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: looking through it for garbage took a twentieth of the time."""
+    """Exempt what was imported and collected from garbage collection, which took a twentieth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 100)
@@ -128,14 +131,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _templates_are_not_watched(django_test_environment: None) -> None:
-    """Django's test client would copy the context of every template and of each that is included there, which is a
-    tenth of the time that tests of pages take. They read the answers."""
+    """Restore plain template rendering. Django's test client copies the context of every template and include, which
+    takes a tenth of the time of the page tests; those only read the responses."""
     Template._render = _TestState.saved_data.template_render  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
 def _only_the_database_engine(settings: Any) -> None:
-    """Suites that are about Elasticsearch or the tagger switch it on for themselves; see tests/search/elastic.py and
+    """Suites about Elasticsearch or the tagger turn it on for themselves; see tests/search/elastic.py and
     tests/patterns/conftest.py."""
     settings.ELASTICSEARCH_URL = ""
     settings.OUTBOX_CONSUMERS = ["database_index"]
@@ -143,7 +146,7 @@ def _only_the_database_engine(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_words_stay(request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[None]:
-    """After a test that commits, all tables are emptied but the one that no model describes."""
+    """After a test that commits, empty the one table that Django does not, because it has no model."""
     yield
     marker = request.node.get_closest_marker("django_db")
     commits = {"transactional_db", "live_server"} & set(request.fixturenames) or (marker and marker.kwargs)
@@ -154,7 +157,7 @@ def _no_words_stay(request: pytest.FixtureRequest, django_db_blocker: Any) -> It
 
 @dataclass
 class Cast:
-    """Users by their part. `viewer(name)` resolves one anew; "anonymous" and "outsider's" rights are none."""
+    """Users by role. `viewer(name)` resolves a fresh viewer. "anonymous" and "outsider" have no rights in Checkout."""
 
     home: Organization
     checkout: Team
@@ -176,7 +179,7 @@ class Cast:
         return Viewer.of(User.objects.get(pk=user.pk)) if user else ANONYMOUS
 
 
-# The cast as rows, and the statements that write them: most tests begin with it.
+# The cast as rows, and the statements that insert them; cached, because most tests begin with it.
 _cast: list[tuple[type[Model], list[dict[str, Any]]]] = []
 _statements: list[tuple[str, Any]] = []
 _MODELS = (Organization, Team, User, Membership, PostmortemTemplate)
@@ -184,14 +187,14 @@ _MODELS = (Organization, Team, User, Membership, PostmortemTemplate)
 
 @pytest.fixture(scope="module")
 def kept(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """For modules whose tests share what takes long to write: it is rolled back at the module's end.
+    """For modules whose tests share rows that take long to write; these are rolled back at the end of the module.
 
-    Fixtures of the module that need this are the module's, `cast = kept_cast` among them, and write before any test
-    does; what a test writes, marked `django_db`, is rolled back at its own end.
+    Fixtures that use this must have module scope, including `cast = kept_cast`, and write before any test does. What a
+    test itself writes (marked `django_db`) is rolled back at the end of that test.
     """
     with django_db_blocker.unblock(), transaction.atomic():
         if connection.vendor == "postgresql":
-            # Otherwise what is kept would be looked through for broken references at the end of every test.
+            # Otherwise the end of every test would check the kept rows for broken references.
             with connection.cursor() as cursor:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         yield
@@ -209,7 +212,8 @@ def kept_cast(kept: None) -> Cast:
 
 
 def _bring_cast() -> Cast:
-    """Checkout owns things: author, lead and reader belong to it. The reviewer and the outsider belong to Payments."""
+    """Checkout owns the incidents, and has the author, the lead and the reader. The reviewer and the outsider belong to
+    Payments."""
     if _statements:
         with connection.cursor() as cursor:
             for statement, values in _statements:
@@ -224,7 +228,7 @@ def _bring_cast() -> Cast:
 
 
 def _keep_cast() -> None:
-    """Write what was made once more, as rows alone, without the system's user and what it did."""
+    """Rewrite the cast as bare rows, without the system user and its audit entries, and cache the statements."""
     AuditEntry.objects.all().delete()
     User.objects.filter(is_system=True).delete()
     _cast[:] = [(model, list(model.objects.values())) for model in _MODELS]
@@ -267,8 +271,8 @@ def _make_cast() -> None:
 
 
 def session_of(user: User) -> str:
-    """The key of a new session of the user, for the cookie of a client. `force_login` takes 18 statements, savepoints
-    included; how one signs in has tests of its own."""
+    """The key of a new session of this user, for a client's cookie. `force_login` would take 18 statements including
+    savepoints; signing in has its own tests."""
     standing = {
         SESSION_KEY: str(user.pk),
         BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[-1],
@@ -296,7 +300,7 @@ def begin(cast: Cast, title: str = "Checkout returned errors", **facts: Any) -> 
 
 
 def content(text: str = "The cache was resized and emptied.") -> dict[str, Any]:
-    """Everything that publishing needs."""
+    """A body with everything that publishing requires."""
     return {
         "sections": {"summary": {"body": text}, "impact": {"body": "18% of checkouts failed."}},
         "timeline": [{"at": "2026-03-03T14:03Z", "kind": "impact", "text": "Resize begins"}],
@@ -314,7 +318,7 @@ def content(text: str = "The cache was resized and emptied.") -> dict[str, Any]:
 
 
 def fill(cast: Cast, incident: Incident, *, text: str = "The cache was resized and emptied.") -> None:
-    """Write everything that publishing needs."""
+    """Write everything that publishing requires."""
     write_incident(actor=Viewer.of(cast.author), incident_id=incident.pk, body=content(text))
 
 
@@ -340,7 +344,8 @@ def publish_one(
 
 
 def in_another_connection(act: Callable[[], object]) -> list[OperationalError]:
-    """What `act` raised there, if anything. It gives up after two seconds of waiting for a lock. For PostgreSQL."""
+    """Call `act` in a thread with its own connection, which waits at most two seconds for a lock. Returns what it
+    raised, if anything. For PostgreSQL."""
     raised = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The `curl` commands of the documentation, read as curl would."""
+"""Parses the `curl` commands in the documentation as curl would."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-# From the program's name to a line's end that no backslash and no quote carries on.
+# From the program's name to the end of a line that no backslash and no open quote continues.
 _COMMAND = re.compile(r"""^ *(curl (?:'[^']*'|"[^"]*"|\\\n|[^'"\n])*)$""", re.MULTILINE)
 
 
@@ -20,7 +20,7 @@ class Curl:
 
 
 def commands(text: str, **variables: str) -> list[Curl]:
-    """Those of a text, in order, with the shell's variables in their places."""
+    """The curl commands of a text, in order, with shell variables substituted."""
     parser = argparse.ArgumentParser()
     parser.add_argument("program", choices=["curl"])
     parser.add_argument("address")

@@ -1,9 +1,9 @@
 """Every route of the site, from the project's URL resolver, for the permission matrices.
 
 under /api/v1/                  tests/api/test_permissions.py
-the pages, without writing      tests/web/people/test_who_may.py
-the pages of writing            tests/web/writing/test_who_may.py
-all others                      tests/web/test_operate.py
+pages, except for writing       tests/web/people/test_who_may.py
+pages for writing               tests/web/writing/test_who_may.py
+everything else                 tests/web/test_operate.py
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kb.web.writing.urls import urlpatterns as about_writing
 
 @dataclass(frozen=True)
 class Route:
-    """`path` as it is written in the URL patterns, such as /incidents/<str:reference>."""
+    """`path` is as written in the URL patterns, such as /incidents/<str:reference>."""
 
     namespace: str
     path: str

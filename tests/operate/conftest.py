@@ -1,4 +1,4 @@
-"""What these tests start, they find again by a variable in the environment of every process."""
+"""Shared fixtures. Tests find the processes they started by a variable in the environment of each."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0
 
 
 class Started:
-    """Everything that carries our mark: what a test started, with all its descendants."""
+    """All processes that carry our mark: those a test started, and all their descendants."""
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
 
     def processes(self) -> dict[int, str]:
-        """Process ids and command lines; without those that have ended but were not collected yet."""
+        """Process ids and command lines, without zombies."""
         found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdecimal():
@@ -47,7 +47,7 @@ class Started:
         return found
 
     def one(self, *words: str) -> int:
-        """The oldest process whose command line has all the words."""
+        """The process with the lowest id among those whose command line contains all the words."""
         return min(pid for pid, line in self.processes().items() if all(word in line for word in words))
 
 
@@ -61,7 +61,7 @@ def started() -> Iterator[Started]:
 
 @pytest.fixture
 def plain(started: Started) -> dict[str, str]:
-    """The environment of somebody who has set nothing."""
+    """An environment without any of Precedent's variables, plus our mark."""
     unset = {*SERVICES, "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "VAR_DIR", "HOST", "PORT"}
     unset |= {"DJANGO_SETTINGS_MODULE", "PYTHON", "VIRTUAL_ENV", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     kept = {key: value for key, value in os.environ.items() if key not in unset}
@@ -78,7 +78,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def full_mode() -> Iterator[dict[str, str]]:
-    """The three variables of the full mode, with a database that is new and goes away again."""
+    """The three variables of the full mode, with a new database that is dropped afterwards."""
     subprocess.run(["scripts/services", "up"], cwd=ROOT, check=True, capture_output=True)
     exports = subprocess.run(["scripts/services", "env"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     urls = dict(word.split("=", 1) for word in shlex.split(exports) if "=" in word)

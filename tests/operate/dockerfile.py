@@ -1,7 +1,7 @@
-"""Carries a Dockerfile out without an engine: RUN, COPY and ENV for real, in a folder instead of the root.
+"""Executes a Dockerfile without a Docker engine: RUN, COPY and ENV for real, in a folder instead of /.
 
-Absolute paths of the image are moved below that folder. What would change this machine (accounts) is left
-out, and packages are taken from the environment that runs the tests instead of the network.
+Absolute paths of the image are moved below that folder. Steps that would change this machine (accounts) are skipped.
+Packages come from the environment that runs the tests instead of the network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
-# The image's own folders. Everything else, such as /bin/sh, is this machine's.
+# The image's own folders. Everything else, such as /bin/sh, comes from this machine.
 MOVED = ("/app", "/opt/venv", "/tmp", "/var/lib/precedent")
 
 
@@ -27,7 +27,7 @@ class Instruction:
 
     @property
     def words(self) -> list[str]:
-        """The list of the exec form, or the text split as a shell would."""
+        """The list in exec form, or the text split as a shell would."""
         if self.text.startswith("["):
             found: list[str] = json.loads(self.text)
             return found
@@ -36,7 +36,7 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """One FROM and what follows it; after `carry_out`, also the state in which it has left the image."""
+    """One FROM and its instructions; after `carry_out`, also the resulting state of the image."""
 
     name: str
     base: str
@@ -49,7 +49,7 @@ class Stage:
         return [instruction for instruction in self.instructions if instruction.word == word][-1]
 
     def inside(self, text: str) -> str:
-        """The text with the image's paths moved below our root."""
+        """The text with the image's paths rewritten to lie below our root."""
         return re.sub(rf"(?<![\w.])({'|'.join(MOVED)})(?![\w.-])", rf"{self.root}\1", text)
 
     def environ(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ def parse(text: str) -> list[Stage]:
 
 
 def carry_out(stage: Stage, *, context: Path, earlier: dict[str, Stage], root: Path, packages: Path) -> None:
-    """`packages` is a site-packages folder that holds what `pip install` would have fetched."""
+    """Execute a stage below `root`. `packages` is a site-packages folder with what `pip install` would fetch."""
     stage.root = root
     for path in MOVED:
         (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def _copy(stage: Stage, words: list[str], context: Path, earlier: dict[str, Stag
     for source in sources:
         path = origin / source.lstrip("/")
         if path.is_dir():
-            # A folder's contents are copied, not the folder.
+            # COPY copies a folder's contents, not the folder itself.
             shutil.copytree(path, folder, symlinks=True, dirs_exist_ok=True, ignore=leave)
         else:
             folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _copy(stage: Stage, words: list[str], context: Path, earlier: dict[str, Stag
 def _run(stage: Stage, command: str, packages: Path) -> None:
     if command.startswith("groupadd"):
         return
-    # Refused at once if a package that the image would install is not in the environment under test.
+    # Without an index, pip fails at once if the environment lacks a package that the image would install.
     command = re.sub(r"^pip (.*)install ", r"pip \1install --no-index ", command)
     done = subprocess.run(
         ["/bin/sh", "-c", stage.inside(command)],
@@ -122,7 +122,7 @@ def _run(stage: Stage, command: str, packages: Path) -> None:
 
 
 def _install(venv: Path, packages: Path) -> None:
-    """Make the packages importable there, with their commands, as an installer would."""
+    """Make the packages and their console scripts available in the venv, as an installer would."""
     library = next((venv / "lib").glob("python3.*/site-packages"))
     (library / "packages.pth").write_text(f"{packages}\n")
     for entry in entry_points(group="console_scripts"):

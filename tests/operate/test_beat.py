@@ -1,4 +1,4 @@
-"""beat goes on when the clock steps back and when there is no room to write its schedule down."""
+"""beat keeps running when the clock steps back, and when there is no disk space to save its schedule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Start = Callable[[], PersistentScheduler]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Each call is a new process of beat that finds what the one before has kept."""
+    """Each call acts as a new beat process that finds the schedule its predecessor saved."""
     started: list[PersistentScheduler] = []
 
     def scheduler() -> PersistentScheduler:
@@ -35,19 +35,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def a_day_ahead(scheduler: PersistentScheduler) -> None:
-    """As if everything had last run by a clock that was wrong."""
+    """As if every job had last run while the clock was a day ahead."""
     for entry in scheduler.schedule.values():
         entry.last_run_at += timedelta(days=1)
 
 
-def test_a_schedule_that_was_kept_by_a_clock_that_was_ahead_goes_on_at_once(start: Start) -> None:
+def test_a_schedule_saved_while_the_clock_was_ahead_continues_at_once(start: Start) -> None:
     before = start()
     a_day_ahead(before)
     before.close()
     assert 0 < start().tick() <= RELAY_SECONDS
 
 
-def test_a_clock_that_is_put_back_under_way_stops_nothing(start: Start) -> None:
+def test_setting_the_clock_back_while_beat_runs_stops_nothing(start: Start) -> None:
     scheduler = start()
     a_day_ahead(scheduler)
     scheduler.populate_heap()
@@ -56,7 +56,7 @@ def test_a_clock_that_is_put_back_under_way_stops_nothing(start: Start) -> None:
     assert all(entry.last_run_at <= now for entry in scheduler.schedule.values())
 
 
-def test_what_was_missed_while_nothing_ran_is_made_up_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_missed_while_beat_was_down_run_at_the_next_start(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     before = start()
     for entry in before.schedule.values():
         entry.last_run_at -= timedelta(days=2)
@@ -69,7 +69,7 @@ def test_what_was_missed_while_nothing_ran_is_made_up_for(start: Start, monkeypa
     assert set(ran) == set(settings.CELERY_BEAT_SCHEDULE)
 
 
-def test_a_schedule_that_cannot_be_written_down_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_that_cannot_be_saved_keeps_running(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(store: object) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -80,7 +80,7 @@ def test_a_schedule_that_cannot_be_written_down_goes_on(start: Start, monkeypatc
     assert 0 < scheduler.tick() <= RELAY_SECONDS
 
 
-def test_the_schedule_is_written_down_again_once_there_is_room(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_schedule_is_saved_again_once_there_is_disk_space(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(store: object, key: str, value: object) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,4 +1,4 @@
-"""What becomes of a worker when its broker goes away, and that a folder carries what several processes send at once."""
+"""A worker survives losing its broker, and the folder broker delivers what several processes send concurrently."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from kb.celery import app, give_nudges_once
 
 
 @pytest.mark.postgres_only
-def test_a_worker_outlives_the_connection_over_which_it_was_given_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those at work and those that wait for their turn, as Celery takes leave of them."""
+def test_a_worker_survives_losing_the_connection_that_delivered_its_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery neither restores running and waiting nudges over the lost connection nor dumps them to a file."""
     connection = app.connection_for_read()
     monkeypatch.setattr(connection.transport.Channel, "do_restore", True)
     give_nudges_once()
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def channel(folder: Path) -> Iterator[Open]:
-    """Each call opens one, as every process has its own."""
+    """Each call opens a channel, as every process has its own."""
     options = {"data_folder_in": str(folder / "queue"), "data_folder_out": str(folder / "queue")}
     connections: list[Any] = []
 
@@ -72,7 +72,7 @@ def channel(folder: Path) -> Iterator[Open]:
         connection.close()
 
 
-def test_a_folder_gives_every_message_whole_while_others_write(channel: Open) -> None:
+def test_the_folder_delivers_every_message_complete_while_others_write(channel: Open) -> None:
     sent = {f"{writer} {number}" for writer in range(3) for number in range(200)}
 
     def write(writer: int, into: Any) -> None:
@@ -92,7 +92,7 @@ def test_a_folder_gives_every_message_whole_while_others_write(channel: Open) ->
     assert received == sent
 
 
-def test_what_is_no_message_is_taken_away_and_hides_none(channel: Open, folder: Path) -> None:
+def test_invalid_files_are_removed_and_do_not_hide_a_message(channel: Open, folder: Path) -> None:
     for name in ("0_empty", "0_zeros"):
         (folder / "queue" / f"{name}.celery.msg").write_bytes(b"\0" * 10 if name == "0_zeros" else b"")
     reader = channel()
@@ -104,7 +104,7 @@ def test_what_is_no_message_is_taken_away_and_hides_none(channel: Open, folder: 
     assert list((folder / "queue").iterdir()) == []
 
 
-def test_a_message_for_which_there_is_no_room_leaves_nothing_behind(
+def test_a_message_that_finds_the_disk_full_leaves_nothing_behind(
     channel: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, text: str) -> NoReturn:
@@ -118,7 +118,7 @@ def test_a_message_for_which_there_is_no_room_leaves_nothing_behind(
     assert list((folder / "queue").iterdir()) == []
 
 
-def test_processes_that_start_at_once_all_find_where_to_send(channel: Open) -> None:
+def test_processes_that_start_concurrently_all_find_where_to_send(channel: Open) -> None:
     together = threading.Barrier(4)
     missing: list[int] = []
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid by the Compose specification, and safe as it stands."""
+"""docker-compose.yml is valid by the Compose specification, and safe by default."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_it_runs_everything_that_the_full_mode_needs(services: dict[str, Any]) -
     assert set(services) == {"web", "worker", "beat", "prepare", "postgresql", "redis", "elasticsearch"}
 
 
-def test_every_long_running_service_has_a_health_check_and_comes_back(services: dict[str, Any]) -> None:
+def test_every_long_running_service_has_a_health_check_and_restarts(services: dict[str, Any]) -> None:
     for name in set(services) - ONE_SHOT:
         assert services[name]["healthcheck"]["test"], name
         assert services[name]["restart"] == "unless-stopped", name
@@ -71,7 +71,7 @@ def test_only_the_loopback_address_is_published(services: dict[str, Any]) -> Non
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_no_secret_is_written_down(services: dict[str, Any]) -> None:
+def test_the_file_contains_no_secret(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for key, value in service.get("environment", {}).items():
             if SECRET.search(key):
@@ -91,7 +91,7 @@ def test_the_example_environment_names_every_variable_that_is_read() -> None:
     assert optional == set(re.findall(r"^#(\w+)=", example, re.MULTILINE))
 
 
-# What the image or the file itself settles: where things are, and that its own Elasticsearch takes a password.
+# Set by the image or the file itself: locations, and that its own Elasticsearch uses a password.
 SETTLED = {"PORT", "HOST", "VAR_DIR", "STATIC_ROOT", "DEBUG", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA"}
 
 
@@ -101,12 +101,12 @@ def test_everything_that_can_be_configured_reaches_the_containers(services: dict
         assert documented - SETTLED <= set(services[name]["environment"]), name
 
 
-def test_images_of_others_have_a_version(services: dict[str, Any]) -> None:
+def test_third_party_images_have_a_pinned_version(services: dict[str, Any]) -> None:
     for name in ("postgresql", "redis", "elasticsearch"):
         assert re.search(r":\d", services[name]["image"]), name
 
 
-def test_containers_and_native_services_are_the_same_elasticsearch(services: dict[str, Any]) -> None:
+def test_containers_and_native_services_use_the_same_elasticsearch_version(services: dict[str, Any]) -> None:
     native = re.search(r'^VERSION = "(.+)"', (ROOT / "scripts/backing/elasticsearch.py").read_text(), re.M)
     assert native is not None
     assert services["elasticsearch"]["image"] == f"elasticsearch:{native[1]}"

@@ -1,4 +1,4 @@
-"""Settings: documented, and refused when unsafe."""
+"""Settings are documented, and refused when unsafe."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ def test_unsafe_settings_refuse_to_start(settings, changes, problem):
         {"EMAIL_URL": "smtp+tls://user:password@mail.example:587"},
     ],
 )
-def test_addresses_as_the_documentation_has_them_pass(settings, changes):
+def test_addresses_in_the_documented_forms_pass(settings, changes):
     assert problems(settings, **changes) == set()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1", "0.0.0.0", "::"])
-def test_addresses_in_answers_lead_to_what_make_run_serves_unless_another_is_set(host):
+def test_links_in_responses_lead_to_what_make_run_serves_unless_base_url_is_set(host):
     place = runpy.run_path(str(ROOT / "scripts/serving/place.py"))["Place"]
     assert own_address(host, 8001) == place(var=ROOT, host=host, port=8001).address
     env = {**os.environ, "BASE_URL": "", "HOST": host, "PORT": "8001", "DJANGO_SETTINGS_MODULE": "kb.settings"}
@@ -133,7 +133,7 @@ def generated_key(folder, monkeypatch):
     return source._generated_secret_key()
 
 
-def test_the_embedded_mode_makes_one_key_that_only_its_owner_reads(tmp_path, monkeypatch):
+def test_the_embedded_mode_generates_one_key_that_only_its_owner_can_read(tmp_path, monkeypatch):
     folder = tmp_path / "var"
     key = generated_key(folder, monkeypatch)
     assert len(key) >= 50
@@ -141,7 +141,7 @@ def test_the_embedded_mode_makes_one_key_that_only_its_owner_reads(tmp_path, mon
     assert [(path.name, path.stat().st_mode & 0o777) for path in folder.iterdir()] == [("secret-key", 0o600)]
 
 
-def test_a_start_that_a_full_disk_cut_short_leaves_no_key_that_would_stop_the_next(tmp_path, monkeypatch):
+def test_a_start_that_fails_on_a_full_disk_leaves_no_key_that_would_break_the_next(tmp_path, monkeypatch):
     def full(path, text):
         path.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -153,12 +153,12 @@ def test_a_start_that_a_full_disk_cut_short_leaves_no_key_that_would_stop_the_ne
     assert len(generated_key(tmp_path, monkeypatch)) >= 50
 
 
-def test_an_empty_file_is_no_key(tmp_path, monkeypatch):
+def test_an_empty_key_file_is_replaced(tmp_path, monkeypatch):
     (tmp_path / "secret-key").touch()
     assert len(generated_key(tmp_path, monkeypatch)) >= 50
 
 
-def test_processes_that_start_at_once_have_one_key(tmp_path, monkeypatch):
+def test_processes_that_start_concurrently_share_one_key(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "VAR_DIR", tmp_path)
     together = Barrier(8)
 
@@ -185,7 +185,7 @@ def test_variables_are_read_as_people_write_them(monkeypatch):
 
 
 @pytest.mark.parametrize(("host", "found"), [("0.0.0.0", {"kb.E005"}), ("::", {"kb.E005"}), ("127.0.0.1", set())])
-def test_debug_pages_are_not_listened_for_by_others(settings, host, found):
+def test_debug_pages_are_refused_on_an_address_that_others_can_reach(settings, host, found):
     this_machine = {"ALLOWED_HOSTS": ["localhost"], "BASE_URL": "http://localhost:8000"}
     assert problems(settings, DEBUG=True, HOST=host, **this_machine) == found
 
@@ -193,15 +193,15 @@ def test_debug_pages_are_not_listened_for_by_others(settings, host, found):
 PROCESSES = [*(ROOT / "Procfile").read_text().splitlines(), "manage: exec python manage.py check"]
 
 
-def test_no_process_is_a_script_whose_first_line_holds_the_path_of_the_clone():
-    """Such a line breaks at a quote in it."""
+def test_no_process_starts_through_a_shebang_with_the_path_of_the_clone():
+    """A shebang breaks if the path contains a quote."""
     assert all(": exec python -m " in process for process in PROCESSES[:-1])
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda line: line.partition(":")[0])
 def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     unsafe = {"DEBUG": "true", "ALLOWED_HOSTS": "*", "LOG_LEVEL": "verbose", "LOG_FORMAT": "console"}
-    # Any of these alone would be a traceback when the settings are read.
+    # Each of these alone would otherwise cause a traceback when the settings are read.
     unsafe |= {
         "SECRET_KEY": "k3y-abcdefghijklmnopqrstuvwxyz0123456789",
         "HTTPS_REDIRECT": "ture",
@@ -236,7 +236,7 @@ def test_every_process_refuses_unsafe_settings_and_says_why(tmp_path, process):
     assert "secret" not in said
 
 
-def test_an_address_that_names_no_file_is_refused_before_one_is_made(tmp_path):
+def test_a_database_url_without_a_file_is_refused_before_any_file_is_created(tmp_path):
     env = {
         **os.environ,
         "DATABASE_URL": "sqlite://",
@@ -280,7 +280,7 @@ def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf
     assert address("::ffff:203.0.113.9", "") == ("203.0.113.9", False)
 
 
-def test_nobody_chooses_the_scheme_to_get_around_https(db, settings):
+def test_untrusted_clients_cannot_claim_a_scheme_to_bypass_the_https_redirect(db, settings):
     settings.SECURE_SSL_REDIRECT, settings.TRUSTED_PROXIES = True, ["10.0.0.1"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     secure = {"x-forwarded-proto": "https"}
@@ -292,7 +292,7 @@ SHOW = """
 import json, os, runpy
 conf = runpy.run_path("gunicorn.conf.py")
 folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-# As it does when it is asked to read its settings anew.
+# gunicorn reads the file again when it reloads its settings.
 runpy.run_path("gunicorn.conf.py")
 assert os.environ.get("PROMETHEUS_MULTIPROC_DIR") == folder
 found = bool(folder) and os.path.isdir(folder)
@@ -302,26 +302,26 @@ print(json.dumps([conf["workers"], folder, found, bool(folder) and os.path.exist
 
 
 def served(tmp_path, **env):
-    """[processes, folder of their counts, whether it is there, whether it is there after the end]"""
+    """[number of processes, their metrics folder, whether it exists, whether it still exists after the exit]"""
     env = {**os.environ, "VAR_DIR": str(tmp_path), "CELERY_BROKER_URL": "", "GUNICORN_CMD_ARGS": "", **env}
     done = subprocess.run([sys.executable, "-c", SHOW], cwd=ROOT, env=env, capture_output=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_several_processes_serve_only_where_they_count_requests_together(tmp_path):
+def test_several_processes_serve_only_if_they_share_request_counts(tmp_path):
     assert served(tmp_path)[0] == 1
     assert served(tmp_path, CELERY_BROKER_URL="redis://127.0.0.1:1/0")[0] == 2
 
 
-def test_one_process_counts_in_its_own_memory(tmp_path):
+def test_a_single_process_keeps_metrics_in_memory(tmp_path):
     assert served(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "inherited")) == [1, None, False, False]
 
 
 @pytest.mark.parametrize(
     "env", [{"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}, {"GUNICORN_CMD_ARGS": "--threads 2 -w 3"}]
 )
-def test_several_processes_count_in_files_that_a_full_disk_of_data_cannot_harm(tmp_path, env):
+def test_several_processes_keep_metrics_in_files_off_the_data_disk(tmp_path, env):
     _, folder, is_there, is_left = served(tmp_path, **env)
     assert (is_there, is_left) == (True, False)
     assert tmp_path not in Path(folder).parents
@@ -330,7 +330,7 @@ def test_several_processes_count_in_files_that_a_full_disk_of_data_cannot_harm(t
 
 
 @pytest.mark.sqlite_only
-def test_whoever_reads_keeps_the_file_open_because_a_full_disk_has_no_room_to_open_it(db):
+def test_connections_keep_the_file_open_because_opening_it_needs_disk_space(db):
     connection.ensure_connection()
     assert connection.close_at is None
 

@@ -1,4 +1,4 @@
-"""What the documentation tells people to type can be typed."""
+"""The commands in the documentation can be typed as they are written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.core.management import get_commands
 from .conftest import ROOT
 
 
-def test_every_command_stands_there_as_it_can_be_typed_in_a_clone() -> None:
+def test_every_command_is_written_as_it_can_be_typed_in_a_clone() -> None:
     commands = get_commands()
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text()
@@ -23,7 +23,7 @@ def test_every_command_stands_there_as_it_can_be_typed_in_a_clone() -> None:
             assert set(name) & set(commands), page.name
 
 
-def test_the_commands_for_the_embedded_mode_back_up_what_is_being_written_and_restore_it(tmp_path: Path) -> None:
+def test_the_commands_for_the_embedded_mode_back_up_a_running_database_and_restore_it(tmp_path: Path) -> None:
     text = (ROOT / "docs/backup.md").read_text()
     back_up, restore = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
 
@@ -43,7 +43,7 @@ def test_the_commands_for_the_embedded_mode_back_up_what_is_being_written_and_re
         running.execute("INSERT INTO words VALUES ('before')")
         type_in(back_up)
         running.execute("INSERT INTO words VALUES ('after')")
-        # As a process leaves them that was killed.
+        # Keep the WAL files as a killed process would leave them.
         beside = {path: path.read_bytes() for path in tmp_path.glob("var/precedent.sqlite3-*")}
     for path, content in beside.items():
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The image: what the Dockerfile promises, and its steps carried out on this machine."""
+"""The image: what the Dockerfile says, and its steps executed on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_image_reports_its_health(stages: list[Stage]) -> None:
 
 
 def test_only_what_the_image_needs_reaches_the_builder(stages: list[Stage]) -> None:
-    """.dockerignore shuts everything out; each COPY names something that it lets in again."""
+    """.dockerignore excludes everything, and then allows exactly what COPY names."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*"
     allowed = {line[1:] for line in lines if line.startswith("!")}
@@ -53,14 +53,14 @@ def test_only_what_the_image_needs_reaches_the_builder(stages: list[Stage]) -> N
 
 @pytest.fixture(scope="module")
 def image(stages: list[Stage], tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """The final stage, carried out."""
+    """The final stage, executed."""
     packages = Path(sysconfig.get_path("purelib"))
     done: dict[str, Stage] = {}
     for stage in stages:
         root = tmp_path_factory.mktemp(stage.name)
         carry_out(stage, context=ROOT, earlier=done, root=root, packages=packages)
         done[stage.name] = stage
-    # Three outages show as well as all of them that the fixtures have come along.
+    # Three outages are enough to show that the fixtures were copied.
     for outage in sorted((done["final"].root / "app/fixtures/outages").glob("*.yaml"))[3:]:
         outage.unlink()
     return done["final"]
@@ -105,7 +105,7 @@ class Containers:
 
 
 @pytest.mark.slow
-def test_its_steps_give_a_web_a_worker_and_a_beat_that_are_healthy(
+def test_its_steps_result_in_a_healthy_web_worker_and_beat(
     image: Stage, full_mode: dict[str, str], plain: dict[str, str], started: Started, free_port: int
 ) -> None:
     marked = {key: value for key, value in plain.items() if key.startswith("PRECEDENT_")}
@@ -133,7 +133,7 @@ def test_its_steps_give_a_web_a_worker_and_a_beat_that_are_healthy(
     assert started.processes() == {}
 
 
-def test_an_unknown_part_is_not_healthy(image: Stage) -> None:
+def test_an_unknown_process_is_not_healthy(image: Stage) -> None:
     answer = Containers(image, {}).run("healthy", "everything")
     assert answer.returncode == 2
     assert "web, worker, beat" in answer.stderr

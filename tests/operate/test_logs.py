@@ -1,4 +1,4 @@
-"""What the log says, and that it says it once."""
+"""The log says what it should, and says it once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app.send_task("kb.tasks.relay")
 """
 
 
-def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(plain: dict[str, str], tmp_path: Path) -> None:
+def test_a_tasks_lines_carry_the_id_of_the_request_that_triggered_it(plain: dict[str, str], tmp_path: Path) -> None:
     env = {**plain, "VAR_DIR": str(tmp_path), "LOG_FORMAT": "json", "DJANGO_SETTINGS_MODULE": "kb.settings"}
     for folder in ("queue", "control"):
         (tmp_path / "broker" / folder).mkdir(parents=True)
@@ -40,35 +40,33 @@ def test_a_tasks_lines_carry_the_id_of_the_request_that_asked_for_it(plain: dict
     try:
         wait_until(lambda: "ready." in log.read_text(), "the worker")
         subprocess.run([sys.executable, "-c", SEND], cwd=ROOT, env=env, check=True)
-        # There is no table for it, so it fails, which is told.
+        # The database has no tables, so the task fails, and the failure is logged.
         wait_until(lambda: "raised unexpected" in log.read_text(), "the task")
         text = log.read_text()
     finally:
         worker.terminate()
         worker.wait(20)
-    # Every line, of whichever library, is one.
+    # Every line is JSON, whichever library wrote it.
     lines = [json.loads(line) for line in text.splitlines()]
     (told,) = [line for line in lines if "raised unexpected" in line["event"]]
     assert told["request_id"] == "the-request"
 
 
 @pytest.mark.parametrize("before", ["/invitations/", "/sign-in?next=%2Finvitations%2f", "/password/MQ/"])
-def test_no_line_holds_a_secret_that_stands_in_an_address(before):
+def test_no_line_contains_a_secret_from_a_url(before):
     secret = "s3cr3t-that-lets-people-in"
     event = without_secrets(None, "info", {"request": f"GET {before}{secret}"})
     assert secret not in event["request"]
 
 
-def test_the_level_of_a_worker_is_that_of_the_settings_whatever_celery_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workers_log_level_comes_from_the_settings_not_from_celery(monkeypatch: pytest.MonkeyPatch) -> None:
     levels = {name: logging.getLogger(name).getEffectiveLevel() for name in ("celery", "elastic_transport", "kombu")}
     monkeypatch.setattr(Logging, "_setup", False)
     app.log.setup_logging_subsystem(loglevel=logging.DEBUG)
     assert {name: logging.getLogger(name).getEffectiveLevel() for name in levels} == levels
 
 
-def test_what_strangers_ask_for_is_told_once_with_the_requests_id_and_without_a_traceback(
-    db: None, client: Client
-) -> None:
+def test_bad_requests_are_logged_once_with_the_requests_id_and_without_a_traceback(db: None, client: Client) -> None:
     handler = next(found for found in logging.getLogger("kb").handlers if type(found) is logging.StreamHandler)
     before = handler.setStream(log := StringIO())
     try:

@@ -1,4 +1,4 @@
-"""What runs before anything is served: all on the first start, nothing on the second, one line when it cannot."""
+"""`prepare` does everything on the first start, nothing on the second, and prints one line if it cannot."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def row_counts():
 
 @pytest.fixture
 def place(db, settings, tmp_path, monkeypatch):
-    """An installation of its own, with two outages."""
+    """A separate installation with two outages."""
     settings.VAR_DIR = tmp_path / "var"
     queue, control = settings.VAR_DIR / "broker" / "queue", settings.VAR_DIR / "broker" / "control"
     settings.CELERY_BROKER_URL = "filesystem://"
@@ -51,7 +51,7 @@ def place(db, settings, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_first_start_makes_everything_and_says_the_password_that_works(place):
+def test_the_first_start_creates_everything_and_prints_a_working_password(place):
     out, err = prepare()
     assert err == ""
     email = re.search(r"Sign in as +(\S+)", out)[1]
@@ -67,16 +67,16 @@ def test_the_first_start_makes_everything_and_says_the_password_that_works(place
     assert not OutboxEntry.objects.exists()
 
 
-def test_the_second_start_changes_nothing_and_says_nothing(place):
+def test_the_second_start_changes_nothing_and_prints_nothing(place):
     prepare()
     before = row_counts()
     assert prepare() == ("", "")
     assert row_counts() == before
 
 
-def test_names_for_the_first_start_are_those_that_were_set(place, settings):
+def test_the_first_start_uses_the_names_from_the_settings(place, settings):
     settings.ADMIN_EMAIL = "Ada@Acme.example"
-    # An organization of the outages may be ours.
+    # The home organization can be one that the outages mention.
     settings.ORGANIZATION_NAME = "Harbour Lines"
     prepare()
     assert User.objects.get(is_system=False).email == "ada@acme.example"
@@ -85,7 +85,7 @@ def test_names_for_the_first_start_are_those_that_were_set(place, settings):
     assert home.incidents.get().origin == "famous"
 
 
-def test_an_address_that_is_none_stops_the_first_start_and_can_be_mended(place, settings):
+def test_an_invalid_email_address_stops_the_first_start_and_can_be_corrected(place, settings):
     settings.ADMIN_EMAIL = "nobody"
     with pytest.raises(CommandError, match="no e-mail address"):
         prepare()
@@ -93,7 +93,7 @@ def test_an_address_that_is_none_stops_the_first_start_and_can_be_mended(place, 
     assert "Password" in prepare()[0]
 
 
-def test_changed_outages_are_loaded_at_the_next_start(place):
+def test_changed_outages_are_loaded_on_the_next_start(place):
     prepare()
     write(files.FOLDER, outage(severity="sev1"))
     assert prepare()[0] == "Public outages: 1 changed, 1 unchanged.\n"
@@ -101,7 +101,7 @@ def test_changed_outages_are_loaded_at_the_next_start(place):
     assert prepare()[0] == ""
 
 
-def test_a_wrong_outage_file_is_named_and_does_not_stop_the_start(place):
+def test_an_invalid_outage_file_is_named_and_does_not_stop_the_start(place):
     write(files.FOLDER, outage(severity="sev9"))
     out, err = prepare()
     assert "2021-harbour-seat-map: not loaded." in err
@@ -118,7 +118,7 @@ def test_the_filesystem_broker_starts_empty(place, settings):
 
 
 @pytest.mark.parametrize("kind", ["file", "missing"])
-def test_a_var_folder_that_cannot_be_written_to_is_one_line(place, settings, kind):
+def test_an_unwritable_var_folder_is_reported_in_one_line(place, settings, kind):
     (place / "file").write_text("")
     settings.VAR_DIR = {"file": place / "file", "missing": Path("/proc/nowhere")}[kind]
     with pytest.raises(CommandError, match="cannot be written to") as stopped:
@@ -134,7 +134,7 @@ def test_a_var_folder_that_cannot_be_written_to_is_one_line(place, settings, kin
         ("sqlite:////proc/nowhere/db.sqlite3", "The database at /proc/nowhere/db.sqlite3 cannot be used"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_one_line_and_exit_code_1(tmp_path, url, says):
+def test_an_unreachable_database_is_reported_in_one_line_with_exit_code_1(tmp_path, url, says):
     env = {
         **os.environ,
         "DATABASE_URL": url,

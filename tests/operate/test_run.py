@@ -1,4 +1,4 @@
-"""`make run`: what can go wrong is one clear line, and what goes right leaves nothing behind."""
+"""`make run` reports each problem in one clear line, and leaves nothing behind when it stops."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Refused = Callable[..., str]
 
 @pytest.fixture
 def refused(plain: dict[str, str]) -> Refused:
-    """Start with these variables, and get the one line of the refusal."""
+    """Start with these variables; returns the one line that explains the refusal."""
 
     def start(**env: str) -> str:
         done = subprocess.run(
@@ -48,19 +48,19 @@ def refused(plain: dict[str, str]) -> Refused:
     return start
 
 
-def test_a_port_in_use_is_said(refused: Refused, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(refused: Refused, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refused(PORT=str(port), VAR_DIR=str(tmp_path))
     assert f"port {port} on 127.0.0.1 is in use" in line
 
 
-def test_a_port_that_is_no_number_is_said(refused: Refused, tmp_path: Path) -> None:
+def test_a_port_that_is_not_a_number_is_reported(refused: Refused, tmp_path: Path) -> None:
     assert "PORT is '80a'" in refused(PORT="80a", VAR_DIR=str(tmp_path))
 
 
-def test_a_folder_that_cannot_be_written_is_said(refused: Refused, tmp_path: Path, free_port: int) -> None:
-    # Permissions would not stop root, so a file stands in the way.
+def test_an_unwritable_folder_is_reported(refused: Refused, tmp_path: Path, free_port: int) -> None:
+    # Permissions would not stop root, so a file takes the folder's place.
     obstacle = tmp_path / "var"
     obstacle.write_text("")
     assert f"{obstacle} is a file" in refused(VAR_DIR=str(obstacle), PORT=str(free_port))
@@ -68,11 +68,11 @@ def test_a_folder_that_cannot_be_written_is_said(refused: Refused, tmp_path: Pat
 
 
 def no_room() -> None:
-    """No file can grow, which fails where a full disk does."""
+    """Keep files from growing, which fails in the same places as a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def test_a_disk_without_room_is_said(plain: dict[str, str], tmp_path: Path, free_port: int) -> None:
+def test_a_full_disk_is_reported(plain: dict[str, str], tmp_path: Path, free_port: int) -> None:
     done = subprocess.run(
         [sys.executable, "scripts/serving"],
         cwd=ROOT,
@@ -87,7 +87,7 @@ def test_a_disk_without_room_is_said(plain: dict[str, str], tmp_path: Path, free
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_is_reported(refused: Refused, tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "env", "dirname"):
@@ -100,7 +100,7 @@ def test_a_python_that_is_too_old_is_said(refused: Refused, tmp_path: Path) -> N
     assert "3.9.2" in line
 
 
-def test_the_systems_own_python_comes_before_others_on_the_path_unless_it_is_incomplete(tmp_path: Path) -> None:
+def test_the_systems_python_is_preferred_to_others_on_the_path_unless_it_is_incomplete(tmp_path: Path) -> None:
     other = tmp_path / "python3"
     other.write_text(
         f"#!{shutil.which('bash')}\n[[ $2 == *exit* ]] && exit\n[[ $2 == *executable* ]] && echo other || echo 3.99.0\n"
@@ -127,7 +127,7 @@ HEALTHZ_COUNT = r'django_http_requests_total_by_view_transport_method_total\{[^}
 
 
 class Run:
-    """A running `make run` with its output."""
+    """A running `make run`, and its output."""
 
     def __init__(self, process: subprocess.Popen[str], var: Path, log: Path, port: int) -> None:
         self.process, self.var, self.port = process, var, port
@@ -146,7 +146,7 @@ class Run:
 
 
 def heeds_ctrl_c() -> None:
-    """As a terminal starts it. A shell that puts the tests into the background has them ignore SIGINT, and no bash
+    """Start it as a terminal would. A shell that runs the tests in the background makes them ignore SIGINT, and no bash
     below could change that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -176,18 +176,18 @@ def running(plain: dict[str, str], var: Path, port: int, *, seconds: float) -> I
 
 
 def answers_long_searches(address: str) -> None:
-    """10,000 characters, which take three, nine or twelve times as many in an address."""
+    """Searches of 10,000 characters, which take three, nine or twelve times as many in a URL."""
     for character in ('"', "\u969c", "\U0001f525"):
         query = quote(f"timeout {character}".ljust(MAX_TEXT, character))
         with urlopen(f"{address}/api/v1/search?q={query}", timeout=20) as answer:
             assert "results" in json.load(answer)
         page = f"{address}/search?q={query}"
-        # As htmx asks for the page again when a filter is set.
+        # As htmx requests the page again when a filter is set.
         asked = Request(page, headers={"HX-Request": "true", "HX-Current-URL": page})
         for request in (page, asked):
             with urlopen(request, timeout=20) as answer:
                 assert answer.headers.get_content_type() == "text/html"
-                # Longer than what is searched: the page says so when it had to leave something out.
+                # The search box accepts more than is searched; the page says so if it left something out.
                 box = re.search(r'id="search-box".*?maxlength="(\d+)"', answer.read().decode())
                 assert box is not None
                 assert int(box[1]) > MAX_TEXT
@@ -212,7 +212,7 @@ def logs_requests_as_json_and_no_secret(run: Run) -> None:
 
 
 def keeps_the_connection_of_a_refused_request_or_says_that_it_does_not(run: Run) -> None:
-    """Whoever was told that it is kept sends the next request on it."""
+    """A client that was told the connection is kept will send its next request on it."""
     refused = {"Authorization": "Bearer precedent_nobodys", "Content-Type": "application/json"}
     connection = HTTPConnection("127.0.0.1", run.port, timeout=20)
     for size in (150_000, 3_000_000):
@@ -229,16 +229,16 @@ def keeps_the_connection_of_a_refused_request_or_says_that_it_does_not(run: Run)
 
 
 def answers_the_commands_of_the_readme(run: Run) -> None:
-    """Every `curl` of it as it is written, but for the port and the token, which the account page would have made."""
+    """Runs each `curl` as written, except for the port and the token, which the account page would have created."""
     address = f"http://127.0.0.1:{run.port}"
     section = (ROOT / "README.md").read_text().split("## REST", 1)[1].split("```sh", 1)[1].split("```", 1)[0]
     search, create = commands(section.replace("http://127.0.0.1:8000", address), TOKEN=_token(run))
-    # What was loaded is found as soon as the worker has come to it.
+    # The public outages are found as soon as the worker has indexed them.
     wait_until(lambda: _sent(search)["total"] > 0, "the public outages in the index")
     assert "retry-storm" in _sent(search)["results"][0]["patterns"]
     made = _sent(create)
     assert (made["title"], made["team"]["slug"], made["status"]) == ("Checkout returned errors", "engineering", "draft")
-    # It carries a key, so that it may be sent again.
+    # The command has an idempotency key, so it can be sent again.
     assert _sent(create)["ref"] == made["ref"]
 
 
@@ -256,7 +256,7 @@ def _sent(command: Curl) -> Any:
 
 
 def _token(run: Run) -> str:
-    """With the words that the first start printed."""
+    """A token created with the address and password that the first start printed."""
     address = f"http://127.0.0.1:{run.port}"
     browser = build_opener(HTTPCookieProcessor(cookies := CookieJar()))
     browser.open(f"{address}/sign-in", timeout=20).close()
@@ -277,7 +277,7 @@ def _token(run: Run) -> str:
 
 
 def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
-    """No file of web, worker or beat can grow for a while. Their output is written by another process."""
+    """For a while, no file of web, worker or beat can grow. Another process writes their output."""
     pages = [f"http://127.0.0.1:{run.port}/{path}" for path in ("healthz", "incidents", "api/v1/search?q=timeout")]
 
     def read() -> None:
@@ -286,7 +286,7 @@ def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
                 assert answer.status == 200
 
     read()
-    # Until then each makes files that it needs.
+    # Until they are ready, the processes create files that they need.
     wait_until(lambda: re.search(r"celery@\S+ ready", run.output), "the worker")
     ready, queue = time.time(), run.var / "broker" / "queue"
     wait_until(lambda: queue.stat().st_mtime > ready, "beat")
@@ -315,13 +315,13 @@ def test_a_start_a_stop_and_a_second_start(
         first = run.output
         assert "password" in first.lower()
         assert "WARNING" not in first
-        # Drafts, hashes of passwords and sessions, on a machine that others use as well.
+        # The database holds drafts, password hashes and sessions, and other users may share the machine.
         assert [path.name for path in (var, *var.glob("*.sqlite3*")) if path.stat().st_mode & 0o077] == []
         for line in first.splitlines():
             name, parted, text = line.partition(" | ")
             assert not parted or json.loads(text), name
 
-        # Whichever process is asked, it tells of all of them.
+        # Whichever process answers, its metrics cover all of them.
         address = f"http://127.0.0.1:{free_port}"
         for _ in range(20):
             urlopen(f"{address}/healthz", timeout=5).close()
@@ -336,22 +336,22 @@ def test_a_start_a_stop_and_a_second_start(
         answers_the_commands_of_the_readme(run)
         finds_something_with_each_search_of_the_readme(run)
 
-        # The same folder, by somebody who has forgotten the other window.
+        # A second start in the same folder, as by a user who forgot about another terminal.
         assert f"already running in {var}" in refused(VAR_DIR=str(var), PORT=str(free_port + 1))
 
-        # Ctrl-C reaches the whole foreground group; only the script itself is in it.
+        # Ctrl-C reaches the whole foreground process group, which contains only the script itself.
         os.killpg(run.process.pid, signal.SIGINT)
         assert run.end() == 0
         assert "run: stopped." in run.output
         assert started.processes() == {}
 
-    # Seconds when the machine has nothing else to do; it may have.
+    # This takes seconds on an idle machine, but the machine may be busy.
     with running(plain, var, free_port, seconds=45) as run:
         assert "password" not in run.output.lower()
 
         reads_on_a_disk_without_room(run, started)
 
-        # A process that dies is named, and nothing goes on without it.
+        # A process that dies is named, and everything else stops with it.
         os.kill(started.one("celery", "worker"), signal.SIGKILL)
         assert run.end() == 1
         assert "run: worker was killed by SIGKILL, so everything was stopped." in run.output
@@ -359,7 +359,7 @@ def test_a_start_a_stop_and_a_second_start(
 
 
 @pytest.mark.slow
-def test_it_ends_when_asked_at_any_moment_of_the_start(
+def test_it_stops_when_asked_at_any_moment_during_startup(
     plain: dict[str, str], started: Started, tmp_path: Path, free_port: int
 ) -> None:
     for moment in (0.1, 0.4, 0.8, 1.2):
@@ -375,4 +375,4 @@ def test_it_ends_when_asked_at_any_moment_of_the_start(
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=15)
-        wait_until(lambda: not started.processes(), "the end of everything", 5)
+        wait_until(lambda: not started.processes(), "all processes to exit", 5)

@@ -1,4 +1,4 @@
-"""scripts/services, on a Redis of its own beside the one that other tests use."""
+"""scripts/services, tested on a Redis separate from the one that other tests use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .conftest import ROOT, SERVICES
 
 
 class Services:
-    """`scripts/services` as somebody would call it who has a cache and a port of their own."""
+    """`scripts/services` with its own cache folder and port."""
 
     def __init__(self, cache: Path, port: int) -> None:
         self.url = f"redis://127.0.0.1:{port}/0"
@@ -43,7 +43,7 @@ class Services:
 
 @pytest.fixture
 def services(free_port: int) -> Iterator[Services]:
-    # Not tmp_path: its parents are closed to the account that root hands the services over to.
+    # Not tmp_path: the account that runs the services for root cannot enter its parents.
     with tempfile.TemporaryDirectory(prefix="precedent-services-") as cache:
         Path(cache).chmod(0o755)
         services = Services(Path(cache), free_port)
@@ -51,7 +51,7 @@ def services(free_port: int) -> Iterator[Services]:
         services("down", "redis")
 
 
-def test_up_is_healthy_and_harmless_when_repeated(services: Services) -> None:
+def test_up_waits_until_healthy_and_is_harmless_when_repeated(services: Services) -> None:
     first = services("up", "redis")
     remembered = services.pid_file().read_text()
     again = services("up", "redis")
@@ -63,7 +63,7 @@ def test_up_is_healthy_and_harmless_when_repeated(services: Services) -> None:
     assert "Ready to accept connections" in services("logs", "redis").stdout
 
 
-def test_a_killed_service_is_reported_and_comes_back(services: Services) -> None:
+def test_a_killed_service_is_reported_and_can_be_started_again(services: Services) -> None:
     services("up", "redis")
     killed = services("kill", "redis")
     status = services("status", "redis")
@@ -78,11 +78,11 @@ def test_a_killed_service_is_reported_and_comes_back(services: Services) -> None
     assert services.ping()
 
 
-def test_down_ends_only_what_was_started_here(services: Services, free_port: int) -> None:
+def test_down_stops_only_what_was_started_here(services: Services, free_port: int) -> None:
     services("up", "redis")
     somebody = subprocess.Popen(["sleep", "60"])
     try:
-        # As after a reboot: the number is in use again, by a process that is not ours.
+        # As after a reboot: the process id is in use again, by a process that is not ours.
         ours = services.pid_file().read_text()
         pid = int(redis.Redis.from_url(services.url).info("server")["process_id"])
         services.pid_file().write_text(ours.replace(str(pid), str(somebody.pid)))
@@ -99,7 +99,7 @@ def test_down_ends_only_what_was_started_here(services: Services, free_port: int
         somebody.wait()
 
 
-def test_a_port_that_another_server_holds_is_named(services: Services) -> None:
+def test_a_port_in_use_by_another_server_is_reported(services: Services) -> None:
     services("up", "redis")
     remembered = services.pid_file().read_text()
     services.pid_file().unlink()
@@ -111,7 +111,7 @@ def test_a_port_that_another_server_holds_is_named(services: Services) -> None:
     assert "PRECEDENT_REDIS_PORT" in refused.stderr
 
 
-def test_a_variable_that_points_somewhere_decides(services: Services) -> None:
+def test_a_server_set_in_a_variable_is_used_but_not_stopped(services: Services) -> None:
     elsewhere = "redis://user:secret@127.0.0.1:1/0"
     status = services("status", "redis", CELERY_BROKER_URL=elsewhere)
     stopped = services("stop", "redis", CELERY_BROKER_URL=elsewhere)
@@ -123,7 +123,7 @@ def test_a_variable_that_points_somewhere_decides(services: Services) -> None:
     assert "was not started here" in stopped.stderr
 
 
-def test_up_is_no_success_when_what_a_variable_points_to_does_not_answer(services: Services, free_port: int) -> None:
+def test_up_fails_if_the_server_set_in_a_variable_does_not_answer(services: Services, free_port: int) -> None:
     refused = services("up", "redis", CELERY_BROKER_URL="redis://user:secret@127.0.0.1:1/0")
 
     assert refused.returncode == 1
@@ -138,7 +138,7 @@ def test_up_is_no_success_when_what_a_variable_points_to_does_not_answer(service
     assert "given" in given.stdout
 
 
-def test_env_is_for_eval_and_survives_it(services: Services) -> None:
+def test_env_can_be_evaluated_and_then_prints_the_same(services: Services) -> None:
     lines = services("env").stdout
     variables = dict(word.split("=", 1) for word in shlex.split(lines) if "=" in word)
 
@@ -147,7 +147,7 @@ def test_env_is_for_eval_and_survives_it(services: Services) -> None:
     assert "native" in services("status", "redis", **variables).stdout
 
 
-def test_an_unknown_name_is_one_clear_line(services: Services) -> None:
+def test_an_unknown_name_is_reported_in_one_clear_line(services: Services) -> None:
     refused = services("up", "mysql")
     assert refused.returncode == 1
     assert refused.stderr == "services: Unknown service 'mysql'. The services are postgresql, redis, elasticsearch.\n"

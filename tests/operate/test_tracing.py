@@ -1,4 +1,4 @@
-"""Traces: what a collector gets to see, and that nobody notices when there is none."""
+"""Traces reveal only what they should to a collector, and nothing depends on the collector."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kb import tracing
 
 from .conftest import ROOT, SERVICES, wait_until
 
-# What somebody searches for, who asks, and the key to the collector.
+# A search term, a cookie that identifies a person, and the collector's key.
 SECRET, PERSON, KEY = "zanzibarquark", "cookie-of-somebody", "key-to-the-collector"
 
 
@@ -88,7 +88,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def env(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One installation, in a database of its own. Its Elasticsearch is away, so that the database is asked as well."""
+    """One installation with its own database. Its Elasticsearch is unreachable, so that the database answers too."""
     unset = ("OTEL_", "SECRET_KEY", "BASE_URL", "ALLOWED_HOSTS", *SERVICES)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(unset)}
     with socket.socket() as probe:
@@ -103,7 +103,7 @@ def env(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> dict[
         "DJANGO_SETTINGS_MODULE": "kb.settings",
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-    # It was compared with the record before it went away, so that it is asked first.
+    # Elasticsearch counts as compared with the record, so that searches try it first.
     with closing(sqlite3.connect(Path(env["VAR_DIR"]) / "precedent.sqlite3")) as database, database:
         database.execute("INSERT INTO search_engineinstep (consumer) VALUES ('elasticsearch')")
     return {
@@ -118,7 +118,7 @@ def env(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @contextmanager
 def running(env: dict[str, str], *command: str) -> Iterator[Path]:
-    """Gives the log."""
+    """Run a module; yields the path of its log."""
     log = Path(env["VAR_DIR"]) / f"{command[0]}.log"
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ def running(env: dict[str, str], *command: str) -> Iterator[Path]:
 
 
 def ask(env: dict[str, str], path: str) -> int:
-    """As somebody who would rather not be traced, and says more than is asked."""
+    """Send a request with trace headers of its own, which must be ignored, and with personal data."""
     others = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00", "tracestate": f"who={PERSON}", "baggage": f"who={PERSON}"}
     request = Request(
         f"http://127.0.0.1:{env['PORT']}{path}", headers={"Cookie": f"who={PERSON}", "User-Agent": PERSON, **others}
@@ -152,7 +152,7 @@ def log(env: dict[str, str]) -> Iterator[Path]:
         yield log
 
 
-def test_a_request_is_a_trace_that_tells_nothing_of_what_was_asked(
+def test_a_request_becomes_a_trace_that_reveals_nothing_of_its_content(
     env: dict[str, str], log: Path, collector: Collector
 ) -> None:
     assert ask(env, f"/search?q={SECRET}") == 200
@@ -163,7 +163,7 @@ def test_a_request_is_a_trace_that_tells_nothing_of_what_was_asked(
     (search,) = collector.named("GET /search")
     assert search.kind == Span.SPAN_KIND_SERVER
     assert collector.named("GET /incidents/<str:reference>")
-    # Elasticsearch was asked for a document by the id in its address, in vain, and then the database.
+    # A document was requested from Elasticsearch by id, which failed; then the database was queried.
     below = {span.name: span for span in collector.below(search)}
     assert {span.trace_id for span in below.values()} == {search.trace_id}
     assert attributes(below["get"]) == {"db.system.name": "elasticsearch", "db.operation.name": "get"}
@@ -182,7 +182,7 @@ def test_a_request_is_a_trace_that_tells_nothing_of_what_was_asked(
     assert {line["trace_id"] for line in of_search} == {search.trace_id.hex()}
 
 
-def test_a_task_belongs_to_the_trace_of_whoever_asked_for_it(env: dict[str, str], collector: Collector) -> None:
+def test_a_task_belongs_to_the_trace_of_the_request_that_sent_it(env: dict[str, str], collector: Collector) -> None:
     broker = Path(env["VAR_DIR"]) / "broker"
     for folder in ("queue", "control"):
         (broker / folder).mkdir(parents=True)
@@ -207,7 +207,7 @@ def test_a_task_belongs_to_the_trace_of_whoever_asked_for_it(env: dict[str, str]
     assert "SELECT" in {span.name for span in collector.below(task)}
 
 
-def test_a_collector_that_is_away_fails_no_request_and_its_key_stays_out_of_the_log(
+def test_an_unreachable_collector_fails_no_request_and_its_key_stays_out_of_the_log(
     env: dict[str, str], log: Path, collector: Collector
 ) -> None:
     collector.go_away()
@@ -220,17 +220,17 @@ def test_a_collector_that_is_away_fails_no_request_and_its_key_stays_out_of_the_
     assert KEY not in log.read_text()
 
 
-def test_nothing_that_sends_traces_is_loaded_where_no_endpoint_is_set(env: dict[str, str]) -> None:
+def test_nothing_that_sends_traces_is_loaded_if_no_endpoint_is_set(env: dict[str, str]) -> None:
     look = "import sys, kb.wsgi, kb.tasks; print(*sys.modules)"
     unset = {**env, "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
     loaded = subprocess.run([sys.executable, "-c", look], cwd=ROOT, env=unset, capture_output=True, text=True).stdout
     assert "kb.search.elastic" in loaded
-    # The client of Elasticsearch loads the interface by itself, which does nothing alone.
+    # The Elasticsearch client loads OpenTelemetry's API by itself, which does nothing without the SDK.
     for name in ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "kb.tracing"):
         assert name not in loaded
 
 
-def test_an_endpoint_without_the_packages_is_refused_with_the_remedy(env: dict[str, str], tmp_path: Path) -> None:
+def test_an_endpoint_without_the_packages_is_refused_with_the_fix(env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "opentelemetry").mkdir()
     (tmp_path / "opentelemetry" / "__init__.py").touch()
     without = {**env, "PYTHONPATH": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""`make test` itself: all of it runs, a skipped test is a failure, and two checkouts do not meet."""
+"""`make test` itself: everything runs, a skipped test is a failure, and two checkouts do not collide."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_every_step_runs_even_when_an_early_one_fails(testing: SimpleNamespace, 
     assert outcomes == {"lint": "FAILED", "tests": "ok", "needs lint": "not run", "missing": "FAILED"}
 
 
-def test_a_check_that_is_asked_to_end_leaves_nothing_behind(started: Started, tmp_path: Path) -> None:
+def test_a_terminated_check_leaves_nothing_behind(started: Started, tmp_path: Path) -> None:
     tidy = tmp_path / "tidy"
     program = f"trap 'sleep 1; echo > {tidy}; exit' TERM; sleep 300 & wait"
-    # It ends at once; what it started has something to tidy up.
+    # The command exits at once; the process that it started has something to clean up.
     command = ("bash", "-c", f"bash -c {shlex.quote(program)} & sleep 300")
     code = f"import os, pathlib, schedule, step; schedule.run([step.Step('long', {command!r}, os.environ)], "
     code += "pathlib.Path(), heavy_at_once=2, show_output=False)"
@@ -62,7 +62,7 @@ def test_a_check_that_is_asked_to_end_leaves_nothing_behind(started: Started, tm
     assert tidy.exists()
 
 
-def test_a_skipped_test_is_a_failure_and_an_expected_one_is_not(testing: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_skipped_test_is_a_failure_and_an_expected_failure_is_not(testing: SimpleNamespace, tmp_path: Path) -> None:
     suite = tmp_path / "test_it.py"
     report = tmp_path / "report.xml"
     judge = testing.plan._judge(report, may_be_empty=False)
@@ -105,7 +105,7 @@ def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleName
     assert steps["tests, browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
 
 
-def test_nothing_that_somebody_has_set_for_their_own_installation_reaches_the_checks(
+def test_settings_of_a_developers_own_installation_do_not_reach_the_checks(
     testing: SimpleNamespace, tmp_path: Path
 ) -> None:
     table = (ROOT / "docs/configuration.md").read_text()
@@ -114,7 +114,7 @@ def test_nothing_that_somebody_has_set_for_their_own_installation_reaches_the_ch
     theirs = {variable: f"their own {variable}" for variable in documented}
     steps = testing.plan.steps(ROOT, tmp_path, {"PATH": "/usr/bin", **theirs}, URLS, [], 2)
 
-    # These three make ready what is used, such as the servers that somebody has chosen.
+    # These three set up what the checks use, such as servers that the developer has chosen.
     checks = [step for step in steps if step.name not in ("services", "environment", "browser")]
     assert len(checks) == len(steps) - 3
     for step in checks:
@@ -122,7 +122,7 @@ def test_nothing_that_somebody_has_set_for_their_own_installation_reaches_the_ch
         assert reached == set(), step.name
 
 
-def test_the_services_are_started_by_a_python_that_is_new_enough(testing: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_services_are_started_with_a_python_that_is_new_enough(testing: SimpleNamespace, tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\necho 'SyntaxError: invalid syntax' >&2\nexit 1\n")
     old.chmod(0o755)
@@ -134,7 +134,7 @@ def test_the_services_are_started_by_a_python_that_is_new_enough(testing: Simple
 
     steps = {step.name: step for step in testing.plan.steps(ROOT, tmp_path, env, URLS, [], 2)}
     assert steps["services"].command == testing.plan.services_command("up")
-    # Goes no further than to ask for their addresses.
+    # This gets no further than asking for the services' URLs.
     check = [sys.executable, "scripts/testing"]
     env["PRECEDENT_REDIS_PORT"] = "none"
     ended = subprocess.run(check, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
@@ -159,4 +159,4 @@ def test_a_build_server_runs_this_check(tmp_path: Path) -> None:
 def test_two_checkouts_use_different_databases(testing: SimpleNamespace) -> None:
     corner = testing.plan.own_corner
     assert corner(Path("/a"), URLS, {})["DATABASE_URL"] != corner(Path("/b"), URLS, {})["DATABASE_URL"]
-    assert corner(Path("/a"), URLS, URLS) == {}, "what somebody has chosen stays"
+    assert corner(Path("/a"), URLS, URLS) == {}, "variables that are already set stay"

@@ -38,7 +38,7 @@ class Elasticsearch(Native):
     def install(self) -> None:
         if self._programs().exists():
             return
-        # Build it next to its place and rename it, so that an interrupted download leaves nothing that looks complete.
+        # Built under another name and then renamed, so that an interrupted download leaves nothing that looks complete.
         aside = self._programs().with_name(f"{VERSION}.new")
         downloads = places.cache() / "downloads"
         for folder in (aside, downloads):

@@ -65,8 +65,8 @@ def port(service: str, default: int) -> int:
 
 
 def account() -> Account:
-    """The account to run services as: the caller's, or a system account for root, as which PostgreSQL and Elasticsearch
-    refuse to run."""
+    """The account that runs the services: the caller's own, or a system account if the caller is root, because
+    PostgreSQL and Elasticsearch refuse to run as root."""
     if os.geteuid() != 0:
         return Account(pwd.getpwuid(os.geteuid()).pw_name)
     try:

@@ -27,7 +27,7 @@ class PostgreSQL(Native):
         data = self._data()
         if (data / "PG_VERSION").exists():
             return
-        # Build it next to its place and rename it, so that an interrupted start leaves nothing that looks complete.
+        # Built under another name and then renamed, so that an interrupted start leaves nothing that looks complete.
         aside = data.with_name(data.name + ".new")
         shutil.rmtree(aside, ignore_errors=True)
         with tempfile.NamedTemporaryFile("w", dir=self.folder) as password:

@@ -69,7 +69,7 @@ def _folder() -> Path:
 
 
 def _certify() -> None:
-    # Build it next to its place and rename it, so that an interruption leaves nothing that looks complete.
+    # Built under another name and then renamed, so that an interruption leaves nothing that looks complete.
     aside = _folder().with_name("certificates.new")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(_folder(), ignore_errors=True)

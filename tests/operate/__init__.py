@@ -1,1 +1,1 @@
-"""How Precedent is started, stopped, packaged and checked, by doing it."""
+"""Tests that start, stop, package and check Precedent for real."""

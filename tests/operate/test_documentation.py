@@ -44,8 +44,8 @@ def test_the_commands_for_the_embedded_mode_back_up_a_running_database_and_resto
         type_in(back_up)
         running.execute("INSERT INTO words VALUES ('after')")
         # Keep the WAL files as a killed process would leave them.
-        beside = {path: path.read_bytes() for path in tmp_path.glob("var/precedent.sqlite3-*")}
-    for path, content in beside.items():
+        wal_files = {path: path.read_bytes() for path in tmp_path.glob("var/precedent.sqlite3-*")}
+    for path, content in wal_files.items():
         path.write_bytes(content)
     type_in(restore)
     assert read() == ["before"]

@@ -80,14 +80,14 @@ def test_a_killed_service_is_reported_and_can_be_started_again(services: Service
 
 def test_down_stops_only_what_was_started_here(services: Services, free_port: int) -> None:
     services("up", "redis")
-    somebody = subprocess.Popen(["sleep", "60"])
+    unrelated = subprocess.Popen(["sleep", "60"])
     try:
         # As after a reboot: the process id is in use again, by a process that is not ours.
         ours = services.pid_file().read_text()
         pid = int(redis.Redis.from_url(services.url).info("server")["process_id"])
-        services.pid_file().write_text(ours.replace(str(pid), str(somebody.pid)))
+        services.pid_file().write_text(ours.replace(str(pid), str(unrelated.pid)))
         assert "was not running" in services("down", "redis").stdout
-        assert somebody.poll() is None
+        assert unrelated.poll() is None
         assert services.ping()
 
         services.pid_file().write_text(ours)
@@ -95,8 +95,8 @@ def test_down_stops_only_what_was_started_here(services: Services, free_port: in
         with pytest.raises(redis.ConnectionError):
             services.ping()
     finally:
-        somebody.send_signal(signal.SIGKILL)
-        somebody.wait()
+        unrelated.send_signal(signal.SIGKILL)
+        unrelated.wait()
 
 
 def test_a_port_in_use_by_another_server_is_reported(services: Services) -> None:

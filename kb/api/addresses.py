@@ -1,4 +1,4 @@
-"""What may stand in the changing places of addresses. Anything else is an address that leads nowhere."""
+"""Path converters: what the variable parts of a URL can be. Any other URL is a 404."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Name(Reference):
 
 
 class Identity:
-    """A UUID, in letters of either case."""
+    """A UUID, in upper or lower case."""
 
     regex = _UUID
 
@@ -38,7 +38,7 @@ class Identity:
 
 
 class Number:
-    """A whole number that fits every database's integers."""
+    """A whole number that fits into an integer column of every database."""
 
     regex = "[0-9]{1,9}"
 

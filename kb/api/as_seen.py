@@ -1,7 +1,7 @@
 """Lists of incidents as each viewer sees them.
 
-The columns of an incident are its working copy. Whoever sees a reopened postmortem's published text instead must find
-it by that text, in filters and order too; for those few incidents the facts are taken from the revision.
+The columns of an incident hold its working copy. Viewers who see the published revision of a reopened postmortem
+instead must also filter and sort by that revision. For those few incidents the facts come from the revision document.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FACTS = ("title", "severity", "started", "duration", "detected_by", "time_zone")
 
 
 class _Fact(Func):
-    """One key of a JSON document, as JSON. On SQLite, Django's own key lookup reads a text such as "12" as a number."""
+    """One key of a JSON document, as JSON. On SQLite, Django's own key transform turns the text "12" into a number."""
 
     template = "(%(expressions)s)"
     arg_joiner = " -> "
@@ -32,7 +32,7 @@ class _Fact(Func):
 
 @dataclass(frozen=True, slots=True)
 class AsSeen:
-    """The visible incidents, with the published facts of those whose working copy the viewer may not see."""
+    """The visible incidents, with the published facts of those whose working copy the viewer cannot see."""
 
     viewer: Viewer
     incidents: QuerySet[Incident]
@@ -46,7 +46,7 @@ class AsSeen:
         return cls(viewer, visible, {pk: dict(zip(FACTS, facts, strict=True)) for pk, *facts in rows})
 
     def where(self, condition: Q, holds: Callable[[dict[str, Any]], bool]) -> Q:
-        """`condition` on columns, or `holds` of the published facts where those are what is seen."""
+        """`condition` on the columns, or `holds` on the published facts where the viewer sees those instead."""
         matching = [pk for pk, facts in self.published.items() if holds(facts)]
         return (condition & ~Q(pk__in=list(self.published))) | Q(pk__in=matching)
 
@@ -55,7 +55,7 @@ class AsSeen:
         return self.where(Q(status__in=wanted), lambda facts: "published" in wanted)
 
     def started_or(self, unknown: datetime) -> Coalesce:
-        """When it started as the viewer sees it, as an expression; `unknown` where nobody knows."""
+        """The start as the viewer sees it, as an expression; `unknown` where there is none."""
         branches = [
             When(pk=pk, then=Value(started(facts), output_field=DateTimeField()))
             for pk, facts in self.published.items()

@@ -1,4 +1,4 @@
-"""Who is calling: a token in `Authorization: Bearer`, or the session of somebody signed in on the pages."""
+"""Authentication by an access token in `Authorization: Bearer`, or by the session of the web interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SQLITE_WAIT_MILLISECONDS = 100
 
 
 class TokenAuthentication(KnoxTokenAuthentication):
-    """Looks a token up by its digest. An expired one is refused as such and kept, so that its owner sees why."""
+    """Looks a token up by its digest. Expired tokens get their own error and are kept, so that the owner sees why."""
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, AccessToken]:
         try:
@@ -43,8 +43,8 @@ class TokenAuthentication(KnoxTokenAuthentication):
         return found.user, found
 
     def _touch(self, token: AccessToken, now: Any) -> None:
-        """Note the use, at most once a minute: reading must not turn into a write every time, and must not wait or fail
-        for it. What cannot be noted now is noted at the next use."""
+        """Record the use, at most once a minute. A read should not always cause a write, and must neither wait nor fail
+        because of it: a use that cannot be recorded now is left to the next request."""
         before = now - LAST_USED_STEP
         if token.last_used is None or token.last_used < before:
             not_yet = AccessToken.objects.filter(Q(last_used__isnull=True) | Q(last_used__lt=before), pk=token.pk)
@@ -58,13 +58,14 @@ class SessionAuthentication(authentication.SessionAuthentication):
             super().enforce_csrf(request)
         except exceptions.PermissionDenied as error:
             raise Refusal(
-                "csrf_failed", "Send the token of the csrftoken cookie as X-CSRFToken, or use an access token."
+                "csrf_failed", "Send the value of the csrftoken cookie as X-CSRFToken, or use an access token."
             ) from error
 
 
 @contextmanager
 def _hardly_waiting() -> Iterator[None]:
-    """Whoever writes to an SQLite file locks all of it; where rows are locked, a query skips them by itself."""
+    """Shorten the wait for the write lock on SQLite, where a writer locks the whole file. Elsewhere SKIP LOCKED is
+    enough."""
     if connection.vendor != "sqlite":
         yield
         return

@@ -1,4 +1,4 @@
-"""What all views of the API share: the viewer, strict parameters, preconditions, and answers with their entity tags."""
+"""What all API views share: the viewer, strict parameters, preconditions, and responses with entity tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kb.api.problems import Refusal
 
 
 class ApiView(APIView):
-    """`signed_in_only`: strangers get 401 even to read. `incident_id` is set by views whose answers tell about one."""
+    """`signed_in_only`: anonymous callers get 401 even for reads. `incident_id`: the incident the response is about."""
 
     signed_in_only = False
     incident_id: int | None = None
@@ -29,7 +29,7 @@ class ApiView(APIView):
 
     @cached_property
     def viewer(self) -> Viewer:
-        """Who is asking, as they stood when the request came in."""
+        """The viewer, resolved once per request."""
         return Viewer.of(self.request.user)
 
     @property
@@ -40,8 +40,8 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
-            # Such a body would be read as an empty one.
-            raise Refusal("length_required", "Send the body with a Content-Length, not in chunks.")
+            # Django would read such a body as empty.
+            raise Refusal("length_required", "Send the body with a Content-Length header instead of chunked encoding.")
         if self.operation is not None:
             parameters.check(request.query_params, self.operation.query)
 
@@ -49,7 +49,7 @@ class ApiView(APIView):
         try:
             super().perform_authentication(request)
         except exceptions.AuthenticationFailed:
-            # Guessing tokens is throttled like any stranger's request, before it is answered.
+            # Guessing tokens is throttled like any anonymous request.
             if (seconds := throttling.count_refused(request)) is not None:
                 raise exceptions.Throttled(seconds) from None
             raise
@@ -58,7 +58,7 @@ class ApiView(APIView):
         try:
             super().check_permissions(request)
         except (exceptions.APIException, Refusal):
-            # The framework counts what is permitted; what is refused counts as well.
+            # The framework counts only permitted requests. Refused ones count too.
             self.check_throttles(request)
             raise
 
@@ -71,13 +71,13 @@ class ApiView(APIView):
         return response
 
     def condition(self) -> Condition:
-        """What If-Match asks for. Raises Refusal (428) when this operation needs one; ask after the thing was found, so
-        that nobody learns of things they cannot see."""
+        """The condition in If-Match. Raises Refusal (428) if it is missing and required. Look the object up first, so
+        that callers learn nothing about objects they cannot see."""
         required = self.operation is not None and self.operation.precondition == "required"
         return etags.read(self.request, required=required)
 
     def address(self, name: str, **parts: Any) -> str:
-        """The absolute address of one of this API's routes."""
+        """The absolute URL of an API route."""
         return settings.BASE_URL + reverse(f"api:{name}", kwargs=parts)
 
 
@@ -91,5 +91,5 @@ def page(rows: list[Any], next_address: str | None = None) -> Response:
 
 
 def nothing() -> Response:
-    """The thing is gone."""
+    """204: the object is gone."""
     return Response(status=204)

@@ -1,6 +1,6 @@
-"""Request bodies against their shapes: unknown fields, missing ones, wrong types; in words, each with its path.
+"""Validates request bodies against their shapes: unknown fields, missing fields and wrong types, each with its path.
 
-What a value means - that a time is on the calendar, that an owner is somebody here - is for the actions to say.
+What a value means is checked by the actions: that a date exists, for example, or that an owner is a user.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _TYPES = {
 
 
 def _unless_too_many(keyword: str, limit: str) -> Any:
-    """What `keyword` says of each, unless they are more than `limit` allows: that is said already, and looking at a
-    million of them takes long."""
+    """The validator of `keyword`, skipped when there are more entries than `limit` allows. That is an error of its own,
+    and checking a million entries would take long."""
     inside: Any = Draft202012Validator.VALIDATORS[keyword]
 
     def look(validator: Any, rule: Any, given: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
@@ -52,12 +52,12 @@ _Validator: Any = validators.extend(
 @cache
 def _validator(shape: str) -> Any:
     schema = {"$ref": f"#/components/schemas/{shape}", "components": {"schemas": COMPONENTS}}
-    # Other formats are for the actions to read: they take more, such as times that are only known to the day.
+    # Other formats are left to the actions, which accept more, such as times that are only known to the day.
     return _Validator(schema, format_checker=FormatChecker(["uuid"]))
 
 
 def read(request: Request, shape: str | None) -> dict[str, Any]:
-    """The body, checked; {} for an operation that takes none. Raises Invalid, Unknown, Refusal."""
+    """The validated body; {} for an operation without one. Raises Invalid, Unknown, Refusal."""
     body: Any = request.data
     check(body, shape or "Nothing")
     return body
@@ -65,7 +65,7 @@ def read(request: Request, shape: str | None) -> dict[str, Any]:
 
 def check(body: Any, shape: str) -> None:
     if not isinstance(body, dict):
-        raise Invalid({"body": "This takes an object."})
+        raise Invalid({"body": "This must be an object."})
     strange: dict[str, list[str]] = {}
     wrong: dict[str, list[str]] = {}
     for number, error in enumerate(_errors(_validator(shape).iter_errors(body))):
@@ -80,8 +80,8 @@ def check(body: Any, shape: str) -> None:
             known = shape_here["properties"]
             strange.update(unknown("field", [name for name in given if name not in known], known, path=prefix).fields)
         elif error.validator == "required":
-            wrong.update({f"{prefix}{name}": ["This is needed."] for name in rule if name not in given})
-        # What is of another type is none of the choices anyway.
+            wrong.update({f"{prefix}{name}": ["This field is required."] for name in rule if name not in given})
+        # A value of the wrong type is not one of the choices either; one error is enough.
         elif error.validator != "enum" or path not in wrong:
             wrong.setdefault(path or "body", []).append(_words(error))
     if strange:
@@ -91,7 +91,7 @@ def check(body: Any, shape: str) -> None:
 
 
 def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
-    """Errors of a choice of shapes are those of the shape that was meant: the one whose type is right."""
+    """Replace each `anyOf` error with the errors of the alternative that was meant: the one whose type matches."""
     for error in found:
         if error.validator != "anyOf":
             yield error
@@ -118,23 +118,23 @@ def _words(error: ValidationError) -> str:
     given: Any = error.instance
     match error.validator:
         case "type":
-            return f"This takes {_names(expected)}."
+            return f"This must be {_names(expected)}."
         case "enum":
             return f"Choose one of {', '.join(str(value) for value in expected if value is not None)}."
         case "maxLength":
-            return f"At most {expected:,} characters; this has {len(given):,}."
+            return f"This can have at most {expected:,} characters; it has {len(given):,}."
         case "maxItems" | "maxProperties":
-            return f"At most {expected:,} of them; these are {len(given):,}."
+            return f"This can have at most {expected:,} entries; it has {len(given):,}."
         case "minLength":
-            return f"At least {expected:,} characters."
+            return f"This needs at least {expected:,} characters."
         case "format":
-            return f"This takes a {str(expected).upper()}."
+            return f"This must be a {str(expected).upper()}."
         case "minimum":
-            return f"This takes a number from {expected:,}."
+            return f"This must be at least {expected:,}."
         case "maximum":
-            return f"This takes a number up to {expected:,}."
+            return f"This must be at most {expected:,}."
         case "anyOf":
-            return f"This takes {_names([t for inner in expected for t in _type_of(inner)])}."
+            return f"This must be {_names([t for inner in expected for t in _type_of(inner)])}."
     return error.message[:300]
 
 

@@ -1,4 +1,4 @@
-"""Rates that cannot be read refuse to start, instead of failing with the first request."""
+"""Throttle rates that cannot be read stop the start, instead of failing at the first request."""
 
 from __future__ import annotations
 

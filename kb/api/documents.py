@@ -1,4 +1,4 @@
-"""Incidents as the API shows them: the document that is the viewer's, with addresses, patterns and versions."""
+"""Incidents as the API shows them: the document that the viewer can see, with URLs, patterns and versions added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kb.patterns.models import SHOWN, PatternStatus, Tag, TagState
 
 
 def tags_of(incident_ids: Iterable[int]) -> dict[int, tuple[list[str], list[str]]]:
-    """(patterns, suggested patterns) by incident id: slugs, in order."""
+    """{incident_id: (patterns, suggested patterns)}, each a sorted list of slugs."""
     out: dict[int, tuple[list[str], list[str]]] = {pk: ([], []) for pk in incident_ids}
     tags = Tag.objects.filter(
         incident_id__in=list(out), state__in=[*SHOWN, TagState.SUGGESTED], pattern__status=PatternStatus.ACTIVE
@@ -31,7 +31,7 @@ def tags_of(incident_ids: Iterable[int]) -> dict[int, tuple[list[str], list[str]
 
 
 def document(view: ApiView, reading: Reading) -> dict[str, Any]:
-    """The whole incident. Sections, rows and links carry their versions for those who see the working copy."""
+    """The whole incident. For viewers of the working copy, sections, rows and links carry their versions."""
     incident, shown = reading.incident, reading.document
     patterns, suggested = tags_of([incident.pk])[incident.pk]
     revision = incident.published_revision
@@ -51,17 +51,17 @@ def document(view: ApiView, reading: Reading) -> dict[str, Any]:
 
 
 def etag(reading: Reading, body: Any) -> str:
-    """The tag of an answer about the whole incident."""
+    """The ETag of a response with the whole incident."""
     return etags.of_version(reading.incident.version) if reading.is_working_copy else etags.of_content(body)
 
 
 def part_etag(body: dict[str, Any]) -> str:
-    """The tag of a section, row or link: its version for those who see the working copy."""
+    """The ETag of a section, row or link: its version for viewers of the working copy, else a digest of the content."""
     return etags.of_version(body["version"]) if "version" in body else etags.of_content(body)
 
 
 def part(viewer: Viewer, incident: Incident, name: str) -> list[dict[str, Any]]:
-    """One list of what the viewer reads of a visible incident: `sections`, `links` or a kind of rows."""
+    """One list of a visible incident as the viewer reads it: `sections`, `links` or a kind of rows."""
     shown = read_part(incident, viewer, name)
     versions = _Versions(incident if scopes.sees_working_copy(viewer, incident) else None)
     match name:
@@ -74,7 +74,7 @@ def part(viewer: Viewer, incident: Incident, name: str) -> list[dict[str, Any]]:
 
 
 class _Versions:
-    """Adds the current version to each part of a document that is shown as working copy."""
+    """Adds the current version to each part of a working copy. Leaves the parts of a published revision as they are."""
 
     def __init__(self, incident: Incident | None) -> None:
         self.incident = incident
@@ -111,7 +111,7 @@ def summary(
     published: dict[str, Any] | None,
     tags: tuple[list[str], list[str]],
 ) -> dict[str, Any]:
-    """One line of a list. `published` are the facts of the revision, where the viewer sees that one instead."""
+    """One entry of a list. `published` holds the facts of the revision if the viewer sees that instead."""
     shown = published or facts(incident)
     organization = incident.published_organization if published else None
     services = incident.published_services if published else incident.services

@@ -1,7 +1,7 @@
-"""Entity tags (RFC 9110): what a thing's version is called in HTTP, and what If-Match says about it.
+"""Entity tags (RFC 9110) and the If-Match header.
 
-To those who may see the working copy the tag is the version, quoted. To everybody else it is drawn from what they are
-shown: counting versions would tell them that somebody is writing.
+For viewers of the working copy the ETag is the quoted version. For everyone else it is a digest of the content they
+see: a rising version would reveal that somebody is editing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from incidents.errors import Invalid
 from kb.api.problems import Refusal
 
 _TAG = re.compile(r'\s*(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
-# Versions begin at 1, so this one never stands.
+# Versions start at 1, so this one never matches.
 NEVER = 0
 
 
@@ -33,26 +33,26 @@ def of_content(content: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What If-Match asks for: any version (`*`), or one of these strong tags. Weak tags never match."""
+    """The condition in If-Match: any version (`*`), or one of these strong tags. Weak tags never match."""
 
     any: bool = False
     tags: frozenset[str] = field(default_factory=frozenset)
 
     def expected(self, current: int) -> int | None:
-        """The version for an action to expect: None for any, NEVER when none of the tags is the current version."""
+        """The version that an action should expect: None for any, NEVER if no tag is the current version."""
         if self.any:
             return None
         return current if str(current) in self.tags else NEVER
 
 
 def read(request: Request, *, required: bool) -> Condition:
-    """The request's condition; without the header, any version. Raises Refusal (428), Invalid."""
+    """The request's condition; any version if the header is absent. Raises Refusal (428) and Invalid."""
     header = request.headers.get("If-Match")
     if header is None:
         if required:
             raise Refusal(
                 "precondition_required",
-                'Send If-Match with the ETag that you read, such as If-Match: "3"; or * to change whatever is there.',
+                'Send If-Match with the ETag you read, such as If-Match: "3"; or If-Match: * for any version.',
             )
         return Condition(any=True)
     if header.strip() == "*":
@@ -61,7 +61,7 @@ def read(request: Request, *, required: bool) -> Condition:
     while place < len(header):
         match = _TAG.match(header, place)
         if match is None:
-            raise Invalid({"If-Match": 'Write * or tags in double quotes, such as "3" or "3", "4".'})
+            raise Invalid({"If-Match": 'Send * or ETags in double quotes, such as "3" or "3", "4".'})
         if not match["weak"]:
             tags.add(match["tag"])
         place = match.end()

@@ -1,4 +1,4 @@
-"""The filters of lists, by django-filter; each is also a query parameter of the OpenAPI document."""
+"""Filters of lists, built on django-filter. Each filter is also a query parameter in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from kb.api.parameters import Parameter
 from kb.api.shapes.parts import choice, text
 
 UNKNOWN = "unknown"
-BY_ORGANIZATION = "By slug or name of the organization, the name in small or large letters."
+BY_ORGANIZATION = "Slug or name of the organization. Names match in upper or lower case."
 _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 SORTS = ("-created", "created", "-started", "started")
 
 
 class _Words(forms.MultipleChoiceField):
-    """Any words, given once or more."""
+    """Any texts; the parameter can be repeated."""
 
     widget = forms.MultipleHiddenInput
 
@@ -59,7 +59,7 @@ class MomentFilter(django_filters.Filter):
 
 
 def parameters(filters: type[django_filters.FilterSet]) -> tuple[Parameter, ...]:
-    """The query parameters that a set of filters takes."""
+    """The query parameters of a filter set."""
     out = []
     for name, one in filters.base_filters.items():
         match one:
@@ -75,27 +75,33 @@ def parameters(filters: type[django_filters.FilterSet]) -> tuple[Parameter, ...]
 
 
 def checked(filters: django_filters.FilterSet) -> QuerySet[Any]:
-    """What the filters leave. Raises Invalid, naming the parameters that cannot be read."""
+    """The filtered rows. Raises Invalid, naming the parameters that cannot be read."""
     if not filters.is_valid():
         raise Invalid({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
     return filters.qs
 
 
 class IncidentFilter(django_filters.FilterSet):
-    """Archived incidents are there only when asked for."""
+    """Archived incidents are included only if `status` asks for them."""
 
-    origin = Choices(Origin.values, label="Whose: ours, famous, imported.")
-    status = Choices(Status.values, label="Without it, all but archived ones.", method="by_status")
-    severity = Choices([*Severity.values, UNKNOWN], label="By severity.", method="by_severity")
+    origin = Choices(Origin.values, label="Where the incident comes from: written here, a famous outage, or imported.")
+    status = Choices(Status.values, label="By default, all but archived ones.", method="by_status")
+    severity = Choices(
+        [*Severity.values, UNKNOWN], label="unknown finds incidents without a severity.", method="by_severity"
+    )
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
-    team = Words(label="By slug of the owning team.", method="by_team")
-    service = Words(label="By slug or name of the service, the name in small or large letters.", method="by_service")
-    visibility = Choices(Visibility.values, label="By who may read it.")
-    started_after = MomentFilter(label="Started at or after: 2026-03-31T14:05Z, 2026-03, 2026.", method="by_start")
-    started_before = MomentFilter(label="Started before.", method="by_start")
+    team = Words(label="Slug of the owning team.", method="by_team")
+    service = Words(
+        label="Slug or name of an affected service. Names match in upper or lower case.", method="by_service"
+    )
+    visibility = Choices(Visibility.values, label="Who can read the incident once it is published.")
+    started_after = MomentFilter(
+        label="Started at or after this time: 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026.", method="by_start"
+    )
+    started_before = MomentFilter(label="Started before this time.", method="by_start")
     sort = django_filters.ChoiceFilter(
         choices=[(value, value) for value in SORTS],
-        label="-created (newest first) unless named. Incidents whose start nobody knows come last.",
+        label="The order; - means descending, and -created (newest first) is the default. Unknown starts come last.",
         method="ignored",
         error_messages={"invalid_choice": f"Choose one of {', '.join(SORTS)}."},
     )
@@ -139,11 +145,11 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(condition)
 
     def ignored(self, rows: QuerySet[Incident], name: str, wanted: str) -> QuerySet[Incident]:
-        """The order is the page's: see `ordered`."""
+        """Sorting is left to pagination; see `ordered`."""
         return rows
 
     def ordered(self) -> tuple[QuerySet[Incident], Order]:
-        """What the filters leave, and the order that was asked for."""
+        """The filtered rows, and the requested order."""
         rows = checked(self)
         sort = self.form.cleaned_data["sort"] or SORTS[0]
         descending = sort.startswith("-")
@@ -167,7 +173,7 @@ def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
 
 class ServiceFilter(django_filters.FilterSet):
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
-    team = Words(label="By slug of the team.", method="by_team")
+    team = Words(label="Slug of the team that the service belongs to.", method="by_team")
 
     class Meta:
         model: type[Model] = Service

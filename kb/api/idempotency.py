@@ -1,9 +1,9 @@
-"""POSTs that may be sent again (draft-ietf-httpapi-idempotency-key-header): the same key does the work once.
+"""Idempotency keys for POST (draft-ietf-httpapi-idempotency-key-header): the same key does the work only once.
 
-A request first claims its key, and that commits, with a lease; then the work and its answer commit together. So a
-crash leaves either nothing but a claim that runs out, or everything. What was refused did nothing: its claim is given
-back, and the key may come again with a corrected body. Keys belong to one user, method and path, and are kept
-IDEMPOTENCY_HOURS.
+A request first claims its key and commits the claim, with a lease. The work and its response then commit together. So
+a crash leaves either everything, or only a claim that expires. A request that was refused did nothing: its claim is
+released, and the key can be used again with a corrected body. Keys belong to one user, method and path, and are kept
+for IDEMPOTENCY_HOURS.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _KEY = re.compile("[!-~]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do the work of one key, until the lease runs out."""
+    """The right to do the work of one key until the lease expires."""
 
     pk: int
     lease: uuid.UUID
@@ -49,23 +49,23 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the work answers, and the incident that the answer tells about, if any."""
+    """The response of the work, and the incident that it is about, if any."""
 
     response: Response
     incident_id: int | None
 
 
 def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response:
-    """Do the work in one transaction; with an Idempotency-Key, once for all requests that carry it.
+    """Run `work` in one transaction. With an Idempotency-Key, run it once for all requests that carry the key.
 
-    Raises whatever the work raises, and Refusal: idempotency_key_reused, idempotency_in_progress.
+    Raises whatever `work` raises, and Refusal: idempotency_key_reused, idempotency_in_progress.
     """
     key = request.headers.get(HEADER)
     if key is None:
         with transaction.atomic():
             return work().response
     if not _KEY.fullmatch(key):
-        raise Invalid({HEADER: "This takes 1 to 255 printable characters of ASCII without spaces, such as a UUID."})
+        raise Invalid({HEADER: "This must be 1 to 255 printable ASCII characters without spaces, such as a UUID."})
     claimed = _claim(request, viewer, key)
     if isinstance(claimed, StoredAnswer):
         return _replay(claimed, viewer)
@@ -80,7 +80,7 @@ def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response
 
 
 def forget_old() -> int:
-    """Delete what was kept long enough; returns how many."""
+    """Delete expired rows; returns how many there were."""
     return StoredAnswer.objects.filter(created_at__lt=_horizon()).delete()[0]
 
 
@@ -89,7 +89,7 @@ def _horizon() -> Any:
 
 
 def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
-    """The claim, or the answer that is there already. A lost race is decided by looking again."""
+    """A new claim, or the stored response. Tries again after losing a race."""
     identity = {"user_id": viewer.user_id, "key": key, "method": request.method, "path": request.path}
     digest = hashlib.sha256(json.dumps(request.data, sort_keys=True).encode()).hexdigest()
     for _ in range(3):
@@ -106,12 +106,15 @@ def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
             StoredAnswer.objects.filter(pk=found.pk, lease=found.lease).delete()
             continue
         if found.body_digest != digest:
-            raise Refusal("idempotency_key_reused", "Its body was another one. Use a new key for a new request.")
+            raise Refusal(
+                "idempotency_key_reused",
+                "The first request with this key had a different body. Use a new key for a new request.",
+            )
         if found.status is not None:
             return found
         if found.leased_until > now:
             raise _in_progress((found.leased_until - now).total_seconds())
-        # Whoever held it is gone, or too slow: the compare-and-set decides who goes on.
+        # The holder crashed or is too slow. A compare-and-set decides which request takes over.
         if StoredAnswer.objects.filter(pk=found.pk, lease=found.lease, status__isnull=True).update(
             lease=lease, leased_until=now + LEASE
         ):
@@ -120,7 +123,7 @@ def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
 
 
 def _keep(claim: Claim, done: Work) -> None:
-    """Store the answer with the work. If somebody else took the claim over meanwhile, the work is undone."""
+    """Store the response with the work. Raises Refusal, which undoes the work, if the claim was taken over."""
     kept = StoredAnswer.objects.filter(pk=claim.pk, lease=claim.lease, status__isnull=True).update(
         status=done.response.status_code,
         headers={name: done.response[name] for name in KEPT_HEADERS if name in done.response},
@@ -132,9 +135,9 @@ def _keep(claim: Claim, done: Work) -> None:
 
 
 def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
-    """The answer once more, unless what it tells about is no longer the viewer's to see."""
+    """The stored response, unless the viewer can no longer see what it is about. Raises Missing."""
     if answer.incident_id is not None:
-        # Of a public outage nobody writes more than what its readers see.
+        # Nobody can edit a famous outage, so its responses contain only what every reader sees.
         written = Q(pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")) | Q(origin=Origin.FAMOUS)
         if not scopes.visible_incidents(viewer).filter(written, pk=answer.incident_id).exists():
             raise Missing
@@ -143,8 +146,8 @@ def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
 
 
 def _as_visible(body: Any, viewer: Viewer) -> Any:
-    """Links name other incidents, each with readers of its own: those to what the viewer may not see now are left out.
-    Raises Missing when the whole body is such a link."""
+    """The body without links to incidents that the viewer can no longer see; each linked incident has its own readers.
+    Raises Missing if the whole body is such a link."""
     if not isinstance(body, dict):
         return body
     if "incident" in body and not _visible_links([body], viewer):
@@ -161,6 +164,6 @@ def _visible_links(links: list[dict[str, Any]], viewer: Viewer) -> list[dict[str
 def _in_progress(seconds: float) -> Refusal:
     return Refusal(
         "idempotency_in_progress",
-        "Send it again after Retry-After to get its answer.",
+        "Repeat the request after Retry-After to get its response.",
         {"Retry-After": str(max(1, math.ceil(min(seconds, 5))))},
     )

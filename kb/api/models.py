@@ -1,4 +1,4 @@
-"""What only REST needs to remember: access tokens, and answers to requests that may be sent again."""
+"""Models of the API: access tokens, and stored responses for requests with an Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Scope(models.TextChoices):
 
 
 class AccessToken(AbstractAuthToken):
-    """A token of a person or a service account. Only its digest is kept; the token itself is shown once."""
+    """An access token of a user or service account. Only its digest is stored; the token itself is shown once."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=80)
@@ -30,10 +30,11 @@ class AccessToken(AbstractAuthToken):
 
 
 class StoredAnswer(models.Model):
-    """The answer to a POST that carried an Idempotency-Key, so that sending it again does nothing twice.
+    """The response to a POST with an Idempotency-Key, stored so that a repeated request does not repeat the work.
 
-    The claim (no status yet) commits first, with a lease; the answer commits with the write itself. `lease` names the
-    request that holds the claim: when it runs out another may take over, and the first can no longer finish.
+    The claim (a row without a status) commits first, with a lease. The response commits together with the write itself.
+    `lease` identifies the request that holds the claim. Once it expires, another request can take over, and then the
+    first one cannot finish any more.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)

@@ -1,7 +1,7 @@
-"""What each operation of the API is, said once beside its handler: the OpenAPI document shows it, the handler keeps it.
+"""Declares each operation once, at its handler: the OpenAPI document publishes it and the decorator enforces it.
 
-`reads` and `writes` decorate the methods of views. What is written is checked against its shape, the work runs in one
-transaction, and a POST may be sent again with an Idempotency-Key.
+`reads` and `writes` decorate the methods of views. `writes` validates the body against its shape, runs the handler in
+one transaction, and makes a POST with an Idempotency-Key safe to repeat.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ Precondition = Literal["required", "optional"]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`answer` and `body` name shapes; `{row}` in them stands for the row of the view's kind. `media` are other types
-    that it can answer in. `may_exist`: what is there already is answered as if it were new, but with 200."""
+    """`answer` and `body` name shapes; `{row}` in them stands for the row shape of the view's kind. `summary` can hold
+    the placeholders of the view's `words`. `media` lists further media types of the response. `may_exist`: an object
+    that already exists is returned with 200 instead of 201."""
 
     summary: str
+    description: str
     answer: str | None
     status: int = 200
     body: str | None = None
@@ -41,25 +43,28 @@ class Operation:
 
 
 def operation_of(view: Any, method: str) -> Operation | None:
-    """The operation that a view carries out for a method."""
+    """The operation of a view for an HTTP method, if it has one."""
     return getattr(getattr(view, method.lower(), None), "operation", None)
 
 
 def named(shape: str | None, view: Any) -> str | None:
-    """A shape's name with the row of the view's kind filled in."""
+    """A shape's name with `{row}` replaced by the row shape of the view's kind."""
     return shape.format(row=getattr(view, "row_shape", "")) if shape else None
 
 
 def reads(
     summary: str,
     *,
+    description: str = "",
     answer: str | None,
     query: tuple[Parameter, ...] = (),
     etag: bool = False,
     media: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     def decorate(handler: Handler) -> Handler:
-        handler.operation = Operation(summary, answer, query=query, etag=etag, media=media)  # type: ignore[attr-defined]
+        handler.operation = Operation(  # type: ignore[attr-defined]
+            summary, description, answer, query=query, etag=etag, media=media
+        )
         return handler
 
     return decorate
@@ -68,6 +73,7 @@ def reads(
 def writes(
     summary: str,
     *,
+    description: str = "",
     answer: str | None,
     status: int = 200,
     body: str | None = None,
@@ -75,7 +81,7 @@ def writes(
     repeatable: bool = True,
     may_exist: bool = False,
 ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """`repeatable` False: answers are never kept, because they hold a secret."""
+    """`repeatable` False: responses are never stored for replay, because they contain a secret."""
 
     def decorate(handler: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(handler)
@@ -93,6 +99,7 @@ def writes(
 
         wrapped.operation = Operation(  # type: ignore[attr-defined]
             summary,
+            description,
             answer,
             status=status,
             body=body,

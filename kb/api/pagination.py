@@ -1,6 +1,6 @@
-"""Pages by keyset: a page begins after the last thing of the one before, so rows that come and go move nothing.
+"""Keyset pagination: a page starts after the last row of the previous one, so inserts and deletes shift nothing.
 
-A cursor is signed together with a digest of the query, and is refused with any other.
+A cursor is signed together with a digest of its query, and is refused with any other query.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_CURSOR = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By one column (or annotation) that is never null, then by primary key, both in the same direction."""
+    """Sort by one column or annotation that is never null, then by primary key, both in the same direction."""
 
     column: str = "pk"
     descending: bool = False
@@ -40,7 +40,7 @@ def by_instant(column: str, *, descending: bool) -> Order:
 
 
 def paginate(request: Request, rows: QuerySet[Any], order: Order) -> tuple[list[Any], str | None]:
-    """One page of `rows`, and the absolute address of the next. Raises Invalid naming page_size or cursor."""
+    """One page of `rows`, and the absolute URL of the next, if any. Raises Invalid naming page_size or cursor."""
     size = page_size(request.query_params)
     columns = ("pk",) if order.column == "pk" else (order.column, "pk")
     if cursor := request.query_params.get("cursor"):
@@ -68,14 +68,14 @@ def _next(request: Request, order: Order, last: Model) -> str:
 
 
 def next_address(request: Request, cursor: str) -> str:
-    """This request's absolute address with another cursor."""
+    """The absolute URL of this request with another cursor."""
     parameters: QueryDict = request.query_params.copy()
     parameters["cursor"] = cursor
     return f"{settings.BASE_URL}{request.path}?{parameters.urlencode()}"
 
 
 def _digest(request: Request) -> str:
-    """What must stay the same from page to page: the address and every parameter but the place and the page's size."""
+    """A digest of what must not change between pages: the path and all parameters except cursor and page_size."""
     query = sorted(
         (name, values) for name, values in request.query_params.lists() if name not in ("cursor", "page_size")
     )
@@ -94,4 +94,4 @@ def _read(cursor: str, request: Request) -> tuple[Any, Any]:
     return value, pk
 
 
-BAD_CURSOR = "This cursor belongs to another query. Leave it out to begin at the first page."
+BAD_CURSOR = "This cursor belongs to another query. Leave it out to start at the first page."

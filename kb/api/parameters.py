@@ -1,4 +1,4 @@
-"""Query parameters: each view names those it takes, and anything else is refused by name."""
+"""Query parameters: each operation declares its own, and a request with any other is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_VALUE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter; `many` ones may be given more than once."""
+    """A query parameter. With `many` it can be given more than once."""
 
     name: str
     description: str
@@ -38,10 +38,12 @@ class Parameter:
 PAGING = (
     Parameter(
         "page_size",
-        f"How many at once; {PAGE_SIZE} unless named.",
+        f"How many results a page has; {PAGE_SIZE} by default.",
         {**whole(least=1, most=LARGEST_PAGE), "default": PAGE_SIZE},
     ),
-    Parameter("cursor", "From the `next` of the page before. It belongs to that query."),
+    Parameter(
+        "cursor", "Where the page begins. Taken from `next` of the previous page, and valid only for the same query."
+    ),
 )
 
 
@@ -50,32 +52,32 @@ def one_of(name: str, values: Iterable[str], description: str) -> Parameter:
 
 
 def check(given: QueryDict, known: Iterable[Parameter]) -> None:
-    """Refuse unknown parameters, ones given twice, and texts that no database would take. Raises Unknown, Invalid."""
+    """Refuse unknown and repeated parameters, and values that no database can take. Raises Unknown, Invalid."""
     by_name = {parameter.name: parameter for parameter in known}
     if strange := [name for name in given if name not in by_name]:
         raise unknown("parameter", [name.encode("unicode_escape").decode() for name in strange], by_name)
     problems: dict[str, str] = {}
     for name, values in given.lists():
         if len(values) > 1 and not by_name[name].many:
-            problems[name] = "This can be given once."
+            problems[name] = "This parameter can be given only once."
         elif any("\x00" in value for value in values):
-            problems[name] = "The value holds a NUL character (U+0000). Remove it and try again."
+            problems[name] = "The value contains a NUL character (U+0000). Remove it and try again."
         elif any(len(value) > LONGEST_VALUE for value in values):
-            problems[name] = f"At most {LONGEST_VALUE:,} characters."
+            problems[name] = f"This can have at most {LONGEST_VALUE:,} characters."
     if problems:
         raise Invalid(problems)
 
 
 def page_size(given: QueryDict) -> int:
-    """Raises Invalid, naming page_size, outside 1 to LARGEST_PAGE."""
+    """The requested page size, or the default. Raises Invalid unless it is from 1 to LARGEST_PAGE."""
     value = given.get("page_size", str(PAGE_SIZE))
     if not (value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= LARGEST_PAGE):
-        raise Invalid({"page_size": f"This takes a whole number from 1 to {LARGEST_PAGE}."})
+        raise Invalid({"page_size": f"This must be a whole number from 1 to {LARGEST_PAGE}."})
     return int(value)
 
 
 def chosen(given: QueryDict, parameter: Parameter) -> str | None:
-    """The value of a parameter with an enumeration, if it was given. Raises Invalid for any other value."""
+    """The value of an enumerated parameter, or None if it is absent. Raises Invalid for any other value."""
     value = given.get(parameter.name)
     values = parameter.schema["enum"]
     if value is not None and value not in values:

@@ -1,4 +1,4 @@
-"""Reading request bodies strictly: one JSON document in UTF-8, nothing that readers of JSON disagree about."""
+"""Reads request bodies strictly: one JSON document in UTF-8, without anything that JSON parsers disagree about."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictJSONParser(BaseParser):
-    """Refuses bodies over DATA_UPLOAD_MAX_MEMORY_SIZE, other encodings, duplicate keys, deep nesting, numbers that are
-    not finite, and text with a NUL or half a surrogate pair: each would be stored or compared differently somewhere."""
+    """Refuses bodies over DATA_UPLOAD_MAX_MEMORY_SIZE, other encodings, duplicate keys, deep nesting, non-finite
+    numbers, and text with a NUL or a lone surrogate. Different systems would store or compare these differently."""
 
     media_type = "application/json"
 
@@ -42,15 +42,15 @@ def _limited(stream: IO[bytes]) -> bytes:
 
 
 def read(raw: bytes) -> Any:
-    """The value of a JSON document. Raises Refusal (malformed_json), or Invalid naming the place of a bad text."""
+    """The value of a JSON document. Raises Refusal (malformed_json), or Invalid with the path of each bad text."""
     try:
         value = plain_json.read(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise _malformed("It is not in UTF-8.") from error
+        raise _malformed("The body is not UTF-8.") from error
     except plain_json.Unreadable as error:
         raise _malformed(str(error)) from error
     _check_depth(value)
-    # JSON has no other way to write a NUL or half a pair; most bodies need no second look.
+    # JSON can write a NUL or a lone surrogate only as an escape, so most bodies need no second look.
     if b"\\u0000" in raw or re.search(rb"\\u[dD][89a-fA-F]", raw):
         _check_texts(value)
     return value
@@ -72,16 +72,18 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise _malformed(f"It is nested deeper than {DEEPEST} levels.")
+    raise _malformed(f"The body is nested deeper than {DEEPEST} levels.")
 
 
 def _check_texts(value: Any) -> None:
     problems: dict[str, str] = {}
     for path, text in _texts(value, ""):
         if "\x00" in text:
-            problems[path] = "The text holds a NUL character (U+0000). Remove it and try again."
+            problems[path] = "The text contains a NUL character (U+0000). Remove it and try again."
         elif _LONE_SURROGATE.search(text):
-            problems[path] = "The text holds half of a surrogate pair, which is no character. Remove it and try again."
+            problems[path] = (
+                "The text contains half of a surrogate pair, which is not a character. Remove it and try again."
+            )
         if len(problems) >= MOST_PROBLEMS:
             break
     if problems:
@@ -89,7 +91,7 @@ def _check_texts(value: Any) -> None:
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in the value, keys too, with its path."""
+    """(path, text) of every string in the value, including keys."""
     prefix = f"{path}." if path else ""
     match value:
         case str():

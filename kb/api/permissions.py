@@ -1,4 +1,4 @@
-"""What a caller may do at all, before any question about a certain incident: read, write, or see public things."""
+"""What a caller can do in general, before any check on a particular object: write, read, or read public data only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kb.api.models import AccessToken, Scope
 from kb.api.problems import Refusal
 
 if TYPE_CHECKING:
-    # Only a name here: the framework imports this module while it makes its views.
+    # Types only: the framework imports this module while it is defining APIView.
     from rest_framework.views import APIView
 
 
 class TokenScope(BasePermission):
-    """Writing needs somebody signed in, and a token that may write. So does reading, with `signed_in_only`."""
+    """Writes need a signed-in caller, and a token needs the scope write. `signed_in_only` views need one for reads too."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         reads = request.method in SAFE_METHODS
@@ -26,7 +26,7 @@ class TokenScope(BasePermission):
         if not reads and isinstance(request.auth, AccessToken) and request.auth.scope != Scope.WRITE:
             raise Refusal(
                 "insufficient_scope",
-                "Make a token with the scope write for this.",
+                "Use a token with the scope write.",
                 {"WWW-Authenticate": 'Bearer realm="Precedent", error="insufficient_scope", scope="write"'},
             )
         return True

@@ -1,6 +1,6 @@
-"""Every refusal and failure as application/problem+json (RFC 9457), with a stable `code`. Never HTML.
+"""Turns every error of the API into application/problem+json (RFC 9457) with a stable `code`. Never HTML.
 
-CODES is the whole list: the exception handler, the OpenAPI document and docs/api.md follow it.
+CODES is the complete list. The exception handler and the OpenAPI document use it, and docs/api.md lists every code.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from incidents.errors import ActionError, Incomplete, Invalid, Missing, NotAllow
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-# More than anybody mends at once.
+# Errors reported at once: more than anyone would fix in one go.
 MOST_PROBLEMS = 50
-# Looking for the nearest name takes time; nobody needs it for thousands.
+# Finding the nearest known name is slow: this many unknown names are reported, cut to this length.
 MOST_UNKNOWN, LONGEST_NAME = 20, 100
 
 # code: (status, title). Codes are added to, never renamed.
 CODES: dict[str, tuple[int, str]] = {
-    "invalid": (400, "Some of this cannot be taken as it is"),
-    "unknown_field": (400, "There is a field that is not known here"),
-    "unknown_parameter": (400, "There is a parameter that is not known here"),
-    "malformed_json": (400, "The body is not well-formed JSON"),
-    "not_authenticated": (401, "Sign in first"),
-    "invalid_token": (401, "This token is not known"),
-    "token_expired": (401, "This token has expired"),
-    "inactive_account": (401, "This account is not active"),
-    "not_allowed": (403, "This is not yours to change"),
-    "insufficient_scope": (403, "This token may only read"),
-    "csrf_failed": (403, "The request could not be told from a forged one"),
-    "not_found": (404, "Not here"),
-    "method_not_allowed": (405, "Not possible at this address"),
-    "not_acceptable": (406, "None of the accepted media types can be given"),
-    "wrong_state": (409, "Not possible in its present state"),
-    "incomplete": (409, "Not ready to be published"),
-    "idempotency_key_reused": (409, "This Idempotency-Key was used for another request"),
-    "idempotency_in_progress": (409, "The first request with this Idempotency-Key is still at work"),
-    "length_required": (411, "The length of the body is needed"),
-    "stale": (412, "Somebody else saved first"),
+    "invalid": (400, "The request is not valid"),
+    "unknown_field": (400, "Unknown field"),
+    "unknown_parameter": (400, "Unknown query parameter"),
+    "malformed_json": (400, "The body is not valid JSON"),
+    "not_authenticated": (401, "Authentication is required"),
+    "invalid_token": (401, "The access token is not valid"),
+    "token_expired": (401, "The access token has expired"),
+    "inactive_account": (401, "The account is not active"),
+    "not_allowed": (403, "You are not allowed to do this"),
+    "insufficient_scope": (403, "The access token is read-only"),
+    "csrf_failed": (403, "The CSRF check failed"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "not_acceptable": (406, "None of the accepted media types is available"),
+    "wrong_state": (409, "Not possible in the current state"),
+    "incomplete": (409, "Not ready to publish"),
+    "idempotency_key_reused": (409, "This Idempotency-Key was used for a different request"),
+    "idempotency_in_progress": (409, "The first request with this Idempotency-Key is still in progress"),
+    "length_required": (411, "Content-Length is required"),
+    "stale": (412, "Changed since you read it"),
     "too_large": (413, "The body is too large"),
-    "unsupported_media_type": (415, "This media type is not read here"),
-    "precondition_required": (428, "If-Match is needed"),
+    "unsupported_media_type": (415, "Unsupported media type"),
+    "precondition_required": (428, "If-Match is required"),
     "throttled": (429, "Too many requests"),
-    "internal": (500, "Something went wrong on this side"),
-    "unavailable": (503, "Not available at the moment"),
+    "internal": (500, "Internal error"),
+    "unavailable": (503, "Temporarily unavailable"),
 }
 _STATUS_CODES = {
     401: "not_authenticated",
@@ -73,7 +73,7 @@ _STATUS_CODES = {
 
 @dataclass(eq=False)
 class Refusal(Exception):
-    """What REST itself refuses, before or beside the actions. `code` is a key of CODES."""
+    """An error that the API itself raises, independent of the actions. `code` is a key of CODES."""
 
     code: str
     detail: str
@@ -85,7 +85,7 @@ class Refusal(Exception):
 
 
 class Unknown(Invalid):
-    """Fields or query parameters that do not exist here."""
+    """Unknown fields or query parameters."""
 
     def __init__(self, code: str, fields: Mapping[str, str]) -> None:
         super().__init__(fields)
@@ -93,23 +93,23 @@ class Unknown(Invalid):
 
 
 def unknown(kind: str, names: Iterable[str], known: Iterable[str], *, path: str = "") -> Unknown:
-    """Refuse unknown names ("field" or "parameter"), each with the nearest one that exists."""
+    """An error that names each unknown name and the nearest known one. `kind` is "field" or "parameter"."""
     known = sorted(known)
     texts = {}
     for name in [name[:LONGEST_NAME] for name in names][:MOST_UNKNOWN]:
         near = difflib.get_close_matches(name, known, n=1)
-        rest = f" Known are {', '.join(known)}." if known else ""
+        rest = f" Known ones are {', '.join(known)}." if known else ""
         texts[f"{path}{name}"] = f"Unknown {kind}." + (f" Did you mean {near[0]}?" if near else rest)
     return Unknown(f"unknown_{kind}", texts)
 
 
 def too_large() -> Refusal:
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024 // 1024
-    return Refusal("too_large", f"At most {most} MiB can be sent at once.")
+    return Refusal("too_large", f"A body can have at most {most} MiB.")
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """The answer to any exception of a view. What nobody foresaw is logged, and tells the caller nothing."""
+    """The response to any exception of a view. Unexpected ones are logged and the response says nothing about them."""
     if refusal := refusal_of(exc):
         return _refused_by_action(refusal)
     if isinstance(exc, RequestDataTooBig):
@@ -126,10 +126,12 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
         return problem("invalid", "The request cannot be read.")
     if isinstance(exc, OperationalError):
         log.exception("api.database_unavailable")
-        return problem("unavailable", "The database does not answer. Try again soon.", headers={"Retry-After": "5"})
+        return problem(
+            "unavailable", "The database is not responding. Try again in a few seconds.", headers={"Retry-After": "5"}
+        )
     request = context.get("request")
     log.exception("api.failed", method=getattr(request, "method", None), path=getattr(request, "path", None))
-    return problem("internal", "This was logged. Try again, and tell an admin if it stays.")
+    return problem("internal", "The error was logged. Try again, and tell an admin if it keeps happening.")
 
 
 def problem(
@@ -167,7 +169,7 @@ def _refused_by_action(exc: ActionError) -> Response:
             return problem("incomplete", exc.message, missing=exc.missing)
         case Missing() | NotAllowed() | WrongState():
             return problem(exc.code, exc.message)
-    raise TypeError(f"{type(exc).__name__} has no place among the problems")
+    raise TypeError(f"{type(exc).__name__} does not map to a problem code")
 
 
 def _refused_by_framework(exc: exceptions.APIException) -> Response:
@@ -190,11 +192,11 @@ def _words(code: str, exc: exceptions.APIException) -> str:
         case "not_found":
             return Missing().message
         case "not_authenticated":
-            return "Send a token as Authorization: Bearer <token>, or sign in."
+            return "Send an access token as Authorization: Bearer <token>, or sign in."
         case "throttled":
-            return "Wait as long as Retry-After says, then go on."
+            return "Wait for the number of seconds in Retry-After, then try again."
         case "unsupported_media_type":
             return "Send JSON in UTF-8, with Content-Type: application/json."
         case "method_not_allowed":
-            return "The Allow header lists what is possible here."
+            return "The Allow header lists the methods of this URL."
     return str(exc.detail) if isinstance(exc.detail, str) else HTTPStatus(exc.status_code).phrase

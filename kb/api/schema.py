@@ -1,6 +1,6 @@
-"""The OpenAPI document, drawn from what each operation says of itself (kb/api/operations.py) and the shapes.
+"""Generates the OpenAPI document from the declared operations (kb/api/operations.py) and the shapes.
 
-drf-spectacular walks the routes; nothing is guessed from serializers, so what is written here is what is kept.
+drf-spectacular only walks the routes. Nothing is inferred from serializers, so the document says what is enforced.
 """
 
 from __future__ import annotations
@@ -20,24 +20,36 @@ _VERBS = {"GET": "read", "POST": "create", "PATCH": "change", "PUT": "replace", 
 _PATH: dict[str, dict[str, Any]] = {
     "ref": {
         "schema": {"type": "string", "pattern": f"^(?:{Reference.regex})$"},
-        "description": "INC-12, 12 or a UUID.",
+        "description": "The incident: INC-12, 12 or its UUID.",
     },
-    "number": {"schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
-    "user_id": {"schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999}},
-    "row_id": {"schema": {"type": "string", "format": "uuid"}},
-    "link_id": {"schema": {"type": "string", "format": "uuid"}},
-    "service_id": {"schema": {"type": "string", "format": "uuid"}},
-    "token_id": {"schema": {"type": "string", "format": "uuid"}},
+    "number": {
+        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        "description": "The number of the revision or template version.",
+    },
+    "user_id": {
+        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+        "description": "The user's id, as listed among the members.",
+    },
+    "row_id": {"schema": {"type": "string", "format": "uuid"}, "description": "The row's id."},
+    "link_id": {"schema": {"type": "string", "format": "uuid"}, "description": "The link's id."},
+    "service_id": {"schema": {"type": "string", "format": "uuid"}, "description": "The service's id."},
+    "token_id": {
+        "schema": {"type": "string", "format": "uuid"},
+        "description": "The token's id; not the token itself.",
+    },
 }
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 _HEADERS: dict[str, dict[str, Any]] = {
-    "ETag": {"schema": text(), "description": "What If-Match compares: the version, quoted."},
-    "Location": {"schema": {"type": "string", "format": "uri"}, "description": "Where the new thing is."},
-    "Retry-After": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait."},
-    "WWW-Authenticate": {"schema": text()},
+    "ETag": {"schema": text(), "description": "Send it back as If-Match to change exactly this version."},
+    "Location": {"schema": {"type": "string", "format": "uri"}, "description": "URL of the object."},
+    "Retry-After": {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "How many seconds to wait before the next attempt.",
+    },
+    "WWW-Authenticate": {"schema": text(), "description": "How to authenticate, and why a token was refused."},
     "Idempotency-Replayed": {
         "schema": {"type": "string", "enum": ["true"]},
-        "description": "This answer was given before, to the first request with this key.",
+        "description": "This response repeats the stored one of the first request with this Idempotency-Key.",
     },
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -46,7 +58,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "required": True,
         "schema": text(),
-        "description": 'The ETag that was read, such as "3"; a list of them; or * for whatever is there.',
+        "description": 'The ETag of the version you read, such as "3"; several ETags; or * for any version.',
         "example": "*",
     },
     "IfMatchOptional": {
@@ -54,7 +66,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "required": False,
         "schema": text(),
-        "description": "Take this step only at this version of the incident.",
+        "description": "Take this step only if the incident still has this ETag.",
         "example": "*",
     },
     "IdempotencyKey": {
@@ -62,9 +74,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "header",
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        "description": "Makes the request safe to send again: for 24 hours the same key gives the same answer.",
+        "description": "Any unique text, such as a UUID. Makes the request safe to retry: for 24 hours, repeating it "
+        "with the same key returns the first response and does nothing else.",
     },
 }
+_OUTCOMES = {200: "Success.", 201: "Created.", 204: "Done. There is no content."}
 _WAITING = {409, 429, 503}
 
 
@@ -75,11 +89,13 @@ class Schema(AutoSchema):
     def operation(self) -> Operation:
         found = operation_of(self.view, self.method)
         if found is None:
-            raise TypeError(f"{self.method} {self.path} does not say what it is; decorate it with reads or writes")
+            raise TypeError(
+                f"{self.method} {self.path} declares no operation; decorate its handler with reads or writes"
+            )
         return found
 
     def get_operation_id(self) -> str:
-        """Such as incidents_causes_create, incidents_list, incidents_publish: one for each route and method."""
+        """Unique for each route and method, such as incidents_causes_create, incidents_list or incidents_publish."""
         parts = [part for part in re.sub(r"^/api/v1/", "", self.path).split("/") if not part.startswith("{")]
         names = [part.replace("-", "_") for part in parts]
         if self.method == "GET" and (self.operation.answer or "").endswith("List"):
@@ -90,18 +106,18 @@ class Schema(AutoSchema):
         return "_".join([*names, _VERBS[self.method]]) + depth
 
     def get_summary(self) -> str:
-        return self.operation.summary
+        return self.operation.summary.format(**getattr(self.view, "words", {}))
 
     def get_description(self) -> str:  # type: ignore[override]
-        return ""
+        return self.operation.description
 
     def get_tags(self) -> list[str]:
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
-        stranger: list[dict[str, list[str]]] = [{}]
+        anonymous: list[dict[str, list[str]]] = [{}]
         signed_in_only = self.method != "GET" or getattr(self.view, "signed_in_only", False)
-        return _SECURITY if signed_in_only else [*_SECURITY, *stranger]
+        return _SECURITY if signed_in_only else [*_SECURITY, *anonymous]
 
     def _get_parameters(self) -> list[dict[str, Any]]:
         operation = self.operation
@@ -126,11 +142,15 @@ class Schema(AutoSchema):
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         operation = self.operation
-        good: dict[str, Any] = {"description": operation.summary, "headers": self._good_headers()}
+        good: dict[str, Any] = {"description": _OUTCOMES[operation.status], "headers": self._good_headers()}
         if shape := named(operation.answer, self.view):
             good["content"] = {"application/json": {"schema": ref(shape)}}
             good["content"].update({media: {"schema": text()} for media in operation.media})
-        there = {"200": {**good, "description": "It is there already."}} if operation.may_exist else {}
+        there = (
+            {"200": {**good, "description": "It already exists. The existing object is returned unchanged."}}
+            if operation.may_exist
+            else {}
+        )
         return {
             **there,
             str(operation.status): good,
@@ -152,7 +172,7 @@ class Schema(AutoSchema):
         if "{" in self.path:
             found.add(404)
         if self.method != "GET":
-            # A replayed POST is 404 when what it told about is no longer visible.
+            # A replayed POST gets 404 when the caller can no longer see the incident in the stored response.
             found |= {403, 404, 409, 411, 413, 415}
         if self.operation.precondition:
             found.add(412)
@@ -162,7 +182,7 @@ class Schema(AutoSchema):
 
 
 def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Post-processing hook: add the shapes, parameters, headers, problem responses and security schemes referred to."""
+    """Post-processing hook: add the schemas, parameters, headers, problem responses and security schemes in use."""
     components = result.setdefault("components", {})
     components["schemas"] = COMPONENTS
     components["parameters"] = PARAMETERS
@@ -172,13 +192,13 @@ def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "An access token from /api/v1/tokens or from your account page.",
+            "description": "An access token, created on your account page or with `POST /api/v1/tokens`.",
         },
         "session": {
             "type": "apiKey",
             "in": "cookie",
             "name": "sessionid",
-            "description": "Signed in on the pages; writes also send X-CSRFToken.",
+            "description": "The web interface's session. Writes must also send the csrftoken cookie as X-CSRFToken.",
         },
     }
     return result

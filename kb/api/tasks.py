@@ -1,4 +1,4 @@
-"""Background jobs of REST, thin: each makes one call."""
+"""Celery tasks of the API. Each is a single call."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from kb.api import idempotency
 
 @shared_task(name="kb.api.tasks.forget_old_requests")
 def forget_old_requests() -> None:
-    """Drop the answers that were kept for requests sent again, once nobody may ask for them any more."""
+    """Delete stored responses whose Idempotency-Key has expired."""
     idempotency.forget_old()

@@ -1,7 +1,8 @@
-"""How many requests a person or an address may send in a minute (or second, hour, day).
+"""Rate limits per user, and per address for anonymous callers.
 
-Counted in fixed windows in the shared cache. When the cache is away each process counts for itself, in bounded memory,
-and asks the cache again after a short rest: limits stay, and no request waits for a cache that does not answer.
+Requests are counted in fixed windows in the shared cache. While the cache is unavailable, each process counts for
+itself in bounded memory and tries the cache again after a short pause. So limits hold, and no request waits for a
+cache that does not respond.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 if TYPE_CHECKING:
-    # Only a name here: the framework imports this module while it makes its views.
+    # Types only: the framework imports this module while it is defining APIView.
     from rest_framework.views import APIView
 
 PERIODS = {
@@ -33,12 +34,12 @@ def parse(rate: str) -> tuple[int, int]:
     """(requests, seconds) of "300/min". Raises ValueError."""
     number, _, period = rate.partition("/")
     if not number.isdigit() or int(number) < 1 or period not in PERIODS:
-        raise ValueError(f"{rate!r} is no rate such as 300/min")
+        raise ValueError(f"{rate!r} is not a rate such as 300/min")
     return int(number), PERIODS[period]
 
 
 class Counts:
-    """Counters by key that forget themselves after their window."""
+    """Counters by key. In the shared cache they expire after their window."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +47,7 @@ class Counts:
         self._shared_again_at = 0.0
 
     def add(self, key: str, seconds: int) -> int:
-        """Count one more under `key`; returns how many there are now."""
+        """Count one more request under `key`; returns the new count."""
         if time.monotonic() >= self._shared_again_at:
             count = self._add_shared(key, seconds)
             if count is not None:
@@ -55,7 +56,7 @@ class Counts:
         return self._add_local(key)
 
     def _add_shared(self, key: str, seconds: int) -> int | None:
-        """None when the cache did not answer."""
+        """The new count, or None if the cache did not respond."""
         added: Any = cache.add(key, 1, timeout=seconds + 1)
         if added is None:
             return None
@@ -64,7 +65,7 @@ class Counts:
         try:
             count: Any = cache.incr(key)
         except ValueError:
-            # Its window ended between the two calls.
+            # The key expired between the two calls.
             return 1
         return count
 
@@ -80,7 +81,7 @@ counts = Counts()
 
 
 class Window(BaseThrottle):
-    """At most so many requests in each window of time, by what `subject` names; None is not counted."""
+    """Limits the requests of each `subject` per fixed window of time. A subject of None is not counted."""
 
     scope: str
     left: float = 0
@@ -111,7 +112,7 @@ class PerUser(Window):
 
 
 class PerAddress(Window):
-    """Strangers by their address; kb.middleware.trusted_proxy has settled which one that is."""
+    """Limits anonymous callers by address, which kb.middleware.trusted_proxy has already determined."""
 
     scope = "address"
 
@@ -124,6 +125,6 @@ def address(request: Request) -> str:
 
 
 def count_refused(request: Request) -> float | None:
-    """A token that is not valid counts as a stranger's request from that address. Gives the seconds to wait, if any."""
+    """Count an invalid token as an anonymous request from its address; returns the seconds to wait, if any."""
     throttle = PerAddress()
     return None if throttle.count(address(request)) else throttle.wait()

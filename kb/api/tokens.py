@@ -1,4 +1,4 @@
-"""Making, listing and revoking access tokens: every write of them goes through here, pages and REST alike."""
+"""Creates, lists and revokes access tokens. The web interface and the API both write tokens only through here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKENS_PER_PERSON = 50
 
 
 def visible_tokens(viewer: Viewer) -> QuerySet[AccessToken]:
-    """One's own; for admins also those of service accounts, which cannot sign in to see to theirs."""
+    """The viewer's own tokens. Admins also see those of service accounts, which cannot sign in themselves."""
     if not viewer.is_signed_in:
         return AccessToken.objects.none()
     condition = Q(user_id=viewer.user_id)
@@ -39,28 +39,31 @@ def create_token(
     owner: str = "",
     no_later_than: datetime | None = None,
 ) -> tuple[AccessToken, str]:
-    """A token and its secret, which is kept only as a digest. `owner` is a service account's address, for admins.
+    """Returns a new token and its secret, of which only a digest is stored.
 
-    `no_later_than` bounds its expiry: a token made with another one does not outlive it. Raises Invalid, NotAllowed.
+    `owner` is the e-mail address of a service account; only admins can set it. `no_later_than` limits the expiry, so
+    that a token created with another one does not outlive it. Raises Invalid, NotAllowed.
     """
     name = clean("name", name, max_characters=80, required=True, single_line=True)
     scope = clean_choice("scope", scope, Scope.values) or Scope.READ
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
-        raise Invalid({"days": f"This takes a whole number of days from 1 to {MOST_DAYS}."})
+        raise Invalid({"days": f"This must be a whole number of days from 1 to {MOST_DAYS}."})
     expiry = timedelta(days=days)
     if no_later_than is not None:
         expiry = min(expiry, no_later_than - timezone.now())
     with transaction.atomic():
         user = _owner(actor, owner)
         if AccessToken.objects.filter(user=user, expiry__gt=timezone.now()).count() >= TOKENS_PER_PERSON:
-            raise Invalid({"name": f"At most {TOKENS_PER_PERSON} tokens at a time; revoke one that is not used."})
+            raise Invalid(
+                {"name": f"There can be at most {TOKENS_PER_PERSON} tokens at a time. Revoke one that is not in use."}
+            )
         token, secret = AccessToken.objects.create(user=user, expiry=expiry, name=name, scope=scope)
         audit(actor, "token.created", token, name=name, scope=scope, owner=user.pk)
     return token, secret
 
 
 def revoke_token(*, actor: Viewer, token_id: uuid.UUID) -> None:
-    """It stops working with the commit. Raises Missing for tokens that are not the actor's to see."""
+    """The token stops working with the commit. Raises Missing for tokens that the actor cannot see."""
     with transaction.atomic():
         token = visible_tokens(actor).filter(uuid=token_id).first()
         if token is None:
@@ -71,11 +74,11 @@ def revoke_token(*, actor: Viewer, token_id: uuid.UUID) -> None:
 
 def _owner(actor: Viewer, address: str) -> User:
     if actor.user_id is None:
-        raise NotAllowed("Sign in to make tokens.")
+        raise NotAllowed("Sign in to create tokens.")
     if not address:
         return User.objects.get(pk=actor.user_id, is_active=True)
     if not actor.is_admin:
-        raise NotAllowed("Only admins make tokens for service accounts.")
+        raise NotAllowed("Only admins can create tokens for service accounts.")
     found = User.objects.filter(
         email__iexact=clean("owner", address, max_characters=254, single_line=True),
         is_service_account=True,
@@ -83,5 +86,5 @@ def _owner(actor: Viewer, address: str) -> User:
         is_active=True,
     ).first()
     if found is None:
-        raise Invalid({"owner": "There is no service account of this address. People make their own tokens."})
+        raise Invalid({"owner": "There is no service account with this address. Users create their own tokens."})
     return found

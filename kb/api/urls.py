@@ -1,4 +1,4 @@
-"""The addresses of the API, without a slash at the end. Each is a row in the permission matrix of tests/api."""
+"""The URLs of the API, without trailing slashes. Each has a row in the permission matrix of tests/api."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The shapes of everything that goes in and out, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
+"""The shape of every request and response body, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
-One truth for two readers: the OpenAPI document shows these, and request bodies are checked against them. Rows follow
-`incidents.records.KINDS`, choices follow `incidents.vocabulary`.
+The OpenAPI document publishes these schemas, and request bodies are validated against them. The shapes of rows are
+derived from `incidents.records.KINDS`, and enumerations from `incidents.vocabulary`.
 """
 
 from __future__ import annotations

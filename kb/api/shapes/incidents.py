@@ -1,4 +1,4 @@
-"""What is read of an incident: the document, its sections and rows, its links, revisions and audit."""
+"""Response shapes of an incident: its document, sections, rows, links, revisions, audit trail and export."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from kb.api.shapes.parts import (
     Schema,
     array,
     choice,
+    described,
     flag,
     instant,
     nullable,
@@ -32,18 +33,58 @@ from kb.api.shapes.parts import (
     whole,
 )
 
-VERSION = whole("What If-Match compares. Shown to those who see the working copy.", least=1)
+VERSION = whole("The version that If-Match is compared with. Only callers who see the working copy get it.", least=1)
 SLUGS = array(text())
-REF = text("Such as INC-12.")
+REF = text("The short reference, such as INC-12.")
+TIME_MEANINGS = {
+    "started": "When the impact began.",
+    "detected": "When the incident was first noticed.",
+    "mitigated": "When the impact was contained.",
+    "resolved": "When the incident was over.",
+}
+MEANINGS = {
+    "severity": "null when unknown.",
+    "visibility": "Who can read it once it is published: everyone, everyone signed in, or the members of its team.",
+    "detected_by": "Who or what noticed the incident first; null when unknown.",
+    "mitigations": "What was done to stop the impact.",
+    "planned_change": "Part of a planned change, which can be detected before its impact begins.",
+}
+ROW_MEANINGS = {
+    ("timeline", "text"): "What happened, in Markdown.",
+    ("timeline", "data_url"): "A link to the data behind the event, such as a dashboard. Empty for anonymous callers.",
+    ("causes", "family"): "The failure family that the cause belongs to; null when unknown.",
+    ("causes", "text"): "Markdown.",
+    ("lessons", "text"): "Markdown.",
+    ("actions", "kind"): "What the action item is for.",
+    ("actions", "state"): "Can be changed after publishing.",
+    ("actions", "text"): "What will be done, in Markdown.",
+    ("actions", "owner"): "The owner's e-mail address; null when nobody owns it. Always null for anonymous callers.",
+    ("actions", "tracker_url"): "The issue in your tracker. Empty for anonymous callers.",
+    ("actions", "done_at"): "When the action item was completed.",
+    ("impact_figures", "label"): 'What was measured, such as "Failed checkouts".',
+    ("impact_figures", "qualifier"): "How exact the value is.",
+    ("impact_figures", "unit"): "Such as %, users or EUR.",
+    (
+        "impact_figures",
+        "source",
+    ): "Where the figure comes from, such as a dashboard or query. Empty for anonymous callers.",
+    ("sources", "archive_url"): "An archived copy of the page.",
+    ("sources", "published"): "When it was published, as precisely as known: 2026, 2026-03 or 2026-03-31.",
+    ("sources", "looked_up"): "The day it was last read.",
+    ("sources", "primary"): "A first-hand account, written by people who were involved.",
+    ("sources", "supports"): "The facts it supports: keys of facts or sections, or ids of rows.",
+    ("disagreements", "about"): "The fact on which the sources differ.",
+    ("disagreements", "text"): "What each source says, in Markdown.",
+}
 
 
 def row_name(kind: Kind) -> str:
-    """What the shape of a kind's rows is called: TimelineEvent, Cause, ActionItem, Figure, ..."""
+    """The name of the shape of this kind's rows: TimelineEvent, Cause, ActionItem, Figure, ..."""
     return "".join(word.capitalize() for word in kind.singular.split())
 
 
 def is_nullable(field: Field) -> bool:
-    """Some fields show nothing as null, others as an empty text; their own writer says which."""
+    """Whether an empty field is null in responses. Others are an empty string then; the field's writer decides."""
     if field.required or not field.nullable:
         return False
     return field.shape in ("date", "date-time", "email") or (
@@ -51,7 +92,7 @@ def is_nullable(field: Field) -> bool:
     )
 
 
-def field_shape(field: Field) -> Schema:
+def field_shape(kind: Kind, field: Field) -> Schema:
     shapes: dict[str, Schema] = {
         "string": text(),
         "choice": choice(field.choices),
@@ -62,31 +103,40 @@ def field_shape(field: Field) -> Schema:
         "boolean": flag(),
         "strings": array(text(), most=MOST_NAMES),
     }
-    return shapes[field.shape]
+    return described(shapes[field.shape], ROW_MEANINGS.get((kind.name, field.name), ""))
 
 
 def _row(kind: Kind) -> Schema:
     properties: dict[str, Schema] = {"id": uuid()}
     if kind.ordered_by_time:
-        properties["at"] = text("As precise as it is known: 2026-03-31T14:05+00:00, 2026-03-31, 2026.")
+        properties["at"] = text("As precise as `precision` says: 2026-03-31T14:05+00:00, 2026-03-31 or 2026.")
         properties["precision"] = choice(Precision.values)
     for field in kind.fields:
-        shape = field_shape(field)
+        shape = field_shape(kind, field)
         properties[field.name] = nullable(shape) if is_nullable(field) else shape
     properties["version"] = VERSION
-    # Revisions from before `done_at` was kept do not have it.
+    # Revisions that predate `done_at` do not have it.
     return obj(properties, optional=["version", "done_at"])
 
 
 MOMENT = nullable(
-    obj({"at": text("As precise as it is known, in the incident's time zone."), "precision": choice(Precision.values)})
+    obj(
+        {
+            "at": text("As precise as `precision` says, in the incident's time zone."),
+            "precision": choice(Precision.values),
+        }
+    )
 )
 DURATION = nullable(
     obj(
         {
             "seconds": whole(),
-            "kind": choice([kind.value for kind in DurationKind], "`about` stays out of statistics."),
-            "text": text("As people say it: 2 h 40 min."),
+            "kind": choice(
+                [kind.value for kind in DurationKind],
+                "`measured` between two times, `stated` by a source, or `about` when the times are too imprecise. "
+                "Statistics leave `about` out.",
+            ),
+            "text": text("For display, such as 2 h 40 min."),
         }
     )
 )
@@ -98,25 +148,30 @@ LINKED = obj(
         "ref": REF,
         "title": text(),
         "origin": choice(Origin.values),
-        "external_id": nullable(text()),
-        "organization": text(),
+        "external_id": nullable(text("The id under which it was imported.")),
+        "organization": text("The organization's name."),
     }
 )
 PUBLISHED = {
-    "revision": nullable(whole("The latest published revision.", least=1)),
-    "published_at": nullable(instant()),
+    "revision": nullable(whole("Number of the latest published revision; null if it was never published.", least=1)),
+    "published_at": nullable(instant("When that revision was published.")),
 }
 IDENTITY: dict[str, Schema] = {
     "id": uuid(),
     "ref": REF,
     "url": url(),
-    "external_id": nullable(text()),
-    "origin": choice(Origin.values),
-    "visibility": choice(Visibility.values),
+    "external_id": nullable(text("The id under which it was imported.")),
+    "origin": choice(
+        Origin.values, "`own` was written here, `famous` is a public outage, `imported` came from elsewhere."
+    ),
+    "visibility": choice(Visibility.values, MEANINGS["visibility"]),
 }
 FOUND = {
-    "patterns": {**SLUGS, "description": "Slugs of the patterns that it shows."},
-    "suggested_patterns": {**SLUGS, "description": "Slugs that nobody has confirmed yet."},
+    "patterns": {
+        **SLUGS,
+        "description": "Slugs of the patterns that the incident shows, tagged automatically or by a person.",
+    },
+    "suggested_patterns": {**SLUGS, "description": "Slugs of patterns that were suggested and not yet decided on."},
     "version": nullable(VERSION),
 }
 
@@ -128,9 +183,9 @@ SHAPES: dict[str, Schema] = {
     "Section": obj(
         {
             "id": uuid(),
-            "key": text(),
+            "key": text("Identifies the section within the template, such as summary."),
             "title": text(),
-            "kind": choice(SectionKind.values),
+            "kind": choice(SectionKind.values, "`prose` has a body; `records` has rows."),
             "body": text("Markdown."),
             "none_reason": text("Why a section of records has no rows."),
             "version": VERSION,
@@ -141,12 +196,13 @@ SHAPES: dict[str, Schema] = {
     "Link": obj(
         {
             "id": uuid(),
-            "kind": choice(LinkKind.values),
+            "kind": choice(LinkKind.values, "How the two incidents are related; see `direction`."),
             "direction": choice(
-                ["out", "in"], "`out`: this incident is <kind> of the other; `in`: the other way round."
+                ["out", "in"],
+                "`out`: this incident is <kind> the other one. `in`: the other one is <kind> this incident.",
             ),
             "note": text(),
-            "incident": LINKED,
+            "incident": described(LINKED, "The incident at the other end."),
             "version": VERSION,
         },
         optional=["version"],
@@ -157,13 +213,13 @@ SHAPES: dict[str, Schema] = {
             **IDENTITY,
             "title": text(),
             "status": choice(Status.values),
-            "severity": nullable(choice(Severity.values)),
+            "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
             "organization": obj({"name": text(), "slug": text()}),
             "team": TEAM_NAME,
-            "services": array(text()),
-            "started": ref("Moment"),
-            "duration": ref("Duration"),
-            "detected_by": nullable(choice(DetectedBy.values)),
+            "services": array(text(), "Names of the affected services."),
+            "started": ref("Moment", TIME_MEANINGS["started"]),
+            "duration": ref("Duration", "From the start to the resolution; null when unknown."),
+            "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
             **PUBLISHED,
             "created_at": instant(),
             **FOUND,
@@ -172,43 +228,44 @@ SHAPES: dict[str, Schema] = {
     "IncidentList": page(ref("IncidentSummary")),
     "Incident": obj(
         {
-            "format": text(),
+            "format": text("The document's format: precedent/1."),
             **IDENTITY,
             "organization": ORGANIZATION_NAME,
             "team": TEAM_NAME,
-            "services": array(text()),
+            "services": array(text(), "Names of the affected services."),
             "created_at": instant(),
             "status": choice(Status.values),
             "title": text(),
-            "severity": nullable(choice(Severity.values)),
-            "time_zone": text("An IANA name."),
-            "started": ref("Moment"),
-            "detected": ref("Moment"),
-            "mitigated": ref("Moment"),
-            "resolved": ref("Moment"),
-            "planned_change": flag(),
-            "duration": ref("Duration"),
-            "stated_duration": nullable(obj({"seconds": whole(least=1), "text": text()})),
-            "detected_by": nullable(choice(DetectedBy.values)),
-            "mitigations": array(choice(Mitigation.values)),
-            "template": obj({"key": text(), "number": whole(least=1)}),
-            "sections": array(ref("Section")),
+            "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
+            "time_zone": text("The IANA time zone in which the times are written, such as Europe/Madrid."),
+            **{name: ref("Moment", meaning) for name, meaning in TIME_MEANINGS.items()},
+            "planned_change": flag(MEANINGS["planned_change"]),
+            "duration": ref("Duration", "From the start to the resolution; null when unknown."),
+            "stated_duration": nullable(
+                obj({"seconds": whole(least=1), "text": text()}, description="The duration that a source states.")
+            ),
+            "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
+            "mitigations": array(choice(Mitigation.values), MEANINGS["mitigations"]),
+            "template": obj(
+                {"key": text(), "number": whole(least=1)}, description="The template version it was written from."
+            ),
+            "sections": array(ref("Section"), "In the template's order."),
             **{kind.name: array(ref(row_name(kind))) for kind in KINDS.values()},
-            "links": array(ref("Link")),
+            "links": array(ref("Link"), "Links to and from other incidents that the caller can see."),
             **PUBLISHED,
             **FOUND,
-            "warnings": array(text(), "After a write: what is unusual about the times, though it was taken."),
+            "warnings": array(text(), "Only after a write: anything unusual about the times that was accepted."),
         },
         optional=["warnings"],
-        description="The working copy for those who may see it; for everybody else the latest revision.",
+        description="The working copy for callers who can see it, otherwise the latest published revision.",
     ),
     "Revision": obj(
         {
             "number": whole(least=1),
             "url": url(),
             "published_at": instant(),
-            "published_by": nullable(text("A name; null for strangers.")),
-            "note": text(),
+            "published_by": nullable(text("A name; null for anonymous callers.")),
+            "note": text("What changed in this revision. Empty for anonymous callers."),
         }
     ),
     "RevisionList": page(ref("Revision")),
@@ -217,25 +274,25 @@ SHAPES: dict[str, Schema] = {
             "number": whole(least=1),
             "url": url(),
             "published_at": instant(),
-            "published_by": nullable(text()),
-            "note": text(),
-            "document": {"type": "object", "description": "The incident as it was published, in the export's format."},
+            "published_by": nullable(text("A name; null for anonymous callers.")),
+            "note": text("What changed in this revision. Empty for anonymous callers."),
+            "document": {"type": "object", "description": "The incident as published, in the format of exports."},
         }
     ),
     "AuditEntry": obj(
         {
             "at": instant(),
-            "actor": nullable(text("A name.")),
-            "action": text("Such as section.changed."),
-            "object_type": text(),
+            "actor": nullable(text("The name of the user who acted.")),
+            "action": text("What was done, such as section.changed."),
+            "object_type": text("The type of the object that was changed, such as incident or tag."),
             "object_id": text(),
-            "change": {"type": "object"},
+            "change": {"type": "object", "description": "Details of the change; its keys depend on the action."},
         }
     ),
     "AuditList": page(ref("AuditEntry")),
     "Export": {
         "type": "object",
-        "description": "The whole record in the format precedent/1; imports read it without loss. "
-        "Whoever sees the draft of what was reopened gets `published` too: what readers have meanwhile.",
+        "description": "The whole record in the format precedent/1, which can be imported again without loss. "
+        "For a reopened draft, `published` holds the revision that readers see in the meantime.",
     },
 }

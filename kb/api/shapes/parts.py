@@ -1,4 +1,4 @@
-"""The few words in which shapes are written."""
+"""Small helpers that build JSON Schema: `text`, `choice`, `array`, `obj`, `page` and the like."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from typing import Any
 Schema = dict[str, Any]
 
 
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
+def ref(name: str, description: str = "") -> Schema:
+    return described({"$ref": f"#/components/schemas/{name}"}, description)
 
 
 def text(description: str = "", *, most: int | None = None) -> Schema:
-    return _described({"type": "string", **({"maxLength": most} if most else {})}, description)
+    return described({"type": "string", **({"maxLength": most} if most else {})}, description)
 
 
 def choice(values: Iterable[str], description: str = "") -> Schema:
-    return _described({"type": "string", "enum": [str(value) for value in values]}, description)
+    return described({"type": "string", "enum": [str(value) for value in values]}, description)
 
 
 def whole(description: str = "", *, least: int = 0, most: int | None = None) -> Schema:
-    return _described(
+    return described(
         {"type": "integer", "minimum": least, **({"maximum": most} if most is not None else {})}, description
     )
 
 
 def number(description: str = "") -> Schema:
-    return _described({"type": "number"}, description)
+    return described({"type": "number"}, description)
 
 
 def flag(description: str = "") -> Schema:
-    return _described({"type": "boolean"}, description)
+    return described({"type": "boolean"}, description)
 
 
 def uuid(description: str = "") -> Schema:
-    return _described({"type": "string", "format": "uuid"}, description)
+    return described({"type": "string", "format": "uuid"}, description)
 
 
 def instant(description: str = "") -> Schema:
-    return _described({"type": "string", "format": "date-time"}, description)
+    return described({"type": "string", "format": "date-time"}, description)
 
 
 def url(description: str = "") -> Schema:
-    return _described({"type": "string", "format": "uri"}, description)
+    return described({"type": "string", "format": "uri"}, description)
 
 
 def array(of: Schema, description: str = "", *, most: int | None = None) -> Schema:
-    return _described({"type": "array", "items": of, **({"maxItems": most} if most else {})}, description)
+    return described({"type": "array", "items": of, **({"maxItems": most} if most else {})}, description)
 
 
 def obj(properties: dict[str, Schema], *, optional: Iterable[str] = (), description: str = "") -> Schema:
-    """An object with these properties and no others; all are there but the `optional` ones."""
+    """An object with exactly these properties. All are required except the `optional` ones."""
     required = [name for name in properties if name not in set(optional)]
-    return _described(
+    return described(
         {
             "type": "object",
             "properties": properties,
@@ -74,13 +74,13 @@ def nullable(schema: Schema) -> Schema:
 
 
 def page(of: Schema, description: str = "") -> Schema:
-    """What lists answer with. Lists within an incident, but for its revisions and audit, come whole: their
-    `next` is always null."""
+    """The response of a list. Most lists inside an incident are never split into pages, so their `next` is always
+    null; its revisions and audit trail are paginated."""
     return obj(
-        {"results": array(of), "next": nullable(url("The address of the next page; null on the last."))},
+        {"results": array(of), "next": nullable(url("URL of the next page; null on the last page."))},
         description=description,
     )
 
 
-def _described(schema: Schema, description: str) -> Schema:
+def described(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description} if description else schema

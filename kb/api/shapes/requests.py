@@ -1,4 +1,4 @@
-"""What is written of an incident. Absent keys mean unchanged."""
+"""Request shapes of an incident and its parts. In a change, an absent key means unchanged."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.template import MOST_SECTIONS
 from incidents.text import TITLE_CHARACTERS
 from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, SectionKind, Severity, Visibility
-from kb.api.shapes.incidents import VERSION, field_shape, row_name
+from kb.api.shapes.incidents import MEANINGS, TIME_MEANINGS, VERSION, field_shape, row_name
 from kb.api.shapes.parts import Schema, array, choice, flag, nullable, obj, ref, text, uuid, whole
 
 MOST_REVIEWERS = 50
-_PRECISION = nullable(choice(Precision.values, "As precise as it is written, unless named."))
-_WRITTEN_TIME = "2026-03-31T14:05Z, or as far as it is known: 2026-03-31, 2026-03, 2026."
+_PRECISION = nullable(choice(Precision.values, "How precise `at` is. By default, as precise as it is written."))
+_WRITTEN_TIME = "As precise as it is known: 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026."
 
 
 def _row_fields(kind: Kind) -> dict[str, Schema]:
     timed: dict[str, Schema] = {"at": text(_WRITTEN_TIME), "precision": _PRECISION} if kind.ordered_by_time else {}
     fields = {}
     for field in kind.fields:
-        shape = field_shape(field)
+        shape = field_shape(kind, field)
         if field.shape == "number":
-            # Decimals may be sent as text, so that no digit is lost on the way.
-            shape = {"type": ["number", "string"]}
+            # Decimals can be sent as strings, so that no digit is lost to floating point.
+            shape = {"type": ["number", "string"], "description": 'Send it as a string to keep every digit: "12.5".'}
         fields[field.name] = nullable(shape) if field.nullable and not field.required else shape
     return {**timed, **fields}
 
@@ -42,7 +42,7 @@ def _new_row(kind: Kind) -> Schema:
 
 def _nested_row(kind: Kind) -> Schema:
     fields = {
-        "id": uuid("Of the row that this is; without it the row is new."),
+        "id": uuid("The existing row to update. A row without an id is added."),
         "version": VERSION,
         **_row_fields(kind),
     }
@@ -57,39 +57,57 @@ _SECTION: dict[str, Schema] = {
     "body": nullable(text("Markdown, at most 256 KiB.")),
     "none_reason": nullable(text("Why a section of records has no rows.", most=500)),
 }
-# A list that was read brings these back; they are the template's to say, and are ignored.
+# The template defines these. Sections sent back as they were read still carry them; they are ignored.
 _SECTION_READ: dict[str, Schema] = {
     name: {**shape, "readOnly": True}
     for name, shape in {"id": uuid(), "title": text(), "kind": choice(SectionKind.values)}.items()
 }
 if set(_SECTION_READ) != SECTION_READ:
-    raise AssertionError("the shape of a section must name what is only read of it")
+    raise AssertionError("the shape of a section must name each of its read-only fields")
 
 
 def _named(description: str, by: str, *, also: tuple[str, ...]) -> Schema:
-    """Something named by a text, or as it is read of an incident: `also` comes along with it and is ignored."""
+    """A reference by plain text, or as the object that incidents contain, whose `also` fields are ignored."""
     read = {name: {**nullable(text()), "readOnly": True} for name in also}
-    return {"anyOf": [text(description), obj({by: text(), **read}, optional=also)]}
+    return {
+        "anyOf": [
+            text(description),
+            obj({by: text(), **read}, optional=also, description="The object as it was read from an incident."),
+        ]
+    }
 
 
 _FACTS: dict[str, Schema] = {
     "title": text(most=TITLE_CHARACTERS),
-    "severity": nullable(choice(Severity.values)),
-    "visibility": choice(Visibility.values),
-    "organization": _named("A name or slug.", "name", also=("slug", "website", "sector")),
-    "team": nullable(_named("A slug.", "slug", also=("name",))),
-    "services": nullable(array(text(), "Names.", most=100)),
-    "detected_by": nullable(choice(DetectedBy.values)),
-    "mitigations": nullable(array(choice(Mitigation.values), most=len(Mitigation))),
-    "planned_change": flag(),
-    "time_zone": text("An IANA name, such as Europe/Madrid."),
-    **{name: ref("MomentWritten") for name in TIMES},
+    "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
+    "visibility": choice(Visibility.values, MEANINGS["visibility"]),
+    "organization": _named(
+        "The name or slug of the organization that the incident is about. A new name creates an organization.",
+        "name",
+        also=("slug", "website", "sector"),
+    ),
+    "team": nullable(_named("The slug of the team that owns the incident.", "slug", also=("name",))),
+    "services": nullable(array(text(), "Names of the affected services. A new name creates a service.", most=100)),
+    "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
+    "mitigations": nullable(array(choice(Mitigation.values), MEANINGS["mitigations"], most=len(Mitigation))),
+    "planned_change": flag(MEANINGS["planned_change"]),
+    "time_zone": text(
+        "An IANA name, such as Europe/Madrid. Changing it keeps the clock readings: 14:05 stays 14:05 in the new zone."
+    ),
+    **{name: ref("MomentWritten", TIME_MEANINGS[name]) for name in TIMES},
     "stated_duration": nullable(
-        obj({"seconds": whole(least=1, most=LONGEST), "text": nullable(text(most=80))}, optional=["text"])
+        obj(
+            {
+                "seconds": whole(least=1, most=LONGEST),
+                "text": nullable(text("The duration in the source's own words.", most=80)),
+            },
+            optional=["text"],
+            description="The duration that a source states. Used when the times alone do not give an exact one.",
+        )
     ),
 }
 if set(_FACTS) != set(FACTS):
-    raise AssertionError("the shape of an incident's facts must name each of them")
+    raise AssertionError("the shape of an incident must name each of its facts")
 
 
 def _sections(fields: dict[str, Schema]) -> Schema:
@@ -99,18 +117,18 @@ def _sections(fields: dict[str, Schema]) -> Schema:
                 "type": "object",
                 "maxProperties": MOST_SECTIONS,
                 "additionalProperties": _all_optional(fields),
-                "description": "By key. Sections that are not named stay as they are.",
+                "description": "Sections by key. Sections that are left out stay as they are.",
             },
             array(
                 obj({"key": text(), **fields, **_SECTION_READ}, optional=[*fields, *_SECTION_READ]),
-                "The list that was read, or some of it.",
+                "The list as it was read, or part of it.",
                 most=MOST_SECTIONS,
             ),
         ]
     }
 
 
-# Nothing of what is new has an id or a version yet.
+# A new incident has no ids or versions to refer to yet.
 _NEW: dict[str, Schema] = {
     "sections": _sections(_SECTION),
     **{kind.name: array(ref(f"{row_name(kind)}Create"), most=ROWS_PER_KIND) for kind in KINDS.values()},
@@ -120,7 +138,7 @@ _NESTED: dict[str, Schema] = {
     **{
         kind.name: array(
             ref(f"{row_name(kind)}Nested"),
-            "The whole list: rows match by id, one without is new, one that is not there is removed.",
+            "The complete list. Rows match by id: one without an id is added, one that is left out is removed.",
             most=ROWS_PER_KIND,
         )
         for kind in KINDS.values()
@@ -142,7 +160,7 @@ SHAPES: dict[str, Schema] = {
         {
             **_FACTS,
             "organization": nullable(_FACTS["organization"]),
-            "template": text("A template's key; standard unless named."),
+            "template": text("The key of a postmortem template; standard by default."),
             **_NEW,
         },
         optional=[*(set(_FACTS) - {"title"}), "template", *_NEW],
@@ -151,21 +169,23 @@ SHAPES: dict[str, Schema] = {
     "SectionChange": _all_optional(_SECTION),
     "LinkCreate": obj(
         {
-            "kind": choice(LinkKind.values),
-            "to": text("INC-12, 12 or a UUID: this incident is <kind> of that one."),
-            "note": nullable(text(most=500)),
+            "kind": choice(LinkKind.values, "This incident is <kind> the other one."),
+            "to": text("The other incident: INC-12, 12 or a UUID."),
+            "note": nullable(text("Why the two are linked.", most=500)),
         },
         optional=["note"],
     ),
-    "LinkChange": obj({"note": text(most=500)}),
-    "Submit": obj({"reviewers": array(text("An e-mail address."), most=MOST_REVIEWERS)}),
+    "LinkChange": obj({"note": text("Why the two are linked.", most=500)}),
+    "Submit": obj(
+        {"reviewers": array(text(), "E-mail addresses of the people to ask for a review.", most=MOST_REVIEWERS)}
+    ),
     "Review": obj(
         {
-            "approve": flag("false asks for changes, and needs a comment."),
+            "approve": flag("true approves; false requests changes and needs a comment."),
             "comment": nullable(text(most=TEXT_CHARACTERS)),
         },
         optional=["comment"],
     ),
-    "Publish": _all_optional({"note": nullable(text("What is new in this revision.", most=500))}),
+    "Publish": _all_optional({"note": nullable(text("What changed in this revision.", most=500))}),
     "Nothing": _all_optional({}, "An empty object, or no body at all."),
 }

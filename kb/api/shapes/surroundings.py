@@ -1,4 +1,5 @@
-"""Organizations, services, teams, templates, patterns, search, tokens, the caller, and problems."""
+"""Shapes of everything around incidents: organizations, services, teams, templates, patterns, search, tokens, the
+caller, and problem documents."""
 
 from __future__ import annotations
 
@@ -6,10 +7,12 @@ from incidents.template import MOST_SECTIONS, SCHEMA
 from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Status, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
+from kb.api.shapes.incidents import FOUND, MEANINGS, REF
 from kb.api.shapes.parts import (
     Schema,
     array,
     choice,
+    described,
     flag,
     instant,
     nullable,
@@ -22,13 +25,26 @@ from kb.api.shapes.parts import (
     uuid,
     whole,
 )
-from kb.api.tokens import MOST_DAYS
+from kb.api.tokens import DEFAULT_DAYS, MOST_DAYS
 from kb.patterns.decisions import REASON_CHARACTERS
 from kb.patterns.models import PatternStatus, TagSource, TagState
 from kb.search.engine import FACETS
 
 _TEAM = nullable(obj({"name": text(), "slug": text()}))
-_ANY_SECTION = array({"type": "object"}, "As templates/postmortem.schema.json describes.", most=MOST_SECTIONS)
+_SECTIONS = "The sections, each as described by templates/postmortem.schema.json."
+_ANY_SECTION = array({"type": "object"}, _SECTIONS, most=MOST_SECTIONS)
+_SEVERITIES: Schema = {
+    "type": "object",
+    "additionalProperties": text(),
+    "description": "What each severity means here, by sev1 to sev4.",
+}
+_COUNTED = "How many incidents the caller can see, without archived ones."
+
+
+_ROLES = (
+    "Readers see the team's drafts. Authors also write them. Leads also publish without a review, archive, delete, and "
+    "manage the team."
+)
 
 
 def _change(fields: dict[str, Schema]) -> Schema:
@@ -36,44 +52,53 @@ def _change(fields: dict[str, Schema]) -> Schema:
 
 
 _RESULT: dict[str, Schema] = {
-    "ref": text(),
+    "ref": REF,
     "id": uuid(),
-    "external_id": nullable(text()),
+    "external_id": nullable(text("The id under which it was imported.")),
     "title": text(),
     "url": url(),
-    "organization": text(),
+    "organization": text("The organization's name."),
     "origin": choice(Origin.values),
-    "severity": nullable(choice(Severity.values)),
+    "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
     "status": choice(Status.values),
     "visibility": choice(Visibility.values),
-    "started_at": nullable(instant("A day, month or year begins at midnight in UTC, whatever the incident's zone.")),
+    "started_at": nullable(
+        instant("When the impact began. A day, month or year is given as its midnight in UTC, whatever the time zone.")
+    ),
     "started_precision": nullable(choice(Precision.values)),
     "duration_seconds": nullable(whole()),
-    "patterns": array(text()),
-    "suggested_patterns": array(text()),
-    "source_urls": array(text()),
+    "patterns": FOUND["patterns"],
+    "suggested_patterns": FOUND["suggested_patterns"],
+    "source_urls": array(text(), "URLs of the incident's sources."),
 }
 
 SHAPES: dict[str, Schema] = {
     "Problem": obj(
         {
             "type": text("urn:precedent:problem:<code>"),
-            "title": text(),
-            "status": whole(least=400, most=599),
-            "detail": text(),
-            "code": choice(CODES, "Stable: codes are added to, never renamed."),
-            "errors": array(obj({"field": text(), "code": text(), "message": text()})),
+            "title": text("What kind of problem this is; the same for every problem with this code."),
+            "status": whole("The HTTP status.", least=400, most=599),
+            "detail": text("What went wrong with this request, and what to do about it. For people to read."),
+            "code": choice(
+                CODES, "Identifies the kind of problem. New codes can be added; existing ones never change."
+            ),
+            "errors": array(
+                obj(
+                    {"field": text("A path such as causes.0.text, or a parameter."), "code": text(), "message": text()}
+                ),
+                "The fields, parameters or headers that have to be corrected.",
+            ),
             "current_version": whole(
-                "With `stale`: the version that stands now, of the part that `errors` names if there are any.", least=1
+                "With `stale`: the current version, of the part that `errors` names if there is one.", least=1
             ),
             "missing": {
                 "type": "object",
                 "additionalProperties": text(),
-                "description": "With `incomplete`: what publishing still needs, by section.",
+                "description": "With `incomplete`: what is still needed before publishing, by section key.",
             },
         },
         optional=["errors", "current_version", "missing"],
-        description="RFC 9457.",
+        description="A problem document (RFC 9457).",
     ),
     "Anything": {"type": "object"},
     "Organization": obj(
@@ -84,8 +109,8 @@ SHAPES: dict[str, Schema] = {
             "slug": text(),
             "website": nullable(text()),
             "sector": nullable(text()),
-            "is_home": flag(),
-            "incidents": whole("How many the caller can see, without archived ones."),
+            "is_home": flag("Whether this is the organization that runs this installation."),
+            "incidents": whole(_COUNTED),
             "version": whole(least=1),
         }
     ),
@@ -112,12 +137,14 @@ SHAPES: dict[str, Schema] = {
     "ServiceCreate": obj(
         {
             "name": text(most=120),
-            "organization": nullable(text("A slug; home unless named.")),
-            "team": nullable(text("A slug.")),
+            "organization": nullable(text("The organization's slug; the home organization by default.")),
+            "team": nullable(text("The slug of the team that runs the service.")),
         },
         optional=["organization", "team"],
     ),
-    "ServiceChange": _change({"name": text(most=120), "team": nullable(text("A slug."))}),
+    "ServiceChange": _change(
+        {"name": text(most=120), "team": nullable(text("The slug of the team that runs the service."))}
+    ),
     "Team": obj(
         {
             "id": uuid(),
@@ -125,7 +152,7 @@ SHAPES: dict[str, Schema] = {
             "name": text(),
             "slug": text(),
             "description": text(),
-            "your_role": nullable(choice(Role.values)),
+            "your_role": nullable(choice(Role.values, "The caller's role in the team; null if not a member.")),
             "version": whole(least=1),
         }
     ),
@@ -134,28 +161,30 @@ SHAPES: dict[str, Schema] = {
     "TeamChange": _change({"name": text(most=80), "description": nullable(text(most=300))}),
     "Member": obj(
         {
-            "id": whole(least=1),
+            "id": whole("The user's id.", least=1),
             "url": url(),
             "name": text(),
             "email": text(),
-            "role": choice(Role.values),
-            "since": instant(),
+            "role": choice(Role.values, _ROLES),
+            "since": instant("When they joined the team."),
         }
     ),
     "MemberList": page(ref("Member")),
-    "MemberCreate": obj({"email": text("Of somebody who is here already."), "role": choice(Role.values)}),
-    "MemberChange": obj({"role": choice(Role.values)}),
+    "MemberCreate": obj(
+        {"email": text("The e-mail address of an existing user."), "role": choice(Role.values, _ROLES)}
+    ),
+    "MemberChange": obj({"role": choice(Role.values, _ROLES)}),
     "Template": obj(
         {
             "url": url(),
             "key": text(),
-            "number": whole("Versions of a template never change; this one's number.", least=1),
+            "number": whole("The version of the template. A version never changes once it is saved.", least=1),
             "name": text(),
-            "team": _TEAM,
-            "is_current": flag(),
+            "team": described(_TEAM, "The team that the template belongs to; null if everyone can use it."),
+            "is_current": flag("Whether this is the latest version, which new postmortems use."),
             "created_at": instant(),
-            "severities": {"type": "object", "additionalProperties": text()},
-            "sections": array({"type": "object"}),
+            "severities": _SEVERITIES,
+            "sections": array({"type": "object"}, _SECTIONS),
         }
     ),
     "TemplateList": page(ref("Template")),
@@ -163,8 +192,10 @@ SHAPES: dict[str, Schema] = {
         {
             "key": SCHEMA["properties"]["key"],
             "name": SCHEMA["properties"]["name"],
-            "team": nullable(text("A slug. Without it the template is for everybody, and made by an admin.")),
-            "severities": {"type": "object", "additionalProperties": text()},
+            "team": nullable(
+                text("The slug of the team that the template belongs to. Only admins can leave it out, for everyone.")
+            ),
+            "severities": _SEVERITIES,
             "sections": _ANY_SECTION,
         },
         optional=["team", "severities"],
@@ -172,7 +203,7 @@ SHAPES: dict[str, Schema] = {
     "TemplateReplace": obj(
         {
             "name": SCHEMA["properties"]["name"],
-            "severities": {"type": "object", "additionalProperties": text()},
+            "severities": _SEVERITIES,
             "sections": _ANY_SECTION,
         },
         optional=["severities"],
@@ -180,114 +211,164 @@ SHAPES: dict[str, Schema] = {
     "Pattern": obj(
         {
             "url": url(),
-            "slug": text("Never changes its meaning."),
+            "slug": text("Stable: a slug never changes its meaning."),
             "name": text(),
             "family": choice(Family.values),
             "counts": text("What counts as this pattern."),
-            "does_not_count": text(),
-            "advice": text(),
-            "status": choice(PatternStatus.values),
-            "merged_into": nullable(text("The slug of the pattern that it is now, with its incidents.")),
-            "incidents": whole("How many the caller can see, without archived ones."),
+            "does_not_count": text("What looks similar but does not count."),
+            "advice": text("How to avoid the failure or limit its impact."),
+            "status": choice(PatternStatus.values, "Only active patterns are tagged on incidents."),
+            "merged_into": nullable(text("The slug of the pattern that took over its incidents; null unless merged.")),
+            "incidents": whole(_COUNTED),
         }
     ),
     "PatternList": page(ref("Pattern")),
     "PatternStatistics": obj(
         {
             "slug": text(),
-            "incidents": whole("How many the caller can see, without archived ones; everything here counts these."),
-            "by_year": array(obj({"year": whole(), "incidents": whole()}), "From the first year to the last."),
-            "with_unknown_year": whole(),
-            "organizations": array(obj({"name": text(), "slug": text(), "incidents": whole()})),
+            "incidents": whole(f"{_COUNTED} All other counts refer to these."),
+            "by_year": array(
+                obj({"year": whole(), "incidents": whole()}),
+                "Incidents by the year they started, without gaps from the first year to the last.",
+            ),
+            "with_unknown_year": whole("Incidents whose start is unknown."),
+            "organizations": array(
+                obj({"name": text(), "slug": text(), "incidents": whole()}), "The most affected organization first."
+            ),
             "together": array(
                 obj(
                     {
-                        "slug": text(),
-                        "incidents": whole("That show both."),
-                        "share": number("Of the incidents that show this pattern."),
-                        "lift": number("That share over its share of all incidents; 1 is no connection."),
+                        "slug": text("The other pattern."),
+                        "incidents": whole("Incidents that show both patterns."),
+                        "share": number("These as a share of the incidents that show this pattern, from 0 to 1."),
+                        "lift": number(
+                            "This share divided by the other pattern's share of all incidents. 1 means no connection."
+                        ),
                     }
                 ),
-                "Patterns that come with it.",
+                "Patterns that occur in the same incidents, the most frequent first.",
             ),
-            "mitigations": array(obj({"mitigation": choice(Mitigation.values), "incidents": whole()})),
-            "with_unknown_mitigation": whole(),
+            "mitigations": array(
+                obj({"mitigation": choice(Mitigation.values), "incidents": whole()}),
+                "What stopped the impact, the most frequent first. An incident can name several.",
+            ),
+            "with_unknown_mitigation": whole("Incidents that name no mitigation."),
             "rule_precision": obj(
                 {
-                    "confirmed": whole(),
-                    "rejected": whole(),
-                    "share": nullable(number("Of the decided tags of its rule, those that people confirmed.")),
-                    "low": nullable(number("The 95% interval (Wilson).")),
-                    "high": nullable(number()),
-                }
+                    "confirmed": whole("Tags that people confirmed."),
+                    "rejected": whole("Tags that people rejected."),
+                    "share": nullable(number("The share that people confirmed, from 0 to 1.")),
+                    "low": nullable(number("Lower end of the 95% confidence interval (Wilson).")),
+                    "high": nullable(number("Upper end of that interval.")),
+                },
+                description="How often people agreed with the pattern's rule. "
+                "The share and its interval are null until the first decision.",
             ),
         }
     ),
     "Tag": obj(
         {
             "url": url(),
-            "slug": text("The pattern's."),
-            "name": text(),
+            "slug": text("The pattern's slug."),
+            "name": text("The pattern's name."),
             "family": choice(Family.values),
-            "state": choice(TagState.values, "Rejected ones are shown to those who decide."),
-            "source": choice(TagSource.values),
-            "rule_version": nullable(whole("Of the rule that found it.", least=1)),
-            "score": nullable(number()),
-            "reason": text("Why it was rejected."),
+            "state": choice(
+                TagState.values,
+                "Rejected tags are visible only to callers who can decide about the incident's patterns.",
+            ),
+            "source": choice(TagSource.values, "Who or what added the tag."),
+            "rule_version": nullable(whole("Version of the rule that found the pattern.", least=1)),
+            "score": nullable(number("How strongly the rule matched.")),
+            "reason": text("Why the tag was rejected. Empty in any other state."),
             "decided_by": nullable(
                 text(
-                    "A name; not for strangers. Of a suggested one: who rejected it before a later rule suggested it, "
-                    "for those who decide."
+                    "The name of the user who decided; null for anonymous callers. On a suggested tag: who rejected it "
+                    "before a later rule suggested it again, visible only to callers who can decide."
                 )
             ),
-            "decided_at": nullable(instant("Told of a suggested one to those who decide.")),
+            "decided_at": nullable(
+                instant("When that was decided. On a suggested tag, visible only to callers who can decide.")
+            ),
             "evidence": array(
                 obj(
                     {
-                        "field": text("A path: title, sections.<key>, or <kind>/<row id>."),
-                        "start": whole("In characters (code points) of the field's Markdown."),
-                        "end": whole(),
+                        "field": text("Where the sentence is: title, sections.<key>, or <kind>/<row id>."),
+                        "start": whole("Offset in the field's Markdown, in Unicode code points."),
+                        "end": whole("Offset of the end, exclusive."),
                         "quote": text(),
                     }
                 ),
-                "The sentences that show it, as they stand in the text now.",
+                "The sentences that show the pattern, as found in the current text.",
             ),
         }
     ),
     "TagList": page(ref("Tag")),
     "TagCreate": obj(
         {
-            "slug": text("The pattern's."),
-            "sentence": nullable(text("One of the text, copied as it stands there, that shows it.", most=2_000)),
+            "slug": text("The pattern's slug."),
+            "sentence": nullable(
+                text("A sentence that shows the pattern, copied exactly from the incident's text.", most=2_000)
+            ),
         },
         optional=["sentence"],
     ),
-    "TagReject": obj({"reason": text("It helps whoever writes the rule.", most=REASON_CHARACTERS)}),
+    "TagReject": obj(
+        {
+            "reason": text(
+                "Why the incident does not show the pattern. It helps to improve the rule.", most=REASON_CHARACTERS
+            )
+        }
+    ),
     "SearchAnswer": obj(
         {
-            "query": text(),
-            "engine": text("elasticsearch, sqlite or postgresql."),
-            "degraded": flag("The engine that should answer could not; results may rank differently."),
-            "took_ms": whole(),
-            "total": whole(),
-            "results": array(ref("SearchResult")),
-            "facets": obj({facet: array(obj({"value": text(), "count": whole()})) for facet in FACETS}),
-            "next": nullable(url()),
-            "corrections": array(
-                obj({"found": text(), "suggestion": text(), "query": text("The whole query, corrected.")})
+            "query": text("The query as it was sent."),
+            "engine": text("The engine that answered: elasticsearch, sqlite or postgresql."),
+            "degraded": flag(
+                "Elasticsearch was unavailable and the database answered instead. Results can rank differently."
             ),
-            "notices": array(text()),
+            "took_ms": whole("How long the search took, in milliseconds."),
+            "total": whole("How many incidents match, over all pages."),
+            "results": array(ref("SearchResult")),
+            "facets": obj(
+                {facet: array(obj({"value": text(), "count": whole()})) for facet in FACETS},
+                description="How many matches each value has. The counts of a facet ignore its own filter.",
+            ),
+            "next": nullable(url("URL of the next page; null on the last page.")),
+            "corrections": array(
+                obj(
+                    {
+                        "found": text("The word or name in the query that is not known."),
+                        "suggestion": text("What may have been meant."),
+                        "query": text("The whole query with this correction."),
+                    }
+                ),
+                "Suggested corrections of the query.",
+            ),
+            "notices": array(text(), "Sentences that explain how the query was interpreted."),
         }
     ),
     "SearchResult": obj(
         {
             **_RESULT,
-            "score": number(),
-            "highlights": array(obj({"section": text(), "html": text("Escaped text in which only <mark> is markup.")})),
-            "why": array(text()),
+            "score": number("Orders the results of one response. Scores of different queries cannot be compared."),
+            "highlights": array(
+                obj(
+                    {
+                        "section": text("Where the words were found, such as title or summary."),
+                        "html": text("Escaped text; the only markup in it is <mark>."),
+                    }
+                )
+            ),
+            "why": array(text(), "Reasons why the incident matches."),
         }
     ),
-    "Similar": obj({**_RESULT, "score": number(), "reasons": array(text("Something both share, to be checked."))}),
+    "Similar": obj(
+        {
+            **_RESULT,
+            "score": number("Orders the results of one response."),
+            "reasons": array(text(), "What the two incidents have in common."),
+        }
+    ),
     "SimilarList": page(ref("Similar")),
     "Token": obj(
         {
@@ -295,19 +376,19 @@ SHAPES: dict[str, Schema] = {
             "url": url(),
             "name": text(),
             "scope": choice(Scope.values),
-            "owner": text("Whose it is: an e-mail address."),
+            "owner": text("The e-mail address of the user or service account that the token belongs to."),
             "created_at": instant(),
             "expires_at": nullable(instant()),
-            "last_used": nullable(instant("To the minute.")),
+            "last_used": nullable(instant("When it was last used, to within a minute; null if never.")),
         }
     ),
     "TokenList": page(ref("Token")),
     "TokenCreate": obj(
         {
-            "name": text("Where it is used.", most=80),
-            "scope": choice(Scope.values, "read unless named."),
-            "days": whole("Until it expires; 90 unless named.", least=1, most=MOST_DAYS),
-            "owner": nullable(text("A service account's e-mail address; for admins.")),
+            "name": text("What the token is used for, such as the name of a tool.", most=80),
+            "scope": choice(Scope.values, "`write` includes reading. read by default."),
+            "days": whole(f"Days until the token expires; {DEFAULT_DAYS} by default.", least=1, most=MOST_DAYS),
+            "owner": nullable(text("Admins only: the e-mail address of the service account that the token is for.")),
         },
         optional=["scope", "days", "owner"],
     ),
@@ -316,14 +397,19 @@ SHAPES: dict[str, Schema] = {
             "id": whole(least=1),
             "name": text(),
             "email": text(),
-            "time_zone": text(),
+            "time_zone": text("An IANA name."),
             "is_admin": flag(),
             "is_service_account": flag(),
-            "teams": array(obj({"name": text(), "slug": text(), "role": choice(Role.values)})),
-            "scope": choice(Scope.values, "What this caller may do: sessions may write, tokens as their scope says."),
+            "teams": array(obj({"name": text(), "slug": text(), "role": choice(Role.values, _ROLES)})),
+            "scope": choice(
+                Scope.values, "What this request's credentials allow: a token's scope, or write for a session."
+            ),
         }
     ),
 }
 SHAPES["NewToken"] = obj(
-    {**SHAPES["Token"]["properties"], "token": text("Shown this once. Keep it where secrets are kept.")}
+    {
+        **SHAPES["Token"]["properties"],
+        "token": text("The token itself. It is shown only this once; store it as a secret."),
+    }
 )

@@ -1,4 +1,4 @@
-"""What is found about an incident: the patterns of failure that it shows, and incidents like it."""
+"""What is found about an incident: the failure patterns it shows, and similar incidents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kb.search.similar import similar
 
 class TagView(IncidentView):
     def tags(self, reading: Reading) -> list[Tag]:
-        """Those that readers see, by slug; what was rejected is for those who decide."""
+        """The tags that the viewer can see, by slug. Rejected ones are only for viewers who can decide."""
         states = [*SHOWN, TagState.SUGGESTED]
         if decisions.may_decide(self.viewer, reading.incident):
             states.append(TagState.REJECTED)
@@ -31,7 +31,7 @@ class TagView(IncidentView):
         return list(found.order_by("pattern__slug"))
 
     def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
-        # What is suggested again was rejected before.
+        # A suggested tag with a decision was rejected before: only viewers who can decide learn by whom.
         is_told = tag.state != TagState.SUGGESTED or decisions.may_decide(self.viewer, reading.incident)
         return {
             "url": self.address("incident-pattern", ref=reading.incident.ref, slug=tag.pattern.slug),
@@ -52,7 +52,7 @@ class TagView(IncidentView):
         }
 
     def decided(self, ref: str, slug: str, status: int = 200) -> Response:
-        """The tag after a decision about it."""
+        """Respond with the tag after a decision about it."""
         reading = self.find(ref)
         tag = Tag.objects.select_related("pattern", "decided_by").get(incident=reading.incident, pattern__slug=slug)
         body = self.line(tag, reading)
@@ -60,12 +60,23 @@ class TagView(IncidentView):
 
 
 class Tags(TagView):
-    @reads("List the patterns that an incident shows, with their evidence", answer="TagList")
+    @reads(
+        "List an incident's patterns",
+        description="Lists the failure patterns that the incident shows, each with the sentences that show it. "
+        "Suggested patterns are included.",
+        answer="TagList",
+    )
     def get(self, request: Request, ref: str) -> Response:
         reading = self.find(ref)
         return page([self.line(tag, reading) for tag in self.tags(reading)])
 
-    @writes("Say that an incident shows a pattern", body="TagCreate", answer="Tag", status=201)
+    @writes(
+        "Add a pattern to an incident",
+        description="Adds the pattern as confirmed. If a rule has suggested it already, this confirms it.",
+        body="TagCreate",
+        answer="Tag",
+        status=201,
+    )
     def post(self, request: Request, ref: str) -> Response:
         decisions.add(
             actor=self.viewer,
@@ -77,7 +88,12 @@ class Tags(TagView):
 
 
 class OneTag(TagView):
-    @reads("Read why an incident carries a pattern", answer="Tag", etag=True)
+    @reads(
+        "Get one of an incident's patterns",
+        description="Shows why the incident carries the pattern: its state, its source, and the evidence.",
+        answer="Tag",
+        etag=True,
+    )
     def get(self, request: Request, ref: str, slug: str) -> Response:
         reading = self.find(ref)
         tag = next((one for one in self.tags(reading) if one.pattern.slug == slug), None)
@@ -88,21 +104,31 @@ class OneTag(TagView):
 
 
 class Confirm(TagView):
-    @writes("Confirm that it shows the pattern", answer="Tag")
+    @writes("Confirm a pattern", answer="Tag")
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.confirm(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
         return self.decided(ref, slug)
 
 
 class Reject(TagView):
-    @writes("Say that it does not show the pattern, and why", body="TagReject", answer="Tag")
+    @writes(
+        "Reject a pattern",
+        description="Only a later version of the rule can suggest the pattern again, and only if it finds new "
+        "evidence.",
+        body="TagReject",
+        answer="Tag",
+    )
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.reject(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug, reason=self.body["reason"])
         return self.decided(ref, slug)
 
 
 class Undo(TagView):
-    @writes("Take a decision about a pattern back", answer="Tag")
+    @writes(
+        "Undo the decision about a pattern",
+        description="Returns the tag to what its rule or curator says. A pattern that was added by hand is withdrawn.",
+        answer="Tag",
+    )
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.undo(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
         return self.decided(ref, slug)
@@ -112,7 +138,11 @@ DECISIONS = {"confirm": Confirm, "reject": Reject, "undo": Undo}
 
 
 class Similar(IncidentView):
-    @reads("Find incidents like this one, with the reasons", answer="SimilarList")
+    @reads(
+        "List similar incidents",
+        description="Lists the most similar incidents that the caller can see, each with the reasons.",
+        answer="SimilarList",
+    )
     def get(self, request: Request, ref: str) -> Response:
         found = similar(self.viewer, self.locate(ref))
         return page([{**result_line(self, one.result), "score": one.score, "reasons": one.reasons} for one in found])

@@ -1,4 +1,4 @@
-"""What became of an incident: its revisions, who did what, and the whole of it to take away."""
+"""An incident's history and export: its revisions, its audit trail, and the whole document as a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from kb.api.pagination import Order, paginate
 from kb.api.parameters import PAGING
 from kb.api.views.incidents import IncidentView
 
-FORMAT = parameters.one_of("format", ("markdown", "json"), "json unless named, or as Accept says.")
+FORMAT = parameters.one_of(
+    "format", ("markdown", "json"), "By default, what the Accept header asks for, otherwise json."
+)
 
 
 class RevisionView(IncidentView):
@@ -35,7 +37,13 @@ class RevisionView(IncidentView):
 
 
 class Revisions(RevisionView):
-    @reads("List an incident's revisions, newest first", answer="RevisionList", query=PAGING)
+    @reads(
+        "List revisions",
+        description="Newest first. Callers who see the working copy get every revision; everyone else only the "
+        "published one.",
+        answer="RevisionList",
+        query=PAGING,
+    )
     def get(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         rows = history.revisions(incident, self.viewer).defer("document")
@@ -44,7 +52,13 @@ class Revisions(RevisionView):
 
 
 class OneRevision(RevisionView):
-    @reads("Read a revision", answer="RevisionDocument", etag=True)
+    @reads(
+        "Get a revision",
+        description="Returns the incident as it was published. Earlier revisions are only for callers who see the "
+        "working copy.",
+        answer="RevisionDocument",
+        etag=True,
+    )
     def get(self, request: Request, ref: str, number: int) -> Response:
         incident = self.locate(ref)
         revision = history.revisions(incident, self.viewer).filter(number=number).first()
@@ -56,7 +70,13 @@ class OneRevision(RevisionView):
 
 
 class Audit(IncidentView):
-    @reads("Who did what to it, newest first", answer="AuditList", query=PAGING)
+    @reads(
+        "List audit entries",
+        description="Lists who changed what, newest first. Only for callers who see the working copy; 404 for everyone "
+        "else.",
+        answer="AuditList",
+        query=PAGING,
+    )
     def get(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         if not scopes.sees_working_copy(self.viewer, incident):
@@ -76,7 +96,7 @@ class Audit(IncidentView):
 
 
 class MarkdownRenderer(JSONRenderer):
-    """Chosen by Accept. The text itself is answered as it is; what is refused instead is JSON for everybody."""
+    """Only takes part in content negotiation: the view sends the Markdown itself, and errors are always JSON."""
 
     media_type = "text/markdown"
     format = "markdown"
@@ -85,7 +105,14 @@ class MarkdownRenderer(JSONRenderer):
 class Export(IncidentView):
     renderer_classes = [JSONRenderer, MarkdownRenderer]
 
-    @reads("Take an incident away", answer="Export", query=(FORMAT,), etag=True, media=("text/markdown",))
+    @reads(
+        "Export an incident",
+        description="Downloads the whole record as JSON, which can be imported again, or as Markdown for reading.",
+        answer="Export",
+        query=(FORMAT,),
+        etag=True,
+        media=("text/markdown",),
+    )
     def get(self, request: Request, ref: str) -> Response | HttpResponse:
         wanted = parameters.chosen(request.query_params, FORMAT) or request.accepted_renderer.format
         reading = self.find(ref)

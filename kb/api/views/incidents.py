@@ -1,4 +1,4 @@
-"""Incidents: the list, one of them, and its steps from draft to published and back."""
+"""Incidents: listing, reading and writing them, and the steps from draft to published and back."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ from kb.api.parameters import PAGING
 
 
 class IncidentView(ApiView):
-    """A view of one incident, or of something in it."""
+    """Base of the views of one incident or a part of it."""
 
     def find(self, ref: str) -> Reading:
-        """What the caller reads there. Raises Missing."""
+        """The incident as this caller reads it. Raises Missing."""
         return read(self.locate(ref, whole=True), self.viewer)
 
     def part(self, ref: str, name: str) -> list[dict[str, Any]]:
-        """One list of what the caller reads there: `sections`, `links` or a kind of rows. Raises Missing."""
+        """One list of the incident as this caller reads it: `sections`, `links` or a kind of rows. Raises Missing."""
         return documents.part(self.viewer, self.locate(ref), name)
 
     def locate(self, ref: str, *, whole: bool = False) -> Incident:
-        """The incident itself, to change it. Raises Missing. From then on the answer is about this incident."""
+        """The incident itself, to be changed. Raises Missing. Marks the response as being about this incident."""
         incident = find_visible(self.viewer, ref, whole=whole)
         self.incident_id = incident.pk
         return incident
 
     def expected(self, incident: Incident, stored: QuerySet[Any], shown: Callable[[], Any]) -> int | None:
-        """The version that the caller expects of a part of the incident: a section, row or link.
+        """The version of a part (a section, row or link) that the caller expects, or None for any.
 
-        `stored` is the part in the working copy; `shown` looks for it in what everybody else is shown. Raises Missing.
+        `stored` is the part in the working copy; `shown` looks it up for callers who only read the published revision.
+        Raises Missing.
         """
         if not scopes.sees_working_copy(self.viewer, incident):
             shown()
@@ -57,7 +58,7 @@ class IncidentView(ApiView):
         return self.condition().expected(version)
 
     def shown(self, incident_id: int, *, status: int = 200, warnings: list[str] | None = None) -> Response:
-        """The whole incident after a change."""
+        """Respond with the whole incident after a change."""
         reading = self.find(str(incident_id))
         body = documents.document(self, reading)
         more = {"warnings": warnings} if warnings is not None else {}
@@ -66,11 +67,17 @@ class IncidentView(ApiView):
 
 
 class Incidents(IncidentView):
-    @reads("List incidents", answer="IncidentList", query=(*filters.parameters(IncidentFilter), *PAGING))
+    @reads(
+        "List incidents",
+        description="Lists the incidents that the caller can see. Archived ones are left out unless `status` asks for "
+        "them.",
+        answer="IncidentList",
+        query=(*filters.parameters(IncidentFilter), *PAGING),
+    )
     def get(self, request: Request) -> Response:
         seen = AsSeen.by(self.viewer)
         rows, order = IncidentFilter(request.query_params, seen).ordered()
-        # The document itself is large, and its facts are known already where they are needed.
+        # The revision document is large, and AsSeen has already read the facts needed from it.
         rows = rows.select_related("organization", "published_organization", "team", "published_revision")
         rows = rows.defer("published_revision__document").prefetch_related("services", "published_services")
         found, next_address = paginate(request, rows, order)
@@ -86,7 +93,14 @@ class Incidents(IncidentView):
             tags=tags,
         )
 
-    @writes("Begin a postmortem", body="IncidentCreate", answer="Incident", status=201)
+    @writes(
+        "Create an incident",
+        description="Starts a postmortem draft with whatever is known so far. Only the title is always required. "
+        "`team` can be left out by admins, and by authors who write for exactly one team.",
+        body="IncidentCreate",
+        answer="Incident",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
         template = self.body.pop("template", "standard")
         incident, warnings = create_with_content(actor=self.viewer, body=self.body, template_key=template)
@@ -95,13 +109,26 @@ class Incidents(IncidentView):
 
 
 class OneIncident(IncidentView):
-    @reads("Read an incident", answer="Incident", etag=True)
+    @reads(
+        "Get an incident",
+        description="Returns the working copy to callers who can see it, otherwise the latest published revision.",
+        answer="Incident",
+        etag=True,
+    )
     def get(self, request: Request, ref: str) -> Response:
         reading = self.find(ref)
         body = documents.document(self, reading)
         return answer(body, etag=documents.etag(reading, body))
 
-    @writes("Change an incident and its content", body="IncidentChange", answer="Incident", precondition="required")
+    @writes(
+        "Update an incident",
+        description="Changes only what the body names, all or nothing. A list of rows is replaced as a whole: rows "
+        "match by id, one without an id is added, one that is left out is removed. Once published, only visibility "
+        "and team can be changed until the postmortem is reopened.",
+        body="IncidentChange",
+        answer="Incident",
+        precondition="required",
+    )
     def patch(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         _, warnings = write_incident(
@@ -112,7 +139,13 @@ class OneIncident(IncidentView):
         )
         return self.shown(incident.pk, warnings=warnings)
 
-    @writes("Delete an incident", answer=None, status=204, precondition="required")
+    @writes(
+        "Delete an incident",
+        description="Hides the incident from everyone at once. Only leads of the owning team and admins can do this.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         expected = self.condition().expected(incident.version)
@@ -121,7 +154,7 @@ class OneIncident(IncidentView):
 
 
 class Step(IncidentView):
-    """One step of an incident's life. Its name is the last part of the address and the action's name."""
+    """One step in the life of an incident. `step` is both the last part of the path and the name of the action."""
 
     step: ClassVar[str]
 
@@ -139,7 +172,14 @@ class Step(IncidentView):
 class Submit(Step):
     step = "submit"
 
-    @writes("Ask for a review", body="Submit", answer="Incident", precondition="optional")
+    @writes(
+        "Submit for review",
+        description="Starts a new round of review and asks the given people. Reviewers of an earlier round who are not "
+        "named again are no longer asked.",
+        body="Submit",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref, reviewers=self.body["reviewers"])
 
@@ -147,7 +187,12 @@ class Submit(Step):
 class Withdraw(Step):
     step = "withdraw"
 
-    @writes("Take it back from review", answer="Incident", precondition="optional")
+    @writes(
+        "Withdraw from review",
+        description="Ends the round of review and returns the postmortem to draft.",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref)
 
@@ -155,7 +200,14 @@ class Withdraw(Step):
 class Review(Step):
     step = "review"
 
-    @writes("Approve, or ask for changes", body="Review", answer="Incident", precondition="required")
+    @writes(
+        "Approve or request changes",
+        description="Records the decision of a reviewer who was asked. Requesting changes returns the postmortem to "
+        "draft. If-Match is required, because an approval covers exactly the text that was read.",
+        body="Review",
+        answer="Incident",
+        precondition="required",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref, approve=self.body["approve"], comment=self.body.get("comment") or "")
 
@@ -163,7 +215,14 @@ class Review(Step):
 class Publish(Step):
     step = "publish"
 
-    @writes("Publish the working copy as a revision", body="Publish", answer="Incident", precondition="optional")
+    @writes(
+        "Publish the postmortem",
+        description="Publishes the working copy as a new, immutable revision. Team leads and admins can publish at any "
+        "time, authors once a reviewer has approved the current text.",
+        body="Publish",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref, note=self.body.get("note") or "")
 
@@ -171,7 +230,12 @@ class Publish(Step):
 class Reopen(Step):
     step = "reopen"
 
-    @writes("Reopen what is published; readers keep its revision", answer="Incident", precondition="optional")
+    @writes(
+        "Reopen a published postmortem",
+        description="Returns it to draft. Readers keep seeing the published revision until the next one.",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref)
 
@@ -179,7 +243,13 @@ class Reopen(Step):
 class Archive(Step):
     step = "archive"
 
-    @writes("Take it out of lists; it stays readable", answer="Incident", precondition="optional")
+    @writes(
+        "Archive a published postmortem",
+        description="Hides it from lists and searches. Anyone who can read it now still can. Only leads of the owning "
+        "team and admins can do this.",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref)
 
@@ -187,7 +257,12 @@ class Archive(Step):
 class Restore(Step):
     step = "restore"
 
-    @writes("Bring it back from the archive", answer="Incident", precondition="optional")
+    @writes(
+        "Restore an archived postmortem",
+        description="Returns it to published. Only leads of the owning team and admins can do this.",
+        answer="Incident",
+        precondition="optional",
+    )
     def post(self, request: Request, ref: str) -> Response:
         return self.take(ref)
 

@@ -1,4 +1,4 @@
-"""Postmortem templates, the patterns of failure, and search."""
+"""Postmortem templates, failure patterns, and search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kb.search.service import CHOICES, YEAR, BadCursor, BadRequest, Page, Search
 # --- Templates -------------------------------------------------------------------------------------
 class TemplateView(ApiView):
     def visible(self) -> QuerySet[PostmortemTemplate]:
-        """Shared ones for everybody; a team's own for colleagues."""
+        """Shared templates for everyone; those of teams only for signed-in viewers."""
         templates = PostmortemTemplate.objects.select_related("team")
         return templates if self.viewer.is_signed_in else templates.filter(team__isnull=True)
 
@@ -66,7 +66,7 @@ class TemplateView(ApiView):
         try:
             return actions.save_template(actor=self.viewer, definition={**definition, "key": key}, team=team)
         except Invalid as error:
-            # At this address the definition is the whole body.
+            # Here the definition is the whole body, so its fields need no prefix.
             fields = {
                 name.removeprefix("definition").lstrip(".") or "body": texts for name, texts in error.fields.items()
             }
@@ -74,33 +74,51 @@ class TemplateView(ApiView):
 
 
 class Templates(TemplateView):
-    @reads("List the current templates", answer="TemplateList", query=PAGING)
+    @reads(
+        "List templates",
+        description="Lists the current version of each template.",
+        answer="TemplateList",
+        query=PAGING,
+    )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, self.visible().filter(is_current=True), Order("key"))
         return page([self.line(template) for template in found], next_address)
 
-    @writes("Add a template", body="TemplateCreate", answer="Template", status=201)
+    @writes(
+        "Create a template",
+        description="Team leads create templates for their team; admins also create shared ones.",
+        body="TemplateCreate",
+        answer="Template",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
-        taken = Invalid({"key": "There is a template of this key. Replace that one, or choose another key."})
+        taken = Invalid({"key": "A template with this key already exists. Replace it, or choose another key."})
         if PostmortemTemplate.objects.filter(key=self.body["key"]).exists():
             raise taken
         team = actions.team_named(self.viewer, self.body.get("team"))
         saved = self.save(self.body["key"], team)
         if saved.number > 1:
-            # Somebody has added it since.
+            # A concurrent request created it first.
             raise taken
         return self.shown(saved, 201)
 
 
 class Template(TemplateView):
-    @reads("Read a template's current version", answer="Template", etag=True)
+    @reads("Get a template", description="Returns the current version.", answer="Template", etag=True)
     def get(self, request: Request, key: str) -> Response:
         return self.shown(self.find(key, is_current=True))
 
-    @writes("Give a template its next version", body="TemplateReplace", answer="Template", precondition="required")
+    @writes(
+        "Replace a template",
+        description="Saves the definition as the next version. Postmortems that exist keep the version they were "
+        "written from.",
+        body="TemplateReplace",
+        answer="Template",
+        precondition="required",
+    )
     def put(self, request: Request, key: str) -> Response:
         current = self.find(key, is_current=True)
-        # Under lock, so that the version that was read is still the current one when the next is made.
+        # Locked, so that the version just checked is still the current one when the next is saved.
         held = PostmortemTemplate.objects.select_for_update().get(pk=current.pk)
         expected = self.condition().expected(held.number)
         if expected is not None and (expected != held.number or not held.is_current):
@@ -109,18 +127,23 @@ class Template(TemplateView):
 
 
 class TemplateVersion(TemplateView):
-    @reads("Read one version of a template; it never changes", answer="Template", etag=True)
+    @reads(
+        "Get a version of a template",
+        description="A version never changes once it is saved.",
+        answer="Template",
+        etag=True,
+    )
     def get(self, request: Request, key: str, number: int) -> Response:
         return self.shown(self.find(key, number=number))
 
 
 # --- Patterns --------------------------------------------------------------------------------------
-FAMILY = Parameter("family", "By family.", choice(Family.values), many=True)
+FAMILY = Parameter("family", "Only patterns of these families.", choice(Family.values), many=True)
 
 
 class PatternView(ApiView):
     def patterns(self) -> QuerySet[Pattern]:
-        """With how many of the incidents that the viewer can see show each."""
+        """All patterns, annotated with `incidents`: how many visible, unarchived incidents show each."""
         shown = Q(tags__state__in=SHOWN) & ~Q(tags__incident__status=Status.ARCHIVED)
         visible = scopes.visible_condition(self.viewer, "tags__incident__")
         return Pattern.objects.select_related("merged_into").annotate(incidents=Count("tags", filter=shown & visible))
@@ -147,13 +170,13 @@ class PatternView(ApiView):
 
 
 class Patterns(PatternView):
-    @reads("List the patterns of failure", answer="PatternList", query=(FAMILY, *PAGING))
+    @reads("List failure patterns", answer="PatternList", query=(FAMILY, *PAGING))
     def get(self, request: Request) -> Response:
         rows = self.patterns()
         if families := request.query_params.getlist("family"):
             if strange := [family for family in families if family not in Family.values]:
                 raise Invalid(
-                    {"family": f"There is no family {strange[0][:50]}. Choose one of {', '.join(Family.values)}."}
+                    {"family": f"Unknown family {strange[0][:50]}. Choose one of {', '.join(Family.values)}."}
                 )
             rows = rows.filter(family__in=families)
         found, next_address = paginate(request, rows, Order("slug"))
@@ -161,14 +184,19 @@ class Patterns(PatternView):
 
 
 class OnePattern(PatternView):
-    @reads("Read a pattern", answer="Pattern", etag=True)
+    @reads("Get a failure pattern", answer="Pattern", etag=True)
     def get(self, request: Request, slug: str) -> Response:
         body = self.line(self.find(slug))
         return answer(body, etag=etags.of_content(body))
 
 
 class PatternStatistics(PatternView):
-    @reads("Read when, where and with what else a pattern occurred, and what stopped it", answer="PatternStatistics")
+    @reads(
+        "Get statistics of a failure pattern",
+        description="When and where the pattern occurred, with which other patterns, what stopped it, and how often "
+        "people agreed with its rule. Counts only incidents that the caller can see.",
+        answer="PatternStatistics",
+    )
     def get(self, request: Request, slug: str) -> Response:
         pattern = self.find(slug)
         known, rule = about(self.viewer, pattern), precision(self.viewer, pattern)
@@ -208,26 +236,34 @@ class PatternStatistics(PatternView):
 
 # --- Search ----------------------------------------------------------------------------------------
 def _facet(name: str) -> Parameter:
-    values, description = text(), "Any of these values."
+    values, description = text(), "Only incidents with one of these values."
     if name in CHOICES:
         values = choice(CHOICES[name])
     elif name == "year":
         values = {**text(), "pattern": YEAR}
     elif name == "organization":
-        description = f"{BY_ORGANIZATION} Any of these; the answer's facet has names."
+        description = f"{BY_ORGANIZATION} The facet in the response contains names."
     return Parameter(name, description, values, many=True)
 
 
 SEARCH = (
-    Parameter("q", "Words, quotes, fields such as severity:sev1; or a whole log line. Empty finds everything."),
-    parameters.one_of("sort", SORTS, "relevance unless named."),
+    Parameter(
+        "q", 'Words, "exact phrases", and fields such as severity:sev1; or a pasted log line. Empty matches everything.'
+    ),
+    parameters.one_of("sort", SORTS, "relevance by default."),
     *map(_facet, FACETS),
     *PAGING,
 )
 
 
 class Search(ApiView):
-    @reads("Search incidents", answer="SearchAnswer", query=SEARCH)
+    @reads(
+        "Search incidents",
+        description="Full-text search over the incidents that the caller can see. Archived ones are left out unless "
+        "the query or `status` asks for them.",
+        answer="SearchAnswer",
+        query=SEARCH,
+    )
     def get(self, request: Request) -> Response:
         given = request.query_params
         wanted = SearchRequest(
@@ -274,15 +310,15 @@ class Search(ApiView):
 
 
 def _highlights(result: Result) -> list[dict[str, str]]:
-    """The sections that hold words of the query; the title first, if it is among them."""
+    """The sections that contain words of the query; the title first if it is one of them."""
     marked = [{"section": part.section, "html": str(part.html)} for part in result.highlights]
     title = str(result.title_html)
-    # Whatever else looks like markup in a title is escaped.
+    # Anything else in the title that looks like markup is escaped, so this <mark> is a match.
     return [{"section": "title", "html": title}, *marked] if "<mark>" in title else marked
 
 
 def result_line(view: ApiView, result: Result) -> dict[str, Any]:
-    """What a found incident is, whatever it was found by."""
+    """The fields that search results and similar incidents have in common."""
     return {
         "ref": result.ref,
         "id": result.id,

@@ -1,4 +1,4 @@
-"""The API about itself: its OpenAPI document, the pages that show it, and addresses that lead nowhere."""
+"""The OpenAPI document, the page that displays it, and the answers to unknown URLs and failed requests."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from kb.api.base import ApiView
 from kb.api.operations import reads
 from kb.api.problems import MEDIA_TYPE, handle, problem
 
-# The generator's own tables are filled while it runs, and must be by one thread at a time.
+# The generator fills its own global tables while it runs, so only one thread may run it at a time.
 _generating = Lock()
 
 
 @cache
 def _generated() -> dict[str, Any]:
-    # It brings Django's whole test kit along, a tenth of the time that a process takes to start.
+    # Imported late: it pulls in Django's test framework, which would add a tenth to the start-up time of a process.
     from drf_spectacular.generators import SchemaGenerator
 
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document: the same for everybody, and for as long as the process runs."""
+    """The OpenAPI document. The same for every caller, and generated once per process."""
     with _generating:
         return _generated()
 
 
 class Schema(ApiView):
-    @reads("Read this OpenAPI document", answer="Anything")
+    @reads("Get the OpenAPI document", description="Returns this document.", answer="Anything")
     def get(self, request: Request) -> Response:
         return Response(openapi())
 
@@ -53,7 +53,7 @@ class HtmlRenderer(JSONRenderer):
 
 
 class Docs(ApiView):
-    """The OpenAPI document to read and to try, served whole from this machine."""
+    """The OpenAPI document as a page for reading and trying it out. Loads nothing from other hosts."""
 
     schema = None
     renderer_classes = [HtmlRenderer, JSONRenderer]
@@ -64,18 +64,18 @@ class Docs(ApiView):
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What no view could be asked, such as a request to another host: a problem document below /api/v1/, elsewhere a
-    page."""
+    """Handler for requests that reach no view, such as ones with an unknown Host: a problem document under /api/v1/, a
+    page elsewhere."""
     if not request.path.startswith("/api/v1/"):
         return defaults.bad_request(request, exception)
-    refused = problem("invalid", "The request cannot be read. See that its Host is one of this installation.")
+    refused = problem("invalid", "The request cannot be read. Check that its Host header names this installation.")
     return JsonResponse(refused.data, status=refused.status_code, content_type=MEDIA_TYPE)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """What a page, or anything before a view, did not foresee: a problem document below /api/v1/, elsewhere a page.
+    """Handler for uncaught exceptions in pages and middleware: a problem document under /api/v1/, a page elsewhere.
 
-    Both tell a database that does not answer (503) from what is broken here (500).
+    Both distinguish an unavailable database (503) from a fault in the application (500).
     """
     error = sys.exc_info()[1]
     if request.path.startswith("/api/v1/") and isinstance(error, Exception):
@@ -88,7 +88,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 
 class Nowhere(ApiView):
-    """Every other address under /api/v1/: a problem document, not a page, whoever asks."""
+    """Every other URL under /api/v1/: a 404 problem document instead of a page, whoever the caller is."""
 
     schema = None
     authentication_classes = ()
@@ -96,4 +96,4 @@ class Nowhere(ApiView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise Missing("There is nothing at this address. Addresses have no slash at the end; /api/v1/docs lists them.")
+        raise Missing("There is nothing at this URL. URLs have no trailing slash; /api/v1/docs lists them all.")

@@ -1,4 +1,4 @@
-"""What an incident is made of, each with its own address and version: sections, rows of records, links."""
+"""The parts of an incident, each with its own URL and version: sections, rows of records, and links."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _one(parts: list[dict[str, Any]], name: str, value: str) -> dict[str, Any]:
 
 
 class Sections(IncidentView):
-    @reads("List an incident's sections", answer="SectionList")
+    @reads("List sections", answer="SectionList")
     def get(self, request: Request, ref: str) -> Response:
         return page(self.part(ref, "sections"))
 
@@ -38,12 +38,12 @@ class Section(IncidentView):
     def section(self, ref: str, key: str) -> dict[str, Any]:
         return _one(self.part(ref, "sections"), "key", key)
 
-    @reads("Read a section", answer="Section", etag=True)
+    @reads("Get a section", answer="Section", etag=True)
     def get(self, request: Request, ref: str, key: str) -> Response:
         section = self.section(ref, key)
         return answer(section, etag=documents.part_etag(section))
 
-    @writes("Write a section", body="SectionChange", answer="Section", precondition="required")
+    @writes("Update a section", body="SectionChange", answer="Section", precondition="required")
     def patch(self, request: Request, ref: str, key: str) -> Response:
         incident = self.locate(ref)
         expected = self.expected(incident, incident.sections.filter(key=key), lambda: self.section(ref, key))
@@ -56,7 +56,7 @@ class Section(IncidentView):
                 **{name: value or "" for name, value in self.body.items()},
             )
         except Invalid as error:
-            # At this address the section is the whole body.
+            # Here the section is the whole body, so its fields need no prefix.
             raise Invalid(
                 {name.removeprefix(f"sections.{key}."): texts for name, texts in error.fields.items()}
             ) from error
@@ -65,9 +65,15 @@ class Section(IncidentView):
 
 
 class RowsView(IncidentView):
-    """Of one kind of records (a key of KINDS), named where the address is made."""
+    """Base of the views of one kind of records. `kind` is a key of KINDS, set by the route."""
 
     kind: str = ""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Fills the summaries of operations: {a_row} and {rows}."""
+        name = "impact figure" if self.kind == "impact_figures" else KINDS[self.kind].singular
+        return {"a_row": f"{'an' if name[0] in 'aeiou' else 'a'} {name}", "rows": f"{name}s"}
 
     @property
     def row_shape(self) -> str:
@@ -78,11 +84,11 @@ class RowsView(IncidentView):
 
 
 class Rows(RowsView):
-    @reads("List an incident's rows of this kind", answer="{row}List")
+    @reads("List {rows}", answer="{row}List")
     def get(self, request: Request, ref: str) -> Response:
         return page(self.part(ref, self.kind))
 
-    @writes("Add a row", body="{row}Create", answer="{row}", status=201)
+    @writes("Add {a_row}", body="{row}Create", answer="{row}", status=201)
     def post(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         added = sections.add_row(actor=self.viewer, incident_id=incident.pk, kind=self.kind, values=self.body)
@@ -92,12 +98,12 @@ class Rows(RowsView):
 
 
 class Row(RowsView):
-    @reads("Read a row", answer="{row}", etag=True)
+    @reads("Get {a_row}", answer="{row}", etag=True)
     def get(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
         row = self.row(ref, row_id)
         return answer(row, etag=documents.part_etag(row))
 
-    @writes("Change a row", body="{row}Change", answer="{row}", precondition="required")
+    @writes("Update {a_row}", body="{row}Change", answer="{row}", precondition="required")
     def patch(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
         sections.change_row(
             actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id, values=self.body
@@ -105,13 +111,13 @@ class Row(RowsView):
         row = self.row(ref, row_id)
         return answer(row, etag=documents.part_etag(row))
 
-    @writes("Remove a row", answer=None, status=204, precondition="required")
+    @writes("Remove {a_row}", answer=None, status=204, precondition="required")
     def delete(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
         sections.remove_row(actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id)
         return nothing()
 
     def _held(self, ref: str, row_id: uuid.UUID) -> dict[str, Any]:
-        """Which incident, and which version of the row the caller expects."""
+        """The incident, and the version of the row that the caller expects."""
         incident = self.locate(ref)
         stored = KINDS[self.kind].model._default_manager.filter(incident=incident, uuid=row_id)
         expected = self.expected(incident, stored, lambda: self.row(ref, row_id))
@@ -119,11 +125,23 @@ class Row(RowsView):
 
 
 class Links(IncidentView):
-    @reads("List an incident's links, both ways", answer="LinkList")
+    @reads(
+        "List links to other incidents",
+        description="Lists links in both directions, to incidents that the caller can see.",
+        answer="LinkList",
+    )
     def get(self, request: Request, ref: str) -> Response:
         return page(self.part(ref, "links"))
 
-    @writes("Link it to another incident", body="LinkCreate", answer="Link", status=201, may_exist=True)
+    @writes(
+        "Link to another incident",
+        description="Returns the existing link with 200 if there is one of this kind. If its note differs from a note "
+        "in the body, the answer is 409.",
+        body="LinkCreate",
+        answer="Link",
+        status=201,
+        may_exist=True,
+    )
     def post(self, request: Request, ref: str) -> Response:
         incident = self.locate(ref)
         added, is_new = links.add_link(
@@ -142,12 +160,12 @@ class Link(IncidentView):
     def link(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
         return _one(self.part(ref, "links"), "id", str(link_id))
 
-    @reads("Read a link", answer="Link", etag=True)
+    @reads("Get a link", answer="Link", etag=True)
     def get(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
         link = self.link(ref, link_id)
         return answer(link, etag=documents.part_etag(link))
 
-    @writes("Change a link's note", body="LinkChange", answer="Link", precondition="required")
+    @writes("Update a link's note", body="LinkChange", answer="Link", precondition="required")
     def patch(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
         links.change_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id, note=self.body["note"])
         link = self.link(ref, link_id)

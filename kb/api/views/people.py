@@ -22,7 +22,9 @@ from kb.api.parameters import PAGING
 class Me(ApiView):
     signed_in_only = True
 
-    @reads("Who the caller is, and what they may do", answer="Me", etag=True)
+    @reads(
+        "Get the current user", description="Returns who the caller is and what they may do.", answer="Me", etag=True
+    )
     def get(self, request: Request) -> Response:
         user = request.user
         if not isinstance(user, User):
@@ -42,7 +44,7 @@ class Me(ApiView):
 
 
 class TokenView(ApiView):
-    """A token never changes; it is made and revoked, so its version is always the first."""
+    """A token is created and revoked but never changed, so its version is always 1."""
 
     signed_in_only = True
     tag = etags.of_version(1)
@@ -61,13 +63,26 @@ class TokenView(ApiView):
 
 
 class Tokens(TokenView):
-    @reads("List your tokens; for admins also those of service accounts", answer="TokenList", query=PAGING)
+    @reads(
+        "List access tokens",
+        description="Lists your own tokens, newest first. Admins also see those of service accounts.",
+        answer="TokenList",
+        query=PAGING,
+    )
     def get(self, request: Request) -> Response:
         order = by_instant("created", descending=True)
         found, next_address = paginate(request, tokens.visible_tokens(self.viewer), order)
         return page([self.line(token) for token in found], next_address)
 
-    @writes("Make a token, shown once", body="TokenCreate", answer="NewToken", status=201, repeatable=False)
+    @writes(
+        "Create an access token",
+        description="The token itself is in this response and is never shown again. A token that is created with "
+        "another token expires no later than that one.",
+        body="TokenCreate",
+        answer="NewToken",
+        status=201,
+        repeatable=False,
+    )
     def post(self, request: Request) -> Response:
         token, secret = tokens.create_token(
             actor=self.viewer,
@@ -78,7 +93,7 @@ class Tokens(TokenView):
             no_later_than=request.auth.expiry if isinstance(request.auth, AccessToken) else None,
         )
         body = self.line(token)
-        # A secret is for the one who asked: no cache keeps it.
+        # The response contains a secret, so no cache may store it.
         response = answer({**body, "token": secret}, etag=self.tag, status=201, location=body["url"])
         response["Cache-Control"] = "no-store"
         return response
@@ -91,11 +106,17 @@ class Token(TokenView):
             raise Missing
         return found
 
-    @reads("Read what a token is for", answer="Token", etag=True)
+    @reads("Get an access token", description="Never includes the token itself.", answer="Token", etag=True)
     def get(self, request: Request, token_id: uuid.UUID) -> Response:
         return answer(self.line(self.find(token_id)), etag=self.tag)
 
-    @writes("Revoke a token", answer=None, status=204, precondition="required")
+    @writes(
+        "Revoke an access token",
+        description="The token stops working immediately.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, token_id: uuid.UUID) -> Response:
         token = self.find(token_id)
         if self.condition().expected(1) == etags.NEVER:

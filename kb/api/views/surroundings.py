@@ -1,4 +1,4 @@
-"""Organizations, services, teams and their members: what incidents stand in."""
+"""Organizations, services, teams and their members."""
 
 from __future__ import annotations
 
@@ -52,12 +52,24 @@ class OrganizationView(ApiView):
 
 
 class Organizations(OrganizationView):
-    @reads("List organizations that incidents are about", answer="OrganizationList", query=PAGING)
+    @reads(
+        "List organizations",
+        description="Lists the organizations that visible incidents are about, and the home organization. Admins see "
+        "all.",
+        answer="OrganizationList",
+        query=PAGING,
+    )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, scopes.visible_organizations(self.viewer), BY_NAME)
         return page([self.line(organization) for organization in found], next_address)
 
-    @writes("Add an organization", body="OrganizationCreate", answer="Organization", status=201)
+    @writes(
+        "Create an organization",
+        description="Only for admins.",
+        body="OrganizationCreate",
+        answer="Organization",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
         made = actions.create_organization(
             actor=self.viewer,
@@ -69,11 +81,17 @@ class Organizations(OrganizationView):
 
 
 class OneOrganization(OrganizationView):
-    @reads("Read an organization", answer="Organization", etag=True)
+    @reads("Get an organization", answer="Organization", etag=True)
     def get(self, request: Request, slug: str) -> Response:
         return self.shown(slug)
 
-    @writes("Change an organization", body="OrganizationChange", answer="Organization", precondition="required")
+    @writes(
+        "Update an organization",
+        description="Only for admins.",
+        body="OrganizationChange",
+        answer="Organization",
+        precondition="required",
+    )
     def patch(self, request: Request, slug: str) -> Response:
         organization = self.find(slug)
         actions.change_organization(
@@ -84,7 +102,13 @@ class OneOrganization(OrganizationView):
         )
         return self.shown(slug)
 
-    @writes("Delete an organization without incidents", answer=None, status=204, precondition="required")
+    @writes(
+        "Delete an organization",
+        description="Only for admins, and only if no incident is about it. The home organization cannot be deleted.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, slug: str) -> Response:
         organization = self.find(slug)
         expected = self.condition().expected(organization.version)
@@ -118,13 +142,25 @@ class ServiceView(ApiView):
 
 
 class Services(ServiceView):
-    @reads("List services", answer="ServiceList", query=(*filters.parameters(ServiceFilter), *PAGING))
+    @reads(
+        "List services",
+        description="Lists the services that visible incidents name. Signed-in callers also see those that belong to a "
+        "team, admins all.",
+        answer="ServiceList",
+        query=(*filters.parameters(ServiceFilter), *PAGING),
+    )
     def get(self, request: Request) -> Response:
         rows = filters.checked(ServiceFilter(request.query_params, self.viewer))
         found, next_address = paginate(request, rows, BY_NAME)
         return page([self.line(service) for service in found], next_address)
 
-    @writes("Add a service", body="ServiceCreate", answer="Service", status=201)
+    @writes(
+        "Create a service",
+        description="Only for leads of its team and admins.",
+        body="ServiceCreate",
+        answer="Service",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
         service = actions.create_service(
             actor=self.viewer,
@@ -138,16 +174,22 @@ class Services(ServiceView):
         visible = scopes.visible_organizations(self.viewer)
         found = visible.filter(slug=slug).first() if slug else visible.filter(is_home=True).first()
         if found is None:
-            raise Invalid({"organization": "There is no such organization here."})
+            raise Invalid({"organization": "There is no organization with this slug."})
         return found
 
 
 class OneService(ServiceView):
-    @reads("Read a service", answer="Service", etag=True)
+    @reads("Get a service", answer="Service", etag=True)
     def get(self, request: Request, service_id: uuid.UUID) -> Response:
         return self.shown(self.find(service_id))
 
-    @writes("Change a service", body="ServiceChange", answer="Service", precondition="required")
+    @writes(
+        "Update a service",
+        description="Only for leads of its team and admins.",
+        body="ServiceChange",
+        answer="Service",
+        precondition="required",
+    )
     def patch(self, request: Request, service_id: uuid.UUID) -> Response:
         service = self.find(service_id)
         changed = actions.change_service(
@@ -158,7 +200,13 @@ class OneService(ServiceView):
         )
         return self.shown(changed)
 
-    @writes("Delete a service without incidents", answer=None, status=204, precondition="required")
+    @writes(
+        "Delete a service",
+        description="Only for leads of its team and admins, and only if no incident names it.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, service_id: uuid.UUID) -> Response:
         service = self.find(service_id)
         expected = self.condition().expected(service.version)
@@ -186,7 +234,7 @@ class TeamView(ApiView):
         }
 
     def roles(self) -> dict[int, str]:
-        """The caller's roles, by team."""
+        """The caller's role in each team, by team id."""
         if self.viewer.user_id is None:
             return {}
         return dict(Membership.objects.filter(user_id=self.viewer.user_id).values_list("team_id", "role"))
@@ -199,13 +247,24 @@ class TeamView(ApiView):
 
 
 class Teams(TeamView):
-    @reads("List teams, for those who are signed in", answer="TeamList", query=PAGING)
+    @reads(
+        "List teams",
+        description="The list is empty for anonymous callers.",
+        answer="TeamList",
+        query=PAGING,
+    )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, scopes.visible_teams(self.viewer), BY_NAME)
         roles = self.roles()
         return page([self.line(team, roles.get(team.pk)) for team in found], next_address)
 
-    @writes("Make a team", body="TeamCreate", answer="Team", status=201)
+    @writes(
+        "Create a team",
+        description="Only for admins.",
+        body="TeamCreate",
+        answer="Team",
+        status=201,
+    )
     def post(self, request: Request) -> Response:
         description = self.body.get("description") or ""
         made = actions.create_team(actor=self.viewer, name=self.body["name"], description=description)
@@ -213,11 +272,17 @@ class Teams(TeamView):
 
 
 class OneTeam(TeamView):
-    @reads("Read a team", answer="Team", etag=True)
+    @reads("Get a team", answer="Team", etag=True)
     def get(self, request: Request, slug: str) -> Response:
         return self.shown(slug)
 
-    @writes("Change a team", body="TeamChange", answer="Team", precondition="required")
+    @writes(
+        "Update a team",
+        description="Only for its leads and admins.",
+        body="TeamChange",
+        answer="Team",
+        precondition="required",
+    )
     def patch(self, request: Request, slug: str) -> Response:
         team = self.find(slug)
         actions.change_team(
@@ -228,7 +293,13 @@ class OneTeam(TeamView):
         )
         return self.shown(slug)
 
-    @writes("Delete a team that owns nothing", answer=None, status=204, precondition="required")
+    @writes(
+        "Delete a team",
+        description="Only for admins, and only if the team owns no incidents or templates.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, slug: str) -> Response:
         team = self.find(slug)
         expected = self.condition().expected(team.version)
@@ -237,7 +308,7 @@ class OneTeam(TeamView):
 
 
 class MemberView(TeamView):
-    """A membership's tag is its role: that is all that can change in it."""
+    """The ETag of a membership is its role, the only thing about it that can change."""
 
     def member(self, team: Team, user_id: int) -> Membership:
         found = team.memberships.select_related("user").filter(user_id=user_id).first()
@@ -262,53 +333,71 @@ class MemberView(TeamView):
         return answer(body, etag=f'"{membership.role}"', status=status, location=location)
 
     def locked(self, slug: str) -> Team:
-        """The team, whose members nobody else changes meanwhile."""
+        """The team, row-locked so that its members do not change in the meantime."""
         team = self.find(slug)
         scopes.visible_teams(self.viewer).select_for_update(no_key=True).get(pk=team.pk)
         return team
 
     def held(self, slug: str, user_id: int) -> tuple[Team, Membership]:
-        """The membership to change, with its team locked, as it is what the precondition says."""
+        """The membership to change, with its team locked. Raises Refusal (412) if the precondition does not hold."""
         team = self.locked(slug)
         membership = self.member(team, user_id)
         condition = self.condition()
         if not condition.any and membership.role not in condition.tags and scopes.may_manage_team(self.viewer, team):
-            raise Refusal("stale", f"The role is {membership.role} by now.")
+            raise Refusal("stale", f"This member's role is now {membership.role}. Read the membership again.")
         return team, membership
 
 
 class Members(MemberView):
-    @reads("List a team's members", answer="MemberList", query=PAGING)
+    @reads("List team members", answer="MemberList", query=PAGING)
     def get(self, request: Request, slug: str) -> Response:
         team = self.find(slug)
         found, next_address = paginate(request, team.memberships.select_related("user"), Order())
         return page([self.member_line(team, membership) for membership in found], next_address)
 
-    @writes("Take somebody into a team", body="MemberCreate", answer="Member", status=201)
+    @writes(
+        "Add a team member",
+        description="Only for leads of the team and admins.",
+        body="MemberCreate",
+        answer="Member",
+        status=201,
+    )
     def post(self, request: Request, slug: str) -> Response:
         team = self.locked(slug)
         people = scopes.visible_people(self.viewer).filter(is_active=True)
         user: User | None = people.filter(email__iexact=self.body["email"].strip()).first()
         if user is None:
-            raise Invalid({"email": "Nobody here has this address. Invite them first."})
+            raise Invalid({"email": "There is no user with this address. Invite them first."})
         if team.memberships.filter(user=user).exists():
-            raise Refusal("wrong_state", "They are a member already; change their role instead.")
+            raise Refusal("wrong_state", "This user is already a member. Change their role instead.")
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=user, role=self.body["role"])
         return self.member_shown(team, user.pk, 201)
 
 
 class Member(MemberView):
-    @reads("Read a membership", answer="Member", etag=True)
+    @reads("Get a team member", answer="Member", etag=True)
     def get(self, request: Request, slug: str, user_id: int) -> Response:
         return self.member_shown(self.find(slug), user_id)
 
-    @writes("Change a member's role", body="MemberChange", answer="Member", precondition="required")
+    @writes(
+        "Change a member's role",
+        description="Only for leads of the team and admins. A team keeps at least one lead.",
+        body="MemberChange",
+        answer="Member",
+        precondition="required",
+    )
     def patch(self, request: Request, slug: str, user_id: int) -> Response:
         team, membership = self.held(slug, user_id)
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=self.body["role"])
         return self.member_shown(team, user_id)
 
-    @writes("Take somebody out of a team", answer=None, status=204, precondition="required")
+    @writes(
+        "Remove a team member",
+        description="Only for leads of the team and admins. A team keeps at least one lead.",
+        answer=None,
+        status=204,
+        precondition="required",
+    )
     def delete(self, request: Request, slug: str, user_id: int) -> Response:
         team, membership = self.held(slug, user_id)
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=None)

@@ -1,4 +1,4 @@
-// Shows the OpenAPI document with Swagger UI. Writes sent from here carry the CSRF token of the session.
+// Shows the OpenAPI document in Swagger UI. Writes sent from this page carry the session's CSRF token.
 "use strict";
 
 const operations = document.getElementById("operations");

@@ -298,7 +298,14 @@ KNOX_TOKEN_MODEL = "api.AccessToken"  # noqa: S105  (the name of a model)
 MIGRATION_MODULES = {"knox": None}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Precedent",
-    "DESCRIPTION": "Postmortems, public outages and their recurring patterns, over REST.",
+    "DESCRIPTION": """Read, write, review and search postmortems, and the failure patterns that recur in them.
+
+- **Access**: public incidents can be read without signing in. Everything else needs an access token.
+- **Lists** are `{"results": [...], "next": url}`. Follow `next` until it is null.
+- **Changes** need `If-Match` with the ETag that was read, so that concurrent edits cannot overwrite each other.
+- **Retries**: a POST with an `Idempotency-Key` can be repeated safely.
+- **Errors** are problem documents (RFC 9457) with a stable `code`. Unknown fields and parameters are errors.
+""",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "COMPONENT_SPLIT_REQUEST": True,

@@ -87,7 +87,7 @@ class IncidentFilter(django_filters.FilterSet):
     origin = Choices(Origin.values, label="Where the incident comes from: written here, a famous outage, or imported.")
     status = Choices(Status.values, label="By default, all but archived ones.", method="by_status")
     severity = Choices(
-        [*Severity.values, UNKNOWN], label="unknown finds incidents without a severity.", method="by_severity"
+        [*Severity.values, UNKNOWN], label="`unknown` matches incidents without a severity.", method="by_severity"
     )
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
     team = Words(label="Slug of the owning team.", method="by_team")
@@ -101,7 +101,7 @@ class IncidentFilter(django_filters.FilterSet):
     started_before = MomentFilter(label="Started before this time.", method="by_start")
     sort = django_filters.ChoiceFilter(
         choices=[(value, value) for value in SORTS],
-        label="The order; - means descending, and -created (newest first) is the default. Unknown starts come last.",
+        label="`-created` (newest first) by default; a leading `-` means descending. Unknown starts come last.",
         method="ignored",
         error_messages={"invalid_choice": f"Choose one of {', '.join(SORTS)}."},
     )

@@ -29,7 +29,9 @@ class Parameter:
         return {
             "name": self.name,
             "in": "query",
-            "description": self.description,
+            "description": f"{self.description} Repeat it to match any of several values."
+            if self.many
+            else self.description,
             "schema": array(self.schema) if self.many else self.schema,
             **({"style": "form", "explode": True} if self.many else {}),
         }

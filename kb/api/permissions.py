@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TokenScope(BasePermission):
-    """Writes need a signed-in caller, and a token needs the scope write. `signed_in_only` views need one for reads too."""
+    """Writes need a signed-in caller, and a token with the scope write. `signed_in_only`: reads need one as well."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         reads = request.method in SAFE_METHODS

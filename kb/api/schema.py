@@ -6,6 +6,7 @@ drf-spectacular only walks the routes. Nothing is inferred from serializers, so 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -122,9 +123,14 @@ class Schema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         operation = self.operation
         out: list[dict[str, Any]] = []
-        for name in re.findall(r"{(\w+)}", self.path):
-            known = _PATH.get(name, {"schema": {"type": "string", "pattern": f"^{Name.regex}$"}})
-            out.append({"name": name, "in": "path", "required": True, **known})
+        for before, part in pairwise(self.path.split("/")):
+            if part.startswith("{"):
+                name = part.strip("{}")
+                known = _PATH.get(name) or {
+                    "schema": {"type": "string", "pattern": f"^{Name.regex}$"},
+                    "description": f"The {name} of the {before.removesuffix('s')}.",
+                }
+                out.append({"name": name, "in": "path", "required": True, **known})
         out += [parameter.openapi() for parameter in operation.query]
         if operation.precondition:
             name = "IfMatch" if operation.precondition == "required" else "IfMatchOptional"
@@ -181,8 +187,23 @@ class Schema(AutoSchema):
         return found
 
 
+_TAGS = {
+    "incidents": "Incidents and their postmortems: facts, sections, rows, links, patterns, review, history and export.",
+    "search": "Full-text search over incidents.",
+    "patterns": "The vocabulary of recurring failure patterns, and statistics about them.",
+    "organizations": "The organizations that incidents are about.",
+    "services": "The services that incidents affect.",
+    "teams": "Teams and their members.",
+    "templates": "Postmortem templates and their versions.",
+    "tokens": "Access tokens.",
+    "me": "The current user.",
+    "schema": "This document.",
+}
+
+
 def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Post-processing hook: add the schemas, parameters, headers, problem responses and security schemes in use."""
+    result["tags"] = [{"name": name, "description": description} for name, description in _TAGS.items()]
     components = result.setdefault("components", {})
     components["schemas"] = COMPONENTS
     components["parameters"] = PARAMETERS

@@ -36,6 +36,9 @@ from kb.api.shapes.parts import (
 VERSION = whole("The version that If-Match is compared with. Only callers who see the working copy get it.", least=1)
 SLUGS = array(text())
 REF = text("The short reference, such as INC-12.")
+SELF = url("The URL of this object in the API.")
+STATUS = choice(Status.values, "How far the postmortem is. Archived ones are hidden from lists and searches.")
+EXTERNAL_ID = nullable(text("The id under which the incident was imported; null for others."))
 TIME_MEANINGS = {
     "started": "When the impact began.",
     "detected": "When the incident was first noticed.",
@@ -47,7 +50,16 @@ MEANINGS = {
     "visibility": "Who can read it once it is published: everyone, everyone signed in, or the members of its team.",
     "detected_by": "Who or what noticed the incident first; null when unknown.",
     "mitigations": "What was done to stop the impact.",
-    "planned_change": "Part of a planned change, which can be detected before its impact begins.",
+    "planned_change": "Whether it was part of a planned change, which can be detected before its impact begins.",
+}
+KIND_MEANINGS = {
+    "timeline": "What happened, in order of time.",
+    "causes": "Triggers, root causes and contributing factors.",
+    "lessons": "What was learned.",
+    "actions": "Action items: what will be done about it.",
+    "impact_figures": "Numbers that measure the impact.",
+    "sources": "Where the facts come from.",
+    "disagreements": "Facts on which the sources differ.",
 }
 ROW_MEANINGS = {
     ("timeline", "text"): "What happened, in Markdown.",
@@ -56,7 +68,7 @@ ROW_MEANINGS = {
     ("causes", "text"): "Markdown.",
     ("lessons", "text"): "Markdown.",
     ("actions", "kind"): "What the action item is for.",
-    ("actions", "state"): "Can be changed after publishing.",
+    ("actions", "state"): "`announced` means promised in public, with unknown progress.",
     ("actions", "text"): "What will be done, in Markdown.",
     ("actions", "owner"): "The owner's e-mail address; null when nobody owns it. Always null for anonymous callers.",
     ("actions", "tracker_url"): "The issue in your tracker. Empty for anonymous callers.",
@@ -71,7 +83,7 @@ ROW_MEANINGS = {
     ("sources", "archive_url"): "An archived copy of the page.",
     ("sources", "published"): "When it was published, as precisely as known: 2026, 2026-03 or 2026-03-31.",
     ("sources", "looked_up"): "The day it was last read.",
-    ("sources", "primary"): "A first-hand account, written by people who were involved.",
+    ("sources", "primary"): "Whether it is a first-hand account, written by people who were involved.",
     ("sources", "supports"): "The facts it supports: keys of facts or sections, or ids of rows.",
     ("disagreements", "about"): "The fact on which the sources differ.",
     ("disagreements", "text"): "What each source says, in Markdown.",
@@ -103,7 +115,8 @@ def field_shape(kind: Kind, field: Field) -> Schema:
         "boolean": flag(),
         "strings": array(text(), most=MOST_NAMES),
     }
-    return described(shapes[field.shape], ROW_MEANINGS.get((kind.name, field.name), ""))
+    live = "Can be changed after publishing." if field.live else ""
+    return described(shapes[field.shape], f"{ROW_MEANINGS.get((kind.name, field.name), '')} {live}".strip())
 
 
 def _row(kind: Kind) -> Schema:
@@ -140,7 +153,9 @@ DURATION = nullable(
         }
     )
 )
-TEAM_NAME = nullable(obj({"name": text(), "slug": text()}))
+TEAM_NAME = nullable(
+    obj({"name": text(), "slug": text()}, description="The owning team; null without one, and for anonymous callers.")
+)
 ORGANIZATION_NAME = obj({"name": text(), "slug": text(), "website": nullable(text()), "sector": nullable(text())})
 LINKED = obj(
     {
@@ -148,7 +163,7 @@ LINKED = obj(
         "ref": REF,
         "title": text(),
         "origin": choice(Origin.values),
-        "external_id": nullable(text("The id under which it was imported.")),
+        "external_id": EXTERNAL_ID,
         "organization": text("The organization's name."),
     }
 )
@@ -159,8 +174,8 @@ PUBLISHED = {
 IDENTITY: dict[str, Schema] = {
     "id": uuid(),
     "ref": REF,
-    "url": url(),
-    "external_id": nullable(text("The id under which it was imported.")),
+    "url": SELF,
+    "external_id": EXTERNAL_ID,
     "origin": choice(
         Origin.values, "`own` was written here, `famous` is a public outage, `imported` came from elsewhere."
     ),
@@ -212,7 +227,7 @@ SHAPES: dict[str, Schema] = {
         {
             **IDENTITY,
             "title": text(),
-            "status": choice(Status.values),
+            "status": STATUS,
             "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
             "organization": obj({"name": text(), "slug": text()}),
             "team": TEAM_NAME,
@@ -234,7 +249,7 @@ SHAPES: dict[str, Schema] = {
             "team": TEAM_NAME,
             "services": array(text(), "Names of the affected services."),
             "created_at": instant(),
-            "status": choice(Status.values),
+            "status": STATUS,
             "title": text(),
             "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
             "time_zone": text("The IANA time zone in which the times are written, such as Europe/Madrid."),
@@ -250,7 +265,7 @@ SHAPES: dict[str, Schema] = {
                 {"key": text(), "number": whole(least=1)}, description="The template version it was written from."
             ),
             "sections": array(ref("Section"), "In the template's order."),
-            **{kind.name: array(ref(row_name(kind))) for kind in KINDS.values()},
+            **{kind.name: array(ref(row_name(kind)), KIND_MEANINGS.get(kind.name, "")) for kind in KINDS.values()},
             "links": array(ref("Link"), "Links to and from other incidents that the caller can see."),
             **PUBLISHED,
             **FOUND,
@@ -262,7 +277,7 @@ SHAPES: dict[str, Schema] = {
     "Revision": obj(
         {
             "number": whole(least=1),
-            "url": url(),
+            "url": SELF,
             "published_at": instant(),
             "published_by": nullable(text("A name; null for anonymous callers.")),
             "note": text("What changed in this revision. Empty for anonymous callers."),
@@ -272,7 +287,7 @@ SHAPES: dict[str, Schema] = {
     "RevisionDocument": obj(
         {
             "number": whole(least=1),
-            "url": url(),
+            "url": SELF,
             "published_at": instant(),
             "published_by": nullable(text("A name; null for anonymous callers.")),
             "note": text("What changed in this revision. Empty for anonymous callers."),

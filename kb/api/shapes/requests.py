@@ -11,10 +11,11 @@ from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.template import MOST_SECTIONS
 from incidents.text import TITLE_CHARACTERS
 from incidents.vocabulary import DetectedBy, LinkKind, Mitigation, Precision, SectionKind, Severity, Visibility
-from kb.api.shapes.incidents import MEANINGS, TIME_MEANINGS, VERSION, field_shape, row_name
+from kb.api.shapes.incidents import MEANINGS, TIME_MEANINGS, field_shape, row_name
 from kb.api.shapes.parts import Schema, array, choice, flag, nullable, obj, ref, text, uuid, whole
 
 MOST_REVIEWERS = 50
+_VERSION = whole("The version that was read. If it is no longer the current one, nothing is written.", least=1)
 _PRECISION = nullable(choice(Precision.values, "How precise `at` is. By default, as precise as it is written."))
 _WRITTEN_TIME = "As precise as it is known: 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026."
 
@@ -43,7 +44,7 @@ def _new_row(kind: Kind) -> Schema:
 def _nested_row(kind: Kind) -> Schema:
     fields = {
         "id": uuid("The existing row to update. A row without an id is added."),
-        "version": VERSION,
+        "version": _VERSION,
         **_row_fields(kind),
     }
     return obj(fields, optional=fields)
@@ -134,7 +135,7 @@ _NEW: dict[str, Schema] = {
     **{kind.name: array(ref(f"{row_name(kind)}Create"), most=ROWS_PER_KIND) for kind in KINDS.values()},
 }
 _NESTED: dict[str, Schema] = {
-    "sections": _sections({**_SECTION, "version": VERSION}),
+    "sections": _sections({**_SECTION, "version": _VERSION}),
     **{
         kind.name: array(
             ref(f"{row_name(kind)}Nested"),

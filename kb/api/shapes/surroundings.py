@@ -4,10 +4,10 @@ caller, and problem documents."""
 from __future__ import annotations
 
 from incidents.template import MOST_SECTIONS, SCHEMA
-from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Status, Visibility
+from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
-from kb.api.shapes.incidents import FOUND, MEANINGS, REF
+from kb.api.shapes.incidents import EXTERNAL_ID, FOUND, MEANINGS, REF, SELF, STATUS
 from kb.api.shapes.parts import (
     Schema,
     array,
@@ -38,7 +38,6 @@ _SEVERITIES: Schema = {
     "additionalProperties": text(),
     "description": "What each severity means here, by sev1 to sev4.",
 }
-_COUNTED = "How many incidents the caller can see, without archived ones."
 
 
 _ROLES = (
@@ -54,19 +53,19 @@ def _change(fields: dict[str, Schema]) -> Schema:
 _RESULT: dict[str, Schema] = {
     "ref": REF,
     "id": uuid(),
-    "external_id": nullable(text("The id under which it was imported.")),
+    "external_id": EXTERNAL_ID,
     "title": text(),
-    "url": url(),
+    "url": SELF,
     "organization": text("The organization's name."),
     "origin": choice(Origin.values),
     "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
-    "status": choice(Status.values),
+    "status": STATUS,
     "visibility": choice(Visibility.values),
     "started_at": nullable(
         instant("When the impact began. A day, month or year is given as its midnight in UTC, whatever the time zone.")
     ),
-    "started_precision": nullable(choice(Precision.values)),
-    "duration_seconds": nullable(whole()),
+    "started_precision": nullable(choice(Precision.values, "How precise `started_at` is.")),
+    "duration_seconds": nullable(whole("null when unknown.")),
     "patterns": FOUND["patterns"],
     "suggested_patterns": FOUND["suggested_patterns"],
     "source_urls": array(text(), "URLs of the incident's sources."),
@@ -104,13 +103,13 @@ SHAPES: dict[str, Schema] = {
     "Organization": obj(
         {
             "id": uuid(),
-            "url": url(),
+            "url": SELF,
             "name": text(),
             "slug": text(),
             "website": nullable(text()),
             "sector": nullable(text()),
             "is_home": flag("Whether this is the organization that runs this installation."),
-            "incidents": whole(_COUNTED),
+            "incidents": whole("Incidents about it that the caller can see, without archived ones."),
             "version": whole(least=1),
         }
     ),
@@ -125,7 +124,7 @@ SHAPES: dict[str, Schema] = {
     "Service": obj(
         {
             "id": uuid(),
-            "url": url(),
+            "url": SELF,
             "name": text(),
             "slug": text(),
             "organization": obj({"name": text(), "slug": text()}),
@@ -148,7 +147,7 @@ SHAPES: dict[str, Schema] = {
     "Team": obj(
         {
             "id": uuid(),
-            "url": url(),
+            "url": SELF,
             "name": text(),
             "slug": text(),
             "description": text(),
@@ -162,7 +161,7 @@ SHAPES: dict[str, Schema] = {
     "Member": obj(
         {
             "id": whole("The user's id.", least=1),
-            "url": url(),
+            "url": SELF,
             "name": text(),
             "email": text(),
             "role": choice(Role.values, _ROLES),
@@ -176,7 +175,7 @@ SHAPES: dict[str, Schema] = {
     "MemberChange": obj({"role": choice(Role.values, _ROLES)}),
     "Template": obj(
         {
-            "url": url(),
+            "url": SELF,
             "key": text(),
             "number": whole("The version of the template. A version never changes once it is saved.", least=1),
             "name": text(),
@@ -210,7 +209,7 @@ SHAPES: dict[str, Schema] = {
     ),
     "Pattern": obj(
         {
-            "url": url(),
+            "url": SELF,
             "slug": text("Stable: a slug never changes its meaning."),
             "name": text(),
             "family": choice(Family.values),
@@ -219,14 +218,17 @@ SHAPES: dict[str, Schema] = {
             "advice": text("How to avoid the failure or limit its impact."),
             "status": choice(PatternStatus.values, "Only active patterns are tagged on incidents."),
             "merged_into": nullable(text("The slug of the pattern that took over its incidents; null unless merged.")),
-            "incidents": whole(_COUNTED),
+            "incidents": whole("Incidents showing it that the caller can see, without archived ones."),
         }
     ),
     "PatternList": page(ref("Pattern")),
     "PatternStatistics": obj(
         {
             "slug": text(),
-            "incidents": whole(f"{_COUNTED} All other counts refer to these."),
+            "incidents": whole(
+                "Incidents showing the pattern that the caller can see, without archived ones. All other counts are of "
+                "these."
+            ),
             "by_year": array(
                 obj({"year": whole(), "incidents": whole()}),
                 "Incidents by the year they started, without gaps from the first year to the last.",
@@ -268,7 +270,7 @@ SHAPES: dict[str, Schema] = {
     ),
     "Tag": obj(
         {
-            "url": url(),
+            "url": SELF,
             "slug": text("The pattern's slug."),
             "name": text("The pattern's name."),
             "family": choice(Family.values),
@@ -324,7 +326,7 @@ SHAPES: dict[str, Schema] = {
             "query": text("The query as it was sent."),
             "engine": text("The engine that answered: elasticsearch, sqlite or postgresql."),
             "degraded": flag(
-                "Elasticsearch was unavailable and the database answered instead. Results can rank differently."
+                "Whether the database answered because Elasticsearch was unavailable. Results may rank differently."
             ),
             "took_ms": whole("How long the search took, in milliseconds."),
             "total": whole("How many incidents match, over all pages."),
@@ -373,7 +375,7 @@ SHAPES: dict[str, Schema] = {
     "Token": obj(
         {
             "id": uuid(),
-            "url": url(),
+            "url": SELF,
             "name": text(),
             "scope": choice(Scope.values),
             "owner": text("The e-mail address of the user or service account that the token belongs to."),
@@ -386,7 +388,7 @@ SHAPES: dict[str, Schema] = {
     "TokenCreate": obj(
         {
             "name": text("What the token is used for, such as the name of a tool.", most=80),
-            "scope": choice(Scope.values, "`write` includes reading. read by default."),
+            "scope": choice(Scope.values, "`write` includes reading. The default is `read`."),
             "days": whole(f"Days until the token expires; {DEFAULT_DAYS} by default.", least=1, most=MOST_DAYS),
             "owner": nullable(text("Admins only: the e-mail address of the service account that the token is for.")),
         },

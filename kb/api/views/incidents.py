@@ -95,8 +95,9 @@ class Incidents(IncidentView):
 
     @writes(
         "Create an incident",
-        description="Starts a postmortem draft with whatever is known so far. Only the title is always required. "
-        "`team` can be left out by admins, and by authors who write for exactly one team.",
+        description="Starts a postmortem draft with whatever is known so far. For authors and leads of a team, and "
+        "admins. Only the title is always required. `team` can be left out by admins, and by authors who write for "
+        "exactly one team. By default the incident is about the home organization, and its visibility is `internal`.",
         body="IncidentCreate",
         answer="Incident",
         status=201,
@@ -122,9 +123,10 @@ class OneIncident(IncidentView):
 
     @writes(
         "Update an incident",
-        description="Changes only what the body names, all or nothing. A list of rows is replaced as a whole: rows "
-        "match by id, one without an id is added, one that is left out is removed. Once published, only visibility "
-        "and team can be changed until the postmortem is reopened.",
+        description="For authors and leads of the owning team, and admins. Changes only what the body names, all or "
+        "nothing. A list of rows is replaced as a whole: rows match by id, one without an id is added, one that is "
+        "left out is removed. Once published, only visibility and team can be changed until the postmortem is "
+        "reopened.",
         body="IncidentChange",
         answer="Incident",
         precondition="required",

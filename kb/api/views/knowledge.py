@@ -138,7 +138,7 @@ class TemplateVersion(TemplateView):
 
 
 # --- Patterns --------------------------------------------------------------------------------------
-FAMILY = Parameter("family", "Only patterns of these families.", choice(Family.values), many=True)
+FAMILY = Parameter("family", "The family of the pattern.", choice(Family.values), many=True)
 
 
 class PatternView(ApiView):
@@ -235,8 +235,21 @@ class PatternStatistics(PatternView):
 
 
 # --- Search ----------------------------------------------------------------------------------------
+FACET_MEANINGS = {
+    "severity": "`unknown` matches incidents without a severity.",
+    "status": "By default, all but archived ones.",
+    "pattern": "Slug of a pattern that the incident shows.",
+    "family": "Family of one of its patterns or causes.",
+    "year": "The year in which the impact began, or `unknown`.",
+    "origin": "Where the incident comes from: written here, a famous outage, or imported.",
+    "detected_by": "Who or what noticed the incident first.",
+    "mitigation": "What stopped the impact.",
+    "duration": "How long the incident lasted.",
+}
+
+
 def _facet(name: str) -> Parameter:
-    values, description = text(), "Only incidents with one of these values."
+    values, description = text(), FACET_MEANINGS.get(name, "")
     if name in CHOICES:
         values = choice(CHOICES[name])
     elif name == "year":
@@ -250,7 +263,7 @@ SEARCH = (
     Parameter(
         "q", 'Words, "exact phrases", and fields such as severity:sev1; or a pasted log line. Empty matches everything.'
     ),
-    parameters.one_of("sort", SORTS, "relevance by default."),
+    parameters.one_of("sort", SORTS, "`relevance` by default."),
     *map(_facet, FACETS),
     *PAGING,
 )

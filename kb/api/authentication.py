@@ -48,7 +48,7 @@ class TokenAuthentication(KnoxTokenAuthentication):
         before = now - LAST_USED_STEP
         if token.last_used is None or token.last_used < before:
             not_yet = AccessToken.objects.filter(Q(last_used__isnull=True) | Q(last_used__lt=before), pk=token.pk)
-            with suppress(OperationalError), _hardly_waiting(), transaction.atomic():
+            with suppress(OperationalError), _short_busy_timeout(), transaction.atomic():
                 AccessToken.objects.filter(pk__in=not_yet.select_for_update(skip_locked=True)).update(last_used=now)
 
 
@@ -63,7 +63,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 @contextmanager
-def _hardly_waiting() -> Iterator[None]:
+def _short_busy_timeout() -> Iterator[None]:
     """Shorten the wait for the write lock on SQLite, where a writer locks the whole file. Elsewhere SKIP LOCKED is
     enough."""
     if connection.vendor != "sqlite":

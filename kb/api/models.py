@@ -34,7 +34,7 @@ class StoredAnswer(models.Model):
 
     The claim (a row without a status) commits first, with a lease. The response commits together with the write itself.
     `lease` identifies the request that holds the claim. Once it expires, another request can take over, and then the
-    first one cannot finish any more.
+    first one can no longer finish.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)

@@ -160,8 +160,8 @@ def problem(
 def _refused_by_action(exc: ActionError) -> Response:
     match exc:
         case Invalid():
-            told = Invalid(dict(islice(exc.fields.items(), MOST_PROBLEMS)))
-            return problem(exc.code, told.message, fields=told.fields)
+            first = Invalid(dict(islice(exc.fields.items(), MOST_PROBLEMS)))
+            return problem(exc.code, first.message, fields=first.fields)
         case Stale():
             fields = {exc.field: [exc.message]} if exc.field else None
             return problem("stale", exc.message, fields=fields, current_version=exc.current_version)

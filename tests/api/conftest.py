@@ -1,4 +1,4 @@
-"""Callers of the API. Whatever they ask, the answer is held against the OpenAPI document: its status, type and body."""
+"""Callers of the API. Every response is checked against the OpenAPI document: status, headers, media type and body."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ FRAMEWORK_STATUSES = {404, 405, 415}
 
 @pytest.fixture(autouse=True)
 def _fresh_counts() -> None:
-    """Requests of one test do not count against the next."""
+    """Requests of one test do not count against the rate limits of the next."""
     forget_counts()
     throttling.counts = throttling.Counts()
 
 
 def template_of(path: str) -> str:
-    """The OpenAPI path of an address: /api/v1/incidents/{ref}."""
+    """The OpenAPI path of a URL path, such as /api/v1/incidents/{ref}."""
     return "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", resolve(path).route)
 
 
 def check_conforms(method: str, path: str, response: HttpResponse) -> None:
-    """The answer is one that the document promises."""
+    """Assert that the response is one that the document promises."""
     document = openapi()
     operation = document["paths"].get(template_of(path), {}).get(method.lower())
     kind = response.headers.get("Content-Type", "").split(";")[0]
@@ -67,7 +67,7 @@ def validator(schema: str) -> Draft202012Validator:
 
 
 class Caller:
-    """Sends JSON as one of the cast. `if_match` and `key` are the two headers that matter."""
+    """Sends JSON as one of the cast. `if_match` and `key` set If-Match and Idempotency-Key."""
 
     def __init__(self, client: Client, secret: str | None) -> None:
         self.client, self.secret = client, secret
@@ -113,7 +113,7 @@ class Caller:
 
 
 def caller(cast: Cast, name: str, scope: str = "write") -> Caller:
-    """One of the cast with a token of their own; "anonymous" without any."""
+    """A caller with a token of one of the cast; "anonymous" has none."""
     if name == "anonymous":
         return Caller(Client(), None)
     _, secret = tokens.create_token(actor=cast.viewer(name), name="tests", scope=scope)
@@ -122,7 +122,7 @@ def caller(cast: Cast, name: str, scope: str = "write") -> Caller:
 
 @pytest.fixture
 def api(cast: Cast) -> Callable[..., Caller]:
-    """api("author") sends as the author; each caller is made once."""
+    """api("author") is a caller with the author's token. Each caller is created once."""
     made: dict[tuple[str, str], Caller] = {}
 
     def get(name: str, scope: str = "write") -> Caller:

@@ -1,4 +1,4 @@
-"""Reopened incidents in lists: whoever reads the published text finds it by what that says, and by nothing else."""
+"""Reopened incidents in lists: readers of the published text find them by that text, and by nothing in the draft."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ cast = kept_cast
 
 @pytest.fixture(scope="module")
 def reopened(cast):
-    """Published about Globex's Ledger; its draft is about SecretCorp's Nimbus."""
+    """An incident published about Globex's Ledger, whose draft is about SecretCorp's Nimbus."""
     incident = publish_one(cast, organization="Globex", services=["Ledger"], visibility="public")
     reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     facts = {"organization": "SecretCorp", "services": ["Nimbus"]}
@@ -26,7 +26,7 @@ READS_PUBLISHED, READS_DRAFT = ("anonymous", "outsider", "reader"), ("author", "
 
 
 @pytest.mark.parametrize("name", READS_PUBLISHED + READS_DRAFT)
-def test_a_line_of_a_list_says_what_the_reader_reads(api, reopened, name):
+def test_a_list_entry_shows_the_text_that_the_caller_reads(api, reopened, name):
     (line,) = api(name).get("incidents").json()["results"]
     expected = ("Globex", ["Ledger"]) if name in READS_PUBLISHED else ("SecretCorp", ["Nimbus"])
     assert (line["organization"]["name"], line["services"]) == expected
@@ -37,20 +37,20 @@ def test_a_line_of_a_list_says_what_the_reader_reads(api, reopened, name):
     ("by_published", "by_draft"),
     [("organization=globex", "organization=secretcorp"), ("service=Ledger", "service=nimbus")],
 )
-def test_filters_find_it_by_what_the_reader_reads(api, reopened, name, by_published, by_draft):
+def test_filters_match_the_text_that_the_caller_reads(api, reopened, name, by_published, by_draft):
     found = [len(api(name).get(f"incidents?{query}").json()["results"]) for query in (by_published, by_draft)]
     assert found == ([1, 0] if name in READS_PUBLISHED else [0, 1])
 
 
 @pytest.mark.parametrize("name", READS_PUBLISHED)
-def test_lists_of_organizations_and_services_tell_nothing_of_the_draft(api, reopened, name):
+def test_lists_of_organizations_and_services_reveal_nothing_about_the_draft(api, reopened, name):
     organizations = {row["name"]: row["incidents"] for row in api(name).get("organizations").json()["results"]}
     assert organizations == {"Acme": 0, "Globex": 1}
     assert [row["name"] for row in api(name).get("services").json()["results"]] == ["Ledger"]
     assert api(name).get("organizations/secretcorp").status_code == 404
 
 
-def test_pages_tell_nothing_of_the_draft(client, reopened):
+def test_pages_reveal_nothing_about_the_draft(client, reopened):
     assert "SecretCorp" not in client.get("/organizations").content.decode()
     assert client.get("/organizations/secretcorp").status_code == 404
     assert client.get("/organizations/globex").status_code == 200

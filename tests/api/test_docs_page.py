@@ -1,11 +1,11 @@
-"""The page that shows the operations: served whole from this machine, under a policy as strict as the other pages'."""
+"""The API documentation page: it loads nothing from other hosts, and its policy is as strict as that of other pages."""
 
 from __future__ import annotations
 
 from django.test import Client
 
 
-def test_the_page_carries_the_strict_policy_and_loads_nothing_from_elsewhere():
+def test_the_page_has_the_strict_policy_and_loads_nothing_from_other_hosts():
     response = Client().get("/api/v1/docs")
     policy = response["Content-Security-Policy"]
     text = response.content.decode()

@@ -1,4 +1,4 @@
-"""What is found about an incident: its patterns with their evidence and people's decisions, and incidents like it."""
+"""An incident's patterns with their evidence and people's decisions, similar incidents, and pattern statistics."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_pattern_is_added_by_hand_with_the_sentence_that_shows_it(api, publish
     assert fields(author.post(f"incidents/{incident.ref}/patterns", {"slug": "no-such"})) == {"slug"}
 
 
-def test_a_decision_is_made_and_taken_back(api, tagged):
+def test_a_decision_can_be_made_and_undone(api, tagged):
     author, address = api("author"), f"incidents/{tagged.ref}/patterns/retry-storm"
     assert author.post(f"{address}/confirm").json()["state"] == "confirmed"
     assert author.get(f"incidents/{tagged.ref}").json()["patterns"] == ["retry-storm"]
@@ -53,10 +53,12 @@ def test_a_decision_is_made_and_taken_back(api, tagged):
     rejected = author.post(f"{address}/reject", {"reason": "No client retried"}).json()
     assert (rejected["state"], rejected["reason"]) == ("rejected", "No client retried")
     undone = author.post(f"{address}/undo").json()
-    assert (undone["state"], undone["decided_at"]) == ("withdrawn", None), "its rule does not find it in this text"
+    assert (undone["state"], undone["decided_at"]) == ("withdrawn", None), (
+        "the rule does not find the pattern in this text"
+    )
 
 
-def test_what_was_rejected_is_shown_to_those_who_decide(api, tagged):
+def test_a_rejected_pattern_is_shown_only_to_callers_who_can_decide(api, tagged):
     address = f"incidents/{tagged.ref}/patterns/retry-storm"
     api("author").post(f"{address}/reject", {"reason": "No client retried"})
     assert api("lead").get(address).json()["reason"] == "No client retried"
@@ -65,13 +67,13 @@ def test_what_was_rejected_is_shown_to_those_who_decide(api, tagged):
         assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"] == []
 
 
-def test_why_something_was_rejected_is_told_to_nobody_once_it_is_suggested_again(api, tagged):
+def test_the_reason_of_a_rejection_is_hidden_once_the_pattern_is_suggested_again(api, tagged):
     Tag.objects.filter(incident=tagged).update(reason="Sam said it was not")
     for name in ("anonymous", "author"):
         assert api(name).get(f"incidents/{tagged.ref}/patterns").json()["results"][0]["reason"] == ""
 
 
-def test_who_rejected_what_is_suggested_again_is_told_to_those_who_decide(api, cast, tagged):
+def test_who_rejected_a_resuggested_pattern_is_shown_only_to_callers_who_can_decide(api, cast, tagged):
     Tag.objects.filter(incident=tagged).update(decided_by=cast.author, decided_at=timezone.now())
     address = f"incidents/{tagged.ref}/patterns"
     for name in Cast.NAMES:
@@ -81,7 +83,7 @@ def test_who_rejected_what_is_suggested_again_is_told_to_those_who_decide(api, c
         assert (listed["decided_by"] == "Author", listed["decided_at"] is not None) == (may_decide, may_decide)
 
 
-def test_a_sentence_that_was_rejected_is_not_told_with_what_is_suggested_again(api, published, pattern):
+def test_rejected_evidence_is_not_shown_with_a_resuggested_pattern(api, published, pattern):
     incident = published(visibility="public")
     made = api("author").post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm", "sentence": SENTENCE})
     tag = Tag.objects.get(incident=incident)
@@ -90,7 +92,7 @@ def test_a_sentence_that_was_rejected_is_not_told_with_what_is_suggested_again(a
     assert api("author").get(made["Location"]).json()["evidence"] == []
 
 
-def test_a_decision_about_a_public_outage_is_answered_again(api, cast, pattern):
+def test_a_decision_about_a_famous_outage_can_be_replayed(api, cast, pattern):
     outage = famous()
     author = api("author")
     first, again = (
@@ -100,7 +102,7 @@ def test_a_decision_about_a_public_outage_is_answered_again(api, cast, pattern):
     assert again.json() == first.json()
 
 
-def test_a_sentence_of_the_draft_is_quoted_to_nobody_else(api, cast, published, pattern):
+def test_evidence_from_a_draft_is_quoted_only_to_its_writers(api, cast, published, pattern):
     incident = published(visibility="public")
     reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     secret = "The key of the vault was in the log."
@@ -113,7 +115,7 @@ def test_a_sentence_of_the_draft_is_quoted_to_nobody_else(api, cast, published, 
         assert api(name).get(address).json()["evidence"] == []
 
 
-def test_similar_incidents_come_with_their_reasons_and_none_is_hidden(api, published, pattern):
+def test_similar_incidents_have_reasons_and_hidden_ones_are_left_out(api, published, pattern):
     about, alike, hidden = (
         published(f"Cache emptied {number}", visibility=visibility, text=SENTENCE)
         for number, visibility in enumerate(("public", "public", "team"))
@@ -130,7 +132,7 @@ def test_similar_incidents_come_with_their_reasons_and_none_is_hidden(api, publi
     }
 
 
-def test_the_statistics_of_a_pattern_count_only_what_the_caller_sees(api, cast, published, pattern):
+def test_pattern_statistics_count_only_what_the_caller_sees(api, cast, published, pattern):
     facts = {"started": "2025-03-01", "mitigations": ["restart"]}
     seen = published("Seen", visibility="public", **facts)
     hidden = published("Hidden", visibility="team", organization="Globex", **(facts | {"started": "2023"}))
@@ -155,6 +157,6 @@ def test_the_statistics_of_a_pattern_count_only_what_the_caller_sees(api, cast, 
     assert {one["name"] for one in known["organizations"]} == {"Acme", "Globex"}
 
 
-def test_the_address_of_the_api_itself_answers_as_the_api_does(client):
+def test_the_root_url_of_the_api_answers_with_a_problem_document(client):
     for path in ("/api/v1", "/api/v1/"):
         assert client.get(path)["Content-Type"] == "application/problem+json"

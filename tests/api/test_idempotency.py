@@ -1,4 +1,4 @@
-"""POSTs with an Idempotency-Key: sent once or ten times, at once or after a crash, the work is done once."""
+"""POSTs with an Idempotency-Key: repeated, concurrent, or retried after a crash, the work is done once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.api.conftest import Caller, caller, codes, fields
 BODY = {"title": "Checkout returned errors", "team": "checkout"}
 
 
-def test_the_same_request_again_gets_the_same_answer_and_does_nothing(api):
+def test_a_repeated_request_gets_the_same_response_and_does_nothing(api):
     author = api("author")
     first = author.post("incidents", BODY, key="a")
     again = author.post("incidents", BODY, key="a")
@@ -36,7 +36,7 @@ def test_the_same_request_again_gets_the_same_answer_and_does_nothing(api):
     assert Incident.objects.count() == 1
 
 
-def test_how_the_body_is_written_does_not_matter(api):
+def test_the_formatting_of_the_body_does_not_matter(api):
     author = api("author")
     author.post("incidents", b'{"title": "x", "team": "checkout"}', key="a")
     assert (
@@ -44,7 +44,7 @@ def test_how_the_body_is_written_does_not_matter(api):
     )
 
 
-def test_a_whole_number_is_the_same_however_it_is_written(api):
+def test_a_whole_number_is_the_same_in_any_notation(api):
     for seconds, replayed in ((b"60", False), (b"60.0", True), (b"6e1", True)):
         body = b'{"title": "x", "team": "checkout", "stated_duration": {"seconds": ' + seconds + b"}}"
         answer = api("author").post("incidents", body, key="a")
@@ -59,7 +59,7 @@ def test_the_same_key_with_another_body_is_a_conflict(api):
     assert Incident.objects.count() == 1
 
 
-def test_a_key_belongs_to_its_user_and_its_address(api, draft):
+def test_a_key_belongs_to_one_user_and_path(api, draft):
     author, lead = api("author"), api("lead")
     author.post("incidents", BODY, key="a")
     assert "Idempotency-Replayed" not in lead.post("incidents", BODY, key="a")
@@ -70,8 +70,8 @@ def test_a_key_belongs_to_its_user_and_its_address(api, draft):
     assert Lesson.objects.count() == 2
 
 
-def test_a_second_request_while_the_first_is_at_work_is_told_to_wait(api, monkeypatch):
-    """The second comes in the middle of the first one's work."""
+def test_a_second_request_during_the_first_is_told_to_wait(api, monkeypatch):
+    """The second request arrives in the middle of the work of the first."""
     author, seen = api("author"), []
 
     def create(**values: Any) -> Any:
@@ -87,8 +87,8 @@ def test_a_second_request_while_the_first_is_at_work_is_told_to_wait(api, monkey
     assert author.post("incidents", BODY, key="a")["Idempotency-Replayed"] == "true"
 
 
-def test_a_holder_that_is_gone_keeps_the_key_only_until_its_lease_runs_out(api, cast):
-    """What a crash leaves: a claim that committed, and nothing else."""
+def test_a_crashed_request_holds_the_key_only_until_its_lease_expires(api, cast):
+    """A crash leaves a committed claim and nothing else."""
     author = api("author")
     author.post("incidents", BODY, key="a")
     Incident.objects.all().delete()
@@ -102,11 +102,11 @@ def test_a_holder_that_is_gone_keeps_the_key_only_until_its_lease_runs_out(api, 
     assert Incident.objects.count() == 1
 
 
-def test_a_holder_that_was_too_slow_cannot_finish_after_somebody_took_over(api, monkeypatch):
+def test_a_slow_request_cannot_finish_after_another_took_over_its_claim(api, monkeypatch):
     author = api("author")
 
     def create(**values: Any) -> Any:
-        # Meanwhile the lease ran out and another request took the claim.
+        # Meanwhile the lease expired and another request took over the claim.
         StoredAnswer.objects.update(lease=uuid.uuid4())
         return compose.create_with_content(**values)
 
@@ -115,7 +115,7 @@ def test_a_holder_that_was_too_slow_cannot_finish_after_somebody_took_over(api, 
     assert not Incident.objects.exists()
 
 
-def test_what_was_refused_did_nothing_and_its_key_may_come_again_corrected(api):
+def test_a_refused_request_does_nothing_and_its_key_can_be_used_with_a_corrected_body(api):
     author = api("author")
     assert fields(author.post("incidents", {**BODY, "severity": "huge"}, key="a")) == {"severity"}
     assert author.post("incidents", {**BODY, "severity": "sev9"}, key="a").status_code == 400
@@ -124,7 +124,7 @@ def test_what_was_refused_did_nothing_and_its_key_may_come_again_corrected(api):
     assert Incident.objects.count() == 1
 
 
-def test_a_failure_inside_gives_the_key_back(api, monkeypatch):
+def test_an_internal_error_releases_the_key(api, monkeypatch):
     author = api("author")
 
     def fail(**values: Any) -> Any:
@@ -141,25 +141,25 @@ def test_a_failure_inside_gives_the_key_back(api, monkeypatch):
     assert author.post("incidents", BODY, key="a").status_code == 201
 
 
-def test_an_answer_is_not_given_again_once_its_incident_is_hidden(api, cast):
+def test_a_response_is_not_replayed_once_its_incident_is_hidden(api, cast):
     author = api("author")
     address = author.post("incidents", BODY, key="a").json()["url"]
     author.post(f"{address}/lessons", {"text": "secret"}, key="b")
-    # A team keeps a lead, so the author leaves and becomes a stranger to its drafts.
+    # The author leaves the team and can no longer see its drafts.
     set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role=None)
     for path, body, key in (("incidents", BODY, "a"), (f"{address}/lessons", {"text": "secret"}, "b")):
         assert codes(author.post(path, body, key=key)) == (404, "not_found")
 
 
-def test_an_answer_is_not_given_again_once_its_incident_is_deleted(api):
+def test_a_response_is_not_replayed_once_its_incident_is_deleted(api):
     author = api("author")
     address = author.post("incidents", BODY, key="a").json()["url"]
     assert api("lead").delete(address).status_code == 204
     assert codes(author.post("incidents", BODY, key="a")) == (404, "not_found")
 
 
-def test_what_a_writer_was_told_is_not_repeated_to_somebody_who_only_reads(api, cast, published):
-    """Whoever lost the right to the working copy does not get it from a stored answer, though a revision is visible."""
+def test_a_response_to_a_writer_is_not_replayed_once_they_only_read(api, cast, published):
+    """A stored response does not bring back the working copy to a user who can only see the revision now."""
     incident = published(visibility="public")
     assert api("author").post(f"incidents/{incident.pk}/reopen", key="a").status_code == 200
     set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role="reader")
@@ -175,20 +175,20 @@ HIDINGS = {
 
 @pytest.fixture
 def linked(api, cast, published):
-    """(an incident of Checkout, one of Payments that it links to): what the author was told of it is under key "link",
-    and of the incident with its links under key "reopen"."""
+    """(an incident of Checkout, the incident of Payments that it links to). The author's responses with the link are
+    stored under the keys "link" (the link itself) and "reopen" (the incident with its links)."""
     incident, target = published(), published("Payments were slow", visibility="public")
     Incident.objects.filter(pk=target.pk).update(team=cast.payments)
     author = api("author")
     link = {"kind": "related", "to": target.ref}
     assert author.post(f"incidents/{incident.pk}/links", link, key="link").status_code == 201
-    told = author.post(f"incidents/{incident.pk}/reopen", key="reopen").json()
-    assert [shown["incident"]["ref"] for shown in told["links"]] == [target.ref]
+    reopened = author.post(f"incidents/{incident.pk}/reopen", key="reopen").json()
+    assert [shown["incident"]["ref"] for shown in reopened["links"]] == [target.ref]
     return incident, target
 
 
 @pytest.mark.parametrize("hide", HIDINGS.values(), ids=HIDINGS)
-def test_an_answer_tells_no_more_of_a_linked_incident_once_that_is_hidden(api, linked, hide):
+def test_a_replayed_response_omits_links_to_incidents_that_are_now_hidden(api, linked, hide):
     incident, target = linked
     author, link = api("author"), {"kind": "related", "to": target.ref}
     again = author.post(f"incidents/{incident.pk}/links", link, key="link")
@@ -201,7 +201,7 @@ def test_an_answer_tells_no_more_of_a_linked_incident_once_that_is_hidden(api, l
     assert (again["Idempotency-Replayed"], again.json()["links"]) == ("true", [])
 
 
-def test_links_to_what_is_still_visible_are_told_again_and_take_one_query(api, linked, published):
+def test_links_to_visible_incidents_are_replayed_and_checked_in_one_query(api, linked, published):
     incident, target = linked
     author, others = api("author"), [published(f"Other {number}", visibility="public") for number in range(3)]
     for other in others:
@@ -225,7 +225,7 @@ def test_links_to_what_is_still_visible_are_told_again_and_take_one_query(api, l
     assert replay() == ([shown.ref for shown in others], with_four)
 
 
-def test_tokens_are_never_stored(api):
+def test_responses_with_tokens_are_never_stored(api):
     author = api("author")
     first = author.post("tokens", {"name": "Pager"}, key="a")
     second = author.post("tokens", {"name": "Pager"}, key="a")
@@ -234,19 +234,19 @@ def test_tokens_are_never_stored(api):
     assert AccessToken.objects.filter(name="Pager").count() == 2
 
 
-def test_strangers_leave_nothing_behind(api):
+def test_anonymous_requests_are_never_stored(api):
     assert codes(api("anonymous").post("incidents", BODY, key="a")) == (401, "not_authenticated")
     assert not StoredAnswer.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b", "a\tb", "schlüssel"])
-def test_a_key_that_cannot_be_kept_is_refused(api, key):
+def test_a_malformed_key_is_refused(api, key):
     refused = api("author").post("incidents", BODY, key=key)
     assert fields(refused) == {"Idempotency-Key"}
     assert not Incident.objects.exists()
 
 
-def test_answers_are_forgotten_after_a_day(api, settings):
+def test_stored_responses_expire_after_a_day(api, settings):
     author = api("author")
     author.post("incidents", BODY, key="old")
     StoredAnswer.objects.update(created_at=timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS, seconds=1))
@@ -259,7 +259,7 @@ def test_answers_are_forgotten_after_a_day(api, settings):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_do_the_work_once(cast):
+def test_concurrent_requests_do_the_work_once(cast):
     secret = caller(cast, "author").secret
     together = threading.Barrier(6)
 
@@ -284,8 +284,8 @@ def test_many_at_once_do_the_work_once(cast):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_the_claim_is_committed_before_the_work_and_the_answer_with_it(cast, monkeypatch):
-    """Seen from another connection: while the work is going on there is a claim, and neither answer nor incident."""
+def test_the_claim_commits_before_the_work_and_the_response_with_it(cast, monkeypatch):
+    """Another connection sees, during the work, a claim but neither a response nor an incident."""
     author, seen = caller(cast, "author"), []
 
     def look() -> None:
@@ -310,7 +310,7 @@ def test_the_claim_is_committed_before_the_work_and_the_answer_with_it(cast, mon
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_whoever_took_a_claim_over_keeps_it_when_the_slow_one_gives_up(cast, monkeypatch):
+def test_a_claim_that_was_taken_over_survives_the_failure_of_the_slow_request(cast, monkeypatch):
     author, taken = caller(cast, "author"), uuid.uuid4()
 
     def take_over() -> None:

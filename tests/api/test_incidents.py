@@ -1,4 +1,4 @@
-"""Writing and reading incidents: from an empty postmortem to a published one, by REST alone."""
+"""Writing and reading incidents through the API alone, from an empty postmortem to a published one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONTENT = {
 }
 
 
-def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api, settings):
+def test_a_postmortem_can_be_written_reviewed_and_published_through_the_api_alone(api, settings):
     author, reviewer = api("author"), api("reviewer")
     made = author.post("incidents", CONTENT)
     assert made.status_code == 201
@@ -59,7 +59,7 @@ def test_a_postmortem_is_written_reviewed_and_published_by_rest_alone(api, setti
     assert api("outsider").get(address).json()["title"] == CONTENT["title"]
 
 
-def test_a_refusal_says_who_may(api, published):
+def test_a_refusal_says_who_is_allowed(api, published):
     author, address = api("author"), f"incidents/{published().pk}"
     assert "Only leads" in author.post(f"{address}/archive").json()["detail"]
     assert "Only leads" in author.delete(address).json()["detail"]
@@ -72,13 +72,13 @@ def test_a_refusal_says_who_may(api, published):
     assert "authors and leads" in api("reviewer").patch(address, {"title": "x"}).json()["detail"]
 
 
-def test_an_incident_is_found_by_its_number_its_ref_and_its_id(api, draft):
+def test_an_incident_can_be_addressed_by_number_ref_or_uuid(api, draft):
     incident = draft()
     for reference in (f"INC-{incident.pk}", f"inc-{incident.pk}", str(incident.pk), str(incident.uuid)):
         assert api("author").get(f"incidents/{reference}").json()["ref"] == incident.ref
 
 
-def test_a_change_names_only_what_changes(api):
+def test_fields_that_a_change_leaves_out_stay_the_same(api):
     author = api("author")
     before = author.post("incidents", CONTENT).json()
     after = author.patch(f"incidents/{before['ref']}", {"severity": "sev1"}).json()
@@ -87,7 +87,7 @@ def test_a_change_names_only_what_changes(api):
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
-def test_nested_rows_match_by_id_and_the_rest_is_new_or_removed(api):
+def test_nested_rows_match_by_id_and_others_are_added_or_removed(api):
     author = api("author")
     before = author.post(
         "incidents", {**CONTENT, "lessons": [{"text": "One"}, {"text": "Two"}, {"text": "Three"}]}
@@ -105,7 +105,7 @@ def test_nested_rows_match_by_id_and_the_rest_is_new_or_removed(api):
     "times",
     [{"started": "1900-01-01T00:00Z"}, {"timeline": [{"at": "1900-01-01T00:00Z", "kind": "impact", "text": "x"}]}],
 )
-def test_a_zone_in_which_a_time_would_be_of_a_year_that_is_not_taken_is_refused(api, times):
+def test_a_time_zone_that_moves_a_time_into_an_unsupported_year_is_refused(api, times):
     author = api("author")
     made = author.post("incidents", {"title": "x", "team": "checkout", **times}).json()
     refused = author.patch(f"incidents/{made['ref']}", {"time_zone": "America/New_York"})
@@ -114,7 +114,7 @@ def test_a_zone_in_which_a_time_would_be_of_a_year_that_is_not_taken_is_refused(
 
 
 @pytest.mark.parametrize("is_reopened", [False, True])
-def test_times_that_are_not_taken_any_more_are_read_where_they_are_kept(api, client, cast, draft, is_reopened):
+def test_stored_times_outside_the_supported_years_can_still_be_read(api, client, cast, draft, is_reopened):
     incident = draft("Telegraphs fell silent", visibility="public")
     fill(cast, incident)
     old = datetime(1899, 12, 31, 23, tzinfo=UTC)
@@ -136,7 +136,7 @@ def test_times_that_are_not_taken_any_more_are_read_where_they_are_kept(api, cli
     assert reading.facts(document)["seconds_to_detect"] is None
 
 
-def test_what_was_read_can_be_sent_back_and_a_new_row_has_no_version(api):
+def test_a_document_can_be_sent_back_as_read_and_a_new_row_takes_no_version(api):
     author = api("author")
     before = author.post("incidents", CONTENT).json()
     read = {
@@ -147,7 +147,7 @@ def test_what_was_read_can_be_sent_back_and_a_new_row_has_no_version(api):
     assert (codes(refused), fields(refused)) == ((400, "invalid"), {"lessons.0.version"})
 
 
-def test_a_link_that_is_there_is_found_and_its_note_is_not_lost(api, draft):
+def test_adding_an_existing_link_returns_it_and_never_overwrites_its_note(api, draft):
     author, address, to = api("author"), f"incidents/{draft().ref}/links", draft().ref
     first = author.post(address, {"kind": "related", "to": to, "note": "the same key"})
     for again in ({}, {"note": "the same key"}):
@@ -160,23 +160,23 @@ def test_a_link_that_is_there_is_found_and_its_note_is_not_lost(api, draft):
 
 @pytest.fixture
 def three_lessons(api):
-    """An incident of the author's with the lessons One, Two and Three, and nothing of it left to tell search."""
+    """An incident of the author with the lessons One, Two and Three, and an empty outbox."""
     made = api("author").post("incidents", {**CONTENT, "lessons": [{"text": text} for text in ("One", "Two", "Three")]})
     OutboxEntry.objects.all().delete()
     return made.json()
 
 
-def told_of_lessons():
-    """(action, what was kept of it) of each step since the three were added."""
-    told = AuditEntry.objects.filter(action__startswith="lessons.").order_by("pk")
-    return list(told.values_list("action", "change"))[3:]
+def audited_lessons():
+    """(action, change) of each audit entry about lessons since the three were added."""
+    entries = AuditEntry.objects.filter(action__startswith="lessons.").order_by("pk")
+    return list(entries.values_list("action", "change"))[3:]
 
 
 @pytest.mark.parametrize(
     ("order", "moved_to"),
     [((0, 2, 1), [1]), ((2, 0, 1), [0]), ((1, 2, 0), [2]), ((2, 1, 0), [0, 1])],
 )
-def test_rows_in_another_order_are_a_change_like_any_other(api, three_lessons, order, moved_to):
+def test_reordering_rows_is_a_change_like_any_other(api, three_lessons, order, moved_to):
     author, before = api("author"), three_lessons
     wanted = [before["lessons"][place] for place in order]
     changed = author.patch(f"incidents/{before['ref']}", {"lessons": wanted}, if_match=f'"{before["version"]}"')
@@ -184,7 +184,7 @@ def test_rows_in_another_order_are_a_change_like_any_other(api, three_lessons, o
     assert after["lessons"] == wanted, "the rows keep their versions"
     assert after["version"] == before["version"] + 1
     assert changed["ETag"] == f'"{after["version"]}"'
-    assert told_of_lessons() == [("lessons.moved", {"place": place}) for place in moved_to]
+    assert audited_lessons() == [("lessons.moved", {"place": place}) for place in moved_to]
     assert OutboxEntry.objects.count() == len(settings.OUTBOX_CONSUMERS)
     assert codes(author.patch(f"incidents/{before['ref']}", {"lessons": []}, if_match=f'"{before["version"]}"')) == (
         412,
@@ -192,23 +192,23 @@ def test_rows_in_another_order_are_a_change_like_any_other(api, three_lessons, o
     )
 
 
-def test_the_same_order_again_writes_nothing(api, three_lessons):
+def test_sending_the_same_order_again_writes_nothing(api, three_lessons):
     before = three_lessons
     Lesson.objects.update(position=F("position") + 5)
     after = api("author").patch(f"incidents/{before['ref']}", {"lessons": before["lessons"]}).json()
     assert (after["lessons"], after["version"]) == (before["lessons"], before["version"])
-    assert told_of_lessons() == []
+    assert audited_lessons() == []
     assert not OutboxEntry.objects.exists()
 
 
-def test_rows_that_make_room_or_close_up_are_not_moved(api, three_lessons):
+def test_adding_and_removing_rows_does_not_count_as_moving_the_others(api, three_lessons):
     one, _, three = three_lessons["lessons"]
     after = api("author").patch(f"incidents/{three_lessons['ref']}", {"lessons": [{"text": "Zero"}, one, three]}).json()
     assert [row["text"] for row in after["lessons"]] == ["Zero", "One", "Three"]
-    assert {action for action, _ in told_of_lessons()} == {"lessons.removed", "lessons.added"}
+    assert {action for action, _ in audited_lessons()} == {"lessons.removed", "lessons.added"}
 
 
-def test_events_stand_by_their_times_so_only_those_of_one_time_are_moved(api):
+def test_events_are_sorted_by_time_so_only_simultaneous_ones_can_be_moved(api):
     author = api("author")
     events = [
         {"at": f"2026-03-03T14:0{minute}Z", "kind": "impact", "text": text}
@@ -224,7 +224,7 @@ def test_events_stand_by_their_times_so_only_those_of_one_time_are_moved(api):
     assert AuditEntry.objects.filter(action="timeline.moved").count() == 1
 
 
-def test_an_approval_does_not_cover_another_order(api, three_lessons):
+def test_an_approval_does_not_cover_a_later_reordering(api, three_lessons):
     author, reviewer, address = api("author"), api("reviewer"), three_lessons["url"]
     author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]})
     reviewer.post(f"{address}/review", {"approve": True}, if_match=reviewer.get(address)["ETag"])
@@ -232,7 +232,7 @@ def test_an_approval_does_not_cover_another_order(api, three_lessons):
     assert codes(author.post(f"{address}/publish")) == (403, "not_allowed")
 
 
-def test_a_nested_row_that_somebody_changed_meanwhile_is_stale(api):
+def test_a_nested_row_that_another_request_changed_is_stale(api):
     author = api("author")
     before = author.post("incidents", CONTENT).json()
     cause = before["causes"][0]
@@ -243,7 +243,7 @@ def test_a_nested_row_that_somebody_changed_meanwhile_is_stale(api):
     assert author.get(f"incidents/{before['ref']}").json()["causes"][0]["text"] == "Somebody else's words"
 
 
-def test_sections_may_be_sent_by_key_or_as_the_list_that_was_read(api):
+def test_sections_can_be_sent_by_key_or_as_the_list_that_was_read(api):
     author = api("author")
     ref = author.post("incidents", CONTENT).json()["ref"]
     author.patch(f"incidents/{ref}", {"sections": [{"key": "summary", "body": "As a list"}]})
@@ -256,7 +256,7 @@ def test_sections_may_be_sent_by_key_or_as_the_list_that_was_read(api):
     )
 
 
-def test_the_sections_that_were_read_are_taken_back_and_change_nothing(api):
+def test_sending_the_sections_back_as_read_changes_nothing(api):
     author = api("author")
     author.post("incidents", CONTENT)
     (ref,) = [line["ref"] for line in author.get("incidents").json()["results"]]
@@ -267,7 +267,7 @@ def test_the_sections_that_were_read_are_taken_back_and_change_nothing(api):
     written = [{**s, "body": "In their place."} if s["key"] == "impact" else s for s in before["sections"]]
     shown = author.patch(f"incidents/{ref}", {"sections": written}).json()["sections"]
     assert [s["key"] for s, was in zip(shown, before["sections"], strict=True) if s != was] == ["impact"]
-    # The key alone says which section it is; what only the template says of it is not changed.
+    # Only the key identifies a section. What the template defines is ignored.
     renamed = [{"key": "impact", "title": "Mine", "kind": "records", "id": shown[0]["id"]}]
     assert author.patch(f"incidents/{ref}", {"sections": renamed}).json()["sections"] == shown
 
@@ -280,13 +280,13 @@ def test_the_sections_that_were_read_are_taken_back_and_change_nothing(api):
         ({"impact": {"text": "x"}}, "sections.impact.text"),
     ],
 )
-def test_what_a_section_does_not_have_is_refused(api, draft, sections, named):
+def test_an_unknown_field_of_a_section_is_refused(api, draft, sections, named):
     refused = api("author").patch(f"incidents/{draft().pk}", {"sections": sections})
     assert codes(refused) == (400, "unknown_field")
     assert fields(refused) == {named}
 
 
-def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(api):
+def test_all_errors_are_named_at_once_and_nothing_is_written(api):
     author = api("author")
     entries = AuditEntry.objects.count()
     wrong = {
@@ -306,7 +306,7 @@ def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_written(api):
     assert AuditEntry.objects.count() == entries
 
 
-def test_unusual_times_are_taken_with_a_warning(api):
+def test_unusual_times_are_accepted_with_a_warning(api):
     times = {"started": "2026-03-03T14:00Z", "detected": "2026-03-03T13:00Z", "planned_change": True}
     made = api("author").post("incidents", {"title": "A planned change", **times})
     assert made.status_code == 201
@@ -315,14 +315,14 @@ def test_unusual_times_are_taken_with_a_warning(api):
     assert fields(refused) == {"detected"}
 
 
-def test_publishing_what_is_not_complete_says_what_is_missing(api, draft):
+def test_publishing_an_incomplete_postmortem_says_what_is_missing(api, draft):
     incident = draft()
     refused = api("lead").post(f"incidents/{incident.pk}/publish")
     assert codes(refused) == (409, "incomplete")
     assert set(refused.json()["missing"]) == {"summary", "impact", "timeline", "causes", "lessons", "actions"}
 
 
-def test_a_step_that_is_out_of_turn_is_a_conflict(api, published):
+def test_a_step_in_the_wrong_state_is_a_conflict(api, published):
     incident = published()
     assert codes(api("lead").post(f"incidents/{incident.pk}/restore")) == (409, "wrong_state")
     assert codes(api("author").patch(f"incidents/{incident.pk}/sections/summary", {"body": "x"})) == (
@@ -335,7 +335,7 @@ def test_a_step_that_is_out_of_turn_is_a_conflict(api, published):
     assert api("lead").post(f"incidents/{incident.pk}/restore").json()["status"] == "published"
 
 
-def test_an_actions_progress_is_kept_up_after_publishing(api, published):
+def test_the_progress_of_an_action_item_can_be_updated_after_publishing(api, published):
     incident = published()
     action = api("author").get(f"incidents/{incident.pk}/actions").json()["results"][0]
     address = f"incidents/{incident.pk}/actions/{action['id']}"
@@ -344,7 +344,7 @@ def test_an_actions_progress_is_kept_up_after_publishing(api, published):
     assert api("outsider").get(address).json()["state"] == "done"
 
 
-def test_readers_of_a_reopened_postmortem_keep_its_published_text_everywhere(api, cast, published):
+def test_readers_of_a_reopened_postmortem_see_its_published_text_everywhere(api, cast, published):
     incident = published("First title", text="The first text.", severity="sev3", started="2026-01-01T10:00Z")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_incident(
@@ -379,7 +379,7 @@ def test_readers_of_a_reopened_postmortem_keep_its_published_text_everywhere(api
     assert [line["title"] for line in mine] == ["Second title"]
 
 
-def test_only_the_export_has_the_published_text_beside_a_reopened_draft(api, cast, published):
+def test_only_the_export_has_the_published_text_next_to_a_reopened_draft(api, cast, published):
     incident = published("First title")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Second title"})
@@ -393,7 +393,7 @@ def test_only_the_export_has_the_published_text_beside_a_reopened_draft(api, cas
     assert "Second title" not in taken.content.decode()
 
 
-def test_strangers_get_no_names_addresses_or_tracker_links(api, published):
+def test_anonymous_callers_get_no_names_addresses_or_tracker_links(api, published):
     incident = published(visibility="public")
     for path in ("", "/actions", "/export?format=json", "/export?format=markdown", "/revisions/1", "/revisions"):
         text = api("anonymous").get(f"incidents/{incident.pk}{path}").content.decode()
@@ -402,7 +402,7 @@ def test_strangers_get_no_names_addresses_or_tracker_links(api, published):
     assert "author@acme.example" in api("outsider").get(f"incidents/{incident.pk}").content.decode()
 
 
-def test_older_revisions_are_for_those_who_write_it(api, cast, published):
+def test_older_revisions_are_only_for_its_writers(api, cast, published):
     incident = published(visibility="public", text="A secret slipped in.")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Without it.")
@@ -414,7 +414,7 @@ def test_older_revisions_are_for_those_who_write_it(api, cast, published):
     assert "slipped" in str(api("author").get(f"incidents/{incident.pk}/revisions/1").json()["document"])
 
 
-def test_the_list_leaves_archived_incidents_out_unless_asked(api, cast, published):
+def test_the_list_omits_archived_incidents_unless_asked_for(api, cast, published):
     kept, archived = published("Kept"), published("Archived")
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=archived.pk)
     assert [line["ref"] for line in api("outsider").get("incidents").json()["results"]] == [kept.ref]
@@ -446,7 +446,7 @@ def test_the_list_leaves_archived_incidents_out_unless_asked(api, cast, publishe
         ("sort=-started", ["B", "A", "C"]),
     ],
 )
-def test_the_list_is_filtered_and_sorted(api, draft, query, expected):
+def test_the_list_can_be_filtered_and_sorted(api, draft, query, expected):
     draft("A", severity="sev2", started="2026-01-05")
     draft("B", severity="sev1", started="2026-02-05", visibility="team", services=["Ledger", "Order Book"])
     draft("C", organization="Globex")

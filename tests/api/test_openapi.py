@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, valid, and true - generated requests get only what it promises."""
+"""The OpenAPI document is complete, valid and true: generated requests get only the responses that it promises."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tests.conftest import fill
 from tests.curl import commands
 
 
-def test_the_document_is_valid_and_made_without_a_warning():
+def test_the_document_is_valid_and_generated_without_warnings():
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null", stderr=StringIO())
 
 
@@ -55,8 +55,8 @@ def test_the_document_is_served_as_openapi_3_1(api):
     assert document == json.loads(json.dumps(openapi()))
 
 
-def test_those_who_ask_first_at_once_wait_for_one_document(monkeypatch):
-    """The generator's own tables break when two threads fill them."""
+def test_concurrent_first_requests_share_one_generated_document(monkeypatch):
+    """The generator's global tables break when two threads fill them at once."""
     made = []
 
     class Slow:
@@ -83,7 +83,7 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-def test_every_reference_leads_somewhere_and_every_shape_is_used():
+def test_every_reference_resolves_and_every_shape_is_used():
     document = openapi()
     used = set(references(document))
     for reference in used:
@@ -93,12 +93,12 @@ def test_every_reference_leads_somewhere_and_every_shape_is_used():
     assert {f"#/components/schemas/{name}" for name in COMPONENTS} == {r for r in used if "/schemas/" in r}
 
 
-def test_every_operation_says_how_it_can_be_refused_sent_again_and_made_conditional():
+def test_every_operation_declares_its_errors_idempotency_key_and_precondition():
     for path, methods in openapi()["paths"].items():
         for method, operation in methods.items():
             headers = {p["$ref"].rsplit("/", 1)[1] for p in operation.get("parameters", []) if "$ref" in p}
             assert {"400", "401", "429"} <= set(operation["responses"]), path
-            # Besides what changes something, a review: it is about the text that was read.
+            # A review needs If-Match as well: it covers exactly the text that was read.
             conditional = method in ("patch", "put", "delete") or path.endswith("/review")
             assert ("IfMatch" in headers) == conditional, path
             assert ("IdempotencyKey" in headers) == (method == "post" and path != "/api/v1/tokens"), path
@@ -106,13 +106,13 @@ def test_every_operation_says_how_it_can_be_refused_sent_again_and_made_conditio
                 assert {"412", "428"} <= set(operation["responses"]), path
 
 
-def test_every_kind_of_record_has_its_rows_in_the_document():
+def test_every_kind_of_record_has_row_operations_in_the_document():
     for kind in KINDS:
         methods = openapi()["paths"][f"/api/v1/incidents/{{ref}}/{kind}/{{row_id}}"]
         assert set(methods) == {"get", "patch", "delete"}
 
 
-def test_every_problem_has_a_code_that_the_document_lists():
+def test_the_document_lists_every_problem_code():
     assert COMPONENTS["Problem"]["properties"]["code"]["enum"] == list(problems.CODES)
     for code, (status, _) in problems.CODES.items():
         assert f"`{code}`" in openapi()["components"]["responses"][str(status)]["description"]
@@ -128,7 +128,7 @@ def test_every_problem_has_a_code_that_the_document_lists():
         ("ActionItem", "due", True),
     ],
 )
-def test_an_answer_has_null_only_where_the_document_says_so(shape, field, may_be):
+def test_fields_are_nullable_only_where_responses_can_be_null(shape, field, may_be):
     shape = validator(json.dumps({"$ref": f"#/components/schemas/{shape}"}))
     wrong = [error for error in shape.iter_errors({field: None}) if error.instance_path == [field]]
     assert bool(wrong) is not may_be
@@ -140,7 +140,7 @@ def search_parameter(name):
 
 
 @pytest.mark.parametrize("facet", ["severity", "status", "family", "origin", "detected_by", "mitigation", "duration"])
-def test_the_document_lists_the_values_of_each_facet_that_search_insists_on(api, facet):
+def test_the_document_lists_exactly_the_values_that_each_closed_facet_accepts(api, facet):
     values = search_parameter(facet)["items"]["enum"]
     assert len(values) > 2
     assert api("author").get("search?" + "&".join(f"{facet}={value}" for value in values)).status_code == 200
@@ -153,7 +153,7 @@ def test_the_document_lists_the_values_of_each_facet_that_search_insists_on(api,
     ("year", "is_taken"),
     [("2026", True), ("unknown", True), ("abc", False), ("26", False), ("20261", False), ("", False), ("٢٠٢٦", False)],
 )
-def test_a_year_has_four_digits_or_is_unknown(api, year, is_taken):
+def test_a_year_is_four_digits_or_unknown(api, year, is_taken):
     answer = api("anonymous").get(f"search?year={quote(year)}")
     assert bool(re.search(search_parameter("year")["items"]["pattern"], year)) is is_taken
     if is_taken:
@@ -177,7 +177,7 @@ EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
 @pytest.mark.postgres_only  # the stricter of the two databases
 @pytest.mark.django_db(transaction=True)
 def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, draft):
-    """A few hundred requests from the document, good and bad, as an author who may write; the same ones every time."""
+    """Sends a few hundred valid and invalid requests, generated from the document with a fixed seed, as an author."""
     incident = draft()
     fill(cast, incident)
     author = cast.viewer("author")
@@ -198,7 +198,7 @@ def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, 
             there["row_id"] = str(kind.model._default_manager.filter(incident=incident).latest("pk").uuid)
         for mode, examples in EXAMPLES.items():
             _try(operation, mode, examples, there, token, statuses)
-    # Most of them got somewhere, so that the checks had something to look at.
+    # Enough of them got a real response, so that the checks had something to look at.
     assert sum(statuses.values()) > 400
     assert statuses[200] + statuses[201] + statuses[204] > 100
     assert statuses[400] > 100
@@ -208,7 +208,7 @@ def test_generated_requests_meet_no_server_error_and_nothing_undocumented(cast, 
 def _try(
     operation: Any, mode: GenerationMode, examples: int, there: dict[str, str], token: str, statuses: Counter[int]
 ) -> None:
-    """Some requests to one operation, most of them to things that are `there`."""
+    """Send some requests to one operation, most of them to the existing objects in `there`."""
 
     @seed(20260303)
     @hypothesis_settings(
@@ -230,16 +230,16 @@ def _try(
         case.validate_response(response, checks=CHECKS, headers=headers)
 
     with contextlib.suppress(Unsatisfiable):
-        # Some operations take nothing that could be wrong.
+        # Some operations take no input that could be invalid.
         send()
 
 
-def test_the_guide_lists_every_code():
+def test_the_guide_lists_every_problem_code():
     guide = (settings.BASE_DIR / "docs" / "api.md").read_text()
     assert [code for code in problems.CODES if f"`{code}`" not in guide] == []
 
 
-def test_every_command_of_the_guide_works_in_order_on_a_new_installation(db):
+def test_the_commands_of_the_guide_work_in_order_on_a_new_installation(db):
     for definition in template.files():
         save_template(actor=Viewer.system(), definition=definition)
     admin = first_start(

@@ -1,4 +1,4 @@
-"""Lists page by page: everything once, in order, whatever comes and goes; and cursors that cannot be bent."""
+"""Pagination: every row once and in order, despite concurrent inserts and deletes, with tamper-proof cursors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def walk(caller: Caller, path: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("sort", ["created", "-created", "started", "-started"])
-def test_paging_gives_everything_once_and_in_order(api, draft, sort):
+def test_paging_returns_every_row_once_and_in_order(api, draft, sort):
     starts = ["2026-01-01", None, "2026-01-02", "2026-01-01", None, "1962", "2026-01-02T00:00Z"]
     for number, start in enumerate(starts):
         draft(f"{number}", started=start)
@@ -39,8 +39,8 @@ def test_paging_gives_everything_once_and_in_order(api, draft, sort):
         assert {line["title"] for line in whole[-2:]} == {"1", "4"}
 
 
-def test_every_address_in_an_answer_is_the_one_people_open_whichever_way_the_request_came(api, draft, settings):
-    """A proxy may take the encryption off before it; whoever follows an address sends their token along."""
+def test_urls_in_responses_use_the_public_base_url_behind_a_proxy(api, draft, settings):
+    """A proxy may terminate TLS, and clients send their token to the URLs they follow."""
     settings.BASE_URL, settings.ALLOWED_HOSTS = "https://precedent.example", ["precedent.example"]
     draft()
     made = api("author").post("incidents", {"title": "Another", "team": "checkout"}, Host="precedent.example")
@@ -52,7 +52,7 @@ def test_every_address_in_an_answer_is_the_one_people_open_whichever_way_the_req
     assert {address.partition("/api/v1/")[0] for address in addresses} == {"https://precedent.example"}
 
 
-def test_what_comes_and_goes_moves_nothing(api, draft):
+def test_inserts_and_deletes_between_pages_shift_nothing(api, draft):
     for number in range(6):
         draft(f"{number}")
     first = api("author").get("incidents?page_size=3").json()
@@ -65,7 +65,7 @@ def test_what_comes_and_goes_moves_nothing(api, draft):
 @pytest.mark.parametrize(
     "path", ["organizations", "teams", "templates", "patterns", "tokens", "teams/checkout/members"]
 )
-def test_every_list_pages(api, path):
+def test_every_list_is_paginated(api, path):
     admin = api("admin")
     for number in range(3):
         admin.post("organizations", {"name": f"Org {number}"})
@@ -75,7 +75,7 @@ def test_every_list_pages(api, path):
     assert walk(admin, f"{path}?page_size=1") == whole
 
 
-def test_the_audit_and_the_revisions_page_newest_first(api, published):
+def test_the_audit_trail_is_paginated_newest_first(api, published):
     incident = published()
     entries = walk(api("author"), f"incidents/{incident.pk}/audit?page_size=2")
     assert entries == api("author").get(f"incidents/{incident.pk}/audit?page_size=100").json()["results"]
@@ -108,7 +108,7 @@ def test_a_cursor_from_another_query_is_refused(api, draft):
 @pytest.mark.parametrize(
     "bend", [lambda c: c[:-2] + ("A" if c[-2] != "A" else "B") + c[-1], lambda c: "x" + c, str.swapcase]
 )
-def test_a_cursor_that_was_tampered_with_is_refused(api, draft, bend):
+def test_a_tampered_cursor_is_refused(api, draft, bend):
     draft(), draft()
     cursor = bend(cursor_of(api, "incidents?page_size=1"))
     refused = api("author").get(f"incidents?cursor={cursor}")
@@ -128,6 +128,6 @@ def test_a_page_size_out_of_range_is_refused(api, path, size):
     assert fields(api("author").get(f"{path}?page_size={size}")) == {"page_size"}
 
 
-def test_a_parameter_given_twice_is_refused_unless_it_may_repeat(api):
+def test_a_repeated_parameter_is_refused_unless_it_takes_several_values(api):
     assert fields(api("author").get("incidents?sort=created&sort=started")) == {"sort"}
     assert api("author").get("incidents?origin=own&origin=famous").status_code == 200

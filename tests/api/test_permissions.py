@@ -1,7 +1,7 @@
-"""The permission matrix: every route, every method, every member of the cast, and tokens that may not.
+"""The permission matrix: every route and method, tried by every member of the cast and by restricted tokens.
 
-The routes come from the URL resolver and the OpenAPI document; one without a row here fails. Each outcome is tried on a
-draft, and on incidents that are published for the team, for everybody signed in, and for everybody.
+The routes come from the URL resolver and the OpenAPI document; a route without a row here fails. Outcomes are tried on
+a draft, and on incidents published to the team, to everyone signed in, and to everyone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECTIONS = [{"key": key, "title": key.title(), "kind": "prose"} for key in ("sum
 
 @dataclass(frozen=True)
 class Row:
-    """What one route and method must answer: nine statuses in the order of CALLERS, by what it is tried on."""
+    """The expected responses of one route and method: nine statuses in the order of CALLERS, by subject."""
 
     outcomes: dict[str, str]
     body: Any = None
@@ -82,7 +82,7 @@ READS_WORKING_COPY = on(
 
 
 def edits(draft: int, published: int = 409) -> dict[str, str]:
-    """For authors, leads and admins; `published` is what they get once it is."""
+    """Edits are for authors, leads and admins, who get `draft` on a draft and `published` after publishing."""
     done, after = f"{draft} {draft} {draft}", f"{published} {published} {published}"
     return on(
         draft=f"401 404 404 403 {done} 403 401",
@@ -93,7 +93,7 @@ def edits(draft: int, published: int = 409) -> dict[str, str]:
 
 
 def some(outcomes: dict[str, str], kind: str, *, on: str) -> dict[str, str]:
-    """All kinds of rows go one way: actions are tried on everything, the others on one incident."""
+    """Every kind of row shares its code, so only actions are tried on all subjects; the others are tried on one."""
     return outcomes if kind == "actions" else {on: outcomes[on]}
 
 
@@ -167,7 +167,7 @@ MATRIX: dict[tuple[str, str], Row] = {
         ("PATCH", f"{INCIDENT}/{kind}/{{row_id}}"): Row(some(edits(200), kind, on="draft"), ROWS[kind])
         for kind in KINDS
     },
-    # How an action goes on is kept up after publishing.
+    # The progress of action items can be updated after publishing.
     ("PATCH", f"{INCIDENT}/actions/{{row_id}}"): Row(edits(200, published=200), {"state": "done"}),
     **{("DELETE", f"{INCIDENT}/{kind}/{{row_id}}"): Row(some(edits(204), kind, on="draft")) for kind in KINDS},
     ("GET", f"{INCIDENT}/links"): Row(READS),
@@ -248,29 +248,29 @@ MATRIX: dict[tuple[str, str], Row] = {
 }
 
 
-# --- The routes there are --------------------------------------------------------------------------
+# --- The routes that exist -------------------------------------------------------------------------
 def routes() -> set[tuple[str, str]]:
-    """(method, path) of every view that the resolver knows, but the one for addresses that lead nowhere."""
+    """(method, path) of every API view that the resolver knows, except the one for unknown URLs."""
     found = set()
     for route in every_route():
         view = getattr(route.pattern.callback, "cls", None)
         if route.is_rest and view is not Nowhere:
             path = re.sub(r"<\w+:(\w+)>", r"{\1}", route.path)
-            # What is no view of REST may answer to anything.
+            # A view outside the API could respond to any method.
             found |= {(method, path) for method in METHODS if view is None or hasattr(view, method.lower())}
     return found
 
 
-def test_every_route_has_a_row_and_every_row_a_route():
+def test_every_route_has_a_row_and_every_row_has_a_route():
     assert set(MATRIX) == routes()
 
 
-def test_the_openapi_document_names_every_route_but_its_own_page():
+def test_the_openapi_document_has_every_route_except_its_own_page():
     documented = {(method.upper(), path) for path, methods in openapi()["paths"].items() for method in methods}
     assert documented == routes() - {("GET", "/api/v1/docs")}
 
 
-# --- The world it is tried on ----------------------------------------------------------------------
+# --- The data that it is tried on ------------------------------------------------------------------
 @dataclass
 class World:
     cast: Cast
@@ -341,7 +341,7 @@ def _callers(cast: Cast) -> dict[str, Caller]:
 
 
 def _group(path: str) -> str:
-    """Routes that are tried together."""
+    """The group of routes that is tried in one test."""
     segments = path.split("/")[3:]
     if segments[0] != "incidents":
         return "surroundings"
@@ -377,8 +377,8 @@ def test_every_caller_gets_exactly_what_the_matrix_says(world: World, group: str
 HIDDEN = ("anonymous", "outsider", "reviewer")
 
 
-def test_what_is_hidden_looks_like_what_never_was(world: World):
-    """The same answer, byte for byte, with and without a precondition: nobody learns that something is there."""
+def test_a_hidden_incident_looks_like_one_that_does_not_exist(world: World):
+    """The same response, byte for byte, with and without a precondition, so that it does not reveal the incident."""
     for (method, template), row in MATRIX.items():
         if "{ref}" not in template:
             continue
@@ -393,9 +393,9 @@ def test_what_is_hidden_looks_like_what_never_was(world: World):
 
 @pytest.mark.parametrize("hidden_as", ["draft", "in_review", "published", "reopened", "archived"])
 def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast, hidden_as: str):
-    """Their titles, refs, organization and services stand in nothing that another team reads."""
+    """Their titles, refs, organizations and services appear in nothing that another team reads."""
     author, lead = cast.viewer("author"), cast.viewer("lead")
-    # What was never published is its team's alone, whatever it says of itself.
+    # An incident that was never published is visible only to its team, whatever its visibility.
     visibility = "public" if hidden_as in ("draft", "in_review") else "team"
     secret = begin(cast, "Zanzibar", visibility=visibility, organization="Zanzibar Ltd", services=["zanzibar-db"])
     fill(cast, secret, text="Zanzibar had no power.")
@@ -437,7 +437,7 @@ def test_hidden_incidents_leave_no_trace_in_any_list(world: World, cast: Cast, h
     assert (hidden["total"], hidden["facets"]["organization"], hidden["corrections"]) == (0, [], [])
 
 
-def test_the_audit_does_not_tell_of_links_to_what_its_reader_cannot_see(world: World, cast: Cast):
+def test_the_audit_trail_omits_links_to_incidents_that_its_reader_cannot_see(world: World, cast: Cast):
     outsiders = create_incident(actor=cast.viewer("outsider"), facts={"title": "Theirs", "team": "payments"})
     draft = world.incidents["draft"]
     link, _ = add_link(actor=cast.viewer("admin"), incident_id=draft.pk, kind="related", to=outsiders.ref)
@@ -453,7 +453,7 @@ def test_the_audit_does_not_tell_of_links_to_what_its_reader_cannot_see(world: W
     assert {"link.added", "link.removed"} <= {e["action"] for e in everything if e["object_id"] == str(link.uuid)}
 
 
-def test_a_templates_own_team_is_not_a_strangers_matter(world: World):
+def test_anonymous_callers_cannot_see_the_templates_of_teams(world: World):
     world.callers["lead"].post("templates", MATRIX["POST", "/api/v1/templates"].body)
     assert world.callers["outsider"].get("templates/short").status_code == 200
     assert world.callers["anonymous"].get("templates/short").status_code == 404

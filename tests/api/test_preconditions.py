@@ -1,4 +1,4 @@
-"""ETag and If-Match: two people never overwrite each other, on incidents, sections, rows, or what surrounds them."""
+"""ETag and If-Match: concurrent edits never overwrite each other, in incidents and everything around them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_change_without_if_match_is_refused(api, address):
     assert author.get(lesson).status_code == 200
 
 
-def test_a_stale_etag_is_refused_with_the_version_that_stands(api, address):
+def test_a_stale_etag_is_refused_with_the_current_version(api, address):
     author = api("author")
     before = author.get(address)
     after = author.patch(address, {"severity": "sev1"}, if_match=before["ETag"])
@@ -42,7 +42,7 @@ def test_a_stale_etag_is_refused_with_the_version_that_stands(api, address):
 
 
 def test_sections_and_rows_have_versions_of_their_own(api, address):
-    """Two people in different places never collide; two in the same one do."""
+    """Edits of different parts never conflict; edits of the same part do."""
     author, lead = api("author"), api("lead")
     summary, impact = (author.get(f"{address}/sections/{key}") for key in ("summary", "impact"))
     row = author.post(f"{address}/causes", {"kind": "root", "text": "No limit"})
@@ -59,7 +59,7 @@ def test_sections_and_rows_have_versions_of_their_own(api, address):
     assert author.get(row["Location"]).json()["text"] == "Better"
 
 
-def test_a_version_in_a_body_that_is_stale_is_named(api, address):
+def test_a_stale_version_in_a_body_is_named(api, address):
     author = api("author")
     author.post(f"{address}/lessons", {"text": "One"})
     author.patch(f"{address}/sections/summary", {"body": "Text"})
@@ -101,7 +101,7 @@ def test_the_versions_inside_the_document_are_the_etags_of_its_parts(api, addres
         (", ,", 400),
     ],
 )
-def test_if_match_is_read_as_http_says(api, address, header, status):
+def test_if_match_is_parsed_as_http_specifies(api, address, header, status):
     author = api("author")
     version = author.get(address).json()["version"]
     answer = author.patch(address, {"severity": "sev1"}, if_match=header.format(v=version))
@@ -110,7 +110,7 @@ def test_if_match_is_read_as_http_says(api, address, header, status):
         assert fields(answer) == {"If-Match"}
 
 
-def test_a_step_honours_if_match_when_it_is_sent(api, cast, published):
+def test_a_step_honors_if_match_when_it_is_sent(api, cast, published):
     incident = published()
     address = f"incidents/{incident.pk}"
     assert codes(api("author").post(f"{address}/reopen", if_match='"1"')) == (412, "stale")
@@ -118,7 +118,7 @@ def test_a_step_honours_if_match_when_it_is_sent(api, cast, published):
     assert api("lead").post(f"{address}/publish").status_code == 200
 
 
-def test_readers_get_an_etag_that_does_not_tell_that_somebody_is_writing(api, cast, published):
+def test_the_etag_that_readers_get_does_not_reveal_edits_of_the_draft(api, cast, published):
     incident = published()
     address = f"incidents/{incident.pk}"
     reader = api("outsider")
@@ -131,7 +131,7 @@ def test_readers_get_an_etag_that_does_not_tell_that_somebody_is_writing(api, ca
     assert all(after[path] != before[path] for path in before)
 
 
-def test_what_surrounds_incidents_is_guarded_too(api, cast):
+def test_organizations_memberships_and_templates_are_guarded_too(api, cast):
     admin = api("admin")
     made = admin.post("organizations", {"name": "Initech", "website": "https://initech.example"})
     assert admin.patch(made["Location"], {"sector": "software"}, if_match=made["ETag"]).json()["version"] == 2

@@ -1,4 +1,4 @@
-"""How many queries each answer takes: a committed baseline, the same for one row and for many."""
+"""The number of queries behind each response: a committed baseline that is the same for one row and for many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller, template_of
 
-# Two of each are the caller's: the token with its owner, and who the viewer is.
+# Two of each are for the caller: the token with its owner, and the viewer's roles and reviews.
 BASELINE = {
     "incidents": 7,
     "incidents?sort=-started&severity=sev1&service=ledger&status=published": 7,
@@ -45,12 +45,12 @@ BASELINE = {
 }
 
 
-def test_an_answer_takes_a_known_number_of_queries_however_many_rows_it_has(api, cast, published):
+def test_the_number_of_queries_is_known_and_does_not_grow_with_the_rows(api, cast, published):
     pattern, _ = Pattern.objects.get_or_create(slug="dns", defaults={"name": "DNS", "family": "network", "counts": "x"})
     first = published("first", severity="sev1", services=["Ledger"])
 
     def more(number: int) -> None:
-        """One more of everything that the lists show, some of it reopened."""
+        """Add one of everything that the lists show, and reopen the incident."""
         facts = {"severity": "sev1", "services": [f"Ledger {number}", "Ledger"], "organization": f"Org {number}"}
         incident = published(f"{number}", **facts)
         Tag.objects.create(incident=incident, pattern=pattern, source="curator", state="confirmed")
@@ -68,7 +68,7 @@ def test_an_answer_takes_a_known_number_of_queries_however_many_rows_it_has(api,
     assert counts() == BASELINE
 
 
-def test_every_address_that_can_answer_with_many_has_its_number():
+def test_every_list_has_a_baseline():
     many = {path for path, operations in openapi()["paths"].items() if "get" in operations and not path.endswith("}")}
     counted = {template_of("/api/v1/" + path.partition("?")[0].format(ref="INC-1")) for path in BASELINE}
     assert many - {"/api/v1/schema"} <= counted

@@ -1,4 +1,4 @@
-"""What the API does not take, and that it says so by name: never by ignoring it, never with HTML, never with a 500."""
+"""Input that the API refuses. It names the field, and never ignores the input or answers with HTML or a 500."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_an_unknown_parameter_on_one_incident_is_named_too(api, draft):
 def test_an_unknown_field_is_named_with_its_path(api, body, expected):
     refused = api("author").post("incidents", body)
     assert codes(refused) == (400, "unknown_field")
-    told = {error["field"]: error["message"] for error in refused.json()["errors"]}
-    assert set(told) == set(expected)
-    assert all(hint in told[name] for name, hint in expected.items())
+    messages = {error["field"]: error["message"] for error in refused.json()["errors"]}
+    assert set(messages) == set(expected)
+    assert all(hint in messages[name] for name, hint in expected.items())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
         ("text", {"body"}),
     ],
 )
-def test_a_value_that_cannot_be_taken_is_named(api, body, named):
+def test_an_invalid_value_is_named(api, body, named):
     refused = api("author").post("incidents", body)
     assert codes(refused) == (400, "invalid")
     assert fields(refused) == named
@@ -166,7 +166,7 @@ NUL_PLACES = [
 
 
 @pytest.mark.parametrize(("body", "named"), NUL_PLACES, ids=[named for _, named in NUL_PLACES])
-def test_a_nul_or_half_a_character_anywhere_is_refused(api, body, named):
+def test_a_nul_or_lone_surrogate_anywhere_is_refused(api, body, named):
     refused = api("author").post("incidents", json.dumps(body).encode())
     assert codes(refused) == (400, "invalid")
     assert fields(refused) == {named}
@@ -197,7 +197,7 @@ def test_a_nul_in_a_parameter_is_refused(api, path):
         (b"'", "line 1"),
     ],
 )
-def test_json_that_is_not_well_formed_says_where(api, raw, detail):
+def test_malformed_json_is_refused_with_its_position_or_cause(api, raw, detail):
     refused = api("author").post("incidents", raw)
     assert codes(refused) == (400, "malformed_json")
     assert detail in refused.json()["detail"]
@@ -226,7 +226,7 @@ def test_json_that_is_not_well_formed_says_where(api, raw, detail):
         "a long key",
     ],
 )
-def test_a_large_wrong_body_is_refused_soon_and_in_few_words(api, raw):
+def test_a_large_invalid_body_is_refused_quickly_with_a_short_response(api, raw):
     author = api("author")
     began = time.process_time()
     refused = author.post("incidents", raw)
@@ -235,7 +235,7 @@ def test_a_large_wrong_body_is_refused_soon_and_in_few_words(api, raw):
     assert len(refused.content) < 20_000
 
 
-def test_of_thousands_of_wrong_rows_the_first_are_named(api):
+def test_only_the_first_of_thousands_of_errors_are_named(api):
     rows = [{"kind": "root", "text": "\u200b"}] * 1_000
     refused = api("author").post("incidents", {"title": "x", "team": "checkout", "causes": rows})
     assert fields(refused) == {f"causes.{place}.text" for place in range(50)}
@@ -251,7 +251,7 @@ def test_of_thousands_of_wrong_rows_the_first_are_named(api):
         "application/json; charset=utf-16",
     ],
 )
-def test_only_json_in_utf8_is_read(api, content_type):
+def test_only_json_in_utf8_is_accepted(api, content_type):
     refused = api("author").post("incidents", b'{"title": "x"}', Content_Type=content_type)
     assert codes(refused) == (415, "unsupported_media_type")
 
@@ -261,20 +261,20 @@ def test_a_body_over_four_mebibytes_is_refused(api):
     assert codes(refused) == (413, "too_large")
 
 
-def test_how_much_can_be_sent_is_what_the_installation_takes(settings):
+def test_the_size_limit_in_the_message_is_the_configured_one(settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
     assert "at most 2 MiB" in handle(RequestDataTooBig(), {}).data["detail"]
 
 
-def test_a_body_in_chunks_is_refused_rather_than_read_as_an_empty_one(db):
-    """As a WSGI server hands it over: the header is there, and no length."""
+def test_a_chunked_body_is_refused_instead_of_being_read_as_empty(db):
+    """As a WSGI server passes it on: with the header, and without a length."""
     request = RequestFactory().post("/api/v1/incidents", headers={"Transfer-Encoding": "chunked"})
     del request.META["CONTENT_LENGTH"]
     response = Incidents.as_view(permission_classes=[])(request).render()
     assert (response.status_code, response.data["code"]) == (411, "length_required")
 
 
-def test_a_value_of_another_type_is_told_once(api):
+def test_a_value_of_the_wrong_type_is_one_error(api):
     refused = api("author").post("incidents", {"title": "x", "severity": 5, "causes": [{"kind": [], "text": "x"}]})
     assert [error["message"] for error in refused.json()["errors"]] == ["This must be text."] * 2
 
@@ -292,20 +292,20 @@ def test_a_value_of_another_type_is_told_once(api):
         ("IncidentChange", "team", True),
     ],
 )
-def test_null_is_allowed_where_it_is_taken(shape, field, is_taken):
+def test_request_fields_are_nullable_only_where_null_is_accepted(shape, field, is_taken):
     shape = validator(json.dumps({"$ref": f"#/components/schemas/{shape}"}))
     wrong = [error for error in shape.iter_errors({field: None}) if error.instance_path == [field]]
     assert bool(wrong) is not is_taken
 
 
-def test_a_request_to_another_host_is_refused_as_a_problem_below_the_api_and_as_a_page_elsewhere(client, db):
+def test_an_unknown_host_gets_a_problem_under_the_api_and_a_page_elsewhere(client, db):
     refused = client.get("/api/v1/incidents", headers={"Host": "elsewhere.example"})
     assert codes(refused) == (400, "invalid")
     assert refused["Content-Type"] == MEDIA_TYPE
     assert client.get("/incidents", headers={"Host": "elsewhere.example"})["Content-Type"].startswith("text/html")
 
 
-def test_a_uuid_is_the_same_in_capitals(api, draft):
+def test_uuids_match_in_either_case(api, draft):
     author, address = api("author"), f"incidents/{draft().ref}"
     lesson = author.post(f"{address}/lessons", {"text": "One"}).json()
     capitals = lesson["id"].upper()
@@ -317,13 +317,13 @@ def test_a_uuid_is_the_same_in_capitals(api, draft):
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/png"])
-def test_what_cannot_be_given_is_not_acceptable_and_says_so_in_json(api, accept):
+def test_an_unavailable_media_type_is_refused_in_json(api, accept):
     refused = api("author").get("incidents", Accept=accept)
     assert codes(refused) == (406, "not_acceptable")
     assert refused["Content-Type"] == MEDIA_TYPE
 
 
-def test_the_export_comes_as_asked_by_parameter_or_by_accept(api, draft):
+def test_the_format_of_an_export_follows_the_parameter_or_the_accept_header(api, draft):
     incident = draft()
     address = f"incidents/{incident.pk}/export"
     kinds = {
@@ -341,7 +341,7 @@ def test_the_export_comes_as_asked_by_parameter_or_by_accept(api, draft):
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "incidents/99999/export", 404), ("POST", None, 405)])
-def test_what_an_export_refuses_is_a_problem_however_it_was_asked_for(api, draft, method, path, status):
+def test_an_error_of_an_export_is_a_problem_whatever_the_accept_header(api, draft, method, path, status):
     refused = api("author")(method, path or f"incidents/{draft().pk}/export", Accept="text/markdown")
     assert refused.status_code == status
     assert refused["Content-Type"] == MEDIA_TYPE
@@ -363,13 +363,13 @@ def test_what_an_export_refuses_is_a_problem_however_it_was_asked_for(api, draft
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_an_address_that_leads_nowhere_is_a_problem_not_a_page(api, path, method):
+def test_an_unknown_url_is_a_problem_and_not_a_page(api, path, method):
     refused = api("anonymous")(method, f"/api/v1/{path}")
     assert codes(refused) == (404, "not_found")
     assert refused["Content-Type"] == MEDIA_TYPE
 
 
-def test_a_method_that_is_not_possible_names_those_that_are(api, draft):
+def test_a_method_that_is_not_allowed_lists_those_that_are(api, draft):
     refused = api("author")("PUT", f"incidents/{draft().pk}")
     assert codes(refused) == (405, "method_not_allowed")
     assert {"GET", "PATCH", "DELETE"} <= set(refused["Allow"].split(", "))
@@ -377,7 +377,7 @@ def test_a_method_that_is_not_possible_names_those_that_are(api, draft):
     assert (options.status_code, options.content) == (204, b"")
 
 
-def test_a_failure_inside_is_a_problem_without_a_word_about_the_inside(api, draft, monkeypatch):
+def test_an_internal_error_is_a_problem_that_reveals_no_details(api, draft, monkeypatch):
     incident = draft()
 
     def fail(*args: object) -> None:
@@ -391,7 +391,7 @@ def test_a_failure_inside_is_a_problem_without_a_word_about_the_inside(api, draf
     assert b"cellar" not in response.content
 
 
-def test_a_database_that_is_away_is_told_with_a_time_to_come_back(api, monkeypatch):
+def test_an_unavailable_database_is_503_with_retry_after(api, monkeypatch):
     def fail(*args: object) -> None:
         raise OperationalError("no route to host db1.internal")
 

@@ -1,4 +1,4 @@
-"""Organizations, services, teams, templates, patterns, links and search, as tools use them."""
+"""Organizations, services, teams, templates, patterns, links and search through the API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tag(incident, pattern, state=TagState.CONFIRMED) -> None:
     Tag.objects.create(incident=incident, pattern=pattern, source="curator", state=state)
 
 
-def test_an_organization_is_kept_by_admins_and_named_once(api, published):
+def test_admins_manage_organizations_and_names_are_unique(api, published):
     admin = api("admin")
     made = admin.post("organizations", {"name": "Globex", "website": "https://globex.example"})
     assert made.json()["slug"] == "globex"
@@ -54,7 +54,7 @@ def test_an_organization_is_kept_by_admins_and_named_once(api, published):
     assert fields(admin.delete(made["Location"])) == {"organization"}
 
 
-def test_how_many_incidents_an_organization_has_counts_only_what_the_caller_sees(api, cast, draft, published):
+def test_the_incident_count_of_an_organization_includes_only_what_the_caller_sees(api, cast, draft, published):
     published(visibility="public")
     published(visibility="internal")
     draft()
@@ -65,7 +65,7 @@ def test_how_many_incidents_an_organization_has_counts_only_what_the_caller_sees
     assert counts == {"anonymous": 1, "outsider": 2, "reader": 3, "admin": 3}
 
 
-def test_services_are_filtered_by_organization_and_team(api, draft):
+def test_services_can_be_filtered_by_organization_and_team(api, draft):
     lead = api("lead")
     made = lead.post("services", {"name": "Cart", "team": "checkout"})
     assert fields(lead.post("services", {"name": "cart", "team": "checkout"})) == {"name"}
@@ -81,7 +81,7 @@ def test_services_are_filtered_by_organization_and_team(api, draft):
     assert lead.delete(made["Location"]).status_code == 204
 
 
-def test_a_change_that_changes_nothing_writes_nothing(api, published):
+def test_an_update_without_a_difference_writes_nothing(api, published):
     admin, incident = api("admin"), published(services=["Cart"])
     (service,) = admin.get("services").json()["results"]
     OutboxEntry.objects.all().delete()
@@ -100,7 +100,7 @@ def test_a_change_that_changes_nothing_writes_nothing(api, published):
 
 
 @pytest.mark.postgres_only
-def test_whether_somebody_is_a_member_is_asked_while_nobody_else_adds_one(api):
+def test_membership_is_checked_under_the_row_lock_of_the_team(api):
     admin = api("admin")
     with CaptureQueriesContext(connection) as asked:
         admin.post("teams/checkout/members", {"email": "outsider@acme.example", "role": "reader"})
@@ -128,7 +128,7 @@ def test_a_team_keeps_a_lead(api, cast):
     assert Membership.objects.get(user=cast.lead).role == "author"
 
 
-def test_a_template_that_lacks_what_every_postmortem_needs_is_refused(api):
+def test_a_template_without_the_required_sections_is_refused(api):
     sections = [{"key": "summary", "title": "Summary", "kind": "prose"}]
     refused = api("lead").post("templates", {"key": "short", "name": "Short", "team": "checkout", "sections": sections})
     assert fields(refused) == {"sections"}
@@ -136,7 +136,7 @@ def test_a_template_that_lacks_what_every_postmortem_needs_is_refused(api):
     assert fields(api("lead").post("templates", {"key": "standard", "name": "Mine", "sections": sections})) == {"key"}
 
 
-def test_a_postmortem_begins_from_the_template_that_is_named(api):
+def test_a_postmortem_starts_from_the_given_template(api):
     lead = api("lead")
     sections = [s for s in lead.get("templates/standard").json()["sections"] if s.get("required")]
     lead.post("templates", {"key": "short", "name": "Short", "team": "checkout", "sections": sections})
@@ -145,7 +145,7 @@ def test_a_postmortem_begins_from_the_template_that_is_named(api):
     assert [section["key"] for section in made["sections"]] == [section["key"] for section in sections]
 
 
-def test_an_incident_carries_its_patterns_and_those_suggested(api, draft, retry_storm):
+def test_an_incident_lists_its_patterns_and_the_suggested_ones(api, draft, retry_storm):
     other = Pattern.objects.create(slug="zz-retired", name="Old", family="load", counts="x", status="retired")
     rejected = Pattern.objects.create(slug="zz-rejected", name="No", family="load", counts="x")
     suggested = Pattern.objects.create(slug="zz-suggested", name="Maybe", family="load", counts="x")
@@ -159,7 +159,7 @@ def test_an_incident_carries_its_patterns_and_those_suggested(api, draft, retry_
         assert (shown["patterns"], shown["suggested_patterns"]) == (["retry-storm"], ["zz-suggested"])
 
 
-def test_a_pattern_counts_only_what_the_caller_sees(api, cast, draft, published, retry_storm):
+def test_the_incident_count_of_a_pattern_includes_only_what_the_caller_sees(api, cast, draft, published, retry_storm):
     archived = published(visibility="public")
     for incident in (draft(), published(visibility="public"), published(visibility="team"), archived):
         tag(incident, retry_storm)
@@ -175,7 +175,7 @@ def test_a_pattern_counts_only_what_the_caller_sees(api, cast, draft, published,
     assert fields(api("anonymous").get("patterns?family=weather")) == {"family"}
 
 
-def test_a_link_is_seen_from_both_ends_and_changed_from_either(api, draft):
+def test_a_link_can_be_seen_and_changed_from_both_ends(api, draft):
     one, two = draft("One"), draft("Two")
     author = api("author")
     made = author.post(f"incidents/{one.pk}/links", {"kind": "caused_by", "to": two.ref, "note": "The same cache"})
@@ -190,14 +190,14 @@ def test_a_link_is_seen_from_both_ends_and_changed_from_either(api, draft):
     assert author.get(f"incidents/{one.pk}").json()["links"] == []
 
 
-def test_a_link_to_what_the_caller_cannot_see_is_refused_as_if_it_were_not_there(api, cast, draft):
+def test_a_link_to_a_hidden_incident_is_refused_as_if_it_did_not_exist(api, cast, draft):
     own = api("outsider").post("incidents", {"title": "Theirs", "team": "payments"}).json()
     hidden = draft()
-    told = {
+    responses = {
         to: api("outsider").post(f"{own['url']}/links", {"kind": "related", "to": to}).content
         for to in (hidden.ref, "INC-999999", str(hidden.uuid))
     }
-    assert len(set(told.values())) == 1
+    assert len(set(responses.values())) == 1
 
 
 # --- Search ----------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ RESULT = {
 }
 
 
-def test_search_answers_in_the_documented_shape(api, published):
+def test_search_responses_have_the_documented_shape(api, published):
     incident = published(severity="sev2", started="2026-03-03T14:03Z", resolved="2026-03-03T15:15Z")
     relay.drain()
     found = api("outsider").get("search?q=resize+cache&severity=sev2").json()
@@ -251,7 +251,7 @@ def test_search_answers_in_the_documented_shape(api, published):
 
 
 @pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])
-def test_search_takes_an_organization_by_slug_or_name_and_names_it(api, published, organization):
+def test_search_accepts_an_organization_by_slug_or_name_and_returns_its_name(api, published, organization):
     published(organization="Wallaroo Works", title="Theirs")
     published(title="Ours")
     relay.drain()
@@ -265,7 +265,7 @@ def test_search_takes_an_organization_by_slug_or_name_and_names_it(api, publishe
     assert api("outsider").get(both).json()["total"] == 2
 
 
-def test_a_name_comes_before_the_slug_that_another_organization_keeps(api, cast, published):
+def test_a_name_wins_over_the_slug_of_a_renamed_organization(api, cast, published):
     published(organization="Kettle", title="Of the older")
     older = Organization.objects.get(name="Kettle")
     organizations.change_organization(actor=cast.viewer("admin"), organization_id=older.pk, values={"name": "Teapot"})
@@ -279,7 +279,7 @@ def test_a_name_comes_before_the_slug_that_another_organization_keeps(api, cast,
 
 
 @pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])
-def test_search_tells_nothing_of_an_organization_that_only_hidden_incidents_are_about(api, published, organization):
+def test_search_reveals_nothing_about_an_organization_with_only_hidden_incidents(api, published, organization):
     published(organization="Wallaroo Works", visibility="team")
     relay.drain()
     ask = f"search?organization={quote(organization)}"
@@ -289,14 +289,14 @@ def test_search_tells_nothing_of_an_organization_that_only_hidden_incidents_are_
     assert {**there, "took_ms": 0} == {**nowhere, "took_ms": 0}
 
 
-def test_a_word_in_the_title_alone_is_marked_there(api, published):
+def test_a_match_in_the_title_alone_is_highlighted(api, published):
     published("Zebras <on> the line")
     relay.drain()
     (result,) = api("outsider").get("search?q=zebra").json()["results"]
     assert result["highlights"] == [{"section": "title", "html": "<mark>Zebras</mark> &lt;on&gt; the line"}]
 
 
-def test_search_pages_with_its_own_cursor_and_an_absolute_address(api, published, settings):
+def test_search_has_its_own_cursors_and_absolute_urls(api, published, settings):
     for number in range(3):
         published(f"Cache {number}")
     relay.drain()
@@ -317,18 +317,18 @@ def test_search_pages_with_its_own_cursor_and_an_absolute_address(api, published
     ("query", "named"),
     [("sort=best", "sort"), ("severity=sev9", "severity"), ("cursor=x", "cursor"), ("page_size=101", "page_size")],
 )
-def test_search_names_the_parameter_that_it_cannot_use(api, query, named):
+def test_search_names_an_invalid_parameter(api, query, named):
     assert fields(api("author").get(f"search?{query}")) == {named}
 
 
 @pytest.mark.parametrize(
     "query", ['"unbalanced', "the of and", "*", "a " * 500, "(((", "x" * 10_000, "severty:1", "\\' OR 1=1 --"]
 )
-def test_search_takes_any_text(api, query):
+def test_search_accepts_any_text(api, query):
     assert api("author").get(f"search?{urlencode({'q': query})}").status_code == 200
 
 
-def test_what_was_narrowed_is_gone_from_search_at_once(api, cast, published):
+def test_an_incident_with_narrowed_visibility_leaves_search_at_once(api, cast, published):
     incident = published(visibility="public")
     relay.drain()
     assert api("anonymous").get("search?q=cache").json()["total"] == 1
@@ -337,7 +337,7 @@ def test_what_was_narrowed_is_gone_from_search_at_once(api, cast, published):
     assert (hidden["total"], hidden["results"], hidden["facets"]["organization"]) == (0, [], [])
 
 
-def test_strangers_learn_no_team(api, cast, published):
+def test_anonymous_callers_do_not_learn_the_team_of_an_incident(api, cast, published):
     published(visibility="public")
     anonymous, reader = api("anonymous"), api("outsider")
     assert anonymous.get("incidents").json()["results"][0]["team"] is None
@@ -346,7 +346,7 @@ def test_strangers_learn_no_team(api, cast, published):
     assert len(reader.get("incidents?team=checkout").json()["results"]) == 1
 
 
-def test_strangers_learn_no_team_of_a_service(api, cast, published):
+def test_anonymous_callers_do_not_learn_the_team_of_a_service(api, cast, published):
     published(services=["Ledger"], visibility="public")
     service = api("admin").get("services").json()["results"][0]
     assert api("admin").patch(service["url"], {"team": "checkout"}).status_code == 200
@@ -356,11 +356,11 @@ def test_strangers_learn_no_team_of_a_service(api, cast, published):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_add_a_template_of_one_key_at_once_the_later_is_told_so_or_follows(api, cast):
+def test_a_lost_race_for_a_template_key_is_an_error_or_the_next_version(api, cast):
     lead, sections = cast.viewer("lead"), template.files()[0]["sections"]
 
     def add_another(instance, **kept):
-        """Between looking whether there is one and adding it."""
+        """Runs between the check for an existing template and its creation."""
         pre_save.disconnect(add_another, PostmortemTemplate)
         theirs = {"key": instance.key, "name": "Theirs", "sections": sections}
         save = partial(save_template, actor=lead, definition=theirs, team=cast.checkout)
@@ -393,7 +393,7 @@ def test_of_two_who_add_a_template_of_one_key_at_once_the_later_is_told_so_or_fo
         ("team", "PATCH", "services/{service}", {"team": "tea"}),
     ],
 )
-def test_what_refers_to_something_that_is_being_deleted_is_refused_and_leaves_nothing(
+def test_a_change_that_refers_to_something_being_deleted_is_refused_and_leaves_nothing(
     api, cast, draft, deleted, method, path, body
 ):
     admin = cast.viewer("admin")
@@ -420,7 +420,7 @@ def test_what_refers_to_something_that_is_being_deleted_is_refused_and_leaves_no
             delete_team(actor=admin, team_id=tea.pk)
         writer.start()
         writer.join(1)
-        assert answers == [], "it waits for what is decided here"
+        assert answers == [], "it waits for this transaction"
     writer.join(30)
     assert codes(answers[0]) == (409, "wrong_state")
     assert "was just deleted" in answers[0].json()["detail"]
@@ -429,7 +429,7 @@ def test_what_refers_to_something_that_is_being_deleted_is_refused_and_leaves_no
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_a_team_that_is_being_deleted_gets_no_incident_after_it_was_found_to_have_none(cast, monkeypatch):
+def test_a_team_gets_no_incident_between_the_check_for_incidents_and_its_deletion(cast, monkeypatch):
     admin = cast.viewer("admin")
     tea = create_team(actor=admin, name="Tea")
     begun = []
@@ -441,5 +441,5 @@ def test_a_team_that_is_being_deleted_gets_no_incident_after_it_was_found_to_hav
 
     monkeypatch.setattr(organizations, "audit", begin_one)
     delete_team(actor=admin, team_id=tea.pk)
-    assert len(begun) == 1, "it waited"
+    assert len(begun) == 1, "the other transaction waited"
     assert not Team.objects.filter(pk=tea.pk).exists()

@@ -1,4 +1,4 @@
-"""How often somebody may ask; and that the limits stay when the cache that counts is away."""
+"""Rate limits, which also hold while the cache that counts requests is unavailable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rates(settings: Any) -> None:
 
 @pytest.fixture
 def no_cache(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A cache that swallows errors, as the one of the full mode does when Redis cannot be reached."""
+    """A cache that swallows errors, as in the full mode while Redis is unreachable. Returns the requested keys."""
     asked: list[str] = []
 
     class Away:
@@ -35,7 +35,7 @@ def no_cache(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_person_is_stopped_after_their_share_and_told_when_to_come_back(api, rates):
+def test_a_user_over_the_limit_gets_429_with_retry_after(api, rates):
     author, lead = api("author"), api("lead")
     assert [author.get("me").status_code for _ in range(3)] == [200, 200, 200]
     refused = author.get("me")
@@ -44,31 +44,31 @@ def test_a_person_is_stopped_after_their_share_and_told_when_to_come_back(api, r
     assert lead.get("me").status_code == 200
 
 
-def test_strangers_share_what_their_address_may_ask(api, rates):
+def test_anonymous_callers_share_the_limit_of_their_address(api, rates):
     stranger = api("anonymous")
     assert [stranger.get("incidents").status_code for _ in range(3)] == [200, 200, 429]
     assert stranger.client.get("/api/v1/incidents", REMOTE_ADDR="192.0.2.7").status_code == 200
     assert api("author").get("me").status_code == 200
 
 
-def test_what_is_refused_to_strangers_and_to_tokens_that_may_only_read_is_counted(api, rates):
+def test_refused_requests_of_anonymous_callers_and_read_tokens_count(api, rates):
     assert [api("anonymous").get("me").status_code for _ in range(4)] == [401, 401, 429, 429]
     reads = api("author", "read")
     assert [reads.post("tokens", {"name": "x"}).status_code for _ in range(4)] == [403, 403, 403, 429]
 
 
-def test_guessing_tokens_is_counted(db, rates):
+def test_guessing_tokens_counts(db, rates):
     statuses = [Caller(Client(), f"precedent_{number}").get("me").status_code for number in range(4)]
     assert statuses == [401, 401, 429, 429]
 
 
-def test_the_limits_stay_when_the_cache_is_away_and_it_is_not_asked_every_time(api, rates, no_cache):
+def test_limits_hold_without_the_cache_and_it_is_not_tried_every_time(api, rates, no_cache):
     author = api("author")
     assert [author.get("me").status_code for _ in range(4)] == [200, 200, 200, 429]
     assert len(no_cache) == 1
 
 
-def test_the_cache_is_asked_again_after_a_rest(no_cache, monkeypatch):
+def test_the_cache_is_tried_again_after_a_pause(no_cache, monkeypatch):
     counts = throttling.Counts()
     counts.add("a", 60)
     now = time.monotonic()
@@ -92,8 +92,8 @@ def test_counts_are_shared_through_the_cache():
 
 
 @pytest.mark.postgres_only
-def test_a_redis_that_cannot_be_reached_costs_neither_the_request_nor_the_limit(api, rates, monkeypatch, settings):
-    """A real client of a port where nobody listens."""
+def test_an_unreachable_redis_fails_no_request_and_lifts_no_limit(api, rates, monkeypatch, settings):
+    """Uses a real client, connected to a port where nothing listens."""
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
     monkeypatch.setattr(throttling, "cache", caches.create_connection("default"))
     began = time.monotonic()
@@ -104,12 +104,12 @@ def test_a_redis_that_cannot_be_reached_costs_neither_the_request_nor_the_limit(
 @pytest.mark.parametrize(
     "rate", ["", "fast", "0/min", "10", "10/week", "-1/min", "1000/month", "5/hamburger", "300/ms"]
 )
-def test_a_rate_that_is_none_is_refused(rate):
+def test_a_malformed_rate_is_refused(rate):
     with pytest.raises(ValueError, match="not a rate"):
         throttling.parse(rate)
 
 
-def test_rates_are_read():
+def test_rates_are_parsed():
     assert [throttling.parse(rate) for rate in ("300/min", "5/s", "7/hour", "9/day")] == [
         (300, 60),
         (5, 1),
@@ -118,7 +118,7 @@ def test_rates_are_read():
     ]
 
 
-def test_a_rate_that_cannot_be_read_refuses_to_start(settings):
+def test_a_malformed_rate_fails_the_system_check(settings):
     assert rates_can_be_read(None) == []
     settings.REST_FRAMEWORK = {
         **settings.REST_FRAMEWORK,

@@ -1,4 +1,4 @@
-"""Access tokens and sessions: who is calling, and what they may do with it."""
+"""Access tokens and sessions: who the caller is, and what their credentials allow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.conftest import in_another_connection
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_token_is_shown_once_and_kept_only_as_a_digest(api):
+def test_a_token_is_shown_once_and_stored_only_as_a_digest(api):
     made = api("author").post("tokens", {"name": "Pager", "scope": "write", "days": 30})
     secret = made.json()["token"]
     assert made["Cache-Control"] == "no-store"
@@ -60,14 +60,14 @@ def test_a_read_token_reads_what_its_owner_reads_and_writes_nothing(api, draft):
         ("bearer precedent_0000", "invalid_token"),
     ],
 )
-def test_a_token_that_is_not_known_is_refused_even_for_public_things(api, header, code):
+def test_an_unknown_token_is_refused_even_for_public_data(api, header, code):
     refused = api("anonymous").get("incidents", Authorization=header)
     assert codes(refused) == (401, code)
     assert refused["WWW-Authenticate"].startswith('Bearer realm="Precedent"')
     assert 'error="invalid_token"' in refused["WWW-Authenticate"]
 
 
-def test_an_expired_token_is_told_apart_and_stays_in_its_owners_list(api, cast):
+def test_an_expired_token_has_its_own_error_and_stays_in_its_owners_list(api, cast):
     token, secret = tokens.create_token(actor=cast.viewer("author"), name="Old")
     AccessToken.objects.filter(pk=token.pk).update(expiry=timezone.now() - timedelta(seconds=1))
     assert codes(Caller(Client(), secret).get("incidents")) == (401, "token_expired")
@@ -83,13 +83,13 @@ def test_a_revoked_token_stops_working_at_once(api):
     assert codes(pager.get("me")) == (401, "invalid_token")
 
 
-def test_an_account_that_is_let_go_takes_its_tokens_along(api, cast):
+def test_the_tokens_of_a_deactivated_account_stop_working(api, cast):
     author = api("author")
     set_standing(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
     assert codes(author.get("incidents")) == (401, "inactive_account")
 
 
-def test_the_last_use_is_noted_at_most_once_a_minute(api, cast):
+def test_the_last_use_is_recorded_at_most_once_a_minute(api, cast):
     author = api("author")
     token = AccessToken.objects.get(user=cast.author)
     assert token.last_used is None
@@ -111,7 +111,7 @@ import json, sys, time
 import django
 django.setup()
 from django.test import Client
-Client(SERVER_NAME="127.0.0.1").get("/api/v1/me")  # Loads what every first request loads.
+Client(SERVER_NAME="127.0.0.1").get("/api/v1/me")  # Loads everything that only a first request loads.
 began = time.monotonic()
 reader = Client(SERVER_NAME="127.0.0.1", headers={"authorization": f"Bearer {sys.argv[1]}"})
 print(json.dumps([reader.get("/api/v1/me").status_code, time.monotonic() - began]))
@@ -120,10 +120,10 @@ print(json.dumps([reader.get("/api/v1/me").status_code, time.monotonic() - began
 
 @pytest.mark.sqlite_only
 @pytest.mark.django_db(transaction=True)
-def test_a_reader_does_not_wait_for_whoever_writes_to_the_file(cast, tmp_path):
+def test_a_read_does_not_wait_for_a_writer_to_the_sqlite_file(cast, tmp_path):
     secret = tokens.create_token(actor=cast.viewer("author"), name="Reads")[1]
     file = tmp_path / "precedent.sqlite3"
-    # The database of the tests is in memory, which no other process can open.
+    # The test database is in memory, where no other process can open it.
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         connection.connection.backup(database)
         database.execute("PRAGMA journal_mode=WAL")
@@ -135,7 +135,7 @@ def test_a_reader_does_not_wait_for_whoever_writes_to_the_file(cast, tmp_path):
             )
             assert done.returncode == 0, done.stderr
             status, seconds = json.loads(done.stdout.splitlines()[-1])
-            # A writer waits for 20 s.
+            # A write would wait for 20 s.
             return status, seconds < 5, *database.execute("SELECT last_used IS NOT NULL FROM api_accesstoken")
 
         database.execute("BEGIN IMMEDIATE")
@@ -146,7 +146,7 @@ def test_a_reader_does_not_wait_for_whoever_writes_to_the_file(cast, tmp_path):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_a_reader_does_not_wait_for_whoever_holds_the_token(api, cast):
+def test_a_read_does_not_wait_for_the_row_lock_of_its_token(api, cast):
     author, seen = api("author"), []
     with transaction.atomic():
         AccessToken.objects.select_for_update().get(user=cast.author)
@@ -157,7 +157,7 @@ def test_a_reader_does_not_wait_for_whoever_holds_the_token(api, cast):
     assert AccessToken.objects.get(user=cast.author).last_used is not None
 
 
-def test_nobody_sees_or_revokes_anothers_token(api):
+def test_users_cannot_see_or_revoke_each_others_tokens(api):
     made = api("author").post("tokens", {"name": "Pager"}).json()
     for name in ("outsider", "lead", "admin"):
         assert codes(api(name).get(made["url"])) == (404, "not_found")
@@ -165,7 +165,7 @@ def test_nobody_sees_or_revokes_anothers_token(api):
         assert made["id"] not in api(name).get("tokens").content.decode()
 
 
-def test_admins_keep_the_tokens_of_service_accounts(api, cast):
+def test_admins_manage_the_tokens_of_service_accounts(api, cast):
     create_service_account(actor=cast.viewer("admin"), name="Pager", email="pager@acme.example")
     made = api("admin").post("tokens", {"name": "Pager", "owner": "pager@acme.example", "scope": "write"}).json()
     pager = Caller(Client(), made["token"])
@@ -178,7 +178,7 @@ def test_admins_keep_the_tokens_of_service_accounts(api, cast):
     assert codes(pager.get("me")) == (401, "invalid_token")
 
 
-def test_a_token_does_not_make_one_that_outlives_it(cast):
+def test_a_token_cannot_create_one_that_outlives_it(cast):
     _, secret = tokens.create_token(actor=cast.viewer("author"), name="Short", scope="write", days=2)
     made = Caller(Client(), secret).post("tokens", {"name": "Longer", "days": 300}).json()
     assert datetime.fromisoformat(made["expires_at"]) - timezone.now() <= timedelta(days=2)
@@ -195,11 +195,11 @@ def test_a_token_does_not_make_one_that_outlives_it(cast):
         ({"name": "x", "days": True}, {"days"}),
     ],
 )
-def test_a_token_needs_a_name_and_has_bounds(api, body, named):
+def test_a_token_needs_a_name_a_known_scope_and_a_bounded_lifetime(api, body, named):
     assert fields(api("author").post("tokens", body)) == named
 
 
-def test_one_person_holds_a_bounded_number_of_tokens(api, monkeypatch):
+def test_a_user_can_have_only_so_many_tokens(api, monkeypatch):
     monkeypatch.setattr(tokens, "TOKENS_PER_PERSON", 2)
     author = api("author")
     assert author.post("tokens", {"name": "Second"}).status_code == 201
@@ -224,7 +224,7 @@ def test_a_session_reads_and_writes_with_the_csrf_token(cast, draft):
     assert browser.get("/api/v1/me").json()["scope"] == "write"
 
 
-def test_writing_without_anybody_signed_in_asks_for_a_token(api, published):
+def test_anonymous_writes_ask_for_a_token(api, published):
     incident = published(visibility="public")
     refused = api("anonymous").patch(f"incidents/{incident.pk}", {"severity": "sev1"})
     assert codes(refused) == (401, "not_authenticated")

@@ -32,7 +32,7 @@ class TagView(IncidentView):
 
     def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
         # A suggested tag with a decision was rejected before: only viewers who can decide learn by whom.
-        is_told = tag.state != TagState.SUGGESTED or decisions.may_decide(self.viewer, reading.incident)
+        shows_decision = tag.state != TagState.SUGGESTED or decisions.may_decide(self.viewer, reading.incident)
         return {
             "url": self.address("incident-pattern", ref=reading.incident.ref, slug=tag.pattern.slug),
             "slug": tag.pattern.slug,
@@ -43,8 +43,10 @@ class TagView(IncidentView):
             "rule_version": tag.rule_version if tag.source == TagSource.RULE else None,
             "score": tag.score,
             "reason": tag.reason if tag.state == TagState.REJECTED else "",
-            "decided_by": tag.decided_by.name if tag.decided_by and is_told and self.viewer.is_signed_in else None,
-            "decided_at": tag.decided_at.isoformat() if tag.decided_at and is_told else None,
+            "decided_by": tag.decided_by.name
+            if tag.decided_by and shows_decision and self.viewer.is_signed_in
+            else None,
+            "decided_at": tag.decided_at.isoformat() if tag.decided_at and shows_decision else None,
             "evidence": [
                 {"field": anchor.field, "start": anchor.start, "end": anchor.end, "quote": anchor.quote}
                 for anchor in standing(tag.shown_evidence, reading.document)

@@ -68,7 +68,7 @@ ROW_MEANINGS = {
     ("causes", "text"): "Markdown.",
     ("lessons", "text"): "Markdown.",
     ("actions", "kind"): "What the action item is for.",
-    ("actions", "state"): "`announced` means promised in public, with unknown progress.",
+    ("actions", "state"): "`announced`: promised in public, but not known to be done.",
     ("actions", "text"): "What will be done, in Markdown.",
     ("actions", "owner"): "The owner's e-mail address; null when nobody owns it. Always null for anonymous callers.",
     ("actions", "tracker_url"): "The issue in your tracker. Empty for anonymous callers.",

@@ -339,14 +339,14 @@ SHAPES: dict[str, Schema] = {
             "corrections": array(
                 obj(
                     {
-                        "found": text("The word or name in the query that is not known."),
-                        "suggestion": text("What may have been meant."),
+                        "found": text("A misspelled field name in the query."),
+                        "suggestion": text("The field name that may have been meant."),
                         "query": text("The whole query with this correction."),
                     }
                 ),
                 "Suggested corrections of the query.",
             ),
-            "notices": array(text(), "Sentences that explain how the query was interpreted."),
+            "notices": array(text(), "Notes on how the query was interpreted."),
         }
     ),
     "SearchResult": obj(

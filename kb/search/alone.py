@@ -1,6 +1,6 @@
-"""One at a time in the whole installation, for work that must not be done twice at once.
+"""A lock that spans the whole installation, for work that must not run twice at the same time.
 
-The lock lives exactly as long as its holder: a process that is killed gives it back by dying.
+The lock lives exactly as long as its holder: if the process is killed, the lock is released.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from django.db import DatabaseError, connection
 
 @contextmanager
 def alone(what: str) -> Iterator[bool]:
-    """Whether nobody else is at `what`; if so, nobody will be until the block ends."""
+    """Yields whether the lock named `what` was acquired; if so, it is held until the block ends. Never waits."""
     with _in_postgresql(what) if connection.vendor == "postgresql" else _on_this_machine(what) as mine:
         yield mine
 
 
 @contextmanager
 def _in_postgresql(what: str) -> Iterator[bool]:
-    """A lock of this connection's session, which the server releases when the connection ends."""
+    """A session-level advisory lock, which the server releases when the connection ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [what])
         mine = bool(cursor.fetchone()[0])
     try:
         yield mine
     finally:
-        # Where the connection is gone, so is the lock.
+        # If the connection is gone, so is the lock.
         with suppress(DatabaseError):
             if mine:
                 with connection.cursor() as cursor:
@@ -38,7 +38,7 @@ def _in_postgresql(what: str) -> Iterator[bool]:
 
 @contextmanager
 def _on_this_machine(what: str) -> Iterator[bool]:
-    """SQLite serves one machine, so a file of that machine will do."""
+    """A file lock, which is enough because SQLite serves a single machine."""
     with (settings.VAR_DIR / f"{what}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,10 +1,10 @@
-"""A circuit breaker: after a failure the engine is left alone, and asked again as soon as it can answer.
+"""A circuit breaker: after a failure, searches bypass the engine until a background probe finds it working again.
 
     closed      every search goes to the engine
-    open        none does; a probe looks every half second, in the background, whether it is back
-    half-open   the probe got through: the next search goes to the engine, and its outcome closes or opens the circuit
+    open        no search does; in the background, a probe checks every half second whether the engine is back
+    half-open   the probe succeeded: the next search goes to the engine, and its outcome closes or reopens the circuit
 
-One per process: a failure that one process saw costs every other at most one search's budget.
+Each process has its own breaker, so a failure costs every process at most the time budget of one search.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from prometheus_client import Counter, Gauge
 
 log = structlog.get_logger(__name__)
 
-OPENED = Counter("precedent_search_breaker_opened_total", "How often the search engine was given up on")
-# What processes see at the same time is much the same: of those that run, the one speaks that saw something last.
+OPENED = Counter("precedent_search_breaker_opened_total", "How often the search circuit breaker opened")
+# All processes see much the same state, so the most recent value of a live process stands for all of them.
 IS_OPEN = Gauge(
     "precedent_search_breaker_open",
-    "1 while the search engine is left alone after a failure",
+    "1 while the search circuit breaker is open after a failure",
     multiprocess_mode="livemostrecent",
 )
-# That somebody saw something at all: without it there would be no number until the first search.
+# Export a value from the start: otherwise there would be none until the first search.
 IS_OPEN.set(0)
 
 
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 class Breaker:
-    """`probe` returns whether the engine can answer; it must return within its own short time limit and never raise."""
+    """`probe` returns whether the engine can answer. It must keep its own short time limit and must never raise."""
 
     def __init__(self, probe: Callable[[], bool], *, interval: float = 0.5) -> None:
         self._probe, self._interval = probe, interval
@@ -50,10 +50,10 @@ class Breaker:
         return self._state
 
     def allows(self) -> bool:
-        """Whether this search may go to the engine. In the half-open state only one may, until its outcome is known."""
+        """Whether this search can go to the engine. While half-open, only one can until its outcome is known."""
         with self._lock:
             if self._state is State.HALF_OPEN:
-                # Further searches wait for the outcome of this one.
+                # Other searches bypass the engine until the outcome of this one is known.
                 self._state = State.OPEN
                 return True
             return self._state is State.CLOSED
@@ -85,7 +85,7 @@ class Breaker:
             time.sleep(self._interval)
 
     def _still_open(self) -> bool:
-        """Decided under the lock, so that a failure of this very moment begins another watch."""
+        """Decided under the lock, so that a failure at this very moment starts another watch."""
         with self._lock:
             self._is_watched = self._state is not State.CLOSED
             return self._is_watched

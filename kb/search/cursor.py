@@ -1,4 +1,4 @@
-"""Cursors: the place after the last hit of a page, signed together with the query that it belongs to."""
+"""Cursors: the position after the last hit of a page, signed together with the query it belongs to."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ SALT = "precedent.search.cursor"
 
 
 class BadCursor(Exception):
-    """Tampered with, from another query, or from another engine. The remedy is the first page."""
+    """The cursor is invalid, or belongs to another query or engine. The remedy is to start from the first page."""
 
-    def __init__(self, why: str = "This cursor belongs to another search.") -> None:
-        super().__init__(f"{why} Leave it out to start at the first page.")
+    def __init__(self, why: str = "This cursor belongs to a different search.") -> None:
+        super().__init__(f"{why} Leave it out to start from the first page.")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page ended: its last sort key and id, the engine that ranked it, and whether the words were relaxed."""
+    """Where a page ended: the sort key and id of its last hit, the engine that ranked it, and whether the query was
+    relaxed."""
 
     key: float | str
     incident_id: int

@@ -1,7 +1,7 @@
 """The search document of an incident: what every engine indexes, built from the current state of the record.
 
-It holds what readers see: the latest revision, or, for an incident that was never published, the working copy. The
-row and its version are read first and the relations after, so a document is never older than the version it carries.
+It holds what readers see: the latest revision or, for an incident that was never published, its draft. The row and its
+version are read before the relations, so a document is never older than the version it carries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from incidents.vocabulary import ActionState
 from kb.patterns.models import SHOWN, Tag, TagState
 from kb.search.fields import fold_name
 
-# How much a match weighs by where it stands, from A (most) to D.
+# How much a match weighs depends on the section it is in, from A (most) to D (least).
 WEIGHTS = {"A": 8.0, "B": 4.0, "C": 2.0, "D": 1.0}
 FIELD_WEIGHTS = {
     "title": "A",
@@ -37,7 +37,7 @@ FIELD_WEIGHTS = {
     "customer_message": "D",
 }
 DEFAULT_WEIGHT = "C"
-# What an incident is like, as against what was said about it or who was there.
+# The sections that characterize an incident, as opposed to what was said about it or who was involved.
 TELLING = ("title", "summary", "causes", "trigger", "lessons", "detection", "mitigation", "surprises")
 
 HOUR = 3600
@@ -55,12 +55,12 @@ class IndexDocument:
     """One incident as engines index it.
 
     texts    {section: original text}, in reading order
-    facets   {facet: values}; single-valued facets have one value, unknown is "unknown"
-    access   who may find it, for engines that cannot look at the record itself
+    facets   {facet: values}; single-valued facets have exactly one value, "unknown" if there is no other
+    access   who can find it, for engines that cannot consult the record itself
     shown    what a result displays
-    values   what can be asked for but is not counted as a facet: services, teams, what it has
-    started_at: the instant; of a day, month or year its first day as it was published, at midnight in UTC
-    duration_counts: "about" durations are shown and sorted, but stay out of statistics
+    values   what can be filtered on but is not counted as a facet: services, teams, what it `has`
+    started_at: the instant; for a day, month or year, midnight UTC on its first day as published
+    duration_counts: "about" durations are shown and sorted by, but are left out of statistics
     """
 
     incident_id: int
@@ -76,8 +76,8 @@ class IndexDocument:
 
 
 def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
-    """Documents by incident id, in a fixed number of queries. Everything that is not deleted has one; who may find
-    it is the query's matter."""
+    """Documents by incident id, in a fixed number of queries. Every incident that is not deleted has one; the search
+    query decides who can find it."""
     alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
     rows = alive.order_by().values_list("pk", "index_version", "visibility", "team_id", "status", "published_revision")
     standing = {row[0]: Standing(*row[:5], is_published=row[5] is not None) for row in rows}
@@ -95,7 +95,7 @@ def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an incident's own row says of its place in the index, beside its content."""
+    """What the incident's own row contributes to its document, in addition to the content."""
 
     pk: int
     index_version: int
@@ -107,7 +107,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A pattern that an incident shows, or is suggested to show."""
+    """A pattern that the incident is shown with, or that is only suggested for it."""
 
     slug: str
     family: str
@@ -125,7 +125,7 @@ def _tags(incident_ids: Iterable[int]) -> dict[int, list[Tagged]]:
 
 
 def _reviewers(incident_ids: Iterable[int]) -> dict[int, list[int]]:
-    """Who was asked to review what is not published, or not again yet."""
+    """{incident_id: ids of the users with an open review request}."""
     found: dict[int, list[int]] = {}
     asked = ReviewRequest.objects.filter(incident_id__in=list(incident_ids), ended_at__isnull=True)
     for pk, reviewer in asked.order_by("reviewer_id").values_list("incident_id", "reviewer_id"):
@@ -134,8 +134,8 @@ def _reviewers(incident_ids: Iterable[int]) -> dict[int, list[int]]:
 
 
 def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], reviewers: list[int]) -> IndexDocument:
-    """`content` is the incident's document as readers see it (incidents.document): published, or else the working
-    copy."""
+    """`content` is the incident's document as readers see it (incidents.document): the latest revision, or else the
+    draft."""
     status = content["status"]
     patterns = [tag.slug for tag in tags if tag.is_shown]
     suggested = [tag.slug for tag in tags if not tag.is_shown]
@@ -144,7 +144,7 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
         | {tag.family for tag in tags if tag.is_shown}
     )
     moment = kept_moment(content["started"], zone=content["time_zone"])
-    # A day, month or year is a date on the calendar of whoever published it: no zone may turn it into the day before.
+    # A day, month or year is a date on the publisher's calendar: converting it to UTC must not make it the day before.
     started = moved(moment, old=content["time_zone"], new="UTC").at if moment else None
     duration = content["duration"]
     seconds = duration["seconds"] if duration else None
@@ -159,7 +159,7 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
             "status": [status],
             "origin": [content["origin"]],
             "detected_by": [content["detected_by"] or UNKNOWN],
-            # The year that people read, which in their zone may be another than in UTC.
+            # The year that readers see, which in the incident's time zone can differ from the one in UTC.
             "year": [content["started"]["at"][:4] if started else UNKNOWN],
             "duration": [duration_bucket(seconds)],
             "pattern": patterns,
@@ -210,8 +210,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
 
 
 def texts(content: dict[str, Any]) -> dict[str, str]:
-    """The searchable text by section, in reading order; a section of records is its rows' texts, one a paragraph.
-    Records without a section of their own stand in the one that they are shown with."""
+    """The searchable text by section, in reading order. The text of a section of records is that of its rows, one per
+    paragraph. Records without a section of their own are part of the section they are shown in."""
     out = {"title": content["title"], "ref": content["ref"]}
     for section in content["sections"]:
         key = section["key"]

@@ -121,7 +121,7 @@ class Lexer:
         if text == "OR":
             return Piece("or", Term("or", text), stop=True)
         if text == "NOT":
-            self._note("NOT is a word here; a minus before a word leaves out what has it")
+            self._note("NOT is searched as a word. To exclude a word, put a minus sign in front of it.")
         if text not in self._read:
             self._read[text] = self._clause(self._tokens_before(start, end), quoted=quoted)
         return self._read[text]
@@ -130,7 +130,7 @@ class Lexer:
         if not tokens:
             return None
         if len(tokens) > MAX_PHRASE and quoted:
-            self._note(f"Only the first {MAX_PHRASE} words of a phrase were searched")
+            self._note(f"Only the first {MAX_PHRASE} words of a phrase were searched.")
         words = [self._text[token.start : token.end] for token in tokens]
         node = (
             Term(tokens[0].stem, words[0])
@@ -155,7 +155,7 @@ class Lexer:
             return None
         node = field.read(values, match[0])
         if node is None:
-            self._note(f"{field.name} takes {field.takes}; {_shown(match[0])} was searched as text")
+            self._note(f"{field.name} takes {field.takes}; {_shown(match[0])} was searched as text.")
         return node
 
     def _correct(self, match: re.Match[str], values: list[str]) -> None:

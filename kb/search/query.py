@@ -100,7 +100,7 @@ def parse(text: str) -> Query:
     notices: list[str] = []
     if len(text) > MAX_TEXT:
         text = _cut(text)
-        notices.append(f"Only the first {MAX_TEXT:,} characters were searched")
+        notices.append(f"Only the first {MAX_TEXT:,} characters were searched.")
     text = _UNTYPED.sub(" ", text)
     pasted = is_paste(text)
     corrections: tuple[Correction, ...] = ()
@@ -113,7 +113,7 @@ def parse(text: str) -> Query:
         corrections, notices = tuple(lexer.corrections), [*lexer.notices, *notices]
     root = _limited(root, notices)
     if root is None and text.strip():
-        notices.append("There is no letter or digit to search for")
+        notices.append("The search has no letters or digits to look for.")
     return Query(root, text, corrections, tuple(notices), _terms(root), pasted)
 
 
@@ -147,10 +147,10 @@ def _balanced(pieces: list[Piece], notices: list[str]) -> list[Piece]:
             if len(opened) >= MAX_DEPTH:
                 idle |= {begin, place}
     if idle and any(pieces[place].kind == "open" for place in idle):
-        notices.append(f"Parentheses nested deeper than {MAX_DEPTH} were ignored")
+        notices.append(f"Parentheses nested deeper than {MAX_DEPTH} levels were ignored.")
     last_word = max((place for place, piece in enumerate(pieces) if piece.kind == "text"), default=-1)
     if any(pieces[place].negative and place < last_word for place in opened):
-        notices.append("The group after a minus is never closed, so nothing is left out")
+        notices.append("The group after the minus sign has no closing parenthesis, so nothing was excluded.")
     idle.update(opened)
     kept = [piece for place, piece in enumerate(pieces) if place not in idle]
     balanced: list[Piece] = []
@@ -199,11 +199,11 @@ def _limited(root: Node | None, notices: list[str]) -> Node | None:
 
     root = rebuild(root, keep)
     if clauses > MAX_CLAUSES:
-        notices.append(f"Only the first {MAX_CLAUSES} words and phrases were searched")
+        notices.append(f"Only the first {MAX_CLAUSES} words and phrases were searched.")
     elif words > MAX_WORDS:
-        notices.append(f"Only the first {MAX_WORDS} words were searched, whole phrases of them")
+        notices.append(f"Only the first {MAX_WORDS} words were searched, without splitting phrases.")
     if values > MAX_VALUES:
-        notices.append(f"Only the first {MAX_VALUES} values of fields were used")
+        notices.append(f"Only the first {MAX_VALUES} field values were used.")
     return root
 
 

@@ -43,21 +43,21 @@ Progress = Callable[[int], None]
 
 
 class GateClosed(Exception):
-    """The new generation still differs from the record, so nobody was sent to it."""
+    """The new generation still differs from the record, so readers were not switched to it."""
 
     def __init__(self, generation: Generation, differing: dict[int, Outcome]) -> None:
         self.generation, self.differing = generation, differing
         some = ", ".join(f"INC-{pk}" for pk in sorted(differing)[:5])
         super().__init__(
-            f"{generation.name} differs from the record in {len(differing)} incidents ({some}); it was not promoted."
+            f"{generation.name} was not promoted: it differs from the record in {len(differing)} incidents ({some})."
         )
 
 
 class AtWork(Exception):
-    """Somebody else is building a generation at this moment."""
+    """Another process is already building a generation."""
 
     def __init__(self) -> None:
-        super().__init__("A generation is being built already. `search_index status` shows how far it is.")
+        super().__init__("Another process is already building a generation. `search_index status` shows its progress.")
 
 
 def total() -> int:
@@ -180,7 +180,7 @@ def rollback() -> Generation:
     present = next((g for g in existing if g.reads), None)
     before = [g for g in existing if present and g.number < present.number and g.writes]
     if not before:
-        raise LookupError("There is no earlier generation to go back to.")
+        raise LookupError("There is no earlier generation to roll back to.")
     generations.swap(before[-1])
     return before[-1]
 

@@ -117,12 +117,12 @@ def _html(text: str) -> SafeString:
 
 
 def _why(sections: list[str], titles: dict[str, str], shown: dict[str, Any], overdue: int) -> list[str]:
-    """Reasons a reader can check: where it matched, and what is still open."""
+    """Reasons that a reader can verify: where the incident matched, and how many actions are open."""
     out = []
     if sections:
         names = [titles.get(section, section).lower() for section in sections]
         out.append("matched in " + (" and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]))
     if count := shown["open_actions"]:
-        late = f", {overdue} late" if overdue else ""
-        out.append(f"{count} action{'s' if count > 1 else ''} open{late}")
+        late = f", {overdue} overdue" if overdue else ""
+        out.append(f"{count} open action{'s' if count > 1 else ''}{late}")
     return out

@@ -51,19 +51,19 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
     check(asked)
     query = written(asked)
     if not query:
-        raise Invalid({"name": "This search asks for everything. Search for something, or choose a filter, first."})
+        raise Invalid({"name": "This search matches everything. Enter some words or choose a filter before saving it."})
     if len(query) > QUERY_CHARACTERS:
-        raise Invalid({"name": "This search is too long to be saved. Shorten it first."})
+        raise Invalid({"name": "This search is too long to save. Shorten it and try again."})
     with transaction.atomic():
         # One at a time for each person, so that the limit holds and what is sent twice is saved once.
         User.objects.select_for_update(no_key=True).get(pk=actor.person)
         mine = visible_saved(actor)
         if (same := mine.filter(name__called=name).first()) is not None:
             if same.query != query:
-                raise Invalid({"name": f"You have saved another search as {same.name}. Choose another name."})
+                raise Invalid({"name": f"You already have a different search named {same.name}. Choose another name."})
             return same
         if mine.count() >= PER_PERSON:
-            raise Invalid({"name": f"At most {PER_PERSON} searches can be saved; remove one first."})
+            raise Invalid({"name": f"You can save up to {PER_PERSON} searches. Remove one before saving another."})
         saved = SavedSearch.objects.create(user_id=actor.person, name=name, query=query)
         audit(actor, "search.saved", saved, name=name)
     return saved

@@ -26,7 +26,7 @@ from kb.search.results import Result, checked, result
 __all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "check", "search"]
 
 PAGE_SIZE, LARGEST_PAGE = 20, 100
-RELAXED = "No incident holds all of these words. These hold some of them, the closest first."
+RELAXED = "No incident contains all of these words. These contain some of them, best matches first."
 
 _LABELS: dict[str, dict[str, str]] = {
     "severity": {**{str(v): str(label) for v, label in vocabulary.Severity.choices}, UNKNOWN: "Unknown"},
@@ -142,7 +142,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         corrections=query.corrections,
         notices=(
             *query.notices,
-            *(f"The pattern {old} was merged into {new}, which was searched for." for old, new in merged.items()),
+            *(f"The pattern {old} was merged into {new}, which was searched instead." for old, new in merged.items()),
             *([RELAXED] if was_relaxed and answer.total else []),
         ),
         median_duration_seconds=answer.median_duration_seconds,
@@ -154,21 +154,21 @@ def check(request: SearchRequest) -> None:
     if request.sort not in SORTS:
         raise BadRequest("sort", f"Sort by one of {', '.join(SORTS)}.")
     if not 1 <= request.page_size <= LARGEST_PAGE:
-        raise BadRequest("page_size", f"A page holds 1 to {LARGEST_PAGE} results.")
+        raise BadRequest("page_size", f"Choose a page size from 1 to {LARGEST_PAGE}.")
     for name, values in request.filters.items():
         if name not in FACETS:
-            raise BadRequest(name, f"Unknown here. The filters are {', '.join(FACETS)}.")
+            raise BadRequest(name, f"Unknown filter. The filters are {', '.join(FACETS)}.")
         if len(values) > 100:
-            raise BadRequest(name, "At most 100 values.")
+            raise BadRequest(name, "Choose at most 100 values.")
         if name in CHOICES:
             for value in values:
                 if value not in CHOICES[name]:
-                    raise BadRequest(name, f"Choose among {', '.join(CHOICES[name])}.")
+                    raise BadRequest(name, f"Choose one of {', '.join(CHOICES[name])}.")
         elif name == "year":
             if not all(re.fullmatch(YEAR, value) for value in values):
-                raise BadRequest(name, f"A year has four digits, such as 2019, or is {UNKNOWN}.")
+                raise BadRequest(name, f"Enter a year with four digits, such as 2019, or {UNKNOWN}.")
         elif any("\x00" in value for value in values):
-            raise BadRequest(name, "The value holds a NUL character (U+0000). Remove it and try again.")
+            raise BadRequest(name, "The value contains a NUL character (U+0000). Remove it and try again.")
 
 
 class _Named(NamedTuple):
@@ -204,8 +204,8 @@ def _in_use(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
 def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None) -> tuple[Answer, bool]:
     """With all words; where nothing holds them all, with any. A page after the first stays with what the first did."""
     if place and place.engine != engine.name:
-        # Engines rank on scales of their own, so a place on one says nothing on another.
-        raise BadCursor("Another engine answers now, and it ranks in an order of its own.")
+        # Each engine scores on its own scale, so a position in one is meaningless in another.
+        raise BadCursor("Searches are being answered by another engine, which ranks results differently.")
     was_relaxed = place.relaxed if place else None
     looser = relaxed(query)
     if not was_relaxed:

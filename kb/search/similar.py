@@ -77,11 +77,11 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     if patterns:
         reasons.append(f"same pattern: {', '.join(names.get(slug, slug).lower() for slug in patterns)}")
     elif families:
-        reasons.append(f"causes of the same kind: {', '.join(Family(name).label.lower() for name in families)}")
+        reasons.append(f"same kind of cause: {', '.join(Family(name).label.lower() for name in families)}")
     if not reasons:
-        reasons.append("similar words")
+        reasons.append("similar wording")
     if mitigations:
-        reasons.append(f"mitigated alike: {', '.join(Mitigation(name).label.lower() for name in mitigations)}")
+        reasons.append(f"same mitigation: {', '.join(Mitigation(name).label.lower() for name in mitigations)}")
     if shown["open_actions"]:
         count = shown["open_actions"]
         reasons.append(f"{count} action{'s' if count > 1 else ''} still open")

@@ -146,7 +146,7 @@ def test_the_document_lists_exactly_the_values_that_each_closed_facet_accepts(ap
     assert api("author").get("search?" + "&".join(f"{facet}={value}" for value in values)).status_code == 200
     refused = api("author").get(f"search?{facet}=foo")
     assert (codes(refused), fields(refused)) == ((400, "invalid"), {facet})
-    assert refused.json()["errors"][0]["message"] == f"Choose among {', '.join(values)}."
+    assert refused.json()["errors"][0]["message"] == f"Choose one of {', '.join(values)}."
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ class TestPlainText:
     @pytest.mark.parametrize("text", ["???", "()", '""', "-", "-(", "\U0001f525", "--- ---"])
     def test_a_query_without_letters_and_digits_says_so(self, text: str) -> None:
         assert parse(text).root is None
-        assert parse(text).notices == ("There is no letter or digit to search for",)
+        assert parse(text).notices == ("The search has no letters or digits to look for.",)
 
 
 class TestNotices:
@@ -231,7 +231,7 @@ class TestNotices:
         parsed = parse("status:500 redis")
         assert parsed.root == conjunction([word("status:500"), word("redis")])
         assert parsed.notices == (
-            "status takes draft, in_review, published or archived; status:500 was searched as text",
+            "status takes draft, in_review, published or archived; status:500 was searched as text.",
         )
 
     def test_one_bad_value_in_a_list_makes_all_of_it_text(self) -> None:
@@ -252,7 +252,7 @@ class TestNotices:
         assert parse("dns not bgp").notices == ()
 
     def test_a_group_after_a_minus_that_never_ends_is_told(self) -> None:
-        assert "never closed" in parse("redis -(dns").notices[0]
+        assert "no closing parenthesis" in parse("redis -(dns").notices[0]
         assert parse("redis (dns").notices == parse("redis -(dns)").notices == ()
 
 
@@ -391,7 +391,7 @@ class TestLimits:
     def test_the_first_telling_clauses_are_kept(self) -> None:
         parsed = parse("the " * 200 + "dns " * 200 + " ".join(f"w{n}" for n in range(500)))
         assert parsed.terms == ("dns", *(f"w{n}" for n in range(query.MAX_CLAUSES - 1)))
-        assert parsed.notices == (f"Only the first {query.MAX_CLAUSES} words and phrases were searched",)
+        assert parsed.notices == (f"Only the first {query.MAX_CLAUSES} words and phrases were searched.",)
 
     def test_repetitions_and_stop_words_take_no_room(self) -> None:
         text = "the dns " * 100 + " ".join(f"w{n}" for n in range(query.MAX_CLAUSES - 1))
@@ -411,7 +411,7 @@ class TestLimits:
         phrases = list(leaves(parsed.root))
         assert {len(phrase.stems) for phrase in phrases} == {length}
         assert len(phrases) == query.MAX_WORDS // length
-        assert parsed.notices == (f"Only the first {query.MAX_WORDS} words were searched, whole phrases of them",)
+        assert parsed.notices == (f"Only the first {query.MAX_WORDS} words were searched, without splitting phrases.",)
 
     def test_values_of_filters_are_limited(self) -> None:
         for text in (
@@ -420,7 +420,7 @@ class TestLimits:
         ):
             parsed = parse(text)
             assert sum(len(found.values) for found in parsed.filters) == query.MAX_VALUES
-            assert parsed.notices == (f"Only the first {query.MAX_VALUES} values of fields were used",)
+            assert parsed.notices == (f"Only the first {query.MAX_VALUES} field values were used.",)
 
     def test_a_phrase_is_cut_not_dropped(self) -> None:
         parsed = parse('"' + "a b " * 100 + '"')
@@ -446,7 +446,7 @@ class TestLimits:
         parsed = parse("redis " * 5_000)
         assert parsed.root == Term("redi")
         assert len(parsed.text) <= query.MAX_TEXT
-        assert parsed.notices == ("Only the first 10,000 characters were searched",)
+        assert parsed.notices == ("Only the first 10,000 characters were searched.",)
         assert parse("x" * 20_000).root == parse("x" * query.MAX_TEXT).root
 
 

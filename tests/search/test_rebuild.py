@@ -377,7 +377,7 @@ def test_the_command_tells_and_does(elastic, published):
         call_command("search_index", step, stdout=out)
         assert out.getvalue().strip(), step
     assert "precedent" not in out.getvalue()
-    with pytest.raises(CommandError, match="no earlier generation"):
+    with pytest.raises(CommandError, match="no earlier generation to roll back to"):
         call_command("search_index", "rollback")
 
 

@@ -65,7 +65,7 @@ def test_whoever_asks_for_a_merged_pattern_means_the_one_that_took_it_in(cast, p
     relay.drain()
     page = search(cast.viewer("anonymous"), SearchRequest(**asked))
     assert refs(page) == [incident.ref]
-    assert page.notices == ("The pattern dry-well was merged into empty-tank, which was searched for.",)
+    assert page.notices == ("The pattern dry-well was merged into empty-tank, which was searched instead.",)
     # The choice is taken back by the name it was made with.
     selected = [(value.value, value.count, value.asked) for value in page.facets["pattern"] if value.selected]
     assert selected == [("empty-tank", 1, ("dry-well",)) for _ in asked.get("filters", [])]
@@ -104,7 +104,7 @@ def test_what_no_incident_holds_whole_is_relaxed_and_said(cast, published):
     relay.drain()
     page = search(cast.viewer("anonymous"), SearchRequest(q="retries zeppelin"))
     assert refs(page) == [incident.ref]
-    assert any("No incident holds all" in notice for notice in page.notices)
+    assert any("No incident contains all" in notice for notice in page.notices)
 
 
 def test_the_number_of_an_incident_finds_that_one_or_nothing(cast, draft, published):
@@ -175,7 +175,7 @@ def test_a_cursor_belongs_to_its_query(cast, published):
 def test_a_cursor_from_before_another_engine_answered_is_refused_for_that_reason(cast):
     place = cursor.Place(key=1.0, incident_id=1, engine="elasticsearch", relaxed=False)
     text = cursor.write(place, {"q": "wombat", "filters": {}, "sort": "relevance"})
-    with pytest.raises(BadCursor, match="Another engine answers now"):
+    with pytest.raises(BadCursor, match="answered by another engine"):
         search(cast.viewer("anonymous"), SearchRequest(q="wombat", cursor=text))
 
 
@@ -245,7 +245,7 @@ def test_two_that_were_mitigated_in_ways_without_a_name_were_not_mitigated_alike
     one, _ = published("A door stuck", **facts), published("The lights failed", **facts)
     relay.drain()
     (found,) = similar(cast.viewer("anonymous"), one)
-    assert [reason for reason in found.reasons if "mitigated" in reason] == ["mitigated alike: wait"]
+    assert [reason for reason in found.reasons if "mitigation" in reason] == ["same mitigation: wait"]
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_similar_words_are_a_reason_beside_actions_that_are_still_open(cast, dra
     relay.drain()
     (found,) = similar(cast.viewer("author"), one)
     assert found.result.ref == like.ref
-    assert found.reasons == ["similar words", "1 action still open"]
+    assert found.reasons == ["similar wording", "1 action still open"]
 
 
 def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):

@@ -96,9 +96,9 @@ def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
         (RETRIES, "", "Give it a name."),
         (RETRIES, "n" * 81, "At most 80 characters"),
         (RETRIES, "a\x00b", "Null characters are not allowed."),
-        (RETRIES, "QUEUES", "You have saved another search as Queues."),
-        ("/search", "All", "This search asks for everything."),
-        (f"/search?q={'w' * 8_000}", "Long", "This search is too long to be saved."),
+        (RETRIES, "QUEUES", "You already have a different search named Queues."),
+        ("/search", "All", "This search matches everything."),
+        (f"/search?q={'w' * 8_000}", "Long", "This search is too long to save."),
     ],
 )
 def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, browser, search, name, words):
@@ -204,7 +204,7 @@ def test_nobody_saves_without_bounds_and_strangers_not_at_all(cast, monkeypatch)
     monkeypatch.setattr(saved, "PER_PERSON", 1)
     author = cast.viewer("author")
     save_search(actor=author, name="One", asked=SearchRequest(q="one"))
-    with pytest.raises(Invalid, match="At most 1 searches can be saved"):
+    with pytest.raises(Invalid, match="You can save up to 1 searches"):
         save_search(actor=author, name="Two", asked=SearchRequest(q="two"))
     with pytest.raises(NotAllowed):
         save_search(actor=ANONYMOUS, name="Two", asked=SearchRequest(q="two"))

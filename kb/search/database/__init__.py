@@ -1,4 +1,4 @@
 """The database engine: SQLite FTS5 or PostgreSQL tsvector, maintained in every mode.
 
-Both are fed with the same stems, so that what matches is equal on both; how they rank is each one's own.
+Both are fed the same stems, so the same documents match on both; each ranks them in its own way.
 """

@@ -1,4 +1,4 @@
-"""From the tree of a query to a condition on the documents' rows."""
+"""Translates the tree of a query into a condition on the rows of search documents."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from kb.search.nodes import (
 
 
 def dialect() -> ModuleType:
-    """The module that speaks to this database's full-text index."""
+    """The module for this database's full-text index."""
     return postgresql if connection.vendor == "postgresql" else sqlite
 
 
 def condition(node: Node | None) -> Q:
-    """The rows for which the tree holds."""
+    """The condition that holds for the documents that satisfy the tree; None is satisfied by all."""
     match node:
         case None:
             return Q()
@@ -65,17 +65,18 @@ def condition(node: Node | None) -> Q:
 
 
 def is_text(node: Node) -> bool:
-    """Only words, phrases, and, or: one expression for the full-text index."""
+    """Whether the tree has only words, phrases, ANDs and ORs, so that it is one expression for the full-text index."""
     if isinstance(node, And | Or):
         return all(is_text(child) for child in node.children)
     return isinstance(node, Term | Phrase)
 
 
 def scored(root: Node | None) -> tuple[Node | None, tuple[Text, ...]]:
-    """Words and phrases that count for relevance, and a tree of just these that holds for whatever can have a score:
-    as narrow as can be, because scoring is what costs most. None when no word counts.
+    """A tree that is satisfied by every document that can have a score, and the words and phrases that are scored.
 
-    Every word must stand where it counts whenever it occurs: at the top, or in an OR at the top.
+    The tree consists only of these words and phrases, and is as narrow as possible, because scoring is the most
+    expensive step. If all of them are at the top level or in an OR there, it requires those parts; otherwise it is an
+    OR of them all. It is None if there is nothing to score.
     """
     texts = tuple(leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase))
     parts = root.children if isinstance(root, And) else (root,)
@@ -91,7 +92,7 @@ def _is_any_of_words(node: Node) -> bool:
 
 def _matches(node: Node) -> Q:
     sql, params = dialect().matching(dialect().expression(node))
-    return Q(RawSQL(sql, params, output_field=BooleanField()))  # noqa: S611  (the dialects' own words, no input)
+    return Q(RawSQL(sql, params, output_field=BooleanField()))  # noqa: S611  (SQL of the dialects, no user input)
 
 
 def _has_value(field: str, values: list[str]) -> Q:
@@ -134,7 +135,7 @@ def _choice(field: str, values: list[str]) -> Q:
         case "visibility":
             return Q(incident__visibility__in=values)
         case "is":
-            # Days are kept as YYYY-MM-DD, whose order as texts is their order in time.
+            # Due dates are stored as YYYY-MM-DD, so comparing them as text compares them in time.
             today = timezone.now().date().isoformat()
             return Q(Exists(SearchValue.objects.filter(document=OuterRef("pk"), field="due", value__lt=today)))
         case "detected":
@@ -146,7 +147,7 @@ def _choice(field: str, values: list[str]) -> Q:
 
 
 def chosen(facet: str, values: list[str]) -> Q:
-    """A facet's choice: any of the values."""
+    """Documents with any of the values chosen for a facet."""
     return _has_value(facet, values) if facet in MULTIVALUED else Q(**{f"{facet}__in": values})
 
 

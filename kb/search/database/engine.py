@@ -1,4 +1,4 @@
-"""The database engine behind the contract: conditions, counts and pages in SQL, highlights from the original texts."""
+"""The database engine: conditions, counts and pages in SQL, highlights from the original texts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from kb.search.nodes import (
 from kb.search.synonyms import expanded
 
 CONSUMER = "database_index"
-# An incident's id, and what its page is sorted by.
+# An incident's id and its sort key.
 Key = tuple[int, float | str]
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _NO_DURATION = -1
 MOST_FRAGMENTS = 2
 _SINGLE = [facet for facet in FACETS if facet not in MULTIVALUED]
 _MEASURED = ["duration_seconds", "duration_counts"]
-# The one or two durations in the middle of those that are found and count.
+# The middle one or two of the durations that count toward the median.
 _MEASURABLE = "FROM found WHERE duration_counts AND duration_seconds IS NOT NULL"
 _MIDDLE = (
     f"SELECT 'middle', '', duration_seconds FROM (SELECT duration_seconds {_MEASURABLE} ORDER BY duration_seconds "
@@ -49,8 +49,11 @@ _MIDDLE = (
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Statements on a table `found(id)`: what has a score, as a table `scored(id, score)`, and the best of what was
-    found, in this order."""
+    """SQL that ranks the documents of a table `found(id)`.
+
+    scores   selects (id, score) of the documents that have a score, and becomes the table `scored` for `best`
+    best     selects (id, score) of the documents to return
+    """
 
     scores: str
     scores_params: Sequence[object]
@@ -60,7 +63,7 @@ class Ranking:
 
 @dataclass(slots=True)
 class Counts:
-    """Of what was found. `ranked`: ids and scores, the best first; None where nothing is ranked."""
+    """Counts of the documents found. `ranked`: ids and scores, best first; None if there is no ranking."""
 
     facets: dict[str, dict[str, int]]
     total: int = 0
@@ -87,7 +90,7 @@ class DatabaseEngine:
                 if other != facet:
                     others = others.filter(chosen(other, values))
             counts.facets.update(self._read(others, (facet,)).facets)
-        # The page that is asked for and one more.
+        # One hit more than the page holds, to tell whether another page follows.
         keys = self._by_column(ask, everything) if counts.ranked is None else counts.ranked
         hits = self._hits(keys[: ask.size], highlight.Matcher.of(expanded(ask.root)))
         return Answer(counts.total, hits, len(keys) > ask.size, counts.facets, counts.median)
@@ -103,7 +106,7 @@ class DatabaseEngine:
         return self._hits(counts.ranked or [], highlight.Matcher(frozenset()))
 
     def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
-        """What the viewer may find, before any facet is chosen."""
+        """What the viewer can find, before any choice of facets."""
         pending = OutboxEntry.objects.filter(consumer=CONSUMER, narrows=True).values("incident_id")
         found = SearchDocument.objects.filter(
             scopes.visible_condition(ask.viewer, "incident__"), condition(expanded(ask.condition))
@@ -111,8 +114,8 @@ class DatabaseEngine:
         return found if ask.archived else found.exclude(status=Status.ARCHIVED)
 
     def _read(self, found: QuerySet[SearchDocument], facets: tuple[str, ...], ranking: Ranking | None = None) -> Counts:
-        """Every facet's counts, the total, the median duration and the best of a ranking, in one statement: what is
-        found is found once."""
+        """The counts of these facets, the total, the median duration and the best of a ranking, in one statement, so
+        that the condition is evaluated only once."""
         inner, params = found.order_by().values_list("pk", *_SINGLE, *_MEASURED).query.sql_with_params()
         tables = [f"found({', '.join(['id', *_SINGLE, *_MEASURED])}) AS MATERIALIZED ({inner})"]
         parts = ["SELECT '', '', count(*) FROM found", _MIDDLE]
@@ -144,7 +147,7 @@ class DatabaseEngine:
                     out.facets[facet][value] = int(number)
         out.median = sum(middle) // len(middle) if middle else None
         if ranking:
-            # Parts of a union keep no order.
+            # A UNION does not keep the order of its parts.
             out.ranked = sorted(ranked, key=lambda key: (key[1], key[0]), reverse=True)
         return out
 
@@ -183,7 +186,7 @@ class DatabaseEngine:
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:
         with transaction.atomic():
             ids = [document.incident_id for document in documents]
-            # The lock makes the comparison of versions and the write one step, also against another worker.
+            # The row locks make the comparison of versions and the write atomic, so that no other worker interferes.
             alive = set(
                 Incident.objects.select_for_update(no_key=True)
                 .filter(pk__in=ids, deleted_at__isnull=True)
@@ -222,21 +225,21 @@ class DatabaseEngine:
             SearchDocument.objects.filter(pk__in=incident_ids).delete()
 
     def refresh(self) -> None:
-        """What is committed is seen."""
+        """Nothing to do: committed rows are visible at once."""
 
     def versions(self) -> dict[int, int]:
         return dict(SearchDocument.objects.values_list("pk", "index_version"))
 
 
 def _ranking(ask: Ask) -> Ranking | None:
-    """By relevance, of the page that is asked for and one more; None where no word counts or another order is asked
-    for."""
+    """The ranking by relevance, of one hit more than the page holds; None if there is nothing to score or another order
+    was asked for."""
     among, texts = scored(expanded(ask.root))
     if ask.sort != "relevance" or among is None:
         return None
     weighed = dict(zip(texts, rarities(texts, ask.viewer, dialect().count), strict=True))
     scores, scores_params = dialect().scores(weighed, among)
-    # What holds none of the words (found by filters in an OR) comes last, with no score.
+    # Documents without any of the words (found through a filter in an OR) come last, with a score of 0.
     best = (
         "SELECT id, score FROM (SELECT id, max(score) AS score "
         "FROM (SELECT id, score FROM scored UNION ALL SELECT id, 0.0 FROM found) AS twice GROUP BY id) AS once"
@@ -250,7 +253,7 @@ def _ranking(ask: Ask) -> Ranking | None:
 
 
 def _by_likeness(likeness: Likeness, size: int) -> Ranking:
-    """Every word that a document holds adds once, however often it stands there."""
+    """The ranking by likeness. A word adds its weight once, however often it occurs in a document."""
     parts: list[str] = []
     params: list[object] = []
     for word, weight in likeness.words:
@@ -274,7 +277,7 @@ def _by_likeness(likeness: Likeness, size: int) -> Ranking:
 
 
 def fragments(texts: dict[str, str], matcher: highlight.Matcher) -> list[tuple[str, str]]:
-    """The title if it matches, and the two weightiest sections that do, with their matches marked."""
+    """The title if it matches, and the two weightiest sections that match, with their matches marked."""
     if not matcher.stems and not matcher.phrases:
         return []
     out = []

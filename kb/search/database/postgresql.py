@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the database engine: a tsvector built from our own stems, ranked by weight and rarity."""
+"""The PostgreSQL dialect of the database engine: a tsvector built from our own stems, ranked by weight and rarity."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ CREATE = (
 )
 DROP = "ALTER TABLE search_searchdocument DROP COLUMN words"
 
-# tsvector keeps positions up to 16383 and 256 of a lexeme, and one vector at most 1 MB: what is left stays unused.
-# Where positions are left out, phrases are found by the pairs of words that stand in a row.
+# A tsvector holds positions up to 16383, at most 256 of them per lexeme, and 1 MB in all; what we write stays within
+# that. Where positions had to be left out, phrases are found by their pairs of adjacent words.
 LAST_POSITION = 16_383
 MOST_OF_ONE = 255
 MOST_BYTES = 900_000
-# What a lexeme takes beside its own bytes (its count of positions, and what aligns it), and a position.
+# The bytes a lexeme takes in addition to its text (the count of its positions, and alignment), and those of a position.
 _OF_LEXEME, _OF_POSITION = 4, 2
-# A pair has no positions; its place in the list of lexemes is counted here, because there may be as many as words.
+# A pair has no positions. Its entry in the list of lexemes is counted here, because there can be as many as words.
 _OF_PAIR = 8
-# Between two texts, so that a phrase never runs from one into the next.
+# The gap in positions between two texts, so that a phrase never runs from one into the next.
 GAP = 16
-# Between the words of a pair; no text can hold it.
+# Joins the words of a pair; no text can contain it.
 JOINT = "\ue005"
 
 
 def expression(node: Node) -> str:
-    """The tsquery of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is safe."""
+    """The tsquery for a tree of words, phrases, ANDs and ORs. Stems are only letters and digits, so quoting is safe."""
     match node:
         case Term(stem=stem):
             return f"'{stem}'"
@@ -48,7 +48,7 @@ def expression(node: Node) -> str:
             return "(" + " & ".join(expression(child) for child in children) + ")"
         case Or(children=children):
             return "(" + " | ".join(expression(child) for child in children) + ")"
-    raise TypeError(f"no words and phrases only: {node!r}")
+    raise TypeError(f"not a tree of words and phrases: {node!r}")
 
 
 def _in_a_row(phrase: Phrase) -> str:
@@ -56,27 +56,28 @@ def _in_a_row(phrase: Phrase) -> str:
 
 
 def _pairs(words: Iterable[str]) -> Iterator[str]:
-    """What stands in a vector for two words in a row."""
+    """The lexemes that a vector holds for two adjacent words."""
     return map(JOINT.join, pairwise(words))
 
 
 def matching(expr: str) -> tuple[str, list[str]]:
-    """A condition on search_searchdocument, with its parameters."""
+    """The SQL condition on search_searchdocument for a tsquery, and its parameters."""
     return '"search_searchdocument"."words" @@ %s::tsquery', [expr]
 
 
 def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of what the tree `among`, of these words and phrases with their rarities, holds
-    for in a table `found(id)`; higher is better.
+    """SQL, and its parameters, that selects (id, score) of the documents in a table `found(id)` that satisfy the tree
+    `among`; a higher score is better.
 
-    ts_rank knows where a word stands and how often, but not how rare it is; rarity is multiplied in, as BM25 does,
-    so that a telling word of a pasted log line outweighs the common ones.
+    `texts` maps the words and phrases to score to their rarities. ts_rank knows where a word occurs and how often, but
+    not how rare it is. Multiplying by rarity, as BM25 does, lets the telling word of a pasted log line outweigh the
+    common ones.
     """
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
     terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(texts))
     parameters: list[object] = []
     for text, rarity in texts.items():
-        # In an OR, ts_rank would count each word of a phrase wherever it stands.
+        # The expression of a phrase is an OR, in which ts_rank would count each word of it wherever it occurs.
         parameters += [rarity, weights, _in_a_row(text) if isinstance(text, Phrase) else expression(text)]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
@@ -86,7 +87,7 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
 
 
 def count(nodes: Sequence[Node]) -> list[int]:
-    """How many documents hold each tree of words and phrases."""
+    """How many documents satisfy each tree of words and phrases."""
     counts = ", ".join(["(SELECT count(*) FROM search_searchdocument WHERE words @@ %s::tsquery)"] * len(nodes))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counts}", [expression(node) for node in nodes])
@@ -102,9 +103,9 @@ def write(documents: list[IndexDocument]) -> None:
 
 
 def vector(document: IndexDocument) -> str:
-    """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would cut words otherwise than ours.
+    """The literal of a tsvector, 'stem':1A,7B ..., written by us because PostgreSQL's parser splits words differently.
 
-    Of a text with more different words than a vector holds, the first are kept, and so are its pairs of words.
+    If there are more distinct words, or pairs of words, than a vector can hold, the first ones are kept.
     """
     places: dict[str, list[str]] = {}
     position = used = left_out = 0
@@ -128,7 +129,7 @@ def vector(document: IndexDocument) -> str:
                 unplaced = True
         position += GAP
     if left_out:
-        # Elasticsearch holds them all; this index stands in for it, or is the only one.
+        # Worth a warning: this index is the only one, or the fallback for Elasticsearch, which holds all words.
         log.warning("search.words_left_out", incident_id=document.incident_id, words=left_out)
     words = [f"'{stem}':{','.join(found)}" for stem, found in places.items()]
     pairs = _kept_pairs(document, MOST_BYTES - used) if unplaced or position > LAST_POSITION else []
@@ -136,11 +137,11 @@ def vector(document: IndexDocument) -> str:
 
 
 def _kept_pairs(document: IndexDocument, room: int) -> list[str]:
-    """The different pairs of words in a row, as many as fit into so many bytes."""
+    """The distinct pairs of adjacent words, as many as fit into `room` bytes."""
     different = dict.fromkeys(pair for text in document.texts.values() for pair in _pairs(stems(text)))
     used = accumulate(len(pair.encode()) + _OF_PAIR for pair in different)
     return [pair for pair, size in zip(different, used, strict=True) if size <= room]
 
 
 def remove(incident_ids: list[int]) -> None:
-    """The words leave with their row."""
+    """Nothing to do: the words are deleted with their row."""

@@ -1,8 +1,9 @@
-"""How rare a word is, counted only where whoever asks may read.
+"""How rare a word is, counted only among documents that the viewer can read.
 
-What is counted moves scores, and the order of results with them. Were drafts counted, or what belongs to one team, then
-a stranger could read from the scores of public incidents how many hidden ones hold a word. So counts are of what
-everybody may read, or everybody who is signed in, and are the same for all of these.
+These counts influence scores, and with them the order of results. If they included drafts or the incidents of a single
+team, a stranger could infer from the scores of public incidents how many hidden ones contain a word. So only documents
+that everyone can read are counted or, for signed-in viewers, those that every signed-in user can read. Within each of
+these two groups, all viewers get the same counts.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from kb.search.document import IndexDocument
 from kb.search.likeness import inverse_frequency
 from kb.search.nodes import And, Node, Term, Text
 
-# How many documents hold each tree of words and phrases.
+# Returns how many documents satisfy each tree of words and phrases.
 Count = Callable[[Sequence[Node]], list[int]]
 
-# Words that no text can hold, in the full-text index of each document that all of these may read.
+# Words that no text can contain, added to the full-text index of each document that everyone, or every signed-in user,
+# can read.
 EVERYBODY, SIGNED_IN = Term("\ue003"), Term("\ue004")
 _MARKS = {Visibility.PUBLIC: (EVERYBODY, SIGNED_IN), Visibility.INTERNAL: (SIGNED_IN,)}
 
 
 def marks(document: IndexDocument) -> list[str]:
-    """What a document's words get, so that it is counted."""
+    """The marks to index with a document's words, so that it is counted."""
     access = document.access
     return [mark.stem for mark in _MARKS.get(access["visibility"], ())] if access["published"] else []
 
@@ -36,7 +38,7 @@ def rarities(texts: Sequence[Text], viewer: Viewer, count: Count) -> list[float]
 
 
 def counted(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:
-    """How many documents there are, and how many of them hold each tree of words and phrases."""
+    """How many documents count for this viewer, and how many of them satisfy each tree of words and phrases."""
     mark = SIGNED_IN if viewer.is_signed_in else EVERYBODY
     total, *found = count([mark, *(And((node, mark)) for node in nodes)])
     return total, found

@@ -1,4 +1,4 @@
-"""SQLite's side of the database engine: an FTS5 table with one column per weight, and one to read it by places."""
+"""The SQLite dialect of the database engine: an FTS5 table with one column per weight, and a table of occurrences."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kb.search.nodes import And, Node, Or, Phrase, Term, Text
 
 CREATE = 'CREATE VIRTUAL TABLE search_words USING fts5(a, b, c, d, tokenize="unicode61 remove_diacritics 0")'
 DROP = "DROP TABLE search_words"
-# One row for each place where a word stands.
+# One row for each occurrence of a word.
 CREATE_PLACES = "CREATE VIRTUAL TABLE search_places USING fts5vocab(search_words, instance)"
 DROP_PLACES = "DROP TABLE search_places"
 
-# A word that no text can hold, between two texts: a phrase never runs from one into the next.
+# A word that no text can contain, placed between two texts so that a phrase never runs from one into the next.
 BOUNDARY = "\ue002"
-# A word that stands so often, by the weight of its places, adds half of what it can: BM25's k1.
+# BM25's k1: a word with this many weighted occurrences adds half of the most that it can.
 _HALF = 1.2
 _BY_LETTER = " ".join(f"WHEN '{letter.lower()}' THEN {weight}" for letter, weight in WEIGHTS.items())
-# How often a word stands in what was found, by the weight of its places. A phrase counts once for each weight. With the
-# plus sign, rows are looked up in what was found, and not one by one in the index.
+# The weighted occurrences of a word, or of a phrase, in each document of `found`. A phrase counts at most once per
+# weight. The unary plus makes SQLite check the matches against `found` instead of probing the index once per document.
 _OF_TERM = (
     f"SELECT doc AS id, sum(CASE col {_BY_LETTER} END) AS often FROM search_places "
     "WHERE term = %s AND doc IN (SELECT id FROM found) GROUP BY doc"
@@ -38,7 +38,7 @@ _OF_PHRASE = "SELECT id, sum(weight) AS often FROM ({}) GROUP BY id".format(
 
 
 def expression(node: Node) -> str:
-    """The FTS5 query of a tree of words, phrases, and, or. Stems are letters and digits only, so quoting them is
+    """The FTS5 query for a tree of words, phrases, ANDs and ORs. Stems are only letters and digits, so quoting is
     safe."""
     match node:
         case Term(stem=stem):
@@ -49,11 +49,11 @@ def expression(node: Node) -> str:
             return "(" + " AND ".join(expression(child) for child in children) + ")"
         case Or(children=children):
             return "(" + " OR ".join(expression(child) for child in children) + ")"
-    raise TypeError(f"no words and phrases only: {node!r}")
+    raise TypeError(f"not a tree of words and phrases: {node!r}")
 
 
 def matching(expr: str) -> tuple[str, list[str]]:
-    """A condition on search_searchdocument, with its parameters."""
+    """The SQL condition on search_searchdocument for an FTS5 query, and its parameters."""
     return (
         '"search_searchdocument"."incident_id" IN (SELECT rowid FROM search_words WHERE search_words MATCH %s)',
         [expr],
@@ -61,10 +61,12 @@ def matching(expr: str) -> tuple[str, list[str]]:
 
 
 def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]:
-    """A query that gives (id, score) of what holds any of these words and phrases, with their rarities, in a table
-    `found(id)`; higher is better. `among` is for PostgreSQL: here no document is looked at that holds none.
+    """SQL, and its parameters, that selects (id, score) of the documents in a table `found(id)` that contain any of
+    these words and phrases; a higher score is better.
 
-    As BM25 does it, but for the length of texts. FTS5's own bm25() counts over all documents, hidden ones too.
+    `texts` maps the words and phrases to their rarities. `among` is only needed by PostgreSQL: here, documents without
+    any of the words are never looked at. This is BM25 without its normalization by length; FTS5's own bm25() counts
+    over all documents, hidden ones included.
     """
     parts: list[str] = []
     parameters: list[object] = []
@@ -80,7 +82,7 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
 
 
 def count(nodes: Sequence[Node]) -> list[int]:
-    """How many documents hold each tree of words and phrases."""
+    """How many documents satisfy each tree of words and phrases."""
     counts = ", ".join(["(SELECT count(*) FROM search_words WHERE search_words MATCH %s)"] * len(nodes))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {counts}", [expression(node) for node in nodes])

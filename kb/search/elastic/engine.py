@@ -73,7 +73,7 @@ class ElasticEngine:
             for pk, version in incident_ids.items()
         ]
         if refused := write(tombstones, generations.write_targets()):
-            raise RuntimeError(f"tombstones were refused: {refused}")
+            raise RuntimeError(f"Elasticsearch rejected tombstones: {refused}")
 
     def refresh(self) -> None:
         try:
@@ -96,7 +96,7 @@ def _answering() -> Iterator[str]:
         except LookupError as error:
             raise Unavailable(none) from error
         if not ours:
-            raise Unavailable("the index was written from another history of the record")
+            raise Unavailable("the index was built from a different history of the record")
         with reachable():
             yield index
     except NotFoundError as error:
@@ -125,7 +125,7 @@ def _whole(answer: Any) -> Any:
     if "error" in answer:
         raise Unavailable(f"{answer['status']}: {answer['error']['type']}")
     if answer["timed_out"] or answer["_shards"]["failed"]:
-        raise Unavailable("the answer was not complete in time")
+        raise Unavailable("the response was incomplete or late")
     return answer
 
 
@@ -196,10 +196,10 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             said = f"{reason.get('type')}: {reason.get('reason')}"
             if result["_id"] == lineage.ID:
-                # The generation is to blame, not what should go into it.
+                # The generation is at fault, not the documents meant for it.
                 raise Unavailable(
-                    f"{result['_index']} cannot take the record's mark ({said}): `search_index rebuild` makes a "
-                    "generation that can, `search_index retire` then removes this one"
+                    f"{result['_index']} cannot store the record's mark ({said}). Run `search_index rebuild` to build "
+                    "a new generation, then `search_index retire` to delete this one"
                 )
             refused[int(result["_id"])] = said
     return refused

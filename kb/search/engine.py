@@ -1,7 +1,7 @@
-"""The contract that every search engine keeps, proven by one suite that runs against each.
+"""The contract that every search engine keeps, verified by one test suite that runs against each of them.
 
-An engine answers an `Ask` with an `Answer`: who may find what is part of the query itself, so totals, facets and
-highlights tell nothing about documents that the viewer may not see.
+An engine answers an `Ask` with an `Answer`. Who can find what is part of the query itself, so totals, facets and
+highlights reveal nothing about documents that the viewer cannot see.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ MULTIVALUED = ("pattern", "family", "mitigation")
 
 
 class Unavailable(Unreachable):
-    """The engine cannot be reached, or not in time. Says nothing about the documents."""
+    """The engine cannot be reached, or does not answer in time. Says nothing about the documents."""
 
 
 class Refused(Exception):
-    """The engine is well and will not answer this one query: it asks for more than the engine allows, say."""
+    """The engine is healthy but rejects this one query, for example because it exceeds one of the engine's limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One search.
 
-    root     what must hold, or None for everything; its positive words are what is scored and highlighted.
-             Engines compile `condition`, which is what of it this viewer may ask
-    chosen   {facet: values}, any of the values of each; a facet's own counts ignore its own choice
-    after    the sort key and id of the last hit of the page before
+    root     what must hold, or None for everything; its positive words are scored and highlighted.
+             Engines select documents by `condition`, which is `root` limited to what this viewer can ask about
+    chosen   {facet: values}, any of the values of each facet; a facet's own counts ignore its own choice
+    after    the sort key and id of the last hit of the previous page
     archived whether archived incidents are included
     """
 
@@ -61,8 +61,8 @@ class Ask:
 
     @property
     def condition(self) -> Node | None:
-        """`root`, where a condition on teams finds nothing for strangers: which team something belongs to is not
-        shown to them, so it must not show in what they find."""
+        """`root`, in which a condition on teams finds nothing for anonymous viewers. They are not shown which team an
+        incident belongs to, so their results must not reveal it either."""
         return self.root if self.viewer.is_signed_in else rebuild(self.root, _without_teams)
 
 
@@ -72,7 +72,8 @@ def _without_teams(leaf: Text | AnyFilter) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """`fragments`: [(section, text with the matches between the two mark characters)], best first."""
+    """One incident found. `fragments`: [(section, text with its matches between the two mark characters)], best
+    first."""
 
     incident_id: int
     score: float
@@ -83,7 +84,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`facets`: {facet: {value: count}}. `has_more`: there is a page after this one."""
+    """A page of hits. `facets`: {facet: {value: count}}. `has_more`: another page follows."""
 
     total: int
     hits: list[Hit]
@@ -93,7 +94,7 @@ class Answer:
 
 
 class Engine(Protocol):
-    """`index` and `remove` are idempotent; a document older than the one that is there changes nothing."""
+    """`index` and `remove` are idempotent. A document that is older than the indexed one changes nothing."""
 
     name: str
 
@@ -101,19 +102,18 @@ class Engine(Protocol):
         """Raises Unavailable and Refused."""
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        """What the viewer may find that reads like the document or shares a pattern with it, the likest first.
-
-        Never the document itself. Hits have no fragments. Raises Unavailable and Refused.
+        """Incidents that the viewer can find and that have words or patterns in common with the document, most similar
+        first. Never the document itself. Hits have no fragments. Raises Unavailable and Refused.
         """
 
     def index(self, documents: list[IndexDocument]) -> dict[int, str]:
-        """Write documents; returns {incident_id: reason} for those that the engine refuses. Raises Unavailable."""
+        """Write documents. Returns {incident_id: reason} for those that the engine refuses. Raises Unavailable."""
 
     def remove(self, incident_ids: dict[int, int]) -> None:
-        """Make incidents unfindable; {incident_id: index_version}. Raises Unavailable."""
+        """Make the incidents in {incident_id: index_version} impossible to find. Raises Unavailable."""
 
     def refresh(self) -> None:
-        """From its return on, every search sees what was written before it. Raises Unavailable."""
+        """Once this returns, every search sees what was written before the call. Raises Unavailable."""
 
     def versions(self) -> dict[int, int]:
-        """{incident_id: index_version} of everything that can be found. Raises Unavailable."""
+        """{incident_id: index_version} of every document that can be found. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""Which engines this installation has, and which one answers a search now."""
+"""The engines that this installation has, and the choice of the one that answers a search."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """An engine and the name under which the outbox knows it."""
+    """An engine, with its name as a consumer of the outbox."""
 
     name: str
     engine: Engine
 
 
 def consumers() -> list[Consumer]:
-    """Every engine that this installation keeps true."""
+    """Every engine that this installation keeps in step with the record."""
     found = [Consumer(database.CONSUMER, database.DatabaseEngine())]
     if settings.ELASTICSEARCH_URL:
         found.append(Consumer(elastic.CONSUMER, elastic.ElasticEngine()))
@@ -44,7 +44,7 @@ def breaker() -> Breaker:
 
 
 def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered]:
-    """The engine that answered, whether it was only standing in, and its answer."""
+    """The engine that answered, whether it was only the fallback, and its answer."""
     standing_in = bool(settings.ELASTICSEARCH_URL)
     if standing_in and in_step.includes(elastic.CONSUMER) and breaker().allows():
         engine = elastic.ElasticEngine()
@@ -53,7 +53,7 @@ def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered
         except Unavailable as error:
             breaker().failed(str(error))
         except Refused as error:
-            # One query's matter: an engine that says no is well, and everybody else is still answered by it.
+            # This concerns one query only: an engine that rejects it is healthy and goes on answering the others.
             breaker().succeeded()
             log.error("search.refused", engine=engine.name, error=str(error))
         else:

@@ -1,9 +1,8 @@
-"""The fields a query may name, each declared once: its name, what people call it by mistake, how a value
-reads.
+"""The fields of the query language, each declared once: its name, the names people mistake for it, how its values are
+read.
 
-To add a field, add an entry to `FIELDS` and let the engines compile the filter that it makes. Values that
-depend on the record's content (patterns, organizations, teams, services) are only normalised; an engine
-that knows no such value finds nothing.
+To add a field, add an entry to `FIELDS` and have the engines compile the filter it builds. Values that depend on the
+content of the record (patterns, organizations, teams, services) are only normalized; an unknown one finds nothing.
 """
 
 import re
@@ -35,7 +34,7 @@ Moment = TypeVar("Moment", datetime, int)
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[Value]):
-    """`takes` completes "<name> takes ..."; `aliases` are offered as corrections, not read."""
+    """One field. `takes` completes the sentence "<name> takes ..."; `aliases` lead to corrections and are not read."""
 
     name: str
     takes: str
@@ -44,9 +43,9 @@ class Field(Generic[Value]):
     aliases: tuple[str, ...] = ()
 
     def read(self, values: Sequence[str], text: str) -> Node | None:
-        """The condition that any of the values fulfils, or None when one of them cannot be read.
+        """The condition that any of the values satisfies, or None if one of them cannot be read.
 
-        `text` is the whole of it as it was written.
+        `text` is the whole filter as it was written.
         """
         found: dict[Value, None] = {}
         for value in values:
@@ -72,7 +71,7 @@ def _choice(name: str, *choices: str, also: dict[str, str] | None = None, aliase
 
 
 def _flags(name: str, **flags: str) -> Field[tuple[str, str]]:
-    """A field whose every value stands for a value of another one, given as `field=value`."""
+    """A field whose values are each short for a value of another field, given as `field=value`."""
     known = {flag: (target.split("=")[0], target.split("=")[1]) for flag, target in flags.items()}
 
     def build(name: str, found: tuple[tuple[str, str], ...], text: str) -> Node | None:
@@ -86,7 +85,7 @@ def _flags(name: str, **flags: str) -> Field[tuple[str, str]]:
 
 
 def fold_name(name: str) -> str:
-    """The form in which names are compared: compatibility forms, case and extra space do not count."""
+    """The form in which names are compared, regardless of compatibility forms, case and extra white space."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
@@ -111,7 +110,7 @@ _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
 
 
 def _period(value: str) -> tuple[datetime, datetime | None] | None:
-    """The year, month or day: its first moment, and the first one after it (None after the year 9999)."""
+    """The first moment of a year, month or day, and the first one after it (None after the year 9999)."""
     match = _DAY.fullmatch(value)
     if not match:
         return None
@@ -131,7 +130,8 @@ def _period(value: str) -> tuple[datetime, datetime | None] | None:
 
 
 def _length(value: str) -> tuple[int, int] | None:
-    """Seconds: `1h30m` is from 90 minutes to less than 91, as the smallest unit named."""
+    """The span of seconds that a length stands for, as exact as its smallest unit: `1h30m` is from 90 to less than 91
+    minutes."""
     read = length(value)
     return read and (read[0], sum(read))
 
@@ -141,11 +141,10 @@ def _span(
     extent: Callable[[str], tuple[Moment, Moment | None] | None],
     after: Callable[[Moment, Moment | None], Moment | None],
 ) -> tuple[Moment | None, Moment | None] | None:
-    """The half-open span of `x`, `x..y`, `x..`, `..y`, `>x`, `>=x`, `<x` and `<=x`; None when it is none of
-    them.
+    """The half-open span for `x`, `x..y`, `x..`, `..y`, `>x`, `>=x`, `<x` and `<=x`; None for anything else.
 
-    `extent` gives where a single value begins and where the next one would; `after` gives from these where
-    the span of everything greater begins: after all of the year 2019, but right after an hour.
+    `extent` returns where a single value begins and where the next one would. From these, `after` returns where
+    "greater than" begins: when all of 2019 is over for the year 2019, but one second after an hour for `1h`.
     """
     value = "".join(value.split())
     start: Moment | None = None
@@ -242,7 +241,7 @@ _BY_NAME = {field.name: field for field in FIELDS}
 
 
 def known(name: str) -> Field[Any] | None:
-    """The field of that name, in any case."""
+    """The field with that name, in any letter case."""
     return _BY_NAME.get(name.casefold())
 
 
@@ -253,19 +252,20 @@ def _called() -> dict[str, Field[Any]]:
 
 @lru_cache(maxsize=1024)
 def meant(name: str) -> Field[Any] | None:
-    """The field that an unknown name is probably a slip for: another word for it, or a slip or two away."""
+    """The field that an unknown name probably stands for: by one of its aliases, or by a typo or two."""
     name = name.casefold()
     called = _called()
     if name in called:
         return called[name]
-    # One slip in a short name is as much as two in a long one; in two letters it is any name.
+    # One typo in a short name is as much as two in a long one. In two letters, one typo could give any name.
     slips = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
     near = [(distance, field) for word, field in called.items() if (distance := _slips(name, word)) <= slips]
     return min(near, key=lambda one: one[0])[1] if near else None
 
 
 def _slips(one: str, other: str) -> int:
-    """Optimal string alignment distance: letters added, left out, mistaken, or swapped with the next."""
+    """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Just 3 if the
+    lengths differ by more than 2."""
     if abs(len(one) - len(other)) > 2:
         return 3
     before, last = [0] * (len(other) + 1), list(range(len(other) + 1))

@@ -1,9 +1,8 @@
-"""Highlights: the telling parts of a text with its matches marked, and the one way they become HTML.
+"""Highlights: the most relevant parts of a text with their matches marked, and the only way they become HTML.
 
-Every engine marks a match with `START` before and `END` after it, two private-use characters that
-`strip_marks` takes out of all that people write. Highlights of the database engine are made here, from the
-original text; those of other engines go through `to_html` like these. No other code makes HTML from a
-highlight.
+Every engine marks a match with `START` before it and `END` after it, two private-use characters that `strip_marks`
+removes from everything that people write. The database engine's highlights are made here, from the original text.
+Those of every engine go through `to_html`; no other code makes HTML from a highlight.
 """
 
 import html
@@ -25,21 +24,20 @@ ELLIPSIS = "\u2026"
 
 # Two short fragments say less than one long one.
 _MIN_FRAGMENT = 40
-# So many matches are a text of nothing else; where the best of them are makes no difference.
+# A text with more matches than this consists of little else, so it hardly matters which of them are shown.
 _MAX_HITS = 5_000
-# The words of a phrase are marked as one if there is no more than this between any two.
+# The words of a phrase are marked as one if there are at most this many characters between any two of them.
 _MAX_GAP = 3
 
 _MARKS = re.compile(f"([{START}{END}])")
 _SENTENCE = re.compile(r"[.!?] ")
-# Each in turn, and every quantifier possessive or bounded, so that hostile text costs no more than other
-# text.
+# Applied in this order. Every quantifier is possessive or bounded, so that hostile text costs no more than any other.
 _MARKDOWN = (
-    # The lines around code, under headings and in tables that are only drawing.
+    # Lines that are only syntax: fences of code, underlines of headings, rules in tables.
     (re.compile(r"^ {0,3}(?:```|~~~)[^\n]*+$|^[-=|:*_ \t]{3,}+$", re.MULTILINE), ""),
-    # Signs of headings, quotes and lists, perhaps one in the other.
+    # Markers of headings, quotes and lists, which can be nested.
     (re.compile(r"^[ \t]{0,9}(?:(?:#{1,6}|[-*+>])[ \t]++){1,9}", re.MULTILINE), ""),
-    # Links and images, without where they lead.
+    # Links and images, without their targets.
     (re.compile(r'!?\[([^\[\]\n]{1,500})\]\([^()\s]{0,2000}(?: "[^"\n]{0,200}")?\)'), r"\1"),
     # Code, and emphasis around words.
     (re.compile(r"`|\*(?<![\w*]\*)\*{0,2}(?=[^\s*])|\*(?<=[^\s*]\*)\*{0,2}(?![\w*])"), ""),
@@ -50,7 +48,7 @@ Key = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """What to mark: words by their stems anywhere, and phrases where all their stems stand in a row."""
+    """What to mark: words with these stems anywhere, and phrases where all their stems are next to each other."""
 
     stems: frozenset[str]
     phrases: tuple[tuple[str, ...], ...] = ()
@@ -65,7 +63,7 @@ class Matcher:
         )
 
     def may_match(self, words: set[str]) -> bool:
-        """Whether a text of these stems can match: a cheap look before an exact one."""
+        """Whether a text with these stems can match: a cheap check before the exact one."""
         return not self.stems.isdisjoint(words) or any(words.issuperset(phrase) for phrase in self.phrases)
 
 
@@ -81,10 +79,9 @@ def strip_marks(text: str) -> str:
 
 
 def to_html(marked: str) -> str:
-    """Safe HTML of a marked text: everything escaped, then its marks as well-formed, unnested `<mark>`
-    elements.
+    """The marked text as safe HTML: everything is escaped, and marks become well-formed, unnested `<mark>` elements.
 
-    A mark that is opened twice, closed without being open, or never closed is put right, not trusted.
+    Marks are not trusted: one that is opened twice, closed without being open, or never closed is repaired.
     """
     parts: list[str] = []
     is_open = False
@@ -101,7 +98,7 @@ def to_html(marked: str) -> str:
 
 
 def plain(markdown: str) -> str:
-    """Markdown on one line without its most common signs. For snippets only: nothing in it is made safe."""
+    """Markdown on one line, without its most common syntax. For snippets only: the result is not safe HTML."""
     for pattern, replacement in _MARKDOWN:
         markdown = pattern.sub(replacement, markdown)
     return " ".join(markdown.split())
@@ -110,12 +107,11 @@ def plain(markdown: str) -> str:
 def mark(
     text: str, matcher: Matcher, max_chars: int = 240, max_fragments: int = 2, *, markdown: bool = True
 ) -> str | None:
-    """The parts of a text that show most of the different words matched, with marks; None if nothing matches.
+    """The parts of a text that show the most of the distinct words matched, with marks; None if nothing matches.
 
-    White space is shown as single spaces. No more than `max_chars` characters of the text are shown in all,
-    cut between words where there is a space to cut at; an ellipsis stands for what is left out. Words that
-    are rare in the text count more. With `markdown`, links show their text only, unless nothing but their
-    target matches.
+    White space is shown as single spaces. At most `max_chars` characters of the text are shown in all, cut between
+    words if there is a space to cut at; an ellipsis stands for what is left out. Words that are rare in the text count
+    more. With `markdown`, only the text of a link is shown, unless nothing but a target matches.
     """
     text = strip_marks(text)
     if not matcher.may_match(vocabulary(text)):
@@ -134,7 +130,7 @@ def mark(
 
 
 def _hits(text: str, matcher: Matcher) -> list[_Hit]:
-    """Every match, in order; the words of a phrase as one where they stand close together."""
+    """Every match, in order. The words of a phrase are one match where they are close together."""
     words = list(spans(text))
     hits = [_Hit(start, end, stem) for stem, start, end in words if stem in matcher.stems][:_MAX_HITS]
     if matcher.phrases:
@@ -144,7 +140,7 @@ def _hits(text: str, matcher: Matcher) -> list[_Hit]:
 
 
 def _phrase_hits(words: Sequence[tuple[str, int, int]], phrases: Sequence[tuple[str, ...]]) -> Iterator[_Hit]:
-    # Phrases are looked up in one string of all stems: no repetition in a text makes that slow.
+    # Phrases are looked up in one string of all stems, which stays fast however repetitive the text is.
     row = f" {' '.join(stem for stem, _, _ in words)} "
     places = [0, *accumulate(len(stem) + 1 for stem, _, _ in words)]
     for phrase in phrases:
@@ -162,13 +158,13 @@ def _phrase_hits(words: Sequence[tuple[str, int, int]], phrases: Sequence[tuple[
 
 
 def _fragments(text: str, hits: list[_Hit], max_chars: int, max_fragments: int) -> list[tuple[int, int]]:
-    """The one to `max_fragments` parts of the text, in order, that show the most; the fewest of these."""
+    """The one to `max_fragments` parts of the text that show the most, in order; as few as are needed for that."""
     counts = Counter(hit.key for hit in hits)
     weights = {key: _weight(key, count) for key, count in counts.items()}
     best: list[tuple[int, int]] = []
     most = 0.0
     for number in range(1, max_fragments + 1):
-        # Fragments that turn out to be neighbours are shown with the space between them.
+        # Leave room for the space between fragments that turn out to be adjacent and are shown as one.
         size = max((max_chars - number + 1) // number, 1)
         if best and size < _MIN_FRAGMENT:
             break
@@ -186,7 +182,7 @@ def _weight(key: Key, count: int) -> float:
 def _windows(
     hits: list[_Hit], weights: dict[Key, float], size: int, number: int
 ) -> tuple[list[tuple[int, int]], float]:
-    """Up to `number` spans of hits, each no longer than `size`, found greedily, and the weight they show."""
+    """Up to `number` spans of hits, each no longer than `size`, found greedily, and the total weight of their keys."""
     windows: list[tuple[int, int]] = []
     total = 0.0
     while hits and len(windows) < number:
@@ -198,7 +194,7 @@ def _windows(
 
 
 def _heaviest(hits: list[_Hit], weights: dict[Key, float], size: int) -> tuple[tuple[int, int], set[Key]]:
-    """The span with the most weight of distinct keys, of several the first with most hits."""
+    """The span whose distinct keys weigh the most, and these keys; of equals, the first with the most hits."""
     inside: Counter[Key] = Counter()
     last = 0
     weight = best_weight = 0.0
@@ -220,7 +216,7 @@ def _heaviest(hits: list[_Hit], weights: dict[Key, float], size: int) -> tuple[t
 
 
 def _widened(text: str, start: int, end: int, size: int) -> tuple[int, int]:
-    """The span with what is around it, up to `size` characters, from the start of a sentence or a word."""
+    """The span extended to up to `size` characters, starting at a sentence or a word if possible."""
     room = size - (end - start)
     left = max(0, min(start - room // 3, len(text) - size))
     if left > 0:
@@ -235,7 +231,7 @@ def _widened(text: str, start: int, end: int, size: int) -> tuple[int, int]:
 
 
 def _joined(fragments: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The fragments in order, those that touch as one."""
+    """The fragments in order, with those that touch joined."""
     joined: list[tuple[int, int]] = []
     for start, end in fragments:
         if joined and start <= joined[-1][1] + 1:
@@ -246,7 +242,7 @@ def _joined(fragments: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _with_marks(text: str, start: int, end: int, hits: list[_Hit]) -> str:
-    """One part of the text, with marks around its hits; hits that overlap or touch share one pair."""
+    """One part of the text, with marks around its hits. Hits that overlap or touch share one pair of marks."""
     marked: list[tuple[int, int]] = []
     for hit in hits:
         first, last = max(hit.start, start), min(hit.end, end)

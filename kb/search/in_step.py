@@ -1,7 +1,7 @@
-"""Which engines are in step with the record: compared with it as a whole, and told of every change since.
+"""Which engines are in step with the record: compared with all of it once, and sent every change since.
 
-Changes made while an engine was not configured left no entries for it. When it is configured again, it answers no
-search until it was compared: it would count what meanwhile was hidden from whoever asks.
+Changes made while an engine was not configured left no outbox entries for it. When it is configured again, it answers
+no searches until it has been compared, because it could count incidents that have been hidden from the viewer since.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def includes(consumer: str) -> bool:
 
 
 def missing(consumers: Collection[str]) -> list[str]:
-    """Those among the engines in use that have to be compared first. The others, which are told of nothing from now
-    on, are in step no longer."""
+    """The engines in use that must be compared with the record first. Engines that are not in use are dropped from the
+    list, because they are not sent any changes."""
     known = set(EngineInStep.objects.values_list("pk", flat=True))
     if unused := known.difference(consumers):
         EngineInStep.objects.filter(pk__in=unused).delete()

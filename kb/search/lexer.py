@@ -1,7 +1,7 @@
-"""A typed query, cut into words, phrases, filters and syntax. What is syntax, and what only looks like it.
+"""Splits a typed query into words, phrases, filters and syntax, and decides what only looks like syntax.
 
-The grammar is described in `kb.search.query`, which builds a tree from these pieces. Every character is
-looked at a bounded number of times.
+The grammar is described in `kb.search.query`, which builds a tree from these pieces. Every character is looked at a
+bounded number of times.
 """
 
 import re
@@ -45,7 +45,7 @@ Kind = Literal["text", "filter", "or", "open", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A slip in a field's name: what was found, what was meant, and the whole query with that instead."""
+    """A mistaken field name: the filter as found, the filter that was probably meant, and the whole query with it."""
 
     found: str
     suggestion: str
@@ -54,7 +54,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One thing read. "text" and "filter" have a node; `stop` words are left out when there are others."""
+    """One piece of a query. "text" and "filter" have a node; `stop` words are left out if there are other words."""
 
     kind: Kind
     node: Node | None = None
@@ -66,7 +66,7 @@ _OPEN, _OPEN_NEGATIVE, _CLOSE = Piece("open"), Piece("open", negative=True), Pie
 
 
 def leading_filters(text: str) -> tuple[list[Node], str]:
-    """The filters that the text begins with, and all that follows them."""
+    """The filters at the beginning of the text, and the rest of it."""
     found: list[Node] = []
     lexed, position = text.translate(_QUOTES), 0
     while (match := _LEXEME.match(lexed, position)) and match.lastgroup in ("field", None):
@@ -81,7 +81,7 @@ def leading_filters(text: str) -> tuple[list[Node], str]:
 
 
 class Lexer:
-    """Reads one text once. `corrections` and `notices` are complete when `pieces` is used up."""
+    """Reads one text, once. `corrections` and `notices` are complete when `pieces` is exhausted."""
 
     def __init__(self, text: str) -> None:
         self.corrections: list[Correction] = []
@@ -93,7 +93,7 @@ class Lexer:
         self._unknown: set[str] = set()
 
     def pieces(self) -> Iterator[Piece]:
-        """What the text consists of, in order; text without a letter or digit is left out."""
+        """Yields the pieces of the text in order. Text without a letter or digit is left out."""
         position, negative = 0, False
         while match := _LEXEME.match(self._text, position):
             position, kind = match.end(), match.lastgroup
@@ -107,7 +107,7 @@ class Lexer:
             elif kind == "field" and (node := self._filter(match)):
                 yield Piece("filter", node, negative)
             elif kind is not None:
-                # A field that is none, or that has no such value, is read again as a word.
+                # If it is not a known field, or the field takes no such value, read it again as a word.
                 position = position if kind == "quoted" else _end_of_word(self._text, match.start())
                 piece = self._text_piece(match.start(), position, quoted=kind == "quoted")
                 if piece and negative:
@@ -140,7 +140,7 @@ class Lexer:
         return Piece("text", node, stop=not quoted and all(map(is_stop, words)))
 
     def _tokens_before(self, start: int, end: int) -> list[Token]:
-        """The tokens of a part of the text. Parts are asked for in order, so that each token is seen once."""
+        """The tokens of a part of the text. Parts must be requested in order, so that each token is seen once."""
         found: list[Token] = []
         while self._tokens and self._tokens[0].start < end:
             token = self._tokens.popleft()
@@ -159,9 +159,9 @@ class Lexer:
         return node
 
     def _correct(self, match: re.Match[str], values: list[str]) -> None:
-        """Offer the field that was meant, if the value is one that it takes."""
+        """Offer the field that was probably meant, if it takes the value."""
         self._unknown.add(match["name"])
-        # So many unknown fields are no slips but another syntax; to compare them all would take long.
+        # So many unknown fields are not typos but some other syntax, and comparing them all would take long.
         if len(self._unknown) > MAX_UNKNOWN or len(self.corrections) == MAX_CORRECTIONS:
             return
         field = fields.meant(match["name"])

@@ -1,6 +1,6 @@
-"""What makes an incident like another for an engine: the words that tell it from others, and its patterns.
+"""What makes an incident similar to another: the words that tell it from the rest, and its patterns.
 
-Every engine weighs the same: a hit's score is the sum of what it holds of these, whichever engine found it.
+All engines score alike: a hit's score is the sum of the weights of the words and patterns that it shares.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from kb.search.nodes import Node, Or, Term
 from kb.search.synonyms import expanded
 
 MOST_WORDS = 25
-# What a shared pattern adds to the likeness of the words, which is at most 1.
+# What a shared pattern adds to the score of the shared words, which is at most 1.
 SHARED_PATTERN = 0.5
-# A word that one in so many documents holds tells none of them from the others.
+# A word that more than one in this many documents holds does not tell them apart.
 _COMMON = 4
-# Fewer documents cannot show which words are common: they are counted as if there were others, without these words.
+# Fewer documents than this cannot show which words are common, so there are assumed to be others without these words.
 _FEWEST = 100
-# The least that a text's words are worth together, where one that no document holds is worth 1. A text of fewer words
-# tells less than a whole likeness: who holds both words of a title may hold them by chance.
+# The score of the words is relative to their total weight or, if that is less, to this much, where a word that no other
+# document holds weighs 1. So a text of a few words cannot reach the full score: another document that holds both words
+# of a title may hold them by chance.
 _ENOUGH = 8
 
-# How many documents there are, and how many of them hold each of some words, among those that everybody who asks
-# likewise may read.
+# Returns how many documents there are, and how many of them satisfy each node, among those that all viewers of the same
+# kind (anonymous or signed in) can read.
 Counted = Callable[[Sequence[Node]], tuple[int, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """`words`: what each adds, beside its synonyms; all of them together at most 1. `patterns`: slugs, each of which
-    adds SHARED_PATTERN."""
+    """`words`: each with its synonyms, and the score it adds; at most 1 in all. `patterns`: slugs, each of which adds
+    SHARED_PATTERN."""
 
     words: list[tuple[Node, float]]
     patterns: list[str]
@@ -48,7 +49,7 @@ class Likeness:
 
 
 def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node, float]]:
-    """The words that stand often in the document and in few others, by how rare they are."""
+    """The words that are frequent in the document and rare in others, weighted by how rare they are."""
     often: Counter[Term] = Counter()
     for section in TELLING:
         text = document.texts.get(section, "")
@@ -56,7 +57,7 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
             word = text[start:end]
             if len(stem) > 2 and not is_stop(word) and not stem.isdigit():
                 often[Term(stem, word)] += 1
-    # Synonyms are one word: whoever holds one of them holds them all.
+    # Synonyms count as one word: a document that holds one of them holds them all.
     times: dict[frozenset[Node], int] = {}
     nodes: dict[frozenset[Node], Node] = {}
     for term, n in often.items():
@@ -67,7 +68,7 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
     frequent = sorted(nodes, key=lambda same: -times[same])[: 2 * MOST_WORDS]
     total, held = counted([nodes[same] for same in frequent])
     total = max(total, _FEWEST)
-    # Against a word that no document holds.
+    # Rarity is relative to that of a word that no document holds.
     most = inverse_frequency(total, 0)
     rare = {
         same: inverse_frequency(total, n) / most for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total
@@ -78,5 +79,5 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
 
 
 def inverse_frequency(total: int, held: int) -> float:
-    """The inverse document frequency as BM25 has it, of what so many of all documents hold."""
+    """BM25's inverse document frequency of a word that `held` of `total` documents hold."""
     return math.log(1 + (total - held + 0.5) / (held + 0.5))

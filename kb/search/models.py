@@ -1,5 +1,5 @@
-"""The documents of the database engine: one row an incident, rebuilt from the record at any time. Which engines are
-told of every change. And the searches that people keep."""
+"""The documents of the database engine (one row per incident, which can be rebuilt from the record at any time), the
+engines that are in step with the record, and saved searches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from incidents.models import Incident
 
 
 class SearchDocument(models.Model):
-    """What the database engine knows of an incident: what to filter, count and sort by, and what to show.
+    """What the database engine stores about an incident: what to filter, count and sort by, and what to show.
 
-    The inverted index itself lives in a table (SQLite FTS5) or a column (PostgreSQL tsvector) that a migration adds.
-    `texts` are the original texts by section, for highlights; `shown` is what a result displays.
+    The inverted index itself is a table (SQLite FTS5) or a column (PostgreSQL tsvector) that a migration adds. `texts`
+    are the original texts by section, for highlights; `shown` is what a result displays.
     """
 
     incident = models.OneToOneField(
@@ -50,8 +50,8 @@ class SearchDocument(models.Model):
 
 
 class SearchValue(models.Model):
-    """What a document can have many of: patterns, families, services, mitigations, teams, what it `has`, and the days
-    on which its open actions are due."""
+    """A value of a field that can have several per document: patterns, families, services, mitigations, teams, what it
+    `has`, the names of its organization, and the days on which its open actions are due."""
 
     document = models.ForeignKey(SearchDocument, on_delete=models.CASCADE, related_name="values")
     field = models.CharField(max_length=12)
@@ -65,7 +65,7 @@ class SearchValue(models.Model):
 
 
 class EngineInStep(models.Model):
-    """An engine, by its name as a consumer of the outbox, that is told of every change; see kb/search/in_step.py."""
+    """An engine, by its name as a consumer of the outbox, that is sent every change; see kb/search/in_step.py."""
 
     consumer = models.CharField(max_length=30, primary_key=True)
 
@@ -74,8 +74,7 @@ class EngineInStep(models.Model):
 
 
 class SavedSearch(models.Model):
-    """A search that somebody keeps, for nobody else; see kb/search/saved.py. `query` are its parameters as they stand
-    in an address."""
+    """A search that a user saved, visible to that user only; see kb/search/saved.py. `query` is a URL's query string."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_searches")

@@ -1,9 +1,9 @@
 """The tree of a query: what engines compile, and what highlights are made from.
 
-Nodes are frozen and compare by meaning: `text`, what the person wrote, does not count. Build `And`, `Or`
-and `Not` with `conjunction`, `disjunction` and `negation`, which flatten, drop repetitions, and leave no
-empty or single group. An engine may meet any node anywhere: a `Not` inside an `Or`, a filter inside a
-group, a root that only negates.
+Nodes are frozen and compare by meaning: `text`, the words as they were typed, does not count. Build `And`, `Or` and
+`Not` with `conjunction`, `disjunction` and `negation`, which flatten groups, drop repetitions, and never leave a group
+with fewer than two children. An engine must accept any node anywhere: a `Not` inside an `Or`, a filter inside a group,
+a root that only negates.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class DateSpan:
-    """Moments `start <= t < end`, aware and in UTC. None is open; at least one of the two is set."""
+    """Moments `start <= t < end`, aware and in UTC. None means no bound; at least one of the two is set."""
 
     start: datetime | None
     end: datetime | None
@@ -25,7 +25,7 @@ class DateSpan:
 
 @dataclass(frozen=True, slots=True)
 class SecondSpan:
-    """Durations `low <= d < high` in whole seconds. None is open; at least one of the two is set."""
+    """Durations `low <= d < high` in whole seconds. None means no bound; at least one of the two is set."""
 
     low: int | None
     high: int | None
@@ -41,7 +41,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Two or more words next to each other in one text. Not `quoted`: a compound such as `us-east-1`."""
+    """Two or more words next to each other in one text. If it is not `quoted`, a compound such as `us-east-1`."""
 
     stems: tuple[str, ...]
     text: str = dataclasses.field(default="", compare=False)
@@ -50,19 +50,19 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Filter(Generic[Value]):
-    """A condition on a field of the record that any one of the values fulfils. Never scored."""
+    """A condition on a field of the record, satisfied by any one of the values. Never scored."""
 
     field: str
     values: tuple[Value, ...]
     text: str = dataclasses.field(default="", compare=False)
 
     def first(self, count: int) -> Self | None:
-        """The filter with no more values than that; None without any."""
+        """The filter with at most `count` of its values; None if that leaves none."""
         return dataclasses.replace(self, values=self.values[:count]) if count > 0 else None
 
 
 class ChoiceFilter(Filter[str]):
-    """Equal to one of the values; `kb.search.fields` says what they are."""
+    """Equal to one of the values, which `kb.search.fields` defines."""
 
     __slots__ = ()
 
@@ -80,28 +80,28 @@ class DateFilter(Filter[DateSpan]):
 
 
 class DurationFilter(Filter[SecondSpan]):
-    """As long as one of the spans says. What has no known duration is in none of them."""
+    """A duration within one of the spans. An unknown duration is in none of them."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of two or more."""
+    """All of two or more nodes."""
 
     children: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Any of two or more."""
+    """Any of two or more nodes."""
 
     children: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Everything else; never directly around another `Not`."""
+    """Everything that the child does not match; never directly around another `Not`."""
 
     child: "Node"
 
@@ -117,7 +117,7 @@ def conjunction(nodes: Iterable[Node | None]) -> Node | None:
 
 
 def disjunction(nodes: Iterable[Node | None]) -> Node | None:
-    """Any of the nodes; None stands for "not said", so that `a OR ()` is `a`."""
+    """Any of the nodes; None stands for "nothing specified", so that `a OR ()` is `a`."""
     return _group(Or, nodes)
 
 
@@ -128,7 +128,7 @@ def negation(node: Node | None) -> Node | None:
 
 
 def _group(kind: type[And] | type[Or], nodes: Iterable[Node | None]) -> Node | None:
-    # A dict keeps the first of equals, in order.
+    # A dict keeps the first of equal nodes, in order.
     children: dict[Node, None] = {}
     for node in nodes:
         if isinstance(node, kind):
@@ -141,7 +141,7 @@ def _group(kind: type[And] | type[Or], nodes: Iterable[Node | None]) -> Node | N
 
 
 def leaves(node: Node | None, *, positive: bool = False) -> Iterator[Text | AnyFilter]:
-    """The words, phrases and filters in order of writing; with `positive`, not those under a `Not`."""
+    """The words, phrases and filters in the order they were written; with `positive`, without those under a `Not`."""
     if isinstance(node, And | Or):
         for child in node.children:
             yield from leaves(child, positive=positive)
@@ -153,7 +153,7 @@ def leaves(node: Node | None, *, positive: bool = False) -> Iterator[Text | AnyF
 
 
 def rebuild(node: Node | None, replace: Callable[[Text | AnyFilter], Node | None]) -> Node | None:
-    """The same tree with every leaf replaced, in order of writing; a leaf that becomes None is left out."""
+    """The same tree with every leaf replaced, in the order they were written. A leaf that becomes None is left out."""
     if isinstance(node, And):
         return conjunction([rebuild(child, replace) for child in node.children])
     if isinstance(node, Or):

@@ -1,9 +1,8 @@
-"""Pasted text: how a log line or a stack trace is told from a typed query, and what of it is worth searching.
+"""Pasted text: how a log line or a stack trace is distinguished from a typed query, and what in it is worth searching.
 
-Nothing in pasted text is syntax. A text is taken for pasted when it has several lines, a time of day with
-seconds, a level set off by punctuation (`ERROR:`, `[warn]`, `level=error`), the name of an exception with a
-colon, a frame of a stack trace, or when it begins as a JSON object does. A wrong guess costs little: its
-words are searched either way.
+Nothing in pasted text is syntax. A text counts as pasted if it has several lines, a time of day with seconds, a level
+set off by punctuation (`ERROR:`, `[warn]`, `level=error`), the name of an exception with a colon, or a frame of a stack
+trace, or if it begins like a JSON object. A wrong guess costs little: the words are searched either way.
 """
 
 import re
@@ -12,9 +11,9 @@ from itertools import islice
 from kb.search.analysis import Token, is_stop, tokenize
 from kb.search.nodes import Node, Phrase, Term, Text, conjunction, disjunction
 
-# More words than this are hardly all in one document; any of them will do then, and the score decides.
+# One document is unlikely to hold more words than this together; beyond it any word matches, and the score decides.
 MAX_ALL = 6
-# A compound of more words than this is a path or an address that no other text repeats.
+# A compound of more words than this is a path or an address that other texts do not repeat.
 _MAX_COMPOUND = 6
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -36,20 +35,22 @@ _SIGNS = (
     re.compile(r"^\s*\{\s*\"[^\"\n]{1,80}\"\s*:"),
 )
 _COMPOUND = re.compile(r"""[^\s"'(){}\[\]<>,;=|]+""")
-# The number of an incident, and what begins it: every incident holds that word, so it says nothing of its own.
+# An incident's reference, and its prefix: every incident contains that word, so by itself it says nothing.
 _REF = re.compile("INC-[0-9]+", re.IGNORECASE)
 _OF_EVERY_REF = "inc"
 
 
 def is_paste(text: str) -> bool:
-    """Whether the text looks like output of a program, or like more than a line of anything."""
+    """Whether the text looks like the output of a program, or has more than one line."""
     return "\n" in text.strip() or any(sign.search(text) for sign in _SIGNS)
 
 
 def read_paste(text: str, limit: int) -> Node | None:
-    """What to search for: all of a few words, or any of more. Times are left out, and words that tell little.
+    """What to search for: all of the words if there are few, otherwise any of them. Times of day are left out, and so
+    are words that say little, unless there are no others.
 
-    At most `limit` words and compounds are read, so that the caller can tell from more than it wants.
+    At most `limit` words and compounds are read; a caller that asks for one more than it wants can tell if there were
+    too many.
     """
     text = _TIME.sub(" ", text)
     compounds = dict.fromkeys(clause for match in _COMPOUND.finditer(text) for clause in _clauses(match[0]))
@@ -66,7 +67,7 @@ def _clauses(compound: str) -> list[Text]:
 
 
 def phrase(text: str, tokens: list[Token], *, quoted: bool) -> Phrase:
-    """The tokens, two or more, that were read from one text, as a phrase."""
+    """Two or more consecutive tokens of a text as a phrase."""
     return Phrase(tuple(token.stem for token in tokens), text[tokens[0].start : tokens[-1].end], quoted)
 
 
@@ -75,15 +76,15 @@ def words_of(clause: Phrase) -> list[Term]:
 
 
 def tells(term: Term) -> bool:
-    """Whether a word of its own says something: no stop word, no single character, no small number, and not what every
-    incident's number begins with."""
+    """Whether a word says something by itself: it is not a stop word, a single character, a small number, or the prefix
+    of every incident's reference."""
     least = 3 if term.stem.isdigit() else 2
     return len(term.text) >= least and term.stem != _OF_EVERY_REF and not is_stop(term.text)
 
 
 def loosen(clause: Text) -> Node:
-    """The clause, or any telling word of it when it is a compound that nobody put in quotes. An incident's number is
-    meant whole."""
+    """The clause as it is or, for a compound without quotes, the compound or any telling word of it. An incident's
+    reference is kept whole."""
     if isinstance(clause, Term) or clause.quoted or _REF.fullmatch(clause.text):
         return clause
     return disjunction([clause, *filter(tells, words_of(clause))]) or clause

@@ -1,4 +1,4 @@
-"""What an engine has to do about each incident, named before anything is done: pure comparison of versions."""
+"""The plan: what an engine has to do about each incident, decided by a pure comparison of versions before any write."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Outcome(StrEnum):
     INDEX = "index"
     REMOVE = "remove"
     NOTHING = "nothing"
-    # The engine knows a later version than the record: the record was restored from a backup.
+    # The engine has a later version than the record, so the record was restored from a backup.
     AHEAD = "ahead"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An incident as the record has it; `version` None: no such row."""
+    """An incident's state in the record. `version` is None if there is no such row."""
 
     version: int | None
     is_deleted: bool = False
 
 
 def plan(state: State, indexed_version: int | None) -> Outcome:
-    """What to do, given the record's state and the version that the engine holds (None: no document)."""
+    """What to do, given the state in the record and the version that the engine has (None: no document)."""
     if state.version is None or state.is_deleted:
         return Outcome.REMOVE if indexed_version is not None else Outcome.NOTHING
     if indexed_version is None or indexed_version < state.version:
@@ -37,7 +37,7 @@ def plan(state: State, indexed_version: int | None) -> Outcome:
 
 
 def states(incident_ids: Iterable[int] | None = None) -> dict[int, State]:
-    """The record's state of these incidents, or of all; ids without a row are missing from it."""
+    """The state in the record of these incidents, or of all. Ids without a row are not in the result."""
     rows = Incident.objects.values_list("pk", "index_version", "deleted_at")
     if incident_ids is not None:
         rows = rows.filter(pk__in=list(incident_ids))
@@ -45,7 +45,7 @@ def states(incident_ids: Iterable[int] | None = None) -> dict[int, State]:
 
 
 def differences(indexed: Mapping[int, int]) -> dict[int, Outcome]:
-    """What in an index, given as {incident_id: index_version}, is not as the record has it."""
+    """What must be done so that an index, given as {incident_id: index_version}, equals the record."""
     known = states()
     found: dict[int, Outcome] = {}
     for pk in known.keys() | indexed.keys():

@@ -1,13 +1,16 @@
-"""What a person typed, as a tree that every engine can compile. Any text at all parses; nothing raises.
+"""Parses what a person typed into a tree that every engine can compile. Every text parses; nothing raises.
 
-words                      all of them, by stem; stop words are left out unless there is nothing else
-"quoted words"             next to each other us-east-1, net.js:123      a compound is a phrase of its words
-a b OR c                   either both a and b, or c; OR in capitals only -word -"phrase" -field:x -(group)
-without it; a number such as -1 is just a number (a OR b) c                 groups field:value  field:"two
-words"  field:a,b     see `kb.search.fields`; a comma means any of them
+    words                       all of them, by stem; stop words are left out unless there is nothing else
+    "quoted words"              next to each other
+    us-east-1, net.js:123       a compound is a phrase of its words
+    a b OR c                    either both a and b, or c; OR must be in capitals
+    -word -"phrase" -field:x    without it; a number such as -1 is just a number
+    (a OR b) c  -(a b)          groups
+    field:value  field:a,b      see `kb.search.fields`; a comma means any of them
+    field:"two words"
 
-Whatever is not that, or is left open, is plain text: its letters and digits are searched and the rest is
-dropped. In pasted text (see `kb.search.paste`) nothing is syntax, except filters typed before it.
+Anything else, and anything left open, is plain text: its letters and digits are searched and the rest is dropped. In
+pasted text (see `kb.search.paste`) nothing is syntax, except for filters typed before it.
 """
 
 import re
@@ -63,23 +66,22 @@ __all__ = [
 
 MAX_TEXT = 10_000
 MAX_CLAUSES = 64
-# Over all words and phrases. Elasticsearch looks for each in every section, and refuses a query of too many such looks.
+# In all words and phrases. Elasticsearch looks for each in every section, and refuses queries with too many clauses.
 MAX_WORDS = 256
 MAX_VALUES = 100
-# Of groups in groups. SQLite's parser has room for ten at their worst, and Elasticsearch for eight.
+# Of nested groups. In the worst case SQLite's parser has room for ten levels, and Elasticsearch for eight.
 MAX_DEPTH = 8
 
-# Nobody types control, surrogate and private-use characters; two of the latter mark matches in highlights.
+# People do not type control, surrogate or private-use characters; two of the latter mark matches in highlights.
 _UNTYPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query. `root` is None when it sets no condition: then everything visible matches.
+    """A parsed query. `root` is None if it sets no condition: then every visible incident matches.
 
-    `text` is what was typed, without characters that nobody types. `terms` are the stems that a match is
-    scored by; nothing negated is among them. `notices` are sentences for the person, in plain text that is still to
-    be escaped.
+    `text` is what was typed, without characters that people do not type. `terms` are the stems that matches are scored
+    by, without any that are negated. `notices` are sentences for the user, in plain text that must still be escaped.
     """
 
     root: Node | None
@@ -91,12 +93,12 @@ class Query:
 
     @property
     def filters(self) -> tuple[AnyFilter, ...]:
-        """Every filter, negated ones too: for defaults that hold unless a field is asked for."""
+        """Every filter, including negated ones: for defaults that apply unless a field is named in the query."""
         return tuple(leaf for leaf in leaves(self.root) if isinstance(leaf, Filter))
 
 
 def parse(text: str) -> Query:
-    """The query that a text stands for. Takes any string, in time linear in its length, and never raises."""
+    """The query that a text stands for. Accepts any string, takes time linear in its length, and never raises."""
     notices: list[str] = []
     if len(text) > MAX_TEXT:
         text = _cut(text)
@@ -118,23 +120,23 @@ def parse(text: str) -> Query:
 
 
 def relaxed(query: Query) -> Query | None:
-    """The same query, content with any of its words where it asked for all; None if that changes nothing.
+    """The same query, matching any of its words where it required all of them; None if that changes nothing.
 
-    Filters, negations, quoted phrases and numbers of incidents stay as they are. Any other compound becomes any of its
-    words.
+    Filters, negations, quoted phrases and references such as INC-12 stay as they are. Other compounds can match by any
+    of their words.
     """
     root = _limited(_relaxed(query.root), []) if query.root else None
     return None if root == query.root else replace(query, root=root, terms=_terms(root))
 
 
 def _cut(text: str) -> str:
-    """The text cut to size, if possible between words."""
+    """The text cut to MAX_TEXT characters, between words if possible."""
     head, _, tail = text[:MAX_TEXT].rpartition(" ")
     return head if head and len(tail) < 100 else text[:MAX_TEXT]
 
 
 def _balanced(pieces: list[Piece], notices: list[str]) -> list[Piece]:
-    """The pieces without parentheses that are unbalanced or too deep, and with every idle OR as a word."""
+    """The pieces without unbalanced or too deeply nested parentheses. An OR with nothing to join becomes a word."""
     idle: set[int] = set()
     opened: list[int] = []
     for place, piece in enumerate(pieces):
@@ -163,9 +165,9 @@ def _balanced(pieces: list[Piece], notices: list[str]) -> list[Piece]:
 
 
 def _build(pieces: list[Piece]) -> Node | None:
-    """The tree of balanced pieces. Groups are kept on a list, not on Python's stack."""
+    """The tree of balanced pieces. Open groups are kept in a list, so that nesting does not use Python's stack."""
     has_words = any(piece.kind == "text" and not piece.stop for piece in pieces)
-    # For every open group whether it is negated, and the alternatives between its ORs.
+    # For every open group: whether it is negated, and the alternatives between its ORs.
     groups: list[tuple[bool, list[list[Node | None]]]] = [(False, [[]])]
     for piece in pieces:
         negative, node = piece.negative, piece.node
@@ -184,7 +186,7 @@ def _build(pieces: list[Piece]) -> Node | None:
 
 
 def _limited(root: Node | None, notices: list[str]) -> Node | None:
-    """The tree with no more words, phrases and values than engines are asked for, the first ones kept."""
+    """The tree cut down to the limits of words, phrases and values; the first ones are kept."""
     clauses = words = values = 0
 
     def keep(leaf: Text | AnyFilter) -> Node | None:
@@ -218,12 +220,12 @@ def _relaxed(node: Node) -> Node | None:
 
 
 def _is_text(node: Node) -> bool:
-    """Whether there is nothing but words and phrases in it."""
+    """Whether the tree consists of words and phrases only."""
     return all(map(_is_text, node.children)) if isinstance(node, And | Or) else isinstance(node, Term | Phrase)
 
 
 def _terms(root: Node | None) -> tuple[str, ...]:
-    """The stems of all positive words in order. Of a phrase, those that tell something, unless none does."""
+    """The stems of all positive words in order. A phrase contributes its telling words, or all if none is telling."""
     found: dict[str, None] = {}
     for leaf in leaves(root, positive=True):
         if isinstance(leaf, Term):

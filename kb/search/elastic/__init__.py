@@ -1,1 +1,1 @@
-"""The Elasticsearch engine: BM25F over the record, in generations that are rebuilt beside the one that answers."""
+"""The Elasticsearch engine: BM25F over the record, in generations of the index that are rebuilt while one answers."""

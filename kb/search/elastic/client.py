@@ -1,7 +1,7 @@
-"""One client a process, and the translation of its failures into the two that matter to callers.
+"""One client per process, and the translation of its failures: `Unavailable` for "not now", all others unchanged.
 
-Security comes from the environment: https, user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY; the
-authority that signed the node's certificate in ELASTICSEARCH_CA.
+Security is configured in the environment: https with user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY;
+in ELASTICSEARCH_CA, the certificate authority that signed the node's certificate.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from kb.search.engine import Unavailable
 
-# A search that takes longer is answered by the database instead; so are questions about generations given up.
+# A search that takes longer is answered by the database instead. Small requests about generations have the same limit.
 SEARCH_BUDGET = 2.0
 WRITE_BUDGET = 10.0
-# Everything else is work on whole generations, which nobody waits for.
+# Everything else is work on whole generations, which no user waits for.
 PATIENCE = 60.0
 
 
 @cache
 def client() -> Elasticsearch:
-    """No retries: the circuit breaker and the outbox decide what happens after a failure."""
+    """The shared client. It never retries: the circuit breaker and the outbox decide what happens after a failure."""
     return Elasticsearch(**options(), request_timeout=PATIENCE, max_retries=0, retry_on_timeout=False)
 
 
 def within(seconds: float) -> Elasticsearch:
-    """The client, with another time limit for each request."""
+    """The client with a different time limit for each request."""
     return _within(client(), seconds)
 
 
 @lru_cache(maxsize=8)
 def _within(base: Elasticsearch, seconds: float) -> Elasticsearch:
-    """Kept, because making one takes as long as a small query."""
+    """Cached, because creating one takes as long as a small query."""
     return base.options(request_timeout=seconds)
 
 
 def options() -> dict[str, Any]:
-    """The client's address and credentials from the settings. The password stays out of the address, and so out of
-    logs."""
+    """The client's address and credentials from the settings. The password is kept out of the address, and so out of
+    the logs."""
     parts = urlsplit(settings.ELASTICSEARCH_URL)
     port = parts.port or (443 if parts.scheme == "https" else 9200)
     found: dict[str, Any] = {"hosts": [urlunsplit((parts.scheme, f"{parts.hostname}:{port}", parts.path, "", ""))]}
@@ -58,7 +58,7 @@ def options() -> dict[str, Any]:
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turn everything that says "not now" into Unavailable. What is wrong with a request itself stays an error."""
+    """Turn every failure that means "not now" into Unavailable. An error in the request itself is raised unchanged."""
     try:
         yield
     except TransportError as error:
@@ -71,7 +71,7 @@ def reachable() -> Iterator[None]:
 
 
 def answers(index: str) -> bool:
-    """Whether an index can be searched right now, found out with the smallest search there is. Never raises."""
+    """Whether the index can be searched right now, checked with the smallest possible search. Never raises."""
     try:
         found = within(0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
     except (ApiError, TransportError):

@@ -1,4 +1,4 @@
-"""The Elasticsearch engine behind the contract."""
+"""The Elasticsearch engine: searches, bulk writes, and the translation of hits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kb.search.likeness import Likeness
 
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
-# Of an incident whose row is gone for good no later version can come.
+# The version of the tombstone of a purged incident: no later version can come.
 GONE = 2**62
 _PAGE = 10_000
 DOCUMENT_ERRORS = (
@@ -33,7 +33,7 @@ DOCUMENT_ERRORS = (
 
 
 class ElasticEngine:
-    """Reads the generation behind the read alias, writes to all behind the write alias."""
+    """Reads the generation behind the read alias, and writes to all generations behind the write alias."""
 
     name = "elasticsearch"
 
@@ -88,7 +88,7 @@ class ElasticEngine:
 
 @contextmanager
 def _answering() -> Iterator[str]:
-    """The index to ask. Turns what is said of a search meanwhile into Unavailable and Refused."""
+    """Yields the index to search. Turns errors raised in the block into Unavailable and Refused."""
     index, none = generations.read_alias(), "there is no generation to read yet"
     try:
         try:
@@ -107,12 +107,12 @@ def _answering() -> Iterator[str]:
 
 
 def _searched(index: str, body: dict[str, Any]) -> Any:
-    """The answer to a search body, whole and in time."""
+    """The response to a search body. Raises Unavailable unless it is complete and in time."""
     return _whole(within(SEARCH_BUDGET).search(index=index, body=body, allow_partial_search_results=False))
 
 
 def _counted(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
-    """The totals of searches: of the first, and of the others."""
+    """The totals of the searches: that of the first, and a list of the others'."""
     searches = [part for body in bodies for part in ({"index": index}, body)]
     answers = within(SEARCH_BUDGET).msearch(searches=searches)["responses"]
     total, *held = (_whole(answer)["hits"]["total"]["value"] for answer in answers)
@@ -120,8 +120,10 @@ def _counted(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
 
 
 def _whole(answer: Any) -> Any:
-    """Raises Unavailable for an answer that is not complete. One of several may be an error of its own; none of these
-    is the searches' own fault."""
+    """The same response. Raises Unavailable if it is incomplete, or if it is an error.
+
+    Only the responses of a multi-search can be errors of their own, and these searches are never at fault themselves.
+    """
     if "error" in answer:
         raise Unavailable(f"{answer['status']}: {answer['error']['type']}")
     if answer["timed_out"] or answer["_shards"]["failed"]:
@@ -162,14 +164,15 @@ def write(
 ) -> dict[int, str]:
     """Bulk write (id, version, source) to every target.
 
-    Returns the documents that Elasticsearch refuses for what they are. Raises Unavailable when it cannot take any now.
+    Returns {id: reason} for the documents that Elasticsearch refuses because of their content. Raises Unavailable if it
+    cannot take any document now.
     """
     return send(operations(documents, targets), budget=budget)
 
 
 def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
-    """As `write`, without asking the database anything: any thread may do it. A conflict means that a newer write won,
-    which is fine."""
+    """Like `write`, for operations that are ready to send: it makes no database queries, so any thread can call it. A
+    version conflict means that a newer write won, which is fine."""
     refused: dict[int, str] = {}
     with reachable():
         for ok, item in helpers.streaming_bulk(
@@ -181,7 +184,7 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
             raise_on_exception=True,
             max_retries=0,
             require_alias=True,
-            # How long Elasticsearch itself waits for a copy of the index that is not there.
+            # How long Elasticsearch itself waits for a shard that is not available.
             timeout=f"{budget / 2:.0f}s",
         ):
             if ok:
@@ -190,8 +193,8 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
             reason = result.get("error", {})
             if result["status"] == 409:
                 continue
-            # Only a document that cannot be parsed is to blame itself. A full disk, a closed index or missing shards
-            # are not.
+            # Only a document that cannot be parsed is at fault itself. It cannot help a full disk, a closed index or
+            # missing shards.
             if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             said = f"{reason.get('type')}: {reason.get('reason')}"
@@ -206,7 +209,7 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
 
 
 def operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> list[dict[str, Any]]:
-    """What `send` takes. The mark goes first, so that no document is ever seen in a generation without it."""
+    """The operations for `send`. The mark goes first, so that a generation never has documents without it."""
     mark = lineage.latest()
     marks = [(lineage.ID, mark.entry, mark.source)] if mark else []
     ways = [generations.way_into(target) for target in targets]
@@ -225,7 +228,7 @@ def operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: li
 
 
 def versions_in(index: str) -> dict[int, int]:
-    """{incident_id: index_version} of every document in an index that is no tombstone."""
+    """{incident_id: index_version} of every document in an index, tombstones excluded."""
     out: dict[int, int] = {}
     after: list[int] | None = None
     while True:
@@ -260,7 +263,7 @@ def _hit(hit: dict[str, Any]) -> Hit:
 
 
 def _fragments(highlighted: dict[str, list[str]], stored: dict[str, Any]) -> list[tuple[str, str]]:
-    """The title if it matches, and the two weightiest sections that do."""
+    """The title if it matches, and the two weightiest sections that match."""
     by_section = {name.removeprefix("text."): texts[0] for name, texts in highlighted.items()}
     out = [("title", by_section.pop("title"))] if "title" in by_section else []
     ordered = sorted(
@@ -273,13 +276,14 @@ def _fragments(highlighted: dict[str, list[str]], stored: dict[str, Any]) -> lis
 
 
 def _own(marked: str, stored: dict[str, Any]) -> str:
-    """The section of the team's own that a fragment is from."""
+    """The team's own section that a fragment comes from."""
     fragment = strip_marks(marked)
     texts = zip(stored["own"], stored["text"][OWN], strict=True)
     return next((section for section, text in texts if fragment in text), OWN)
 
 
 def _shown(marked: str) -> str:
-    """On one line without the signs of Markdown, as `highlight.mark` has it, unless only a link's target matches."""
+    """The fragment on one line, as `highlight.mark` shows it: without Markdown syntax, unless only a link's target
+    matches."""
     shown = plain(marked)
     return shown if START in shown else " ".join(marked.split())

@@ -1,9 +1,9 @@
-"""Generations of the index: an alias to read from, another that names everything to write to.
+"""Generations of the index: one alias to read from, and another for everything to write to.
 
-<prefix>-read       the generation that answers; swapped in one call
-<prefix>-write      one generation, or two while the next is being built
-<prefix>-000001     generations; the one before the present is kept for rollback until it is retired
-<prefix>-000001-in  the way into a generation: writing through an alias never makes an index that is gone
+<prefix>-read       the generation that answers searches; swapped in one call
+<prefix>-write      the same generation, the next one while it is being built, and the previous one until it is retired
+<prefix>-000001     a generation; the previous one is kept for rollback until it is retired
+<prefix>-000001-in  the alias to write to one generation: writing through an alias never creates an index that is gone
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Generation:
 
     @property
     def is_current(self) -> bool:
-        """Whether documents are analysed and stored as the code now says."""
+        """Whether its documents are analyzed and stored the way this version of the code does it."""
         return self.fingerprint == mapping.fingerprint()
 
 
@@ -74,7 +74,7 @@ def generations() -> list[Generation]:
 
 
 def create() -> Generation:
-    """A new, empty generation, written to from now on and read by nobody yet."""
+    """Create an empty generation. Every write goes to it from now on, but searches do not read it yet."""
     existing = generations()
     number = max((generation.number for generation in existing), default=0) + 1
     name = f"{prefix()}-{number:06d}"
@@ -84,7 +84,7 @@ def create() -> Generation:
 
 
 def swap(to: Generation) -> None:
-    """Readers go over to a generation, in one call. The old one is still written to, so that rollback loses nothing."""
+    """Switch readers to a generation, in one call. The old one is still written to, so a rollback loses nothing."""
     actions: list[dict[str, Any]] = [
         {"remove": {"index": old.name, "alias": read_alias()}}
         for old in generations()
@@ -99,27 +99,27 @@ def swap(to: Generation) -> None:
 
 
 def retire(generation: Generation) -> None:
-    """Delete a generation that nobody reads."""
+    """Delete a generation. Raises ValueError if it is being read."""
     if generation.reads:
         raise ValueError(f"{generation.name} is being read")
     throw_away(generation)
 
 
 def throw_away(generation: Generation) -> None:
-    """Delete a generation even if it is being read: until there is another, the database answers."""
+    """Delete a generation even if it is being read: the database answers searches until there is another."""
     with reachable():
         client().indices.delete(index=generation.name, ignore_unavailable=True)
 
 
 def lost() -> set[str]:
-    """The names of the generations of which no copy can be reached."""
+    """The names of the generations whose data cannot be reached."""
     with reachable():
         health = client().cluster.health(index=f"{prefix()}-*", level="indices")
     return {name for name, about in health["indices"].items() if about["status"] == "red"}
 
 
 def write_targets() -> list[str]:
-    """The generations that every write goes to. Raises Unavailable, also while there is none."""
+    """The generations that every write goes to. Raises Unavailable, also if there is none yet."""
     try:
         with reachable():
             found = within(SEARCH_BUDGET).indices.get_alias(name=write_alias())

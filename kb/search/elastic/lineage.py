@@ -1,11 +1,13 @@
-"""Whether a generation was written from this record and by this version, or from one that a restored backup has
-replaced, or by a version that analysed or stored documents otherwise.
+"""Whether a generation was written from this record and by this version of the code.
 
-Every batch of documents carries a mark into its generation: the latest audit entry that the record had then. Audit
-entries are never deleted, so a record without that entry is not the one that the documents came from: they may show
-what nobody here ever published, to people who must not see it. The mark also says how the documents were analysed and
-stored: in another way they are not found as they should be, and new ones may not even be taken. Such a generation
-answers no search and takes no write; it is thrown away and built anew.
+It may have been written from a record that a restored backup has since replaced, or by a version that analyzed or
+stored documents differently. To tell, every batch of documents carries a mark into its generation: the latest audit
+entry of the record at that time, and a fingerprint of how documents were analyzed and stored.
+
+Audit entries are never deleted, so a record without the marked entry is not the one the documents came from. They may
+show what was never published here, to people who must not see it. With a different fingerprint, documents are not
+found as they should be, and the generation may not even accept new ones. A generation that fails either check answers
+no searches; the relay throws it away and builds a new one.
 """
 
 from __future__ import annotations
@@ -20,34 +22,34 @@ from incidents.models import AuditEntry
 from kb.search.elastic import mapping
 from kb.search.elastic.client import SEARCH_BUDGET, reachable, within
 
-# The id of the document that holds the mark; incidents have numbers.
+# The id of the document that holds the mark. The ids of incidents are numbers.
 ID = "mark"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An audit entry, told from any other of the same number by its moment."""
+    """An audit entry, identified by its id and time: after a restore, another entry can get the same id."""
 
     entry: int
     at: datetime
 
     @property
     def source(self) -> dict[str, Any]:
-        """A tombstone, so that no query finds it."""
+        """The mark as it is stored: a tombstone, so that no query finds it."""
         mark = {"entry": self.entry, "at": self.at.isoformat(), "fingerprint": mapping.fingerprint()}
         return {"deleted": True, "mark": mark}
 
 
 def latest() -> Mark | None:
-    """What a batch is marked with, read after its documents were built."""
+    """The mark for a batch, to be read after its documents were built. None if there is no audit entry yet."""
     newest = AuditEntry.objects.order_by("-pk").values_list("pk", "at").first()
     return Mark(*newest) if newest else None
 
 
 def is_ours(index: str) -> bool:
-    """Whether the record holds the mark of this generation (or of the one behind this alias), made by this version.
+    """Whether this generation (or the one behind this alias) was written by this version, from this record.
 
-    Raises LookupError when there is no such index, and Unavailable.
+    Raises LookupError if there is no such index, and Unavailable.
     """
     try:
         with reachable():
@@ -55,7 +57,7 @@ def is_ours(index: str) -> bool:
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
-        # Either nothing was written yet that came from a record with a history, or it is of an earlier version.
+        # Either nothing was written since the record got its first audit entry, or an earlier version wrote it.
         return _is_of_this_version(index)
     mark = found["_source"]["mark"]
     if mark.get("fingerprint") != mapping.fingerprint():

@@ -1,4 +1,4 @@
-"""How documents are analysed and stored. A changed mapping has another fingerprint, and so needs a new generation."""
+"""How documents are analyzed and stored. A changed mapping has a different fingerprint, and needs a new generation."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def _text() -> dict[str, Any]:
     return {
         "type": "text",
         "analyzer": "words",
-        # Lets the unified highlighter work without reading the text again.
+        # Lets the unified highlighter work without analyzing the text again.
         "index_options": "offsets",
         "copy_to": ["identifiers"],
     }
 
 
-# A team's own sections share one field, in which each is a text of its own.
+# The sections that teams add to templates share one field, which holds a list of their texts.
 OWN = "other"
-# Every template's sections, and that field.
+# The standard sections, and that field.
 SECTIONS = (
     "title",
     "ref",
@@ -77,7 +77,7 @@ def mapping() -> dict[str, Any]:
                 },
             },
             "text": {"dynamic": "strict", "properties": {section: _text() for section in SECTIONS}},
-            # The keys of a team's own sections, in the order of their texts.
+            # The keys of a team's own sections, in the order of their texts in the shared field.
             "own": {"type": "object", "enabled": False},
             "identifiers": {"type": "text", "analyzer": "identifiers"},
             "facets": {
@@ -134,11 +134,11 @@ def settings() -> dict[str, Any]:
 
 @cache
 def fingerprint() -> str:
-    """Changes whenever documents would be analysed or stored differently."""
+    """Changes whenever documents would be analyzed or stored differently."""
     body = json.dumps([mapping(), settings()], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
 def body() -> dict[str, Any]:
-    """What an index is created with."""
+    """The request body that creates an index."""
     return {"settings": settings(), "mappings": {**mapping(), "_meta": {"fingerprint": fingerprint()}}}

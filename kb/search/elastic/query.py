@@ -1,4 +1,4 @@
-"""From an `Ask` to the body of one Elasticsearch search."""
+"""Translates an `Ask` into the body of one Elasticsearch search."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from kb.search.synonyms import SYNONYMS, expanded
 Body = dict[str, Any]
 
 _FIELDS = [f"{field_of(section)}^{weight_of(section):g}" for section in SECTIONS]
-# What a synonym counts beside the word itself.
+# The weight of a synonym, where the word itself has 1.
 _SYNONYM = 0.3
-# As many values of one facet as anybody would page through.
+# More values of a facet than anyone would page through.
 _MOST_VALUES = 500
 _HIGHLIGHTED = [section for section in SECTIONS if section != "ref"]
 
 
 def body(ask: Ask, *, hidden: list[int]) -> Body:
-    """`hidden` are the incidents whose narrowing the index has not taken in yet."""
+    """`hidden`: ids of the incidents whose narrowed access has not reached the index yet."""
     chosen = {facet: {"terms": {f"facets.{facet}": values}} for facet, values in ask.chosen.items()}
     filters = [{"term": {"deleted": False}}, visible(ask.viewer)]
     must_not: list[Body] = [{"terms": {"incident_id": hidden}}] if hidden else []
@@ -71,8 +71,8 @@ def body(ask: Ask, *, hidden: list[int]) -> Body:
 
 
 def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hidden: list[int]) -> Body:
-    """What holds any of these words and patterns, and is not the incident itself. Nothing that is hidden moves a score:
-    they are those of `likeness` alone."""
+    """Finds documents with any of these words and patterns, except the incident's own. Scores come from `likeness`
+    alone, so no hidden document influences them."""
     ways = [_worth(compile_node(word), weight) for word, weight in likeness.words]
     ways += [_worth({"term": {"facets.pattern": slug}}, SHARED_PATTERN) for slug in likeness.patterns]
     return {
@@ -101,10 +101,11 @@ def _worth(condition: Body, weight: float) -> Body:
 
 
 def counts(viewer: Viewer, nodes: Sequence[Node], *, hidden: list[int]) -> list[Body]:
-    """Searches whose totals say how many documents there are, and how many hold each of the nodes, of those that
-    everybody, or everybody who is signed in, may read: how rare a word is must tell nothing of others.
+    """Searches whose totals are the number of documents, and of those that satisfy each of the nodes.
 
-    One search for each takes a third of the time of one with a filter for each.
+    Only documents that everyone or, for a signed-in viewer, every signed-in user can read are counted, because the
+    rarity of a word must reveal nothing about other documents. Separate searches take a third of the time of a single
+    one with a filter per node.
     """
     whole = [{"term": {"deleted": False}}, _published(viewer)]
     must_not = [{"terms": {"incident_id": hidden}}] if hidden else []
@@ -121,7 +122,7 @@ def counts(viewer: Viewer, nodes: Sequence[Node], *, hidden: list[int]) -> list[
 
 # --- Who may find it -------------------------------------------------------------------------------
 def visible(viewer: Viewer) -> Body:
-    """`incidents.scopes.visible_condition` in Elasticsearch's words."""
+    """`incidents.scopes.visible_condition` as an Elasticsearch query."""
     if viewer.is_admin:
         return {"match_all": {}}
     ways = [_published(viewer)]
@@ -142,7 +143,7 @@ def visible(viewer: Viewer) -> Body:
 
 
 def _published(viewer: Viewer) -> Body:
-    """What everybody who is signed in may find, or what everybody may."""
+    """The published incidents that every signed-in user can find or, for an anonymous viewer, that everyone can."""
     levels = [Visibility.PUBLIC, Visibility.INTERNAL] if viewer.is_signed_in else [Visibility.PUBLIC]
     return {"bool": {"filter": [{"term": {"access.published": True}}, {"terms": {"access.visibility": levels}}]}}
 
@@ -165,7 +166,7 @@ def compile_node(node: Node) -> Body:
 
 
 def _all(children: tuple[Node, ...]) -> Body:
-    """Words that are all needed go into one query."""
+    """All of them. Single words go into one query together."""
     words = [child for child in children if isinstance(child, Term)]
     must = [_words(words)] if words else []
     must += [compile_node(child) for child in children if not isinstance(child, Term)]
@@ -173,8 +174,8 @@ def _all(children: tuple[Node, ...]) -> Body:
 
 
 def _either(children: tuple[Node, ...]) -> Body:
-    """Any of them. A synonym has no text and stands behind the word it was found for: they count once, and the synonym
-    for less, because a rare one would otherwise outweigh what was asked for."""
+    """Any of them. A synonym has no `text` and follows the word it was added for. The two count once, and the synonym
+    counts less, because a rare one would otherwise outweigh the word that was asked for."""
     ways: list[list[Body]] = []
     for child in children:
         if ways and isinstance(child, Term | Phrase) and not child.text:
@@ -189,8 +190,8 @@ def _words(words: list[Term]) -> Body:
 
 
 def _phrase(node: Phrase) -> Body:
-    """A compound such as us-east-1 must stand as its words in a row; where it stands letter by letter it counts
-    more."""
+    """The words must be next to each other. A compound such as us-east-1 counts more where it is spelled exactly
+    so."""
     phrase = {"multi_match": {"query": _written(node), "type": "phrase", "fields": _FIELDS}}
     if node.quoted or not node.text:
         return phrase
@@ -198,14 +199,14 @@ def _phrase(node: Phrase) -> Body:
 
 
 def _written(leaf: Text) -> str:
-    """What to look for as people write it, for Elasticsearch makes the stems itself. A synonym has no text."""
+    """The words as people write them, because Elasticsearch does its own stemming. A synonym has no `text`."""
     stems = leaf.stems if isinstance(leaf, Phrase) else (leaf.stem,)
     return leaf.text or " ".join(_spelled().get(stem, stem) for stem in stems)
 
 
 @cache
 def _spelled() -> dict[str, str]:
-    """A word for every stem in a synonym: the stem of a stem may be another."""
+    """A word for every stem in a synonym, because stemming a stem again can change it."""
     return {stem: line[start:end] for line in SYNONYMS for stem, start, end in spans(line)}
 
 
@@ -283,15 +284,15 @@ def _sort(ask: Ask) -> list[Body]:
 
 
 def _highlight(root: Node | None) -> Body:
-    """Every section is asked for the words and phrases by a query of its own. One that asks for all sections in each of
-    them costs as much as there are pairs of sections, and the highlighter leaves words unmarked beside a phrase."""
+    """Every section has its own highlight query for the words and phrases. With one query over all sections, the cost
+    grows with the square of their number, and the highlighter leaves words unmarked if there is a phrase, too."""
     texts = [leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase)]
     return {
         "type": "unified",
         "pre_tags": [START],
         "post_tags": [END],
         "encoder": "default",
-        # It has a phrase marked as one, which takes time that words alone need not.
+        # Needed to mark a phrase as one match. Single words do not need it, and it takes time.
         "require_field_match": any(isinstance(leaf, Phrase) for leaf in texts),
         "fields": {
             field_of(section): {"highlight_query": _marked(field_of(section), texts)} | _cut(section)

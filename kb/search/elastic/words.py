@@ -1,8 +1,8 @@
-"""Text read by Elasticsearch as `kb.search.analysis` reads it: the same words, at the same places.
+"""Makes Elasticsearch analyze text as `kb.search.analysis` does: the same words, at the same places.
 
-Three differences remain. Elasticsearch also folds Latin letters that are no letter with a mark, such as ø, and has an
-earlier version of the stemmer; and it leaves rare compatibility forms as they are (mathematical letters, kana whose
-voicing mark stands apart).
+Three differences remain. Elasticsearch also folds Latin letters that are not a letter plus a mark, such as ø; its
+stemmer is an earlier version; and it leaves rare compatibility forms as they are (mathematical letters, and kana with a
+separate voicing mark).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kb.search.analysis import (
     fold,
 )
 
-# Java's regular expressions, in which `&&` is what is in both. Without the look at ASCII first, indexing takes twice as
-# long. No group is repeated, because each round of one is a frame on Java's stack.
+# Java's regular expressions, in which `&&` is the intersection of two sets. Without the check for ASCII first, indexing
+# takes twice as long. No group is repeated, because every repetition takes a frame on Java's stack.
 _BEYOND_ASCII = "(?=[^\\x00-\\x7f])"
 _MARK = f"\\p{{M}}{INVISIBLE}{MARKS_AMONG_LETTERS}"
 _LETTER = f"\\p{{L}}\\p{{N}}&&[^{SEPARATORS_AMONG_LETTERS}{MARKS_AMONG_LETTERS}]"
@@ -30,10 +30,10 @@ _WORD = (
     f"|{_BEYOND_ASCII}(?:{_SPACED}[{_SPACED}{_MARK}]*+|[{_LETTER}&&[{UNSPACED}]][{_MARK}]*+))"
 )
 _END = f"(?![{_LETTER}]|[{_MARK}])"
-# "customer's" and "we'll" are customer and we with something added, "don't" is one word.
+# "don't" is one word, but "customer's" and "we'll" are "customer" and "we" with a suffix.
 _CONTRACTION = f"(?:[{APOSTROPHES}][tT]{_END})?"
 _ADDED = f"(?:[{APOSTROPHES}](?:[sSdDmM]|[rR][eE]|[vV][eE]|[lL][lL]){_END})?"
-# Greek to Arabic, where the filter for ASCII knows no letter.
+# The letters with marks from Greek to Arabic, which the filter `asciifolding` does not cover.
 _WITH_MARKS = [letter for letter in map(chr, range(0x370, 0x700)) if fold(letter) not in ("", letter, letter.lower())]
 
 

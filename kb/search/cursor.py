@@ -41,7 +41,7 @@ def write(place: Place, query: dict[str, Any]) -> str:
 
 
 def read(text: str, query: dict[str, Any]) -> Place:
-    """Raises BadCursor."""
+    """The place that a cursor of this query stands for. Raises BadCursor."""
     try:
         of_query, key, incident_id, engine, relaxed = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError) as error:

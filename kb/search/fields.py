@@ -71,7 +71,7 @@ def _choice(name: str, *choices: str, also: dict[str, str] | None = None, aliase
 
 
 def _flags(name: str, **flags: str) -> Field[tuple[str, str]]:
-    """A field whose values are each short for a value of another field, given as `field=value`."""
+    """A field whose values are shorthand for values of other fields, given as `field=value`."""
     known = {flag: (target.split("=")[0], target.split("=")[1]) for flag, target in flags.items()}
 
     def build(name: str, found: tuple[tuple[str, str], ...], text: str) -> Node | None:
@@ -264,8 +264,8 @@ def meant(name: str) -> Field[Any] | None:
 
 
 def _slips(one: str, other: str) -> int:
-    """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Just 3 if the
-    lengths differ by more than 2."""
+    """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Returns 3
+    without counting if the lengths differ by more than 2."""
     if abs(len(one) - len(other)) > 2:
         return 3
     before, last = [0] * (len(other) + 1), list(range(len(other) + 1))

@@ -18,13 +18,12 @@ from kb.search.synonyms import expanded
 MOST_WORDS = 25
 # What a shared pattern adds to the score of the shared words, which is at most 1.
 SHARED_PATTERN = 0.5
-# A word that more than one in this many documents holds does not tell them apart.
+# A word that more than one in this many documents contains does not tell them apart.
 _COMMON = 4
-# Fewer documents than this cannot show which words are common, so there are assumed to be others without these words.
+# Fewer documents than this cannot show which words are common, so the total is taken to be at least this.
 _FEWEST = 100
-# The score of the words is relative to their total weight or, if that is less, to this much, where a word that no other
-# document holds weighs 1. So a text of a few words cannot reach the full score: another document that holds both words
-# of a title may hold them by chance.
+# A word that no document contains has a rarity of 1. The words' rarities are divided by their sum, but by no less than
+# this, so that a text of a few words cannot reach the full score: two words of a title can recur by chance.
 _ENOUGH = 8
 
 # Returns how many documents there are, and how many of them satisfy each node, among those that all viewers of the same
@@ -34,8 +33,8 @@ Counted = Callable[[Sequence[Node]], tuple[int, list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """`words`: each with its synonyms, and the score it adds; at most 1 in all. `patterns`: slugs, each of which adds
-    SHARED_PATTERN."""
+    """What a similar incident can share. `words`: each with its synonyms, and the score it adds; at most 1 in all.
+    `patterns`: slugs, each of which adds SHARED_PATTERN."""
 
     words: list[tuple[Node, float]]
     patterns: list[str]
@@ -57,7 +56,7 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
             word = text[start:end]
             if len(stem) > 2 and not is_stop(word) and not stem.isdigit():
                 often[Term(stem, word)] += 1
-    # Synonyms count as one word: a document that holds one of them holds them all.
+    # Synonyms count as one word: a document that contains one of them contains them all.
     times: dict[frozenset[Node], int] = {}
     nodes: dict[frozenset[Node], Node] = {}
     for term, n in often.items():
@@ -68,7 +67,7 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
     frequent = sorted(nodes, key=lambda same: -times[same])[: 2 * MOST_WORDS]
     total, held = counted([nodes[same] for same in frequent])
     total = max(total, _FEWEST)
-    # Rarity is relative to that of a word that no document holds.
+    # Rarity is relative to that of a word that no document contains.
     most = inverse_frequency(total, 0)
     rare = {
         same: inverse_frequency(total, n) / most for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total
@@ -79,5 +78,5 @@ def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node
 
 
 def inverse_frequency(total: int, held: int) -> float:
-    """BM25's inverse document frequency of a word that `held` of `total` documents hold."""
+    """The inverse document frequency, as in BM25, of what `held` of `total` documents contain."""
     return math.log(1 + (total - held + 0.5) / (held + 0.5))

@@ -74,7 +74,7 @@ class EngineInStep(models.Model):
 
 
 class SavedSearch(models.Model):
-    """A search that a user saved, visible to that user only; see kb/search/saved.py. `query` is a URL's query string."""
+    """A search that a user saved, visible to that user only; see kb/search/saved.py. `query` is a URL query string."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_searches")

@@ -11,7 +11,7 @@ from itertools import islice
 from kb.search.analysis import Token, is_stop, tokenize
 from kb.search.nodes import Node, Phrase, Term, Text, conjunction, disjunction
 
-# One document is unlikely to hold more words than this together; beyond it any word matches, and the score decides.
+# A single document is unlikely to contain more words than this. Beyond it, any word matches and the score decides.
 MAX_ALL = 6
 # A compound of more words than this is a path or an address that other texts do not repeat.
 _MAX_COMPOUND = 6
@@ -83,8 +83,8 @@ def tells(term: Term) -> bool:
 
 
 def loosen(clause: Text) -> Node:
-    """The clause as it is or, for a compound without quotes, the compound or any telling word of it. An incident's
-    reference is kept whole."""
+    """The clause as it is or, for a compound without quotes, an OR of it and of its words that say something. An
+    incident's reference is kept whole."""
     if isinstance(clause, Term) or clause.quoted or _REF.fullmatch(clause.text):
         return clause
     return disjunction([clause, *filter(tells, words_of(clause))]) or clause

@@ -1,13 +1,15 @@
-"""Building the next generation of the Elasticsearch index while people search and write.
+"""Builds the next generation of the Elasticsearch index while people search and write.
 
-    1. throw away what is no use: generations that were never finished, are lost, or come from another record
-    2. make an empty generation; from now on every write goes to it as well
-    3. fill it from the record, by keyset, in batches
-    4. gate: the (id, version) sets of the record and of the generation must be equal, but for what is on its way, and
-       for documents that Elasticsearch refuses: those are enqueued, tried again and parked like any other
-    5. swap the read alias in one call; the old generation is still written to, for rollback, until it is retired
-A writer that had read the list of generations just before the new one was made wrote what was committed before it was
-filled.
+    1. Throw away useless generations: those that were never finished, are lost, or come from another record.
+    2. Create an empty generation. From now on, every write goes to it as well.
+    3. Fill it from the record, in batches, by keyset.
+    4. Gate: the (id, version) sets of the record and of the generation must be equal. The exceptions are changes that
+       are still in the outbox, and documents that Elasticsearch refuses: they are enqueued, retried and parked like any
+       other.
+    5. Swap the read alias in one call. The old generation is still written to, for rollback, until it is retired.
+
+A writer that listed the generations just before step 2 misses the new one. That loses nothing: what it writes was
+committed before step 3 reads the record.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 GATE_ROUNDS = 20
-# After a gate that stayed closed, `ensure` leaves it at that for so long: what was in the way will still be there.
+# How long `ensure` waits after the gate stayed closed: whatever kept it closed will not be gone at once.
 PAUSE = timedelta(minutes=5)
 
 Progress = Callable[[int], None]
@@ -61,13 +63,12 @@ class AtWork(Exception):
 
 
 def total() -> int:
-    """How many incidents a rebuild goes through, for its progress bar."""
+    """The number of incidents that a rebuild goes through, for its progress bar."""
     return Incident.objects.filter(deleted_at__isnull=True).count()
 
 
 def rebuild(progress: Progress | None = None) -> Generation:
-    """A new generation, filled, compared, and promoted. Raises AtWork, GateClosed, and Unavailable when Elasticsearch
-    goes away."""
+    """Build a generation, compare it with the record, and promote it. Raises AtWork, GateClosed and Unavailable."""
     with alone("search-rebuild") as is_mine:
         if not is_mine:
             raise AtWork
@@ -83,9 +84,12 @@ def _rebuild(progress: Progress | None = None) -> Generation:
 
 
 def ensure() -> bool:
-    """See to it that a generation of this record answers, and build one if there is none: on the first start, after
-    Elasticsearch lost its data, after the database was restored from a backup, after an upgrade that analyses text
-    otherwise. Returns whether one answers now, and never raises for what can be tried again later."""
+    """Make sure that a generation of this record can answer, building one if there is none.
+
+    There is none on the first start, and after Elasticsearch lost its data, the database was restored from a backup, or
+    an upgrade changed how text is analyzed. Returns whether there is one now. Failures that can be retried later are
+    logged and not raised.
+    """
     pause = f"search-rebuild-pauses:{generations.prefix()}"
     try:
         if _is_there():
@@ -93,7 +97,7 @@ def ensure() -> bool:
         if cache.get(pause):
             return False
         with alone("search-rebuild") as is_mine:
-            # Somebody else may just have come to the end.
+            # Check again under the lock: another process may just have finished.
             if is_mine and not _is_there():
                 _rebuild()
             return is_mine
@@ -123,10 +127,10 @@ def _clear_away() -> None:
 
 
 def fill(generation: Generation, progress: Progress | None = None) -> dict[int, str]:
-    """Write every incident into the generation; returns {id: reason} of those that Elasticsearch refuses. What changes
-    meanwhile arrives by the relay, with a later version."""
+    """Write every incident into the generation. Returns {id: reason} of those that Elasticsearch refuses. Changes made
+    in the meantime arrive through the relay, with a later version."""
     refused: dict[int, str] = {}
-    # While Elasticsearch is busy with one batch, the next is built.
+    # The next batch is built while Elasticsearch works on the previous one.
     with _without_refresh(generation), ThreadPoolExecutor(1) as sender:
         sending: Future[dict[int, str]] | None = None
         for ids in _batches():
@@ -140,8 +144,8 @@ def fill(generation: Generation, progress: Progress | None = None) -> dict[int, 
 
 
 def differing(generation: Generation) -> dict[int, Outcome]:
-    """What in the generation is not as the record has it, though nothing in the outbox will bring it there."""
-    # Read before the generation: what is delivered in between is then taken for what it was.
+    """Where the generation differs from the record, apart from what the outbox is still going to deliver."""
+    # Read before the generation is: an entry delivered in between still counts as waiting.
     waiting = outbox.waiting_ids(CONSUMER)
     with reachable():
         client().indices.refresh(index=generation.name)
@@ -150,9 +154,12 @@ def differing(generation: Generation) -> dict[int, Outcome]:
 
 
 def promote(generation: Generation, *, refused: Mapping[int, str] | None = None) -> None:
-    """Send readers to the generation once it equals the record. While people write, the gate is tried again, each time
-    after bringing in what was missing. What Elasticsearch refuses, now or when the generation was filled, is not waited
-    for. Raises GateClosed."""
+    """Switch readers to the generation once it equals the record.
+
+    Because people go on writing, the gate is tried several times, each time after writing what was missing. Documents
+    that Elasticsearch refuses, now or when the generation was filled (`refused`), do not keep it closed. Raises
+    GateClosed and Unavailable.
+    """
     absent = dict(refused or {})
     missing: dict[int, Outcome] = {}
     for _ in range(GATE_ROUNDS):
@@ -169,13 +176,13 @@ def promote(generation: Generation, *, refused: Mapping[int, str] | None = None)
     for pk, reason in absent.items():
         log.error("rebuild.refused", generation=generation.name, incident_id=pk, reason=reason)
     if absent:
-        # Tried once more and then parked, each is told to whoever looks after the index, until it is mended.
+        # They are retried and then parked, so that they are reported to the operators until they are repaired.
         outbox.enqueue_again(absent, consumer=CONSUMER)
     log.info("rebuild.promoted", generation=generation.name, refused=len(absent))
 
 
 def rollback() -> Generation:
-    """Send readers back to the generation before the present one. Raises LookupError when there is none."""
+    """Switch readers back to the generation before the present one. Raises LookupError if there is none."""
     existing = generations.generations()
     present = next((g for g in existing if g.reads), None)
     before = [g for g in existing if present and g.number < present.number and g.writes]
@@ -186,7 +193,7 @@ def rollback() -> Generation:
 
 
 def retire() -> list[Generation]:
-    """Delete every generation that nobody reads."""
+    """Delete every generation that is not being read, and return them."""
     unread = [g for g in generations.generations() if not g.reads]
     for generation in unread:
         generations.retire(generation)
@@ -205,7 +212,8 @@ def _batches() -> Iterator[list[int]]:
 
 
 class _without_refresh:
-    """Nobody reads the generation yet, so making its documents searchable every second would be work for nothing."""
+    """Turns off refreshes: no search reads the generation yet, so making its documents searchable would be wasted
+    work."""
 
     def __init__(self, generation: Generation) -> None:
         self.name = generation.name

@@ -1,7 +1,8 @@
-"""From the outbox to an engine: plan what each changed incident needs, then do it.
+"""The relay: carries changes from the outbox to the engines, and compares the engines with the record.
 
-A consumer is one engine reading its own outbox entries. What each needs is planned by kb/search/plan.py; the engine's
-own comparison of versions makes a repeated or late run harmless.
+A consumer is one engine that works through its own outbox entries. Each run writes the current state of the incidents
+in a batch; because engines compare versions, a repeated or late run is harmless. The audit and the first comparison of
+an engine use the plan in kb/search/plan.py to find what differs.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ log = structlog.get_logger(__name__)
 
 
 def run_once(consumer: Consumer) -> int:
-    """Bring one engine up to date with one batch of its entries; returns how many incidents that was about."""
+    """Bring one engine up to date with one batch of its entries. Returns the number of incidents in the batch."""
     return consume.run_once(consumer.name, lambda ids: _carry_out(consumer, ids))
 
 
 def _carry_out(consumer: Consumer, incident_ids: list[int]) -> dict[int, str]:
-    """Index what is there, remove what is not. The row and its version are read before anything that hangs on it."""
+    """Index the incidents that exist, and remove the others. Rows and versions are read before their relations."""
     known = states(incident_ids)
     here = [pk for pk in incident_ids if pk in known and not known[pk].is_deleted]
     documents = build_many(here)
@@ -39,16 +40,16 @@ def _carry_out(consumer: Consumer, incident_ids: list[int]) -> dict[int, str]:
     refused = consumer.engine.index(list(documents.values())) if documents else {}
     if gone:
         consumer.engine.remove(gone)
-    # With the entries of a narrowing goes its exclusion from searches, so none may see the old document any more.
+    # Deleting entries that narrow access ends the exclusion from searches, so the old documents must be gone by then.
     if outbox.narrowing_ids(consumer.name, among=incident_ids):
         consumer.engine.refresh()
     return refused
 
 
 def drain(*, progress: Callable[[int], None] | None = None) -> int:
-    """Work until no entry is due; returns how many incidents were handled. What waits for its next try stays.
+    """Work until no entry is due. Returns how many incidents were handled. Entries that wait for a retry are left.
 
-    The engines take turns, so that one which is slow does not keep the others from their work.
+    The engines take turns, so that a slow one does not hold up the others.
     """
     _take_in()
     handled = 0
@@ -66,14 +67,14 @@ def _turn(consumer: Consumer) -> int:
 
 
 def _take_in() -> None:
-    """Compare engines that were not told of every change with the record; from then on they answer searches. The
-    database's own has been told of everything since the record began."""
+    """Compare engines that may have missed changes with the record; from then on they answer searches. The database
+    engine never needs this: it has been sent every change from the beginning."""
     engines = {consumer.name: consumer for consumer in consumers() if consumer.name != database.CONSUMER}
     for name in in_step.missing(engines):
         if name == elastic.CONSUMER and not rebuild.ensure():
             continue
         try:
-            # What waits from before is no excuse: it was not told of what came after.
+            # Do not skip incidents with waiting entries: those date from before the engine missed changes.
             found = _repair(engines[name], but=set())
         except Unavailable as error:
             log.warning("relay.not_in_step", consumer=name, error=str(error))
@@ -84,27 +85,28 @@ def _take_in() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an audit found: per consumer, the incidents that differ from the record, and what each needs."""
+    """What an audit found: for each consumer, the incidents that differ from the record and what each of them needs."""
 
     by_consumer: dict[str, dict[int, Outcome]]
 
     @property
     def consumers_ahead(self) -> list[str]:
-        """Those that hold documents newer than the record: it was restored from a backup, and they need a new start."""
+        """Consumers with documents newer than the record: it was restored from a backup, so they must be rebuilt."""
         return [name for name, outcomes in self.by_consumer.items() if Outcome.AHEAD in outcomes.values()]
 
 
 def audit() -> Finding:
-    """Compare every engine with the record, and repair by enqueueing: there is only one way of writing to an index.
+    """Compare every engine with the record, and repair differences by enqueueing them: an index has one write path.
 
-    What waits in the outbox is on its way and no difference. An engine that is ahead of the record cannot be repaired
-    so, because it keeps the later version; its caller makes a new generation. An engine that cannot be reached is left
-    for the next audit. What differs is found by nobody until it is repaired.
+    Incidents that wait in the outbox do not count as differences. An engine that is ahead of the record cannot be
+    repaired this way, because it keeps the later version; the caller has to build a new generation. An engine that
+    cannot be reached is left for the next audit. Indexed incidents that differ are hidden from searches until they are
+    repaired.
     """
     found: dict[str, dict[int, Outcome]] = {}
     for consumer in consumers():
         try:
-            # Read before the index: what is delivered in between is then taken for what it was.
+            # Read before the index is: an entry delivered in between still counts as waiting.
             found[consumer.name] = _repair(consumer, but=outbox.waiting_ids(consumer.name))
         except Unavailable as error:
             log.warning("audit.unreachable", consumer=consumer.name, error=str(error))
@@ -115,11 +117,11 @@ def audit() -> Finding:
 
 
 def _repair(consumer: Consumer, *, but: set[int]) -> dict[int, Outcome]:
-    """Enqueue what differs, `but` for some; returns it. Raises Unavailable."""
+    """Enqueue the incidents that differ, except those in `but`, and return them. Raises Unavailable."""
     consumer.engine.refresh()
     indexed = consumer.engine.versions()
     found = {pk: outcome for pk, outcome in differences(indexed).items() if pk not in but}
-    # Whatever changed without the index's knowledge may be what narrows access.
+    # The change that the index missed may have narrowed access.
     stale = found.keys() & indexed.keys()
     for ids, narrows in ((stale, True), (found.keys() - stale, False)):
         if ids:

@@ -1,4 +1,4 @@
-"""From an engine's hits to what a viewer is shown, each hit checked once more against the record."""
+"""Turns an engine's hits into the results a viewer is shown, after checking each hit against the record."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Result:
 
 
 def checked(hits: Iterable[Hit], viewer: Viewer) -> list[Hit]:
-    """The hits that the viewer may see at this moment: one query, whatever the engine believed."""
+    """The hits that the viewer can see according to the record, whatever the engine believed. Makes one query."""
     hits = list(hits)
     allowed = set(
         scopes.visible_incidents(viewer).filter(pk__in=[hit.incident_id for hit in hits]).values_list("pk", flat=True)

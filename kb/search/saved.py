@@ -1,4 +1,4 @@
-"""Searches that people keep, each for themselves: every write of them goes through here."""
+"""Saved searches, each private to the user who saved it. Every write of them goes through this module."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from kb.search.models import SavedSearch
 from kb.search.service import SearchRequest, check
 
 NAME_CHARACTERS = 80
-# In an address, which must not become longer than what may be redirected to.
+# Of a URL query string, which must stay short enough for a redirect.
 QUERY_CHARACTERS = 8_000
 PER_PERSON = 50
 
 
 def visible_saved(viewer: Viewer) -> QuerySet[SavedSearch]:
-    """One's own, by name."""
+    """The viewer's own saved searches, by name."""
     if not viewer.is_signed_in:
         return SavedSearch.objects.none()
     return SavedSearch.objects.filter(user_id=viewer.person).order_by(Lower("name"), "pk")
 
 
 def written(asked: SearchRequest) -> str:
-    """The search as parameters of an address, the same for the same search; "" for one that asks for everything."""
+    """The search as a canonical URL query string; "" for a search without words or filters."""
     words = [("q", asked.q.strip())] if asked.q.strip() else []
     chosen = [(name, value) for name in FACETS for value in sorted(set(asked.filters.get(name, [])))]
     if not words and not chosen:
@@ -41,9 +41,9 @@ def written(asked: SearchRequest) -> str:
 
 
 def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearch:
-    """Keep a search under a name; under a name that it has already, nothing changes.
+    """Save a search under a name. Saving the same search under the same name again changes nothing.
 
-    Raises NotAllowed, Invalid, and BadRequest for what cannot be searched.
+    Raises NotAllowed, Invalid, and BadRequest if the search itself is not valid.
     """
     if not actor.is_signed_in:
         raise NotAllowed("Sign in to save searches.")
@@ -55,7 +55,7 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
     if len(query) > QUERY_CHARACTERS:
         raise Invalid({"name": "This search is too long to save. Shorten it and try again."})
     with transaction.atomic():
-        # One at a time for each person, so that the limit holds and what is sent twice is saved once.
+        # Serialize saves per user, so that the limit holds and a double submit saves only once.
         User.objects.select_for_update(no_key=True).get(pk=actor.person)
         mine = visible_saved(actor)
         if (same := mine.filter(name__called=name).first()) is not None:
@@ -70,7 +70,7 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
 
 
 def forget_search(*, actor: Viewer, saved_id: uuid.UUID) -> SavedSearch:
-    """Returns what was removed. Raises Missing for searches that are not the actor's."""
+    """Remove a saved search and return it. Raises Missing unless it is the actor's."""
     with transaction.atomic():
         saved = visible_saved(actor).select_for_update().filter(uuid=saved_id).first()
         if saved is None:

@@ -1,4 +1,4 @@
-"""Search as pages and REST ask for it: text and choices in, a page of checked results out."""
+"""Search as the pages and the REST API use it: text and choices in, a page of checked results out."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _LABELS: dict[str, dict[str, str]] = {
     },
     "year": {UNKNOWN: "Unknown"},
 }
-# Facets whose values have an order of their own; the others are by count.
+# Facets whose values have an order of their own. The others are ordered by count.
 _ORDERED = {
     "severity": [*vocabulary.Severity.values, UNKNOWN],
     "duration": [*(name for name, _, _ in DURATION_BUCKETS), UNKNOWN],
 }
-# Facets of which nothing else can be chosen.
+# The facets with a closed list of values.
 CHOICES = {
     name: tuple(_LABELS[name])
     for name in ("severity", "status", "family", "origin", "detected_by", "mitigation", "duration")
@@ -58,7 +58,7 @@ YEAR = f"^([0-9]{{4}}|{UNKNOWN})$"
 
 
 class BadRequest(Exception):
-    """A parameter that cannot be used; `field` names it."""
+    """A parameter is unknown or has a value that is not valid; `field` names the parameter."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -67,8 +67,8 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """`filters` maps facets to any of their values; an organization may be given by its slug too, and its name in any
-    case."""
+    """What is asked for. `filters` maps facets to lists of values, any of which can match; an organization can also be
+    given by its slug, or by its name in any letter case."""
 
     q: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """`asked`: the values of the request that chose it."""
+    """A value of a facet, and how many results have it. `asked`: the values in the request that chose it."""
 
     value: str
     label: str
@@ -93,7 +93,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`engine` is the one that answered; `degraded` that it was not the one that should have."""
+    """A page of results. `engine`: the one that answered. `degraded`: that engine was only the fallback."""
 
     query: str
     engine: str
@@ -109,11 +109,11 @@ class Page:
 
 
 def search(viewer: Viewer, request: SearchRequest) -> Page:
-    """One page of what the viewer may find. Raises BadRequest naming the parameter, and BadCursor."""
+    """One page of what the viewer can find. Raises BadRequest, which names the parameter, and BadCursor."""
     began = time.perf_counter()
     check(request)
     query = parse(request.q)
-    # Read once, and only where a pattern is asked for or found.
+    # Loaded at most once, and only if a pattern is asked for or found.
     patterns = cache(_patterns)
     merged = _merged(query, request.filters.get("pattern", []), patterns)
     query = replace(query, root=rebuild(query.root, lambda leaf: _in_use(leaf, merged)))
@@ -150,7 +150,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
 
 
 def check(request: SearchRequest) -> None:
-    """Raises BadRequest for a parameter that cannot be used."""
+    """Raises BadRequest for a parameter that is not valid."""
     if request.sort not in SORTS:
         raise BadRequest("sort", f"Sort by one of {', '.join(SORTS)}.")
     if not 1 <= request.page_size <= LARGEST_PAGE:
@@ -177,12 +177,12 @@ class _Named(NamedTuple):
 
 
 def _patterns() -> dict[str, _Named]:
-    """By slug."""
+    """All patterns by slug."""
     return {row[0]: _Named(*row[1:]) for row in Pattern.objects.values_list("slug", "name", "merged_into__slug")}
 
 
 def _merged(query: Query, chosen: Iterable[str], patterns: Callable[[], Mapping[str, _Named]]) -> dict[str, str]:
-    """Of the patterns that are asked for those that were merged, each with the one that it is now."""
+    """{merged pattern: the one it was merged into}, by slug, for the patterns named in the query or chosen."""
     asked = dict.fromkeys(chosen)
     for leaf in query.filters:
         if _is_of_pattern(leaf):
@@ -202,7 +202,8 @@ def _in_use(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
 
 
 def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None) -> tuple[Answer, bool]:
-    """With all words; where nothing holds them all, with any. A page after the first stays with what the first did."""
+    """The answer, and whether the query was relaxed: if no incident contains all of the words, any of them match. Later
+    pages do what the first one did."""
     if place and place.engine != engine.name:
         # Each engine scores on its own scale, so a position in one is meaningless in another.
         raise BadCursor("Searches are being answered by another engine, which ranks results differently.")
@@ -234,7 +235,7 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
     if patterns := chosen.get("pattern"):
         chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
-        # Hidden ones too: what is found, and so which of them the answer names, is for the engine to say.
+        # Includes organizations hidden from the viewer: the engine decides what is found, and so which ones are named.
         for value, meant in scopes.organizations_called([*organizations]).items():
             organizations[value] += [one.name for one in meant if one.name != value]
     return chosen
@@ -243,8 +244,8 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
 def _facets(
     answer: Answer, chosen: dict[str, dict[str, list[str]]], patterns: Callable[[], Mapping[str, _Named]]
 ) -> dict[str, list[FacetValue]]:
-    """Values by count (or in their own order), with the chosen ones always among them: as they were asked for where
-    nothing of them is found, so that this tells of none that the viewer does not see."""
+    """The values of each facet by count, or in their own order. Chosen values are always included. If nothing with a
+    chosen value is found, it appears as it was asked for, so that it reveals nothing the viewer cannot see."""
     names = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:

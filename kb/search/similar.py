@@ -1,5 +1,5 @@
-"""Has this happened before? Incidents like one, by their words, patterns, causes and mitigation, each with its
-reasons."""
+"""Has this happened before? Finds similar incidents by their words, patterns, causes, mitigations and services, each
+with its reasons."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kb.search.results import Result, checked, result
 
 CANDIDATES = 60
 MOST = 5
-# What else is shared adds to an engine's score, which is of words and patterns.
+# What these add to the engine's score, which covers words and patterns only.
 _SHARED_FAMILY, _SHARED_MITIGATION, _SHARED_SERVICE = 0.1, 0.1, 0.3
-# Below this, a likeness is a coincidence of words.
+# A lower score is a coincidence of words.
 LEAST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """An incident like another; `reasons` are what a reader can check."""
+    """A similar incident, with `reasons` that a reader can verify."""
 
     result: Result
     score: float
@@ -33,7 +33,7 @@ class Similar:
 
 
 def similar(viewer: Viewer, incident: Incident) -> list[Similar]:
-    """The incidents most like this one among those that the viewer may see; the incident must be visible to the
+    """The most similar incidents among those that the viewer can see. The incident itself must be visible to the
     viewer."""
     built = build_many([incident.pk])
     if incident.pk not in built:
@@ -44,7 +44,7 @@ def similar(viewer: Viewer, incident: Incident) -> list[Similar]:
 
 
 def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:
-    """An engine's hits by everything that they share with the document."""
+    """An engine's hits, ranked by everything that they share with the document; weak ones are left out."""
     names = dict(Pattern.objects.values_list("slug", "name"))
     found = []
     for hit in hits:
@@ -59,7 +59,7 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     facets, shown = document.facets, hit.shown
     patterns = [slug for slug in shown["patterns"] if slug in facets["pattern"]]
     families = [name for name in shown["families"] if name in facets["family"]]
-    # Two that were mitigated in ways that have no name were not mitigated alike.
+    # "Other" in both does not mean that they were mitigated in the same way.
     mitigations = [name for name in shown["mitigations"] if name in facets["mitigation"] and name != Mitigation.OTHER]
     services = [
         name

@@ -1,7 +1,7 @@
-"""Words that on-call people use for one another. Applied to queries only: documents keep their own words, and a
-change needs no rebuild.
+"""Words that engineers use interchangeably. Synonyms are applied to queries only: documents keep their own words, and
+a change here needs no rebuild.
 
-Each line is a set of equals, parted by commas, lower case, before stemming.
+Each line is a set of synonyms, separated by commas, in lower case and not stemmed.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ SYNONYMS = [
 
 @cache
 def _table() -> dict[tuple[str, ...], list[Text]]:
-    """For every member of a set, by its stems as words of a query stand together (without stop words): the other
-    members, as what a text would hold."""
+    """For every synonym, its alternatives. The key is its stems without stop words, as in a query. The alternatives
+    have all of their stems, as in a text."""
     found: dict[tuple[str, ...], list[Text]] = {}
     for line in SYNONYMS:
         members = [member.strip() for member in line.split(",")]
@@ -75,7 +75,7 @@ def _table() -> dict[tuple[str, ...], list[Text]]:
 
 
 def expanded(root: Node | None) -> Node | None:
-    """The query with every word that has synonyms as any of them, and with words that have some together. Phrases stay
+    """The query with each word, and each run of words, that has synonyms replaced by an OR with them. Phrases are kept
     as they were written."""
     match root:
         case And(children=children):
@@ -90,7 +90,7 @@ def expanded(root: Node | None) -> Node | None:
 
 
 def _spelled(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
-    """All children in order: those together that spell a member of a set, the others one by one."""
+    """All children in order: runs of words that spell a synonym as one tuple, the others one by one."""
     table = _table()
     longest, place = max(map(len, table)), 0
     while place < len(children):

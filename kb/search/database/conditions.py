@@ -40,7 +40,7 @@ def dialect() -> ModuleType:
 
 
 def condition(node: Node | None) -> Q:
-    """The condition that holds for the documents that satisfy the tree; None is satisfied by all."""
+    """The condition that selects the documents that satisfy the tree. None is satisfied by all of them."""
     match node:
         case None:
             return Q()

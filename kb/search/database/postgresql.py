@@ -70,8 +70,8 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
     `among`; a higher score is better.
 
     `texts` maps the words and phrases to score to their rarities. ts_rank knows where a word occurs and how often, but
-    not how rare it is. Multiplying by rarity, as BM25 does, lets the telling word of a pasted log line outweigh the
-    common ones.
+    not how rare it is. Multiplying by rarity, as BM25 does, lets the distinctive word of a pasted log line outweigh
+    the common ones.
     """
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
     terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(texts))
@@ -103,7 +103,7 @@ def write(documents: list[IndexDocument]) -> None:
 
 
 def vector(document: IndexDocument) -> str:
-    """The literal of a tsvector, 'stem':1A,7B ..., written by us because PostgreSQL's parser splits words differently.
+    """The literal of a tsvector: 'stem':1A,7B ... PostgreSQL's own parser would split words differently.
 
     If there are more distinct words, or pairs of words, than a vector can hold, the first ones are kept.
     """

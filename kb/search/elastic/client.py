@@ -1,7 +1,7 @@
-"""One client per process, and the translation of its failures: `Unavailable` for "not now", all others unchanged.
+"""The Elasticsearch client, one per process, and the translation of its temporary failures into `Unavailable`.
 
-Security is configured in the environment: https with user and password in ELASTICSEARCH_URL, or ELASTICSEARCH_API_KEY;
-in ELASTICSEARCH_CA, the certificate authority that signed the node's certificate.
+Security is configured in the environment: ELASTICSEARCH_URL with https, a user and a password, or an
+ELASTICSEARCH_API_KEY; and ELASTICSEARCH_CA for the authority that signed the node's certificate.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from kb.search.likeness import Likeness
 
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
-# The version of the tombstone of a purged incident: no later version can come.
+# The version of a purged incident's tombstone: no later version can follow.
 GONE = 2**62
 _PAGE = 10_000
 DOCUMENT_ERRORS = (
@@ -120,9 +120,9 @@ def _counted(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
 
 
 def _whole(answer: Any) -> Any:
-    """The same response. Raises Unavailable if it is incomplete, or if it is an error.
+    """Returns the response unchanged. Raises Unavailable if it is incomplete, or if it is an error.
 
-    Only the responses of a multi-search can be errors of their own, and these searches are never at fault themselves.
+    Only single responses of a multi-search can be errors, and our multi-searches are never at fault themselves.
     """
     if "error" in answer:
         raise Unavailable(f"{answer['status']}: {answer['error']['type']}")
@@ -193,8 +193,8 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
             reason = result.get("error", {})
             if result["status"] == 409:
                 continue
-            # Only a document that cannot be parsed is at fault itself. It cannot help a full disk, a closed index or
-            # missing shards.
+            # Only a document that cannot be parsed is at fault itself. A full disk, a closed index or missing shards
+            # are not the document's fault.
             if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
             said = f"{reason.get('type')}: {reason.get('reason')}"

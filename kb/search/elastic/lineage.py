@@ -1,13 +1,13 @@
 """Whether a generation was written from this record and by this version of the code.
 
-It may have been written from a record that a restored backup has since replaced, or by a version that analyzed or
-stored documents differently. To tell, every batch of documents carries a mark into its generation: the latest audit
-entry of the record at that time, and a fingerprint of how documents were analyzed and stored.
+If not, a restored backup has since replaced the record it came from, or another version analyzed or stored documents
+differently. To tell, every batch of documents carries a mark into its generation: the latest audit entry of the record
+at that time, and a fingerprint of how documents were analyzed and stored.
 
-Audit entries are never deleted, so a record without the marked entry is not the one the documents came from. They may
-show what was never published here, to people who must not see it. With a different fingerprint, documents are not
-found as they should be, and the generation may not even accept new ones. A generation that fails either check answers
-no searches; the relay throws it away and builds a new one.
+Audit entries are never deleted, so a record without the marked entry is not the one the documents came from. Such
+documents could show people what was never published here and what they must not see. With a different fingerprint,
+documents are not found as they should be, and the generation might not even accept new ones. A generation that fails
+either check answers no searches; the relay throws it away and builds a new one.
 """
 
 from __future__ import annotations

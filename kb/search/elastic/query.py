@@ -35,7 +35,7 @@ from kb.search.synonyms import SYNONYMS, expanded
 Body = dict[str, Any]
 
 _FIELDS = [f"{field_of(section)}^{weight_of(section):g}" for section in SECTIONS]
-# The weight of a synonym, where the word itself has 1.
+# The weight of a synonym, where the word itself counts 1.
 _SYNONYM = 0.3
 # More values of a facet than anyone would page through.
 _MOST_VALUES = 500
@@ -120,7 +120,7 @@ def counts(viewer: Viewer, nodes: Sequence[Node], *, hidden: list[int]) -> list[
     ]
 
 
-# --- Who may find it -------------------------------------------------------------------------------
+# --- Who can find it -------------------------------------------------------------------------------
 def visible(viewer: Viewer) -> Body:
     """`incidents.scopes.visible_condition` as an Elasticsearch query."""
     if viewer.is_admin:
@@ -166,7 +166,7 @@ def compile_node(node: Node) -> Body:
 
 
 def _all(children: tuple[Node, ...]) -> Body:
-    """All of them. Single words go into one query together."""
+    """All of the children. Their single words go into one query together."""
     words = [child for child in children if isinstance(child, Term)]
     must = [_words(words)] if words else []
     must += [compile_node(child) for child in children if not isinstance(child, Term)]
@@ -174,8 +174,8 @@ def _all(children: tuple[Node, ...]) -> Body:
 
 
 def _either(children: tuple[Node, ...]) -> Body:
-    """Any of them. A synonym has no `text` and follows the word it was added for. The two count once, and the synonym
-    counts less, because a rare one would otherwise outweigh the word that was asked for."""
+    """Any of the children. A synonym has no `text` and follows the word it was added for. The two count only once, and
+    the synonym counts less, because a rare one would otherwise outweigh the word that was asked for."""
     ways: list[list[Body]] = []
     for child in children:
         if ways and isinstance(child, Term | Phrase) and not child.text:
@@ -190,8 +190,7 @@ def _words(words: list[Term]) -> Body:
 
 
 def _phrase(node: Phrase) -> Body:
-    """The words must be next to each other. A compound such as us-east-1 counts more where it is spelled exactly
-    so."""
+    """The words next to each other. A compound such as us-east-1 counts more where it is spelled exactly like this."""
     phrase = {"multi_match": {"query": _written(node), "type": "phrase", "fields": _FIELDS}}
     if node.quoted or not node.text:
         return phrase

@@ -1,1 +1,1 @@
-"""Incidents in bulk, straight into the record, for suites that need many."""
+"""Tests of search. Their shared fixtures are in tests/conftest.py, and the corpus of incidents is in corpus.py."""

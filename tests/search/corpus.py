@@ -1,5 +1,5 @@
-"""Two hundred incidents for the engine contract: some thirty whose texts the suite reasons about, and the rest
-plausible noise, made from a fixed seed."""
+"""Two hundred incidents for the engine contract: some thirty whose texts the suite relies on, and plausible noise that
+is generated from a fixed seed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _ORGANIZATIONS = ("Northwind", "Contoso", "Initech", "Globex", "Umbrella", "Hool
 
 @dataclass
 class Corpus:
-    """The incidents by the name the suite gives them, all their ids, and the viewers by part."""
+    """The incidents by the names that the suite gives them, the ids of all of them, and the viewers by role."""
 
     everything: list[int] = field(default_factory=list)
     named: dict[str, int] = field(default_factory=dict)
@@ -70,8 +70,8 @@ class Corpus:
 
 
 def build(team: Team, author: User, *, reviewer: User, former_reviewer: User) -> Corpus:
-    """`reviewer` is asked to review the draft "asked"; so was `former_reviewer`, and in a round of "ended" too, until
-    the round was over."""
+    """`reviewer` is asked to review "asked". `former_reviewer` was asked to review "asked" and "ended", in rounds that
+    are over."""
     corpus = Corpus()
     day = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
@@ -250,10 +250,11 @@ def make(
     patterns: dict[str, str] | None = None,
     due: date | None = None,
 ) -> Incident:
-    """An incident with its revision, row by row: the actions have their own suites, and this needs hundreds.
+    """An incident with its revision. The rows are created directly, because hundreds are needed and the actions have
+    suites of their own.
 
-    Rows are their texts: causes (kind, family, text), actions (state, text), sources (title, publisher), disagreements
-    (about, text). `patterns` are {slug: state of the tag}. What is in review was never published.
+    Rows are given by their texts: causes (kind, family, text), actions (state, text), sources (title, publisher),
+    disagreements (about, text). `patterns` are {slug: state of the tag}. An incident in review was never published.
     """
     published = published and status in (Status.PUBLISHED, Status.ARCHIVED)
     template = PostmortemTemplate.objects.get(key="standard", is_current=True)
@@ -316,7 +317,7 @@ def make(
 
 
 def reopen(incident: Incident, *, organization: str, due: date) -> None:
-    """Make a draft of what is published, about another organization and with one more action."""
+    """Reopen a published incident, with another organization and one more action in the draft."""
     incident.status = Status.DRAFT
     incident.organization = organization_named(Viewer.system(), organization)
     incident.save()

@@ -1,4 +1,4 @@
-"""A real Elasticsearch for suites that are about it."""
+"""A real Elasticsearch for the suites that test against one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kb.search.elastic.client import client
 
 @contextmanager
 def own_generations() -> Iterator[None]:
-    """Elasticsearch switched on, under a prefix of one's own, which is gone afterwards."""
+    """Elasticsearch switched on, with an index prefix of its own, whose indices are deleted afterwards."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     with override_settings(
         ELASTICSEARCH_URL=os.environ["ELASTICSEARCH_URL"],

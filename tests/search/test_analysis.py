@@ -1,4 +1,4 @@
-"""What a word is, and that every engine keeps the stems made of it."""
+"""What counts as a word, and that the engines keep its stem unchanged."""
 
 import random
 import re
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kb.search import analysis
 from kb.search.analysis import MAX_STEM, fold, is_stop, spans, stems, tokenize, vocabulary
 
-# Mostly words that people write, but every character there is now and then.
+# Mostly words that people write, but occasionally any character there is.
 WRITTEN = st.text(st.sampled_from("abyz'\u2019\u0301\u00e9\u00df \t-_.09\u200d\u6570\u1100\u1161\uff76\uff9e\u0130"))
 ANYTHING = st.one_of(WRITTEN, st.text(), st.text(st.characters(categories=["L", "M", "N"])))
 
@@ -60,18 +60,18 @@ def fts5(texts: list[str]) -> list[list[str]]:
         ("\x00 -- \u2026 \U0001f525 ' \u02bc \u0301", []),
     ],
 )  # fmt: skip
-def test_a_text_is_read_as_these_stems(text: str, expected: list[str]) -> None:
+def test_a_text_has_these_stems(text: str, expected: list[str]) -> None:
     assert stems(text) == expected
 
 
-def test_offsets_are_those_of_the_text_as_it_was_written() -> None:
+def test_offsets_refer_to_the_original_text() -> None:
     text = "The  customer's na\u00efve \U0001f525 caf\u0065\u0301s don't \u6570\u636e"
     words = [text[token.start : token.end] for token in tokenize(text)]
     assert words == ["The", "customer", "na\u00efve", "cafe\u0301s", "don't", "\u6570", "\u636e"]
 
 
 @given(ANYTHING)
-def test_tokens_are_in_order_apart_and_counted(text: str) -> None:
+def test_tokens_are_numbered_in_order_and_do_not_overlap(text: str) -> None:
     end = 0
     for position, token in enumerate(tokenize(text)):
         assert token.position == position
@@ -81,7 +81,7 @@ def test_tokens_are_in_order_apart_and_counted(text: str) -> None:
 
 
 @given(ANYTHING)
-def test_all_ways_to_read_a_text_agree(text: str) -> None:
+def test_all_ways_to_read_a_text_give_the_same_words(text: str) -> None:
     tokens = tokenize(text)
     assert stems(text) == [token.stem for token in tokens]
     assert vocabulary(text) == {token.stem for token in tokens}
@@ -89,13 +89,13 @@ def test_all_ways_to_read_a_text_agree(text: str) -> None:
 
 
 @given(ANYTHING)
-def test_a_word_read_alone_has_the_stem_it_has_in_its_text(text: str) -> None:
+def test_a_word_has_the_same_stem_alone_as_in_its_text(text: str) -> None:
     for token in tokenize(text):
         assert stems(text[token.start : token.end]) == [token.stem]
 
 
 @given(st.text(st.characters(codec="ascii")))
-def test_other_characters_elsewhere_change_nothing_for_a_plain_text(text: str) -> None:
+def test_other_characters_do_not_change_the_stems_of_ascii_text(text: str) -> None:
     assert stems(f"{text} \u00e9") == [*stems(text), "e"]
 
 
@@ -112,41 +112,41 @@ def test_composed_and_decomposed_text_have_the_same_stems(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ANYTHING, min_size=1, max_size=20))
 def test_sqlite_finds_exactly_our_stems(texts: list[str]) -> None:
-    analysed = [stems(text) for text in texts]
-    assert fts5([" ".join(text) for text in analysed]) == analysed
+    analyzed = [stems(text) for text in texts]
+    assert fts5([" ".join(text) for text in analyzed]) == analyzed
 
 
-def test_sqlite_keeps_what_we_make_of_every_character_of_unicode() -> None:
+def test_sqlite_keeps_the_stem_of_every_unicode_character() -> None:
     words = [f"a{stem}b" for place in range(sys.maxunicode + 1) for stem in stems(chr(place))]
     assert len(set(words)) > 100_000
     assert fts5([" ".join(words)]) == [words]
 
 
-def test_no_letter_or_digit_is_lost_but_fractions_and_bare_marks() -> None:
+def test_no_letter_or_digit_is_lost_except_fractions_and_bare_marks() -> None:
     characters = [chr(place) for place in range(sys.maxunicode + 1)]
     lost = [unicodedata.name(c) for c in characters if c.isalnum() and not stems(c)]
     assert [name for name in lost if not re.search("FRACTION|SIGN|MARK|ISOLATED FORM|APOSTROPHE", name)] == []
 
 
-def test_stems_can_be_stored_and_sent_whatever_the_text() -> None:
+def test_the_stems_of_any_text_can_be_stored_and_sent() -> None:
     text = "a\x00b \ud800c \ue000d\ue001 \U0010fffd e\u202ef"
     assert stems(text) == ["a", "b", "c", "d", "e", "f"]
 
 
 @pytest.mark.parametrize("text", ["A" * 1000, "\u00c9" * 1000, "e\u0301" * 1000, "\ufdfa" * 1000])
-def test_an_endless_word_is_one_token_with_a_bounded_stem(text: str) -> None:
+def test_an_overlong_word_is_one_token_with_a_bounded_stem(text: str) -> None:
     (token,) = tokenize(text)
     assert (token.start, token.end) == (0, 1000 * len(text) // 1000)
     assert len(token.stem) == MAX_STEM
 
 
-def test_an_ending_after_an_endless_word_is_no_word_of_its_own() -> None:
+def test_a_suffix_after_an_overlong_word_is_not_a_separate_word() -> None:
     for length in range(250, 262):
         for ending in ("'s", "'re", "n't"):
             assert len(stems("b" * length + ending)) == 1
 
 
-def test_stop_words_are_recognised_as_they_are_written() -> None:
+def test_stop_words_are_recognized_in_their_written_form() -> None:
     assert all(map(is_stop, ["The", "was", "being", "don't", "DON\u2019T", "OR"]))
     assert not any(map(is_stop, ["down", "up", "out", "before", "after", "us", "redis", "", "-"]))
 
@@ -155,7 +155,7 @@ def test_stop_words_stay_in_the_index() -> None:
     assert stems("to be or not to be") == ["to", "be", "or", "not", "to", "be"]
 
 
-def test_threads_may_read_texts_at_the_same_time() -> None:
+def test_threads_can_analyze_texts_at_the_same_time() -> None:
     words = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}overloading{'s' * (n % 3)}" for n in range(5_000)]
     expected = [stems(word) for word in words]
     analysis._memory.clear()
@@ -164,7 +164,7 @@ def test_threads_may_read_texts_at_the_same_time() -> None:
             assert found == expected
 
 
-def test_what_is_remembered_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "_MAX_REMEMBERED", 100)
     analysis._memory.clear()
     for number in range(1_000):
@@ -193,7 +193,7 @@ RANDOM = random.Random(7)
         pytest.param("".join(map(chr, RANDOM.choices(range(0xD800), k=MEBIBYTE // 3))), id="random unicode"),
     ],
 )
-def test_a_mebibyte_of_anything_is_read_in_about_a_second(text: str) -> None:
+def test_a_mebibyte_of_anything_is_tokenized_in_about_a_second(text: str) -> None:
     start = time.process_time()
     tokenize(text)
     assert time.process_time() - start < 3

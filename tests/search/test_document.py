@@ -1,4 +1,4 @@
-"""The search document: what of the record it holds."""
+"""The search document: what it contains of the record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from kb.search.similar import similar
 @pytest.mark.parametrize(
     "started", ["2026", "2026-01", "2026-01-01", "2026-12-31", "2026-01-01T03:10", "2026-12-31T22:10"]
 )
-def test_an_incident_begins_when_the_record_says_and_in_the_year_that_people_read(draft, zone, started):
+def test_an_incident_starts_when_the_record_says_and_in_the_year_that_readers_see(draft, zone, started):
     incident = draft(time_zone=zone, started=started)
     document = build_many([incident.pk])[incident.pk]
-    # A day, month or year is the one that was written; a time is the same instant everywhere.
+    # A day, month or year is kept as it was written; a time is the same instant everywhere.
     began = (
         incident.started_at if "T" in started else datetime.fromisoformat(f"{started}-01-01"[:10]).replace(tzinfo=UTC)
     )
@@ -35,7 +35,7 @@ def test_an_incident_begins_when_the_record_says_and_in_the_year_that_people_rea
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
-def test_incidents_are_found_by_the_day_and_year_that_are_written_there(cast, draft, zone):
+def test_incidents_are_found_by_the_day_and_year_as_published(cast, draft, zone):
     for started in ("2026-01-01", "2008"):
         draft(started, time_zone=zone, started=started)
     relay.drain()
@@ -50,7 +50,7 @@ def test_incidents_are_found_by_the_day_and_year_that_are_written_there(cast, dr
     assert found("started:2007") == found("started:2025") == []
 
 
-def test_a_day_stands_among_the_moments_of_its_calendar(cast, draft):
+def test_a_day_is_sorted_by_its_date_as_published(cast, draft):
     draft("The day before, at noon", started="2023-08-27T12:00Z")
     draft("The day", time_zone="Asia/Tokyo", started="2023-08-28")
     draft("At six in the evening before", started="2023-08-27T18:00Z")
@@ -59,15 +59,15 @@ def test_a_day_stands_among_the_moments_of_its_calendar(cast, draft):
     assert [one.title for one in found] == ["The day before, at noon", "At six in the evening before", "The day"]
 
 
-def test_an_impact_figure_reads_as_a_sentence_where_it_is_found(cast, draft):
+def test_an_impact_figure_is_indexed_as_a_readable_sentence(cast, draft):
     incident = draft()
     figure = {"label": "Checkouts that failed", "value": 1200, "unit": "orders", "qualifier": "about"}
     add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="impact_figures", values=figure)
     assert build_many([incident.pk])[incident.pk].texts["impact"] == "Checkouts that failed: about 1,200 orders."
 
 
-def test_documents_of_before_are_built_anew(published):
-    """Once, when the installation comes to know more of its incidents than the documents hold."""
+def test_documents_of_an_earlier_version_are_rebuilt(published):
+    """This happens once, when a new version indexes more about incidents than the existing documents hold."""
     incident = published(visibility="public")
     relay.drain()
     SearchDocument.objects.update(texts={"title": "As it was before"})
@@ -79,7 +79,7 @@ def test_documents_of_before_are_built_anew(published):
     assert document.index_version == incident.index_version
 
 
-def test_what_was_deleted_is_not_built_anew(cast, published):
+def test_documents_of_deleted_incidents_are_not_rebuilt(cast, published):
     incident = published()
     delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
     relay.drain()
@@ -87,7 +87,7 @@ def test_what_was_deleted_is_not_built_anew(cast, published):
     assert not OutboxEntry.objects.exists()
 
 
-def test_the_same_service_is_known_by_whatever_forms_its_name_has(cast, published):
+def test_a_shared_service_is_recognized_in_any_form_of_its_name(cast, published):
     one, other = (
         published(title, text=text, visibility="public", services=["Potoroo\u2122"])
         for title, text in (("A door stuck", "Nobody could enter."), ("The lights failed", "It was dark."))

@@ -1,4 +1,4 @@
-"""What Elasticsearch is asked, without one."""
+"""The requests to Elasticsearch, checked without one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kb.search.engine import Ask
 from kb.search.query import parse
 
 
-def test_each_section_is_marked_by_a_query_of_that_section_alone():
-    """Asked for every section while each is marked, sixty words of a stack trace took longer than a search may."""
+def test_each_section_is_highlighted_by_a_query_of_its_own():
+    """With one query over all sections, marking sixty words of a stack trace takes longer than a search is allowed."""
     words = " OR ".join(f"word{n} OR a-{n}" for n in range(30))
     highlight = query.body(Ask(ANONYMOUS, parse(words).root), hidden=[])["highlight"]
     assert "highlight_query" not in highlight

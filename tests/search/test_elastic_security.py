@@ -1,6 +1,6 @@
-"""An Elasticsearch with security switched on: TLS by an authority of one's own, and a password or an API key.
+"""An Elasticsearch with security switched on: TLS with a private certificate authority, and a password or an API key.
 
-The node is one of its own, started and stopped here: the one that the other tests use is open.
+The suite starts and stops a node of its own, because the one that the other tests use is open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def node():
 
 @pytest.fixture
 def connected(node, settings):
-    """Settings for the node, with what they are given in the place of what is right."""
+    """A function that configures the node. Keyword arguments replace the correct settings."""
 
     def connect(**others: str) -> None:
         settings.ELASTICSEARCH_URL = node.elasticsearch_url
@@ -49,8 +49,8 @@ def connected(node, settings):
 
 @pytest.fixture
 def answer(cast, published):
-    """Publish an incident, bring it to the engines, and search for it: which engine answered, whether it was only
-    standing in, and how many it found."""
+    """A function that publishes an incident, delivers it to the engines and searches for it. Returns the engine that
+    answered, whether it was only the fallback, and how many incidents it found."""
 
     def ask() -> tuple[str, bool, int]:
         published("Cats", visibility="public")

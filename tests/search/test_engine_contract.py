@@ -1,6 +1,6 @@
 """One suite that every engine has to pass, over one corpus of two hundred incidents.
 
-Substring matching cannot pass it, nor can an engine that filters after counting.
+An engine that matches substrings cannot pass it, and neither can one that filters after counting.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def corpus(kept: None) -> Corpus:
 
 
 class EngineContract:
-    """Subclasses give `engine`, filled with the corpus."""
+    """Subclasses provide `engine`, filled with the corpus."""
 
     @pytest.fixture
     def engine(self, corpus: Corpus, db: None) -> Engine:
@@ -77,7 +77,7 @@ class EngineContract:
         return self.all.names([hit.incident_id for hit in self.ask(q, **more).hits])
 
     def marked(self, q: str) -> list[str]:
-        """The fragments of every hit in one text, words that touch marked as one."""
+        """The fragments of each hit as one text, in which adjacent marked words share one pair of marks."""
         texts = (" ".join(text for _, text in hit.fragments) for hit in self.ask(q).hits)
         return [text.replace(f"{END} {START}", " ") for text in texts]
 
@@ -96,7 +96,7 @@ class EngineContract:
     def test_all_words_are_needed(self):
         assert self.found("redis wombats") == []
 
-    def test_a_phrase_needs_its_words_in_a_row(self):
+    def test_the_words_of_a_phrase_must_be_adjacent(self):
         assert self.found('"primary database failed"') == ["phrase"]
         assert set(self.found("primary database failed over")) == {"phrase", "scattered"}
 
@@ -138,10 +138,10 @@ class EngineContract:
             "ocelot\ufeff",
         ],
     )
-    def test_words_of_every_script_are_found_with_and_without_what_nobody_sees(self, q):
+    def test_words_of_every_script_are_found_with_and_without_invisible_characters(self, q):
         assert self.found(q) == ["foreign"]
 
-    def test_a_synonym_of_several_words_is_found_where_they_stand_in_a_row(self):
+    def test_a_synonym_of_several_words_is_found_where_they_are_adjacent(self):
         assert self.found("oom") == ["starved"]
         assert self.ask("-oom").total == self.ask("").total - 1
         assert START not in "".join(text.replace(f"{START}out of memory{END}", "") for text in self.marked("oom"))
@@ -155,10 +155,10 @@ class EngineContract:
         assert set(self.found("(ECONNRESET OR kubernetes) -pods")) == {"cluster"}
         assert set(self.found("east (-pods OR ECONNRESET)")) == {"region", "words"}
 
-    def test_nothing_but_a_negation_gives_the_rest(self):
+    def test_a_negation_alone_finds_everything_else(self):
         assert self.ask("-wombats").total == self.ask("").total - self.ask("wombats").total
 
-    def test_a_filter_inside_an_or_counts(self):
+    def test_a_filter_works_inside_an_or(self):
         assert set(self.found("ECONNRESET OR (wombats org:initech)")) == {"region", "long"}
 
     @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ class EngineContract:
             '-("a b" OR org:acme,b team:x {} us-east-1 OR is:overdue)',
         ],
     )
-    def test_groups_in_groups_are_answered_as_deep_as_they_are_read(self, level):
+    def test_nested_groups_are_answered_to_the_greatest_depth_that_is_parsed(self, level):
         q = "is:famous"
         for _ in range(MAX_DEPTH):
             q = level.format(q)
@@ -252,7 +252,7 @@ class EngineContract:
     def test_every_field_and_flag_filters(self, q, names):
         assert set(self.found(f"platypuses {q}", who="author")) == names
 
-    def test_what_is_in_review_is_found_by_its_status(self):
+    def test_incidents_in_review_are_found_by_their_status(self):
         for q in ("is:in-review", "status:in_review"):
             assert self.found(f"quokkas {q}", who="author") == ["asked"], q
 
@@ -262,7 +262,7 @@ class EngineContract:
     def test_a_word_of_any_record_or_name_finds_its_incident(self, word):
         assert self.found(word) == ["whole"]
 
-    def test_a_condition_on_teams_tells_strangers_nothing(self):
+    def test_a_condition_on_teams_reveals_nothing_to_anonymous_viewers(self):
         q = "wombats team:checkout org:hooli"
         for who in PERSON_PARTS:
             assert set(self.found(q, who=who)) == {"short", "own"}, who
@@ -273,12 +273,12 @@ class EngineContract:
         assert self.ask("wombats (team:checkout OR org:initech)").total == 1
 
     def test_overdue_is_what_readers_see_as_overdue(self):
-        """Not an action that so far stands only in the draft of a reopened incident."""
+        """An action that is only in the draft of a reopened incident does not count."""
         for who in self.all.viewers:
             assert self.found("is:overdue", who=who) == ["late"], who
             assert self.found("aardvarks -is:overdue", who=who) == ["reopened"], who
 
-    def test_a_reopened_incident_is_about_what_it_published(self):
+    def test_a_reopened_incident_is_found_by_what_it_published(self):
         for who in self.all.viewers:
             assert self.found("aardvarks org:globex", who=who) == ["reopened"], who
             assert self.found("org:vandelay", who=who) == [], who
@@ -288,7 +288,7 @@ class EngineContract:
         assert "archived" not in self.found("wombats")
         assert "archived" in self.found("wombats", archived=True)
 
-    # --- Who may find it -----------------------------------------------------------------------------
+    # --- Who can find it -----------------------------------------------------------------------------
     def test_everyone_finds_only_what_is_shared_with_them(self):
         public = {"long", "short", "own", "markup"}
         assert set(self.found("wombats")) == public
@@ -307,7 +307,7 @@ class EngineContract:
         for who in ("former reviewer", "outsider", "anonymous"):
             assert seen(who) == (set(), 0, {}), who
 
-    def test_totals_facets_and_durations_say_nothing_of_what_is_hidden(self):
+    def test_totals_facets_and_durations_reveal_nothing_hidden(self):
         seen, everything = self.ask("wombats"), self.ask("wombats", who="admin")
         assert seen.total == 4
         assert everything.total == 7
@@ -315,11 +315,11 @@ class EngineContract:
         assert "draft" not in seen.facets["status"]
         assert everything.facets["status"]["draft"] == 1
 
-    def test_a_negation_says_nothing_of_what_is_hidden(self):
+    def test_a_negation_reveals_nothing_hidden(self):
         assert self.ask("secret").total == 0
         assert self.ask("-secret").total == self.ask("").total
 
-    def test_an_incident_that_is_being_narrowed_is_found_by_nobody_else_at_once(self):
+    def test_an_incident_whose_access_is_being_narrowed_is_hidden_at_once(self):
         pk = self.all.named["long"]
         Incident.objects.filter(pk=pk).update(visibility="team")
         OutboxEntry.objects.bulk_create(
@@ -383,7 +383,7 @@ class EngineContract:
     # --- Pages ---------------------------------------------------------------------------------------
     @pytest.mark.parametrize("sort", ["relevance", "newest", "oldest", "longest", "shortest", "severity"])
     @pytest.mark.parametrize("q", ["", "the ledger"])
-    def test_pages_give_everything_once_in_one_order(self, q, sort):
+    def test_pages_contain_everything_once_in_a_single_order(self, q, sort):
         whole = [hit.incident_id for hit in self.ask(q, sort=sort, size=250).hits]
         paged: list[int] = []
         ask = Ask(viewer=ANONYMOUS, root=parse(q).root, sort=sort, size=23)
@@ -403,25 +403,25 @@ class EngineContract:
         assert self.found("wombats", sort="shortest")[:3] == ["short", "own", "long"]
         assert self.found("wombats", sort="severity")[0] == "long"
 
-    # --- Like another --------------------------------------------------------------------------------
+    # --- Similar incidents ---------------------------------------------------------------------------
     def like(self, *patterns: str, size: int = 5, **texts: str) -> list[Hit]:
-        """What a stranger finds like an incident of these patterns and texts, which no engine holds."""
+        """What an anonymous viewer finds similar to an incident with these patterns and texts, which is not indexed."""
         document = build_many([self.all.named["cat"]])[self.all.named["cat"]]
         asked = replace(document, texts=texts, facets={**document.facets, "pattern": list(patterns)})
         return self.engine.like(ANONYMOUS, asked, size)
 
-    def test_what_shares_most_patterns_is_first_however_many_share_words(self):
+    def test_the_incident_that_shares_most_patterns_is_first_however_many_share_words(self):
         words = {"title": "The phantom ledger", "summary": "Wombats were slow to retry redis, and a cat to cache."}
         assert len(self.like(**words, size=100)) > 5
         best = self.like("backup-failure", "data-loss", "slow-recovery", "split-brain", **words)
         assert self.all.names([best[0].incident_id]) == ["numbers"]
         assert best[0].score == pytest.approx(1.5)
 
-    def test_words_that_every_fourth_incident_holds_make_nothing_alike(self):
+    def test_words_in_every_fourth_incident_make_no_incidents_similar(self):
         assert self.ask("ledger").total * 4 > self.ask().total
         assert self.like(title="The ledger froze", summary="The router crashed under load, because a switch was.") == []
 
-    def test_few_words_are_worth_little_and_all_together_one(self):
+    def test_a_few_words_score_little_and_all_together_at_most_one(self):
         for title in ("Redis overloaded", "Redis"):
             found = self.like(title=title)
             assert set(self.all.names([hit.incident_id for hit in found])) == {"title", "summary", "lesson", "message"}
@@ -443,11 +443,11 @@ class EngineContract:
         hit = next(h for h in self.ask("redis").hits if h.incident_id == self.all.named["lesson"])
         assert f"{START}redis{END}" in dict(hit.fragments)["lessons"]
 
-    def test_where_sources_differ_is_highlighted_with_the_sources(self):
+    def test_a_disagreement_of_sources_is_highlighted_with_the_sources(self):
         (hit,) = self.ask("thylacine").hits
         assert f"{START}thylacine{END}" in dict(hit.fragments)["sources"]
 
-    def test_every_hit_is_marked_also_beside_a_phrase(self):
+    def test_words_are_marked_even_if_there_is_a_phrase(self):
         assert all(START in text for text in self.marked('redis OR "failed over"'))
         assert all(START in text for text in self.marked("redis OR us-east-1"))
         (text,) = self.marked('"failed over" late')
@@ -471,7 +471,7 @@ class EngineContract:
 
 
 class WritingContract:
-    """Subclasses give `engine`, which may be written to, holding the corpus's incident "cat"."""
+    """Subclasses provide `engine`, which the tests write to, filled with the corpus's incident "cat"."""
 
     @pytest.fixture(autouse=True)
     def _setup(self, engine: Engine, corpus: Corpus) -> None:
@@ -482,9 +482,9 @@ class WritingContract:
         return self.engine.search(Ask(viewer=ANONYMOUS, root=parse(q).root)).total
 
     def refresh(self) -> None:
-        """Make writes visible to the next search, for engines that wait."""
+        """Make writes visible to the next search, for engines that delay them."""
 
-    def test_a_match_in_a_section_of_a_team_is_told_under_that_sections_name(self):
+    def test_a_match_in_a_teams_own_section_is_shown_under_its_name(self):
         document = build_many([self.pk])[self.pk]
         texts = {"weather": "Fine.", "runbook_used": "The quagga runbook.", "other": "Rain."}
         self.engine.index([replace(document, texts={**document.texts, **texts})])
@@ -503,7 +503,7 @@ class WritingContract:
         assert self.total("zebra") == 1
         assert self.engine.versions()[self.pk] == document.index_version + 5
 
-    def test_a_document_may_be_written_again(self):
+    def test_a_document_can_be_written_again(self):
         document = build_many([self.pk])[self.pk]
         self.engine.index([document])
         self.engine.index([document])
@@ -553,7 +553,7 @@ class TestElasticsearch(EngineContract):
     def engine(self, corpus: Corpus, generation: None, db: None) -> Engine:
         return ElasticEngine()
 
-    def test_what_is_like_another_scores_as_it_does_in_the_database(self):
+    def test_similar_incidents_score_the_same_as_in_the_database(self):
         for name, pk in self.all.named.items():
             document = build_many([pk])[pk]
             for viewer in self.all.viewers.values():
@@ -575,7 +575,7 @@ class TestElasticsearch(EngineContract):
             "x" * 50_000 + " " + "e\u0301" * 20_000,
         ],
     )
-    def test_words_stand_where_the_common_analysis_has_them(self, text):
+    def test_words_and_offsets_are_those_of_the_shared_analysis(self, text):
         found = client().indices.analyze(index=generations.read_alias(), analyzer="words", text=text)["tokens"]
         assert [(one["token"], one["start_offset"], one["end_offset"]) for one in found] == [
             (stem, units(text[:start]), units(text[:end])) for stem, start, end, _ in tokenize(text)
@@ -583,7 +583,7 @@ class TestElasticsearch(EngineContract):
 
 
 def units(text: str) -> int:
-    """How many UTF-16 units it takes, which is what Java counts."""
+    """The length in UTF-16 units, which is what Java counts."""
     return len(text.encode("utf-16-le")) // 2
 
 

@@ -1,4 +1,4 @@
-"""The fields of the query language: which values they take, and what they take them for."""
+"""The fields of the query language: which values they take, and how they read them."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -149,7 +149,7 @@ def test_references_are_numbers_of_incidents() -> None:
         *("ref:INC-", "ref:0", "ref:12345678901", "ref:refs/heads", "ref:-1"),
     ],
 )
-def test_what_a_field_cannot_take_is_not_read(written: str) -> None:
+def test_a_value_that_a_field_cannot_take_is_not_read(written: str) -> None:
     assert read(written) is None
 
 
@@ -160,7 +160,7 @@ def test_no_value_of_any_field_raises(field: Field[Any], values: list[str]) -> N
 
 
 @given(st.dates(date(1000, 1, 1)), st.sampled_from(["%Y-%m-%d", "%Y-%m", "%Y"]))
-def test_a_date_is_within_the_day_month_and_year_named_after_it(when: date, form: str) -> None:
+def test_a_date_is_within_its_own_day_month_and_year(when: date, form: str) -> None:
     node = read(f"started:{when.strftime(form)}")
     assert isinstance(node, DateFilter)
     (span,) = node.values
@@ -211,16 +211,16 @@ def test_every_field_is_known_in_any_case_and_says_what_it_takes(field: Field[An
         ("iss", "is"),
     ],
 )
-def test_a_slip_in_a_name_is_recognised(name: str, meaning: str) -> None:
+def test_a_typo_in_a_name_is_recognized(name: str, meaning: str) -> None:
     field = meant(name)
     assert field is not None
     assert field.name == meaning
 
 
 @pytest.mark.parametrize("name", ["a", "x", "os", "http", "https", "foo", "error", "host", "user", "env", "C"])
-def test_other_names_are_no_slips(name: str) -> None:
+def test_other_names_are_not_taken_for_typos(name: str) -> None:
     assert meant(name) is None
 
 
-def test_names_are_compared_without_case_width_and_extra_space() -> None:
+def test_names_are_compared_regardless_of_case_width_and_extra_space() -> None:
     assert fold_name("  Knight \t CAPITAL ") == fold_name("\uff2b\uff4eight capital") == "knight capital"

@@ -1,4 +1,4 @@
-"""Highlights: what is shown of a text, what is marked in it, and that the HTML of it is always safe."""
+"""Highlights: which parts of a text are shown, what is marked in them, and that their HTML is always safe."""
 
 import html
 import random
@@ -59,7 +59,7 @@ def matcher(text: str) -> Matcher:
 
 
 def shown(text: str, query: str, max_chars: int = 240, max_fragments: int = 2) -> str | None:
-    """The highlight with its marks as brackets."""
+    """The highlight, with brackets for its marks."""
     marked = mark(text, matcher(query), max_chars, max_fragments)
     return marked and marked.replace(START, "[").replace(END, "]")
 
@@ -107,7 +107,7 @@ class TestMarks:
             assert set(stems(part)) <= set(stems(query))
 
     @given(ANYTHING, QUERIES)
-    def test_a_word_of_the_query_in_the_text_is_never_overlooked(self, text: str, query: str) -> None:
+    def test_a_word_of_the_query_in_the_text_is_never_missed(self, text: str, query: str) -> None:
         found = matcher(query)
         if found.stems & set(stems(strip_marks(text))):
             assert START in (mark(text, found) or "")
@@ -132,14 +132,14 @@ class TestMarkdown:
             ("  many \n\n\t spaces ", "many spaces"),
         ],
     )
-    def test_its_signs_are_not_shown(self, text: str, expected: str) -> None:
+    def test_its_syntax_is_not_shown(self, text: str, expected: str) -> None:
         assert plain(text) == expected
 
     @given(ANYTHING)
-    def test_nothing_is_added_by_taking_signs_away(self, text: str) -> None:
+    def test_removing_syntax_adds_nothing(self, text: str) -> None:
         assert _is_subsequence("".join(plain(text).split()), text)
 
-    def test_a_match_in_the_target_of_a_link_is_shown_as_it_is_written(self) -> None:
+    def test_a_match_in_the_target_of_a_link_is_shown_as_written(self) -> None:
         text = "See [the runbook](https://runbook.example/dns)."
         assert shown(text, "dns") == "See [the runbook](https://runbook.example/[dns])."
         assert shown(text, "runbook dns") == "See the [runbook]."
@@ -263,7 +263,7 @@ class TestHtml:
             assert re.fullmatch(r"(?:[^<>]|<mark>[^<>]+</mark>)*", made)
             assert "<mark>" in made
 
-    def test_marks_that_people_write_are_taken_out(self) -> None:
+    def test_marks_that_people_write_are_removed(self) -> None:
         assert strip_marks(f"a{END}b{START}{START}c") == "abc"
         assert strip_marks("\ue002 \uf8ff") == "\ue002 \uf8ff"
 
@@ -298,7 +298,7 @@ SECTION = 262_144
         "".join(RANDOM.choices("[]()!*#>`~-_ \n|.a", k=SECTION)),
     ],
 )
-def test_a_section_of_anything_at_its_greatest_size_is_marked_fast(unit: str) -> None:
+def test_a_section_of_the_greatest_size_is_marked_fast_whatever_is_in_it(unit: str) -> None:
     text = (unit * (SECTION // len(unit) + 1))[: SECTION - 1] + "a"
     found = matcher('"a a a a a a a b" a dns "a a" "a a a b"')
     start = time.process_time()

@@ -1,4 +1,4 @@
-"""What only PostgreSQL's text search makes necessary."""
+"""The limits that only PostgreSQL's text search has."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.postgres_only
 
 
 def digests(begin, count):
-    """Different words, none a part of another, as listings of checksums have them."""
+    """Distinct words, none of them part of another, as in a listing of checksums."""
     return "\n".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(begin, begin + count))
 
 
-def test_an_incident_of_more_words_than_a_vector_holds_is_found_by_the_first_of_them(cast, draft, caplog):
+def test_an_incident_with_more_words_than_a_vector_holds_is_found_by_the_first_ones(cast, draft, caplog):
     incident = draft("Checksums differed")
     for place, key in enumerate(("summary", "impact", "detection", "trigger")):
         change_section(actor=cast.viewer("author"), incident_id=incident.pk, key=key, body=digests(place * 4000, 4000))
@@ -41,7 +41,7 @@ def test_an_incident_of_more_words_than_a_vector_holds_is_found_by_the_first_of_
     assert [one["incident_id"] for one in told] == [incident.pk]
 
 
-def test_a_phrase_late_in_a_long_text_is_found_as_well_as_any(cast, draft):
+def test_a_phrase_late_in_a_long_text_is_found_like_any_other(cast, draft):
     texts = {
         "summary": "We checked the server and the log. " * 140 + "Then the wombat fell over the fence.",
         "impact": "\n".join(f"10.0.0.{n} refused" for n in range(1, 140)) + "\n10.0.0.222 refused at last",
@@ -57,11 +57,11 @@ def test_a_phrase_late_in_a_long_text_is_found_as_well_as_any(cast, draft):
 
     there = ['"the wombat"', '"over the fence"', "10.0.0.222", "10.0.0.5", '"numbat dug"', '"checked the server"']
     assert found(*there) == there
-    # Not in a row, in another order, from one text into the next, and in a text that is short.
+    # Not adjacent, in the wrong order, across two texts, and not there at all.
     assert found('"wombat fence"', '"wombat the"', '"fence 10"', "10.0.0.223") == []
 
 
-def test_documents_without_pairs_of_words_are_built_anew(cast, draft):
+def test_documents_without_pairs_of_words_are_rebuilt(cast, draft):
     draft("A numbat dug there")
     relay.drain()
     with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ def test_documents_without_pairs_of_words_are_built_anew(cast, draft):
 
 
 @pytest.mark.parametrize("word", ["障", "ᾳ" * 60, "a" * 64])
-def test_no_text_makes_a_vector_that_postgresql_refuses(draft, word):
+def test_no_text_gives_a_vector_that_postgresql_rejects(draft, word):
     incident = draft("Many words")
     document = build_many([incident.pk])[incident.pk]
     document.texts["summary"] = " ".join(f"{n}{word} {word} again" for n in range(60_000))

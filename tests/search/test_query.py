@@ -1,4 +1,4 @@
-"""The query language: what is syntax, what is plain text, and that nothing at all breaks it."""
+"""The query language: what is syntax, what is plain text, and that no text at all breaks it."""
 
 import random
 import string
@@ -136,11 +136,11 @@ class TestSyntax:
         ]
         assert [leaf.quoted for leaf in leaves(root) if isinstance(leaf, Phrase)] == [True, False]
 
-    def test_the_terms_are_what_is_positive(self) -> None:
+    def test_the_terms_are_the_positive_words(self) -> None:
         text = 'retries "the connection pool" us-east-1 -dns -(bgp OR redis) org:slack -(-cache)'
         assert parse(text).terms == ("retri", "connect", "pool", "us", "east", "cach")
 
-    def test_the_number_of_an_incident_is_searched_whole(self) -> None:
+    def test_a_reference_is_searched_as_a_whole(self) -> None:
         assert parse("INC-12").root == Phrase(("inc", "12"))
 
 
@@ -160,7 +160,7 @@ class TestStopWords:
             ("down up out", all_of("down up out")),
         ],
     )
-    def test_they_count_only_where_there_is_nothing_else(self, text: str, root: Node) -> None:
+    def test_they_count_only_if_there_is_nothing_else(self, text: str, root: Node) -> None:
         assert parse(text).root == root
 
 
@@ -217,7 +217,7 @@ class TestPlainText:
         assert parse(text).root == root
 
     @pytest.mark.parametrize("text", ["", " ", "\t\n "])
-    def test_an_empty_query_sets_no_condition_and_says_nothing(self, text: str) -> None:
+    def test_an_empty_query_sets_no_condition_and_gives_no_notice(self, text: str) -> None:
         assert parse(text) == Query(None, text)
 
     @pytest.mark.parametrize("text", ["???", "()", '""', "-", "-(", "\U0001f525", "--- ---"])
@@ -240,7 +240,7 @@ class TestNotices:
     def test_a_negated_bad_value_is_left_out_as_text(self) -> None:
         assert parse("redis -started:yesterday").root == conjunction([word("redis"), Not(word("started:yesterday"))])
 
-    def test_notices_are_few_short_and_said_once(self) -> None:
+    def test_notices_are_few_and_short_and_not_repeated(self) -> None:
         parsed = parse(" ".join(f"status:{'x' * 50}{n % 20}" for n in range(100)))
         assert len(parsed.notices) == len(set(parsed.notices)) < 10
         assert all(len(notice) < 200 for notice in parsed.notices)
@@ -251,7 +251,7 @@ class TestNotices:
         assert "minus" in parse("dns NOT bgp").notices[0]
         assert parse("dns not bgp").notices == ()
 
-    def test_a_group_after_a_minus_that_never_ends_is_told(self) -> None:
+    def test_an_unclosed_group_after_a_minus_is_explained(self) -> None:
         assert "no closing parenthesis" in parse("redis -(dns").notices[0]
         assert parse("redis (dns").notices == parse("redis -(dns)").notices == ()
 
@@ -271,7 +271,9 @@ class TestCorrections:
             ),
         ],
     )
-    def test_a_slip_is_searched_as_text_and_offered_as_a_correction(self, text: str, correction: Correction) -> None:
+    def test_a_mistyped_field_is_searched_as_text_and_a_correction_is_offered(
+        self, text: str, correction: Correction
+    ) -> None:
         parsed = parse(text)
         assert correction in parsed.corrections
         assert not parsed.filters
@@ -282,7 +284,7 @@ class TestCorrections:
         assert parse(text).corrections == ()
 
     @given(SYNTAX)
-    def test_every_correction_takes_away_what_it_corrects(self, text: str) -> None:
+    def test_every_corrected_query_is_free_of_that_mistake(self, text: str) -> None:
         parsed = parse(text)
         for correction in parsed.corrections:
             assert set(parse(correction.suggestion).filters) <= set(parse(correction.query).filters)
@@ -320,7 +322,7 @@ class TestPastes:
             '{"level": "error", "msg": "-x"}',
         ],
     )
-    def test_output_of_programs_is_recognised_and_has_no_syntax(self, text: str) -> None:
+    def test_output_of_programs_is_recognized_and_has_no_syntax(self, text: str) -> None:
         parsed = parse(text)
         assert parsed.is_paste
         assert parsed.terms
@@ -346,10 +348,10 @@ class TestPastes:
             *("2019-07-02 13:42 -waf", "sev1 at 3am {x}", "us-east-1:2 a:b:c"),
         ],
     )
-    def test_typed_queries_are_no_pastes(self, text: str) -> None:
+    def test_typed_queries_are_not_taken_for_pastes(self, text: str) -> None:
         assert not parse(text).is_paste
 
-    def test_any_words_of_a_long_paste_will_do(self) -> None:
+    def test_any_word_of_a_long_paste_can_match(self) -> None:
         root = parse(LOG).root
         assert isinstance(root, Or)
         assert word("econnrefused") in root.children
@@ -360,7 +362,7 @@ class TestPastes:
     def test_all_words_of_a_short_paste_must_match(self) -> None:
         assert parse("redis timeout\npool").root == all_of("redis timeout pool")
 
-    def test_times_and_words_that_tell_little_are_left_out(self) -> None:
+    def test_times_and_words_that_say_little_are_left_out(self) -> None:
         terms = parse(LOG).terms
         assert not {"2024", "05", "01t12", "123z", "3"} & set(terms)
         assert parse("12:00:03 a\nthe 1").root is not None
@@ -377,10 +379,10 @@ class TestPastes:
         assert parsed.notices == ()
         assert "checkout" in parsed.terms
 
-    def test_a_stack_trace_is_searched_by_what_it_names(self) -> None:
+    def test_a_stack_trace_is_searched_by_the_names_in_it(self) -> None:
         assert {"timeouterror", "redi", "checkout", "cart"} <= set(parse(TRACE).terms)
 
-    def test_the_number_of_an_incident_in_a_paste_is_searched_whole(self) -> None:
+    def test_a_reference_in_a_paste_is_searched_as_a_whole(self) -> None:
         root = parse(f"{LOG}\nsee INC-4242").root
         assert isinstance(root, Or)
         assert word("INC-4242") in root.children
@@ -388,12 +390,12 @@ class TestPastes:
 
 
 class TestLimits:
-    def test_the_first_telling_clauses_are_kept(self) -> None:
+    def test_the_first_meaningful_clauses_are_kept(self) -> None:
         parsed = parse("the " * 200 + "dns " * 200 + " ".join(f"w{n}" for n in range(500)))
         assert parsed.terms == ("dns", *(f"w{n}" for n in range(query.MAX_CLAUSES - 1)))
         assert parsed.notices == (f"Only the first {query.MAX_CLAUSES} words and phrases were searched.",)
 
-    def test_repetitions_and_stop_words_take_no_room(self) -> None:
+    def test_repetitions_and_stop_words_do_not_count(self) -> None:
         text = "the dns " * 100 + " ".join(f"w{n}" for n in range(query.MAX_CLAUSES - 1))
         assert parse(text).notices == ()
 
@@ -404,7 +406,7 @@ class TestLimits:
         assert any("words and phrases" in notice for notice in parsed.notices)
 
     @pytest.mark.parametrize(("before", "between", "after"), [('"', " ", '"'), ("", "-", "")])
-    def test_words_are_limited_over_all_phrases_and_no_phrase_is_cut_for_it(self, before, between, after) -> None:
+    def test_the_limit_of_words_covers_all_phrases_and_splits_none(self, before, between, after) -> None:
         length = 20
         text = " ".join(before + between.join(f"w{n}x{k}" for k in range(length)) + after for n in range(60))
         parsed = parse(text)
@@ -422,7 +424,7 @@ class TestLimits:
             assert sum(len(found.values) for found in parsed.filters) == query.MAX_VALUES
             assert parsed.notices == (f"Only the first {query.MAX_VALUES} field values were used.",)
 
-    def test_a_phrase_is_cut_not_dropped(self) -> None:
+    def test_a_long_phrase_is_cut_and_not_dropped(self) -> None:
         parsed = parse('"' + "a b " * 100 + '"')
         assert parsed.root == Phrase(("a", "b") * 16)
         assert len(parsed.notices) == 1
@@ -437,12 +439,12 @@ class TestLimits:
             assert _depth(parsed.root) <= 3 * query.MAX_DEPTH
             assert any("deeper" in notice for notice in parsed.notices)
 
-    def test_as_many_levels_as_are_allowed_are_fine(self) -> None:
+    def test_the_greatest_depth_allowed_is_kept(self) -> None:
         parsed = parse("(" * query.MAX_DEPTH + "dns" + ")" * query.MAX_DEPTH)
         assert parsed.root == Term("dns")
         assert parsed.notices == ()
 
-    def test_a_longer_text_is_cut_between_words_and_said(self) -> None:
+    def test_an_overlong_text_is_cut_between_words_with_a_notice(self) -> None:
         parsed = parse("redis " * 5_000)
         assert parsed.root == Term("redi")
         assert len(parsed.text) <= query.MAX_TEXT
@@ -472,7 +474,7 @@ class TestRelaxed:
             ("kb/INC-42", disjunction([word("kb/INC-42"), word("kb")])),
         ],
     )
-    def test_any_word_will_do_and_the_rest_stays(self, text: str, root: Node) -> None:
+    def test_any_word_can_match_and_the_rest_stays(self, text: str, root: Node) -> None:
         found = relaxed(parse(text))
         assert found is not None
         assert found.root == root
@@ -497,7 +499,7 @@ class TestRelaxed:
         assert relaxed(parse(text)) is None
 
     @given(SYNTAX)
-    def test_it_keeps_every_filter_and_negation_and_is_done_after_once(self, text: str) -> None:
+    def test_it_keeps_every_filter_and_negation_and_changes_nothing_the_second_time(self, text: str) -> None:
         parsed = parse(text)
         found = relaxed(parsed)
         if found:
@@ -558,7 +560,7 @@ def test_space_between_conditions_does_not_matter(parts: list[str]) -> None:
 
 
 @given(st.lists(st.sampled_from(["dns", "-bgp", "org:slack", "-status:draft", '"a b"']), min_size=1, max_size=6))
-def test_words_that_hold_together_do_so_in_a_group(parts: list[str]) -> None:
+def test_conditions_mean_the_same_inside_a_group(parts: list[str]) -> None:
     text = " ".join(parts)
     assert parse(f"({text})").root == parse(text).root
     assert parse(f"-(-({text}))").root == parse(text).root

@@ -1,4 +1,4 @@
-"""Generations: built beside the one that answers, compared, swapped, rolled back, retired; on a real Elasticsearch."""
+"""Generations: built while another one answers, compared, swapped, rolled back and retired, on a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refresh():
 
 
 def poison(monkeypatch, incident_id):
-    """Have Elasticsearch refuse the document of one incident."""
+    """Make Elasticsearch refuse the document of one incident."""
     source = engine.source
 
     def with_surprise(document):
@@ -61,7 +61,7 @@ def test_the_relay_makes_the_first_generation_and_fills_it(elastic, cast, publis
     assert [(g.number, g.reads, g.writes, g.is_current) for g in generations.generations()] == [(1, True, True, True)]
 
 
-def test_a_rebuild_goes_over_in_one_step_and_back(elastic, cast, published):
+def test_a_rebuild_switches_readers_in_one_step_and_can_be_rolled_back(elastic, cast, published):
     published("Cats", visibility="public")
     relay.drain()
     rebuild.rebuild()
@@ -106,7 +106,7 @@ def test_tombstones_do_not_survive_a_rebuild(elastic, cast, published):
 
 
 def test_a_narrowed_incident_is_out_of_the_index_before_its_exclusion_ends(elastic, cast, published):
-    """Without this, its total and facets would be told for as long as Elasticsearch waits with its next refresh."""
+    """Otherwise totals and facets would reveal it until the next refresh of Elasticsearch."""
     incident = published("Cats", visibility="public")
     relay.drain()
     assert total(cast.viewer("anonymous"), "cats") == 1
@@ -119,7 +119,7 @@ def test_a_narrowed_incident_is_out_of_the_index_before_its_exclusion_ends(elast
 
 
 # --- A generation that is missing, unfinished, or of another record ----------------------------------
-def test_an_elasticsearch_that_lost_its_data_answers_nothing_until_everything_is_there_again(elastic, cast, published):
+def test_elasticsearch_that_lost_its_data_answers_nothing_until_everything_is_indexed_again(elastic, cast, published):
     for n in range(3):
         published(f"Cats {n}", visibility="public")
     relay.drain()
@@ -134,7 +134,7 @@ def test_an_elasticsearch_that_lost_its_data_answers_nothing_until_everything_is
     assert total(cast.viewer("anonymous"), "cats") == 4
 
 
-def test_a_write_into_a_generation_that_is_gone_makes_no_index_of_that_name(elastic, published):
+def test_a_write_to_a_deleted_generation_creates_no_index(elastic, published):
     incident = published("Cats")
     relay.drain()
     gone = generations.generations()[0]
@@ -144,9 +144,7 @@ def test_a_write_into_a_generation_that_is_gone_makes_no_index_of_that_name(elas
     assert generations.generations() == []
 
 
-def test_a_restored_database_is_not_searched_by_an_index_that_knows_what_came_after_the_backup(
-    elastic, cast, published
-):
+def test_after_a_restore_an_index_newer_than_the_backup_answers_no_search(elastic, cast, published):
     incident = published("Cats", visibility="team")
     relay.drain()
     with transaction.atomic():
@@ -165,7 +163,7 @@ def test_a_restored_database_is_not_searched_by_an_index_that_knows_what_came_af
     assert ElasticEngine().versions() == dict(Incident.objects.values_list("pk", "index_version"))
 
 
-def test_a_rebuild_that_was_cut_off_is_thrown_away_by_the_next_one(elastic, published):
+def test_an_interrupted_rebuild_is_thrown_away_by_the_next_one(elastic, published):
     published("Cats")
     relay.drain()
     generations.create()
@@ -173,7 +171,7 @@ def test_a_rebuild_that_was_cut_off_is_thrown_away_by_the_next_one(elastic, publ
     assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, False, True), (2, True, True)]
 
 
-def test_two_rebuilds_at_once_are_one(elastic, published):
+def test_only_one_rebuild_runs_at_a_time(elastic, published):
     published("Cats")
     relay.drain()
     tried = threading.Event()
@@ -198,7 +196,7 @@ def test_two_rebuilds_at_once_are_one(elastic, published):
     assert rebuild.rebuild().number == 2
 
 
-def test_the_gate_lets_pass_what_the_outbox_will_bring(elastic, cast, published):
+def test_the_gate_ignores_differences_that_the_outbox_will_resolve(elastic, cast, published):
     incident = published("Cats", visibility="public")
     relay.drain()
     generation = generations.create()
@@ -210,7 +208,7 @@ def test_the_gate_lets_pass_what_the_outbox_will_bring(elastic, cast, published)
     assert total(cast.viewer("anonymous"), "cats") == 0
 
 
-def test_a_document_that_elasticsearch_refuses_is_told_and_holds_up_nobody(elastic, cast, published, monkeypatch):
+def test_a_document_that_elasticsearch_refuses_is_reported_and_blocks_no_other(elastic, cast, published, monkeypatch):
     good, bad = published("Cats", visibility="public"), published("Dogs", visibility="public")
     relay.drain()
     poison(monkeypatch, bad.pk)
@@ -252,7 +250,7 @@ def test_after_a_closed_gate_the_next_try_waits(elastic, cast, published, monkey
     assert total(cast.viewer("anonymous")) == 1
 
 
-def test_a_generation_that_cannot_be_marked_is_built_anew_and_no_incident_is_blamed(elastic, cast, published):
+def test_a_generation_that_cannot_be_marked_is_rebuilt_and_no_incident_is_blamed(elastic, cast, published):
     incident = published("Cats", visibility="public")
     unmarked = mapping.body()
     del unmarked["mappings"]["properties"]["mark"]
@@ -269,9 +267,7 @@ def test_a_generation_that_cannot_be_marked_is_built_anew_and_no_incident_is_bla
 
 
 # --- Switched off for a while ------------------------------------------------------------------------
-def test_an_elasticsearch_that_was_switched_off_for_a_while_answers_only_after_it_was_compared(
-    elastic, cast, published, settings
-):
+def test_elasticsearch_that_was_switched_off_answers_only_after_it_was_compared(elastic, cast, published, settings):
     narrowed, gone = published("Cats", visibility="public"), published("Dogs", visibility="public")
     relay.drain()
     assert total(cast.viewer("anonymous")) == 2
@@ -288,7 +284,7 @@ def test_an_elasticsearch_that_was_switched_off_for_a_while_answers_only_after_i
     assert total(cast.viewer("author")) == 1
 
 
-def test_what_the_audit_finds_is_found_by_nobody_until_it_is_repaired(elastic, cast, published):
+def test_incidents_that_the_audit_reports_are_hidden_until_they_are_repaired(elastic, cast, published):
     incident = published("Cats", visibility="public")
     relay.drain()
     Incident.objects.filter(pk=incident.pk).update(visibility="team", index_version=incident.index_version + 1)
@@ -299,7 +295,7 @@ def test_what_the_audit_finds_is_found_by_nobody_until_it_is_repaired(elastic, c
     assert total(cast.viewer("author")) == 1
 
 
-def test_a_mark_that_the_record_does_not_hold_is_told(elastic, published):
+def test_a_mark_that_is_not_in_the_record_is_recognized(elastic, published):
     published("Cats")
     relay.drain()
     assert lineage.is_ours(generations.read_alias())
@@ -332,7 +328,7 @@ def test_a_purged_incident_never_comes_back(elastic, published):
     assert client().get(index=generations.read_alias(), id=str(incident.pk))["_version"] == GONE
 
 
-def test_an_unknown_field_is_refused_by_the_mapping_and_parks_its_document(elastic, published, monkeypatch):
+def test_a_document_with_an_unknown_field_is_refused_and_retried(elastic, published, monkeypatch):
     incident = published("Cats")
     poison(monkeypatch, incident.pk)
     relay.drain()
@@ -342,7 +338,7 @@ def test_an_unknown_field_is_refused_by_the_mapping_and_parks_its_document(elast
     assert incident.pk not in ElasticEngine().versions()
 
 
-def test_a_changed_mapping_is_told_from_the_present_one(elastic, published, monkeypatch):
+def test_a_generation_with_another_mapping_is_not_current(elastic, published, monkeypatch):
     published("Cats")
     relay.drain()
     assert generations.generations()[0].is_current
@@ -351,7 +347,7 @@ def test_a_changed_mapping_is_told_from_the_present_one(elastic, published, monk
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_what_an_earlier_version_analysed_otherwise_answers_no_more_and_is_built_anew_at_once(
+def test_a_generation_that_was_analyzed_differently_answers_no_search_and_is_rebuilt_at_once(
     elastic, cast, published, monkeypatch, begun
 ):
     if begun:
@@ -369,7 +365,7 @@ def test_what_an_earlier_version_analysed_otherwise_answers_no_more_and_is_built
     assert (page.engine, page.degraded, page.total) == ("elasticsearch", False, 1)
 
 
-def test_the_command_tells_and_does(elastic, published):
+def test_every_step_of_the_command_works_and_prints_something(elastic, published):
     published("Cats")
     relay.drain()
     for step in ("status", "rebuild", "status", "audit", "rollback", "promote", "retire"):
@@ -388,7 +384,7 @@ def test_without_elasticsearch_the_command_says_so(cast, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_that_start_at_once_make_one_first_generation(elastic, cast, published):
+def test_workers_that_start_at_once_create_a_single_first_generation(elastic, cast, published):
     published("Cats", visibility="public")
     together = threading.Barrier(3)
     ended = []
@@ -406,7 +402,7 @@ def test_two_workers_that_start_at_once_make_one_first_generation(elastic, cast,
     for worker in workers:
         worker.join()
     assert len(ended) == len(workers)
-    # Who came too early for the generation has put its entries off.
+    # Workers that came before the generation was ready have postponed their entries.
     OutboxEntry.objects.update(not_before=None)
     relay.drain()
     assert [(g.number, g.reads, g.writes) for g in generations.generations()] == [(1, True, True)]

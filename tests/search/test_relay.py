@@ -1,4 +1,4 @@
-"""The relay: what it plans, what it never loses, what it never shows."""
+"""The relay: what it plans, and that it loses nothing and shows nothing hidden."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_two_workers_never_hold_the_same_entry(draft):
     assert not second
 
 
-def test_a_lease_that_ran_out_is_claimed_again_and_the_late_holder_deletes_nothing(draft):
+def test_an_expired_lease_is_claimed_again_and_its_former_holder_deletes_nothing(draft):
     incident = draft()
     late = outbox.claim(CONSUMER)
     OutboxEntry.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
@@ -106,7 +106,7 @@ def test_a_change_while_the_relay_works_is_not_lost(cast, draft):
     assert titles(cast.viewer("author")) == ["Changed meanwhile"]
 
 
-def test_an_unreachable_engine_counts_no_try_and_loses_nothing(draft):
+def test_an_unreachable_engine_uses_up_no_try_and_loses_nothing(draft):
     class Away(DatabaseEngine):
         def index(self, documents):
             raise Unavailable("not now")
@@ -118,7 +118,7 @@ def test_an_unreachable_engine_counts_no_try_and_loses_nothing(draft):
     assert entry.not_before > timezone.now()
 
 
-def test_an_incident_that_is_refused_again_and_again_is_parked_and_holds_up_nobody(cast, draft, settings):
+def test_an_incident_that_is_refused_repeatedly_is_parked_and_blocks_no_other(cast, draft, settings):
     bad, good = draft("Bad"), draft("Good")
 
     class Picky(DatabaseEngine):
@@ -143,7 +143,7 @@ def test_an_incident_that_is_refused_again_and_again_is_parked_and_holds_up_nobo
 
 
 def test_a_parked_narrowing_ends_when_a_later_state_is_delivered(cast, published, settings):
-    """Otherwise its exclusion from searches would outlive the reason for it."""
+    """Otherwise the incident would stay excluded from searches when the reason is gone."""
     incident = published("Back again", visibility="public")
     relay.drain()
 
@@ -163,7 +163,7 @@ def test_a_parked_narrowing_ends_when_a_later_state_is_delivered(cast, published
     assert titles(cast.viewer("anonymous")) == ["Back again"]
 
 
-def test_a_parked_entry_of_another_incident_or_consumer_or_of_later_stays(draft, settings):
+def test_parked_entries_of_other_incidents_or_consumers_and_later_ones_stay(draft, settings):
     settings.OUTBOX_CONSUMERS = [CONSUMER, "elasticsearch"]
     one, other = draft("One"), draft("Other")
     OutboxEntry.objects.filter(consumer="elasticsearch").update(parked_at=timezone.now())
@@ -177,7 +177,7 @@ def test_a_parked_entry_of_another_incident_or_consumer_or_of_later_stays(draft,
     assert before - left == {*claim.entries[one.pk], earlier.pk}
 
 
-def test_a_late_holder_neither_counts_a_try_nor_parks_what_somebody_else_holds(draft, settings):
+def test_the_former_holder_of_a_lease_neither_counts_a_try_nor_parks_the_entry(draft, settings):
     settings.OUTBOX_TRIES = 1
     incident = draft()
     late = outbox.claim(CONSUMER)
@@ -192,8 +192,8 @@ def test_a_late_holder_neither_counts_a_try_nor_parks_what_somebody_else_holds(d
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_work_that_takes_longer_than_a_lease_is_begun_once(cast, draft, settings):
-    """Begun again and again, it would never be done: each worker would find its lease with the next one."""
+def test_work_that_takes_longer_than_a_lease_is_started_once(cast, draft, settings):
+    """Otherwise it would be started again and again, and never finish: each worker would lose its lease to the next."""
     draft()
     settings.OUTBOX_LEASE = timedelta(seconds=0.3)
     begun = []
@@ -211,7 +211,7 @@ def test_work_that_takes_longer_than_a_lease_is_begun_once(cast, draft, settings
     assert not OutboxEntry.objects.exists()
 
 
-def test_one_incident_that_cannot_be_built_does_not_keep_the_rest_of_its_batch(cast, draft, monkeypatch):
+def test_an_incident_that_cannot_be_built_does_not_hold_up_its_batch(cast, draft, monkeypatch):
     bad, _ = draft("Bad"), draft("Good")
     build = relay.build_many
 
@@ -226,8 +226,8 @@ def test_one_incident_that_cannot_be_built_does_not_keep_the_rest_of_its_batch(c
     assert OutboxEntry.objects.get().tries == 1
 
 
-# --- What is seen ------------------------------------------------------------------------------------
-def test_narrowing_shows_at_once_while_the_relay_is_stopped(cast, published):
+# --- What viewers see --------------------------------------------------------------------------------
+def test_narrowed_access_takes_effect_at_once_while_the_relay_is_stopped(cast, published):
     incident = published("Shared with the world", visibility="public")
     relay.drain()
     assert titles(cast.viewer("anonymous")) == ["Shared with the world"]
@@ -238,7 +238,7 @@ def test_narrowing_shows_at_once_while_the_relay_is_stopped(cast, published):
     assert search(cast.viewer("outsider"), SearchRequest(q="shared")).total == 0
 
 
-def test_a_published_text_stays_in_search_at_every_step_towards_the_next(cast, published):
+def test_published_text_stays_searchable_at_every_step_toward_the_next_revision(cast, published):
     incident = published("Shared with the world", visibility="public")
     relay.drain()
     author, step = cast.viewer("author"), {"incident_id": incident.pk}
@@ -251,7 +251,7 @@ def test_a_published_text_stays_in_search_at_every_step_towards_the_next(cast, p
         assert titles(cast.viewer("anonymous")) == ["Shared with the world"]
 
 
-def test_whom_nobody_asks_any_more_finds_what_only_a_team_may_read_no_more(cast, published):
+def test_a_former_reviewer_cannot_find_an_incident_that_only_its_team_can_read(cast, published):
     incident = published("Ours alone", visibility="team")
     author, step = cast.viewer("author"), {"incident_id": incident.pk}
     reopen(actor=author, **step)
@@ -282,7 +282,7 @@ def test_a_stale_worker_cannot_bring_back_what_was_deleted(cast, published):
     assert DatabaseEngine().versions() == {}
 
 
-def test_text_that_a_new_revision_dropped_is_found_by_nobody_while_the_relay_is_stopped(cast, published):
+def test_text_that_a_new_revision_dropped_cannot_be_found_while_the_relay_is_stopped(cast, published):
     incident = published("A leak", text="The secret word is xyzzy.", visibility="public")
     relay.drain()
     assert search(cast.viewer("anonymous"), SearchRequest(q="xyzzy")).total == 1
@@ -317,7 +317,7 @@ def test_renaming_an_organization_reaches_all_its_incidents(cast, published):
 
 
 # --- The audit ---------------------------------------------------------------------------------------
-def test_the_audit_repairs_what_is_missing_stale_or_too_much(cast, published):
+def test_the_audit_repairs_missing_stale_and_superfluous_documents(cast, published):
     kept, missing, stale = published("Kept"), published("Missing"), published("Stale")
     relay.drain()
     assert relay.audit().by_consumer == {CONSUMER: {}}
@@ -332,7 +332,7 @@ def test_the_audit_repairs_what_is_missing_stale_or_too_much(cast, published):
     assert titles(cast.viewer("author")) == ["Missing", "Stale"]
 
 
-def test_an_index_that_is_ahead_of_the_record_is_told(published):
+def test_an_index_that_is_ahead_of_the_record_is_reported(published):
     incident = published()
     relay.drain()
     SearchDocument.objects.filter(pk=incident.pk).update(index_version=10**6)
@@ -340,7 +340,7 @@ def test_an_index_that_is_ahead_of_the_record_is_told(published):
 
 
 @pytest.mark.postgres_only
-def test_a_write_does_not_wait_for_a_broker_that_is_away(settings):
+def test_a_write_does_not_wait_for_an_unreachable_broker(settings):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What is scored: as little as can be, without a change in anybody's score. What moves a score: nothing hidden."""
+"""As few documents as possible are scored, without changing any score; and nothing hidden influences a score."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from tests.search.elastic import own_generations
         ("cache OR retry", Or((Term("cach"), Term("retri")))),
         ('"cache miss" retry', And((Phrase(("cach", "miss")), Term("retri")))),
         ("cache -retry severity:sev1", Term("cach")),
-        # What holds by the filter alone has no score.
+        # A document that matches by the filter alone has no score.
         ("cache OR severity:sev1", Term("cach")),
-        # A document that is found for "dns" may hold "cache" without "retry", and that counts.
+        # A document found by "dns" can contain "cache" without "retry", and "cache" then adds to its score.
         ("(cache retry) OR dns", Or((Term("cach"), Term("retri"), Term("dns")))),
         ("severity:sev1 -cache", None),
         ("", None),
     ],
 )
-def test_only_what_is_found_by_its_words_is_scored(text, among):
+def test_only_documents_found_by_their_words_are_scored(text, among):
     assert scored(parse(text).root)[0] == among
 
 
@@ -64,7 +64,7 @@ def test_a_narrower_search_gives_the_same_score(published):
 
 
 @pytest.mark.django_db
-def test_nothing_that_is_hidden_moves_a_score_or_a_likeness(cast, draft, published):
+def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published):
     like = published("Ransomware encrypted the backups", text="Kafka went with them.", visibility="public")
     published("Kafka lagged", text="Consumers slept.", visibility="public")
     published("Ransomware asked for coins", text="Backups were encrypted.", visibility="internal")
@@ -88,8 +88,8 @@ def test_nothing_that_is_hidden_moves_a_score_or_a_likeness(cast, draft, publish
 
 
 @pytest.mark.django_db
-def test_synonyms_make_a_likeness_once(published):
-    """Whoever holds one of them holds them all."""
+def test_synonyms_count_once_in_a_likeness(published):
+    """A document that contains one of them contains them all."""
     said, once = (published(f"Incident {n}", text=text) for n, text in enumerate(("cert certificate", "certificate")))
     for document in build_many([said.pk, once.pk]).values():
         words = Likeness.of(document, lambda nodes: (100, [1] * len(nodes))).words
@@ -97,7 +97,7 @@ def test_synonyms_make_a_likeness_once(published):
 
 
 @pytest.mark.postgres_only
-def test_nothing_that_is_hidden_moves_a_likeness_on_elasticsearch(cast, draft, published):
+def test_nothing_hidden_influences_a_likeness_on_elasticsearch(cast, draft, published):
     text = "Ransomware encrypted the backups"
     like = published(text, text="Kafka went with them.", visibility="public")
     published("Kafka lagged", text="Ransomware slept.", visibility="public")
@@ -121,7 +121,7 @@ def test_nothing_that_is_hidden_moves_a_likeness_on_elasticsearch(cast, draft, p
 
 
 @pytest.mark.django_db
-def test_documents_of_before_are_counted_for_those_who_may_read_them(draft, published):
+def test_existing_documents_are_counted_for_those_who_can_read_them(draft, published):
     for visibility in ("public", "internal", "team"):
         published(visibility=visibility)
     draft(visibility="public")

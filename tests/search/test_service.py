@@ -1,5 +1,5 @@
-"""Search as pages and REST see it: syntax, corrections, relaxation, cursors, refusals, and standing in for
-Elasticsearch."""
+"""Search as the pages and the REST API see it: syntax, corrections, relaxation, cursors, rejected parameters, and the
+fallback for Elasticsearch."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def refs(page):
     [{"q": "pattern:dry-well"}, {"q": "pattern:dry-well,empty-tank (refused OR pattern:dry-well)"},
      {"filters": {"pattern": ["dry-well"]}}],
 )  # fmt: skip
-def test_whoever_asks_for_a_merged_pattern_means_the_one_that_took_it_in(cast, published, asked):
+def test_a_merged_pattern_finds_the_incidents_of_the_one_it_was_merged_into(cast, published, asked):
     tank = Pattern.objects.create(slug="empty-tank", name="Empty tank", family="physical")
     Pattern.objects.create(slug="dry-well", name="Dry well", family="physical", status="merged", merged_into=tank)
     incident = published("Connection refused", visibility="public")
@@ -66,12 +66,12 @@ def test_whoever_asks_for_a_merged_pattern_means_the_one_that_took_it_in(cast, p
     page = search(cast.viewer("anonymous"), SearchRequest(**asked))
     assert refs(page) == [incident.ref]
     assert page.notices == ("The pattern dry-well was merged into empty-tank, which was searched instead.",)
-    # The choice is taken back by the name it was made with.
+    # The choice can be removed by the name it was made with.
     selected = [(value.value, value.count, value.asked) for value in page.facets["pattern"] if value.selected]
     assert selected == [("empty-tank", 1, ("dry-well",)) for _ in asked.get("filters", [])]
 
 
-def test_what_is_not_of_a_merged_pattern_is_not_of_the_one_that_took_it_in(cast, published):
+def test_excluding_a_merged_pattern_excludes_the_one_it_was_merged_into(cast, published):
     tank = Pattern.objects.create(slug="empty-tank", name="Empty tank", family="physical")
     Pattern.objects.create(slug="dry-well", name="Dry well", family="physical", status="merged", merged_into=tank)
     incident, other = published("Refused", visibility="public"), published("Another", visibility="public")
@@ -81,13 +81,13 @@ def test_what_is_not_of_a_merged_pattern_is_not_of_the_one_that_took_it_in(cast,
 
 
 @pytest.mark.parametrize("q", HOSTILE)
-def test_any_text_at_all_searches(cast, published, q):
+def test_any_text_can_be_searched_for(cast, published, q):
     published("Connection refused", visibility="public")
     relay.drain()
     assert search(cast.viewer("anonymous"), SearchRequest(q=q)).total in (0, 1)
 
 
-def test_a_pasted_log_line_finds_the_incident_that_holds_it(cast, published):
+def test_a_pasted_log_line_finds_the_incident_that_contains_it(cast, published):
     incident = published(
         "Cache away",
         text="The log said connect() to 10.0.0.1:6379 failed (111: Connection refused).",
@@ -99,7 +99,7 @@ def test_a_pasted_log_line_finds_the_incident_that_holds_it(cast, published):
     assert refs(page)[0] == incident.ref
 
 
-def test_what_no_incident_holds_whole_is_relaxed_and_said(cast, published):
+def test_a_query_that_no_incident_satisfies_is_relaxed_with_a_notice(cast, published):
     incident = published("Retries overloaded redis", visibility="public")
     relay.drain()
     page = search(cast.viewer("anonymous"), SearchRequest(q="retries zeppelin"))
@@ -107,7 +107,7 @@ def test_what_no_incident_holds_whole_is_relaxed_and_said(cast, published):
     assert any("No incident contains all" in notice for notice in page.notices)
 
 
-def test_the_number_of_an_incident_finds_that_one_or_nothing(cast, draft, published):
+def test_a_reference_finds_that_incident_or_nothing(cast, draft, published):
     hidden, shown = draft("Disk full"), published("Retries overloaded redis", visibility="public")
     relay.drain()
 
@@ -120,7 +120,7 @@ def test_the_number_of_an_incident_finds_that_one_or_nothing(cast, draft, publis
     assert found(f"{hidden.ref} retries") == [shown.ref]
 
 
-def test_an_unknown_field_near_a_known_one_is_offered_as_a_correction(cast):
+def test_a_correction_is_offered_for_a_mistyped_field(cast):
     page = search(cast.viewer("anonymous"), SearchRequest(q="redis sevrity:sev1"))
     assert [c.suggestion for c in page.corrections] == ["severity:sev1"]
 
@@ -152,7 +152,7 @@ def test_markup_in_a_text_is_escaped_in_titles_and_highlights(cast, published):
         (SearchRequest(filters={"organization": ["a\x00b"]}), "organization"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(cast, request_, field):
+def test_an_invalid_parameter_is_rejected_by_name(cast, request_, field):
     with pytest.raises(BadRequest) as refused:
         search(cast.viewer("anonymous"), request_)
     assert refused.value.field == field
@@ -172,7 +172,7 @@ def test_a_cursor_belongs_to_its_query(cast, published):
             search(viewer, SearchRequest(q="wombat", page_size=2, cursor=other))
 
 
-def test_a_cursor_from_before_another_engine_answered_is_refused_for_that_reason(cast):
+def test_a_cursor_of_another_engine_is_rejected_for_that_reason(cast):
     place = cursor.Place(key=1.0, incident_id=1, engine="elasticsearch", relaxed=False)
     text = cursor.write(place, {"q": "wombat", "filters": {}, "sort": "relevance"})
     with pytest.raises(BadCursor, match="answered by another engine"):
@@ -189,14 +189,14 @@ def test_a_cursor_from_before_another_engine_answered_is_refused_for_that_reason
         {"filters": {"severity": ["unknown"], "origin": ["own"]}},
     ],
 )
-def test_a_cursor_is_refused_with_other_words_filters_or_another_sort(cast, published, changed):
+def test_a_cursor_is_rejected_with_other_words_other_filters_or_another_order(cast, published, changed):
     for n in range(3):
         published(f"Wombat {n}", visibility="public")
     relay.drain()
     viewer = cast.viewer("anonymous")
     asked = SearchRequest(q="wombat", filters={"severity": ["unknown"]}, page_size=2)
     asked = replace(asked, cursor=search(viewer, asked).next_cursor)
-    # A page may have another size: the place is the same.
+    # The page size can change, because the place stays the same.
     assert len(search(viewer, replace(asked, page_size=1)).results) == 1
     with pytest.raises(BadCursor):
         search(viewer, replace(asked, **changed))
@@ -211,8 +211,8 @@ def test_a_page_takes_a_bounded_number_of_queries(cast, published, django_assert
         search(viewer, SearchRequest(q="wombat", filters={"severity": ["unknown"]}))
 
 
-# --- Like another ------------------------------------------------------------------------------------
-def test_similar_incidents_come_with_their_reasons_and_only_what_the_viewer_may_see(cast, published):
+# --- Similar incidents -------------------------------------------------------------------------------
+def test_similar_incidents_have_reasons_and_are_visible_to_the_viewer(cast, published):
     one = published(
         "Retries overloaded the redis cache",
         text="Clients retried without backoff and redis stayed overloaded.",
@@ -240,7 +240,7 @@ def test_similar_incidents_come_with_their_reasons_and_only_what_the_viewer_may_
     assert hidden.ref in {s.result.ref for s in similar(cast.viewer("author"), one)}
 
 
-def test_two_that_were_mitigated_in_ways_without_a_name_were_not_mitigated_alike(cast, published):
+def test_other_is_not_a_mitigation_that_incidents_share(cast, published):
     facts = {"visibility": "public", "services": ["Cache"], "mitigations": ["other", "wait"]}
     one, _ = published("A door stuck", **facts), published("The lights failed", **facts)
     relay.drain()
@@ -250,7 +250,7 @@ def test_two_that_were_mitigated_in_ways_without_a_name_were_not_mitigated_alike
 
 @pytest.fixture
 def alike(draft):
-    """Two drafts with a pattern in common, and not one telling word."""
+    """Two drafts with a pattern in common, and without any distinctive words."""
     pattern = Pattern.objects.create(slug="dns", name="DNS", family="network", counts="x")
     one, like = draft("DB 1"), draft("Go 2")
     for incident in (one, like):
@@ -259,14 +259,14 @@ def alike(draft):
     return one, like
 
 
-def test_without_a_telling_word_the_patterns_alone_tell_what_is_similar(cast, alike):
+def test_without_distinctive_words_patterns_alone_make_incidents_similar(cast, alike):
     one, like = alike
     relay.drain()
     assert [s.result.ref for s in similar(cast.viewer("author"), one)] == [like.ref]
 
 
 @pytest.mark.postgres_only
-def test_on_elasticsearch_the_patterns_alone_tell_it_too(cast, alike):
+def test_patterns_alone_make_incidents_similar_on_elasticsearch_too(cast, alike):
     one, like = alike
     with own_generations():
         relay.drain()
@@ -276,7 +276,7 @@ def test_on_elasticsearch_the_patterns_alone_tell_it_too(cast, alike):
 
 
 @pytest.mark.parametrize("title", ["Lunch menu mixed up", "Something broke", "We had a problem and it was fixed"])
-def test_few_words_that_others_happen_to_hold_make_nothing_similar(cast, draft, published, title):
+def test_a_few_shared_words_do_not_make_incidents_similar(cast, draft, published, title):
     published("The menu of alerts was mixed up", text="Something else broke: the problem was fixed.")
     one = draft(title)
     relay.drain()
@@ -285,7 +285,7 @@ def test_few_words_that_others_happen_to_hold_make_nothing_similar(cast, draft, 
 
 @pytest.mark.postgres_only
 @pytest.mark.parametrize("title", ["Lunch menu mixed up", "Something broke", "We had a problem and it was fixed"])
-def test_on_elasticsearch_few_words_make_nothing_similar_either(cast, draft, published, title):
+def test_a_few_shared_words_do_not_make_incidents_similar_on_elasticsearch_either(cast, draft, published, title):
     published("The menu of alerts was mixed up", text="Something else broke: the problem was fixed.")
     one = draft(title)
     with own_generations():
@@ -296,7 +296,7 @@ def test_on_elasticsearch_few_words_make_nothing_similar_either(cast, draft, pub
         assert engines.breaker().state is State.CLOSED
 
 
-def test_similar_words_are_a_reason_beside_actions_that_are_still_open(cast, draft, published):
+def test_similar_wording_is_a_reason_in_addition_to_open_actions(cast, draft, published):
     text = "The thermostat of the greenhouse froze while gardeners watered tomatoes, cucumbers, basil and melons."
     one, like = draft("Greenhouse"), published(text=text)
     change_section(actor=cast.viewer("author"), incident_id=one.pk, key="summary", body=text)
@@ -306,7 +306,7 @@ def test_similar_words_are_a_reason_beside_actions_that_are_still_open(cast, dra
     assert found.reasons == ["similar wording", "1 action still open"]
 
 
-def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):
+def test_a_link_does_not_reveal_a_hidden_incident(cast, published):
     from incidents.document import read, with_everything
     from incidents.scopes import visible_incidents
 
@@ -317,7 +317,7 @@ def test_a_link_says_nothing_of_an_incident_that_is_hidden(cast, published):
     assert reading.document["links"] == []
 
 
-# --- Standing in for Elasticsearch -------------------------------------------------------------------
+# --- The fallback for Elasticsearch ------------------------------------------------------------------
 def test_the_breaker_opens_probes_and_closes():
     answers = [False, False, True]
     breaker = Breaker(lambda: answers.pop(0) if answers else True, interval=0.01)
@@ -334,9 +334,7 @@ def test_the_breaker_opens_probes_and_closes():
 
 
 @pytest.mark.postgres_only
-def test_the_database_answers_while_elasticsearch_cannot_and_elasticsearch_again_as_soon_as_it_can(
-    cast, published, settings
-):
+def test_the_database_answers_only_while_elasticsearch_cannot(cast, published, settings):
     incident = published("Wombats", visibility="public")
     with own_generations():
         relay.audit()
@@ -358,7 +356,7 @@ def test_the_database_answers_while_elasticsearch_cannot_and_elasticsearch_again
 
 
 @pytest.mark.postgres_only
-def test_a_query_that_elasticsearch_refuses_is_answered_by_the_database_and_costs_nobody_else_anything(
+def test_the_database_answers_a_query_that_elasticsearch_refuses_and_no_other_query_is_affected(
     cast, published, monkeypatch
 ):
     incident = published("Wombats", visibility="public")
@@ -384,7 +382,7 @@ def test_elasticsearch_answers_any_text_at_all(cast, published, q):
 
 
 @pytest.mark.postgres_only
-def test_similar_on_elasticsearch_agrees_on_the_likest(cast, published):
+def test_elasticsearch_agrees_on_the_most_similar_incident(cast, published):
     one = published(
         "Retries overloaded the redis cache",
         text="Clients retried without backoff and redis stayed overloaded.",

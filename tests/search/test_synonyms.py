@@ -1,4 +1,4 @@
-"""Synonyms: what a query finds besides its own words."""
+"""Synonyms: what a query finds in addition to its own words."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def held(text: str) -> Term | Phrase:
 
 
 @pytest.mark.parametrize("line", SYNONYMS)
-def test_every_member_of_a_set_asks_for_all_the_others(line):
+def test_every_synonym_finds_all_others_of_its_set(line):
     members = [member.strip() for member in line.split(",")]
     for member in members:
         found = set(leaves(expanded(parse(member).root)))
         assert {held(other) for other in members if other != member} <= found, member
 
 
-def test_words_that_have_synonyms_together_are_still_found_apart():
+def test_words_that_have_a_synonym_together_are_still_found_separately():
     apart = And((Term("post"), Term("mortem")))
     assert expanded(parse("post mortem").root) == Or((apart, Term("postmortem")))
     assert expanded(parse("dns post mortem late").root) == And(
@@ -34,13 +34,13 @@ def test_words_that_have_synonyms_together_are_still_found_apart():
 
 
 @pytest.mark.parametrize("text", ["mortem post", "post dns mortem", '"post mortem"', "post is:public mortem", "memory"])
-def test_words_that_do_not_stand_together_in_order_are_only_themselves(text):
+def test_words_that_are_not_adjacent_and_in_order_get_no_synonyms(text):
     root = parse(text).root
     assert expanded(root) == root
 
 
 @pytest.mark.django_db
-def test_several_words_find_the_one_that_means_the_same(cast, published):
+def test_several_words_find_the_one_word_that_means_the_same(cast, published):
     one = published("A datacenter lost power", visibility="public")
     many = published("The data center was hot", visibility="public")
     relay.drain()

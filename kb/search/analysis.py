@@ -27,7 +27,7 @@ MAX_STEM = 64
 
 # How much of an overlong word is read: enough for a full stem with three marks on every letter.
 _MAX_READ = 4 * MAX_STEM
-_MAX_REMEMBERED = 65_536
+_MAX_CACHED = 65_536
 
 # Scripts written without spaces between words: every character counts as a word, and a run of them is found as a
 # phrase. Thai, Lao, Myanmar, Khmer; hangul; kana, bopomofo, ideographs; Yi; half-width kana.
@@ -106,7 +106,7 @@ Words = tuple[tuple[str, int, int], ...]
 Value = TypeVar("Value")
 
 
-class _Remembered(dict[str, Value]):
+class _BoundedCache(dict[str, Value]):
     """A bounded cache of values computed from short texts.
 
     A plain dict is the fastest cache there is, and threads can share it. It is cleared when full, and long texts,
@@ -115,13 +115,13 @@ class _Remembered(dict[str, Value]):
 
     def _keep(self, text: str, value: Value) -> Value:
         if len(text) <= MAX_STEM:
-            if len(self) >= _MAX_REMEMBERED:
+            if len(self) >= _MAX_CACHED:
                 self.clear()
             self[text] = value
         return value
 
 
-class _Memory(_Remembered[Words]):
+class _WordCache(_BoundedCache[Words]):
     """The words in each run of characters: stem, start and end within the run."""
 
     def __missing__(self, run: str) -> Words:
@@ -160,14 +160,14 @@ def _stem(word: str) -> str:
     return str(stemmer.stemWord(word)) or word
 
 
-_memory = _Memory()
+_word_cache = _WordCache()
 
 
 def spans(text: str) -> Iterator[tuple[str, int, int]]:
     """Yields the stem, start and end of every word in order: a faster `tokenize` for callers that need no `Token`."""
     for match in (_ASCII_RUN if text.isascii() else _RUN).finditer(text):
         place = match.start()
-        for stem, start, end in _memory[match[0]]:
+        for stem, start, end in _word_cache[match[0]]:
             yield stem, place + start, place + end
 
 
@@ -179,23 +179,23 @@ def tokenize(text: str) -> list[Token]:
 def stems(text: str) -> list[str]:
     """The stems of a text in order, including stop words."""
     runs = (_ASCII_RUN if text.isascii() else _RUN).findall(text)
-    return [stem for run in runs for stem, _, _ in _memory[run]]
+    return [stem for run in runs for stem, _, _ in _word_cache[run]]
 
 
-class _Stems(_Remembered[tuple[str, ...]]):
+class _StemCache(_BoundedCache[tuple[str, ...]]):
     """The stems in each piece of text between white space."""
 
     def __missing__(self, piece: str) -> tuple[str, ...]:
         return self._keep(piece, tuple(stems(piece)))
 
 
-_stems_of = _Stems()
+_stem_cache = _StemCache()
 
 
 def vocabulary(text: str) -> set[str]:
     """The distinct stems of a text; much cheaper than `stems`."""
     # No word spans white space, so whole pieces can be looked up, and `map` does that without a loop in Python.
-    return set(chain.from_iterable(map(_stems_of.__getitem__, text.split())))
+    return set(chain.from_iterable(map(_stem_cache.__getitem__, text.split())))
 
 
 def is_stop(word: str) -> bool:

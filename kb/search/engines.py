@@ -45,8 +45,8 @@ def breaker() -> Breaker:
 
 def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered]:
     """The engine that answered, whether it was only the fallback, and its answer."""
-    standing_in = bool(settings.ELASTICSEARCH_URL)
-    if standing_in and in_step.includes(elastic.CONSUMER) and breaker().allows():
+    has_elasticsearch = bool(settings.ELASTICSEARCH_URL)
+    if has_elasticsearch and in_step.includes(elastic.CONSUMER) and breaker().allows():
         engine = elastic.ElasticEngine()
         try:
             answer = ask(engine)
@@ -59,4 +59,5 @@ def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered
         else:
             breaker().succeeded()
             return engine, False, answer
-    return database.DatabaseEngine(), standing_in, ask(database.DatabaseEngine())
+    # The database is a fallback only if Elasticsearch is configured.
+    return database.DatabaseEngine(), has_elasticsearch, ask(database.DatabaseEngine())

@@ -203,7 +203,7 @@ FIELDS: tuple[Field[Any], ...] = (
     ),
     Field(
         "duration",
-        "a length of time or a range of them, such as >1h, 30m..6h or <90s",
+        "a length of time, or a range of them, such as >1h, 30m..6h or <90s",
         _second_span,
         DurationFilter,
         ("length", "lasted"),
@@ -234,7 +234,7 @@ FIELDS: tuple[Field[Any], ...] = (
         *("wait", "other"),
         aliases=("mitigated", "mitigated_by"),
     ),
-    Field("ref", "a number such as INC-12", _reference, NumberFilter, ("inc", "id")),
+    Field("ref", "the number of an incident, such as INC-12", _reference, NumberFilter, ("inc", "id")),
 )
 
 _BY_NAME = {field.name: field for field in FIELDS}
@@ -258,12 +258,12 @@ def meant(name: str) -> Field[Any] | None:
     if name in called:
         return called[name]
     # One typo in a short name is as much as two in a long one. In two letters, one typo could give any name.
-    slips = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
-    near = [(distance, field) for word, field in called.items() if (distance := _slips(name, word)) <= slips]
+    typos = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
+    near = [(distance, field) for word, field in called.items() if (distance := _typos(name, word)) <= typos]
     return min(near, key=lambda one: one[0])[1] if near else None
 
 
-def _slips(one: str, other: str) -> int:
+def _typos(one: str, other: str) -> int:
     """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Returns 3
     without counting if the lengths differ by more than 2."""
     if abs(len(one) - len(other)) > 2:

@@ -51,7 +51,7 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
 
     The engines take turns, so that a slow one does not hold up the others.
     """
-    _take_in()
+    _bring_into_step()
     handled = 0
     while count := sum(_turn(consumer) for consumer in consumers()):
         handled += count
@@ -66,7 +66,7 @@ def _turn(consumer: Consumer) -> int:
     return run_once(consumer)
 
 
-def _take_in() -> None:
+def _bring_into_step() -> None:
     """Compare engines that may have missed changes with the record; from then on they answer searches. The database
     engine never needs this: it has been sent every change from the beginning."""
     engines = {consumer.name: consumer for consumer in consumers() if consumer.name != database.CONSUMER}

@@ -158,19 +158,19 @@ def test_stop_words_stay_in_the_index() -> None:
 def test_threads_can_analyze_texts_at_the_same_time() -> None:
     words = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}overloading{'s' * (n % 3)}" for n in range(5_000)]
     expected = [stems(word) for word in words]
-    analysis._memory.clear()
+    analysis._word_cache.clear()
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: [stems(word) for word in words], range(8)):
             assert found == expected
 
 
 def test_the_cache_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "_MAX_REMEMBERED", 100)
-    analysis._memory.clear()
+    monkeypatch.setattr(analysis, "_MAX_CACHED", 100)
+    analysis._word_cache.clear()
     for number in range(1_000):
         stems(f"w{number} {'x' * number} {chr(0x4E00 + number) * 50}")
-    assert len(analysis._memory) <= 100
-    assert max(map(len, analysis._memory)) <= MAX_STEM
+    assert len(analysis._word_cache) <= 100
+    assert max(map(len, analysis._word_cache)) <= MAX_STEM
 
 
 MEBIBYTE = 1 << 20

@@ -92,13 +92,13 @@ def ensure() -> bool:
     """
     pause = f"search-rebuild-pauses:{generations.prefix()}"
     try:
-        if _is_there():
+        if _can_answer():
             return True
         if cache.get(pause):
             return False
         with alone("search-rebuild") as is_mine:
             # Check again under the lock: another process may just have finished.
-            if is_mine and not _is_there():
+            if is_mine and not _can_answer():
                 _rebuild()
             return is_mine
     except Unavailable as error:
@@ -109,7 +109,7 @@ def ensure() -> bool:
     return False
 
 
-def _is_there() -> bool:
+def _can_answer() -> bool:
     try:
         return lineage.is_ours(generations.read_alias())
     except LookupError:

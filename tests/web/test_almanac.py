@@ -80,7 +80,7 @@ def test_how_long_a_similar_incident_lasted_is_told_apart_from_what_makes_it_sim
     )
     indexed()
     text = client.get(f"/incidents/{one.ref}/similar").content.decode()
-    assert '<span class="why">lasted 5\xa0h\xa012\xa0min; causes of' in text
+    assert '<span class="why">lasted 5\xa0h\xa012\xa0min; same kind of cause' in text
 
 
 def test_similar_incidents_are_shown_beside_one_and_hidden_ones_never(client, cast, published):

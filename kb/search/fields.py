@@ -130,8 +130,8 @@ def _period(value: str) -> tuple[datetime, datetime | None] | None:
 
 
 def _length(value: str) -> tuple[int, int] | None:
-    """The span of seconds that a length stands for, as exact as its smallest unit: `1h30m` is from 90 to less than 91
-    minutes."""
+    """The span of seconds that a length stands for, to the precision of its smallest unit: `1h30m` is from 90 to less
+    than 91 minutes."""
     read = length(value)
     return read and (read[0], sum(read))
 

@@ -1,5 +1,4 @@
-"""A real browser against a real server. Every page that is visited is checked on the way: axe, the console, the
-width."""
+"""A real browser against a real server. `Person.look` checks a page on the way: axe, the console, the width."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.conftest import Cast, session_of
 
 DESKTOP, PHONE = 1280, 390
-# A machine that runs two browsers and a database at once may be slow; it may not be wrong.
+# Milliseconds. A machine that runs two browsers and a database at once may be slow, but never wrong.
 PATIENCE = 20_000
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 
@@ -26,7 +25,7 @@ COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright's own loop runs in this thread; the database is still used by this thread alone.
+        # Playwright's event loop runs in this thread, so Django would refuse database access that is in fact safe.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
@@ -37,7 +36,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def _one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's database of a test lives in memory, on the one connection that all threads of the server share."""
+    """Serve one request at a time on SQLite: all server threads share one connection to the in-memory test database."""
     if connection.vendor != "sqlite":
         return
     lock, answer = threading.Lock(), WSGIHandler.__call__
@@ -51,7 +50,7 @@ def _one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Person:
-    """Somebody with a browser of their own."""
+    """A user with a browser of their own."""
 
     page: Page
     context: BrowserContext
@@ -64,18 +63,18 @@ class Person:
         return self.page
 
     def saved(self) -> None:
-        """Wait until nothing is unsaved any more."""
+        """Wait until everything is saved."""
         expect(self.page.locator("#save-state")).to_contain_text("All changes saved", timeout=PATIENCE)
 
     def look(self) -> None:
-        """What must hold on every page, in each of the person's colour schemes."""
+        """Check what must hold on every page, in each of the person's colour schemes."""
         rules: dict[str, Any] = {}
         for scheme in self.schemes:
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             found = Axe().run(self.page, options={"resultTypes": ["violations"], **rules})
             told = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found.response["violations"]]
             assert told == [], (self.page.url, scheme)
-            # Another scheme changes nothing but colours.
+            # Another scheme changes only colours.
             rules = {"runOnly": {"type": "rule", "values": COLOUR_RULES}}
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{self.page.url} scrolls sideways by {wide} px"
@@ -84,7 +83,7 @@ class Person:
 
 @pytest.fixture
 def people(chromium: Browser, live_server: Any, cast: Cast, settings: Any) -> Iterator[Callable[..., Person]]:
-    """people(width=390): somebody new, signed in when a name of the cast is given."""
+    """people(width=390): a new person, signed in if a name from the cast is given."""
     settings.BASE_URL = live_server.url
     contexts: list[BrowserContext] = []
 
@@ -100,7 +99,7 @@ def people(chromium: Browser, live_server: Any, cast: Cast, settings: Any) -> It
         person.page.on("pageerror", lambda error: person.complaints.append(str(error)))
         person.page.on("console", lambda m: person.complaints.append(m.text) if "Content Security" in m.text else None)
         if name:
-            # How one signs in is a test of its own.
+            # Signing in has its own test.
             session = session_of(cast.user(name))
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         return person

@@ -1,4 +1,4 @@
-"""The whole way of a postmortem: invited, written from the template, reviewed, published, found."""
+"""The whole journey of a postmortem: invitation, writing from the template, review, publication, search."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ PASTED = """the channel was renamed
 14:58 Retries switched off by flag"""
 
 
-# Every page is seen in both colour schemes: in the light one on a desk, in the dark one on a phone.
+# Every page is checked in both colour schemes: light on a desktop, dark on a phone.
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
     look = {"width": width, "schemes": (scheme,)}
-    # A lead invites somebody new.
+    # A lead invites a new colleague.
     lead = people("lead", **look)
     lead.go("/teams/checkout")
     lead.look()
-    lead.page.get_by_role("button", name="Make a link").click()
+    lead.page.get_by_role("button", name="Create link").click()
     link = lead.page.locator("#secret-link").inner_text().strip()
     lead.look()
 
-    # Who has the link joins, in the time zone of the browser.
+    # The colleague joins through the link, with the browser's time zone.
     ana = people(**look)
     ana.page.goto(link)
     ana.look()
@@ -44,11 +44,11 @@ def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
     ana.look()
     assert User.objects.get(email="ana@acme.example").time_zone == "Europe/Madrid"
 
-    # She begins a postmortem and writes it; everything saves itself.
+    # She starts a postmortem and writes it; everything is saved automatically.
     ana.go("/incidents/new")
     ana.look()
     page.get_by_label("What happened?").fill("Checkout returned errors after the cache was resized")
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Create draft").click()
     page.wait_for_url(re.compile(r"/incidents/INC-\d+/edit$"))
     incident = Incident.objects.get()
     assert incident.time_zone == "Europe/Madrid"
@@ -65,8 +65,8 @@ def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
 
     page.get_by_text("Paste lines from a chat").click()
     page.get_by_label("Lines").fill(PASTED)
-    page.get_by_role("button", name="Read the lines").click()
-    expect(page.get_by_text("2 events understood")).to_be_visible()
+    page.get_by_role("button", name="Find events").click()
+    expect(page.get_by_text("2 events found")).to_be_visible()
     ana.look()
     page.get_by_role("button", name="Save these events").click()
     expect(page.locator("#records-timeline .row")).to_have_count(2)
@@ -90,14 +90,14 @@ def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
     ana.look()
 
     # She asks for a review.
-    page.get_by_role("link", name="Send to review").click()
+    page.get_by_role("link", name="Send for review").click()
     ana.look()
-    page.get_by_label("Somebody else, by e-mail address").fill("reviewer@acme.example")
-    page.get_by_role("button", name="Send to review").click()
+    page.get_by_label("Someone else, by e-mail address").fill("reviewer@acme.example")
+    page.get_by_role("button", name="Send for review").click()
     expect(page.get_by_text("Asked", exact=True)).to_be_visible()
     ana.look()
 
-    # Somebody of another team reads and approves it.
+    # A reviewer from another team reads and approves it.
     reviewer = people("reviewer", **look)
     reviewer.go("/")
     reviewer.look()
@@ -119,7 +119,7 @@ def test_from_an_invitation_to_a_search_result(people, cast, width, scheme):
     ana.go(f"/incidents/{incident.ref}/history")
     ana.look()
 
-    # A colleague of another team, who knows only what happened to her, finds it.
+    # A colleague from another team, who knows only her own symptoms, finds it.
     relay.drain()
     outsider = people("outsider", **look)
     outsider.go("/search?q=retries+cold+cache")
@@ -135,7 +135,7 @@ def test_the_main_path_works_without_javascript(people, cast):
     page = ana.page
     ana.go("/incidents/new")
     page.get_by_label("What happened?").fill("Cache went cold")
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Create draft").click()
     incident = Incident.objects.get()
     for label in ("Summary", "Impact"):
         page.get_by_label(label, exact=True).fill(f"{label} without scripts.")
@@ -196,6 +196,6 @@ def test_signing_in_and_saving_need_only_a_keyboard(people, cast, draft):
     tab_to("#add-lessons")
     page.keyboard.press("Enter")
     expect(page.locator("#records-lessons .row")).to_have_count(1)
-    # The focus is where it was, not at the top of the page.
+    # The focus stays where it was instead of jumping to the top of the page.
     expect(page.locator("#add-lessons")).to_be_focused()
     assert incident.sections.get(key="summary").body == "Written without a mouse."

@@ -1,4 +1,4 @@
-"""Two people on one text, lost connections, ended sessions, closed windows: what was typed is there afterwards."""
+"""Two people on one text, lost connections, ended sessions, closed windows: no typed text is ever lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def summary(person):
     return person.page.get_by_label("Summary", exact=True)
 
 
-def test_a_text_is_saved_soon_after_typing_stops_and_at_once_when_the_field_is_left(at_the_editor, incident):
+def test_text_is_saved_soon_after_typing_stops_and_at_once_when_its_field_is_left(at_the_editor, incident):
     ana = at_the_editor("author")
     summary(ana).press_sequentially("It broke.")
     expect(ana.page.locator("#save-state")).to_have_text("Not saved yet")
@@ -48,7 +48,7 @@ def test_a_text_is_saved_soon_after_typing_stops_and_at_once_when_the_field_is_l
     assert body(incident) == "It broke. Then not."
 
 
-def test_what_is_typed_while_a_save_is_on_its_way_is_saved_too(at_the_editor, incident):
+def test_text_typed_during_a_save_is_saved_too(at_the_editor, incident):
     ana = at_the_editor("author")
     ana.page.route("**/edit/sections/summary", lambda route: (ana.page.wait_for_timeout(700), route.continue_()))
     summary(ana).press_sequentially("One.")
@@ -59,9 +59,7 @@ def test_what_is_typed_while_a_save_is_on_its_way_is_saved_too(at_the_editor, in
     assert body(incident) == "One. Two."
 
 
-def test_what_is_typed_while_a_save_is_on_its_way_is_saved_though_a_button_has_the_keyboard_by_then(
-    at_the_editor, incident
-):
+def test_text_typed_during_a_save_is_saved_even_if_a_button_then_has_the_focus(at_the_editor, incident):
     ana = at_the_editor("author")
     ana.page.route("**/edit/sections/summary", lambda route: (ana.page.wait_for_timeout(700), route.continue_()))
     summary(ana).press_sequentially("One.")
@@ -72,7 +70,7 @@ def test_what_is_typed_while_a_save_is_on_its_way_is_saved_though_a_button_has_t
     assert body(incident) == "One. Two."
 
 
-def test_a_time_is_read_in_the_zone_that_its_form_names(at_the_editor, incident):
+def test_a_time_is_read_in_the_zone_its_form_names(at_the_editor, incident):
     ana = at_the_editor("author")
     added, pasted = ana.page.locator("#form-new-timeline"), ana.page.locator("#form-paste")
     ana.page.get_by_text("Paste lines from a chat").click()
@@ -83,23 +81,23 @@ def test_a_time_is_read_in_the_zone_that_its_form_names(at_the_editor, incident)
         expect(ana.page.locator("#state-facts [name=base-time_zone]")).to_have_value(zone)
 
     move_to("Asia/Tokyo")
-    expect(added).to_contain_text("read in Asia/Tokyo")
-    # Lines that stand there already were written beside the zone before.
-    expect(pasted).to_contain_text("read in UTC")
+    expect(added).to_contain_text("Enter the time in Asia/Tokyo")
+    # Lines that are already there were typed while the form named the zone before.
+    expect(pasted).to_contain_text("Times are in UTC")
     added.get_by_label("Time", exact=True).fill("2026-03-31 23:05")
     added.get_by_label("What happened").fill("Resize begins")
     move_to("Europe/Madrid")
-    expect(added).to_contain_text("read in Asia/Tokyo")
+    expect(added).to_contain_text("Enter the time in Asia/Tokyo")
     added.get_by_role("button", name="Add timeline event").click()
     expect(ana.page.locator(".row.of-timeline [name=at]")).to_have_value("2026-03-31 16:05")
-    expect(added).to_contain_text("read in Europe/Madrid")
+    expect(added).to_contain_text("Enter the time in Europe/Madrid")
     pasted.get_by_label("Lines").fill("")
     move_to("America/New_York")
-    # What is drawn stays as it is drawn, and is told as that.
+    # Rows already on the page keep their zone, and the page names it.
     expect(ana.page.locator("#records-timeline")).to_contain_text("Times in Europe/Madrid")
     expect(ana.page.locator(".row.of-timeline [name=at]")).to_have_value("2026-03-31 16:05")
     pasted.get_by_label("Lines").fill("2026-03-31 10:07 Alert")
-    pasted.get_by_role("button", name="Read the lines").click()
+    pasted.get_by_role("button", name="Find events").click()
     ana.page.get_by_role("button", name="Save these events").click()
     expect(ana.page.locator(".row.of-timeline")).to_have_count(2)
     ana.look()
@@ -118,21 +116,21 @@ def test_two_people_in_one_section_both_keep_their_words(at_the_editor, incident
     expect(conflict.locator("del")).to_have_text("About 18")
     expect(leo.page.locator("#save-state")).to_contain_text("Not saved yet")
     leo.look()
-    # Typing goes on, and nothing is overwritten meanwhile.
+    # Leo keeps typing, and nothing is overwritten in the meantime.
     summary(leo).fill("About 18 to 20% of checkouts failed.")
     leo.page.wait_for_timeout(2_000)
     assert body(incident) == "About 18% of checkouts failed."
-    leo.page.get_by_role("button", name="Save what stands in the field").click()
+    leo.page.get_by_role("button", name="Save what is in the field").click()
     leo.saved()
     expect(conflict).to_have_count(0)
     assert body(incident) == "About 18 to 20% of checkouts failed."
 
 
-def test_whoever_gives_way_sees_the_other_text_in_the_field(at_the_editor, incident, cast):
+def test_using_the_other_version_puts_it_in_the_field(at_the_editor, incident, cast):
     leo = at_the_editor("lead")
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body="Theirs.")
     summary(leo).fill("Mine.")
-    leo.page.get_by_role("button", name="Take theirs instead").click()
+    leo.page.get_by_role("button", name="Use theirs instead").click()
     expect(summary(leo)).to_have_value("Theirs.")
     leo.saved()
     summary(leo).fill("Theirs, and more.")
@@ -140,7 +138,7 @@ def test_whoever_gives_way_sees_the_other_text_in_the_field(at_the_editor, incid
     assert body(incident) == "Theirs, and more."
 
 
-def test_two_people_in_different_places_never_notice_each_other(at_the_editor, incident):
+def test_two_people_in_different_places_never_conflict(at_the_editor, incident):
     ana, leo = at_the_editor("author"), at_the_editor("lead")
     ana.page.get_by_label("SEV 2").check()
     ana.saved()
@@ -155,22 +153,22 @@ def test_two_people_in_different_places_never_notice_each_other(at_the_editor, i
     assert (body(incident), body(incident, "impact")) == ("Ana's summary.", "Leo's impact.")
 
 
-def test_two_people_on_one_fact_are_asked(at_the_editor, incident):
+def test_a_conflict_over_one_fact_is_left_to_the_user(at_the_editor, incident):
     ana, leo = at_the_editor("author"), at_the_editor("lead")
     ana.page.get_by_label("SEV 2").check()
     ana.saved()
     leo.page.get_by_label("SEV 1").check()
     meanwhile = leo.page.locator("#facts-severity-said")
-    expect(meanwhile).to_contain_text("Somebody saved SEV 2 here meanwhile.")
+    expect(meanwhile).to_contain_text("Someone else changed this to SEV 2 in the meantime.")
     leo.look()
-    meanwhile.get_by_role("button", name="Take theirs").click()
+    meanwhile.get_by_role("button", name="Use theirs").click()
     leo.saved()
     expect(leo.page.get_by_label("SEV 2")).to_be_checked()
     incident.refresh_from_db()
     assert incident.severity == "sev2"
 
 
-def test_a_window_that_was_closed_too_early_gives_its_text_back(at_the_editor, incident):
+def test_unsaved_text_of_a_closed_window_can_be_restored(at_the_editor, incident):
     ana = at_the_editor("author")
     ana.page.route("**/edit/sections/**", lambda route: route.abort())
     summary(ana).press_sequentially("An hour of work.")
@@ -178,13 +176,13 @@ def test_a_window_that_was_closed_too_early_gives_its_text_back(at_the_editor, i
     ana.page.close(run_before_unload=False)
     page = ana.page = ana.context.new_page()
     ana.go(f"/incidents/{incident.ref}/edit")
-    expect(page.get_by_text("that was not saved is still here")).to_be_visible()
+    expect(page.get_by_text("is still in this browser")).to_be_visible()
     ana.look()
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Restore it").click()
     expect(summary(ana)).to_have_value("An hour of work.")
     ana.saved()
     assert body(incident) == "An hour of work."
-    # What has no place any more is there to be copied.
+    # Text whose row is gone is shown so that it can be copied.
     kept = "Object.keys(localStorage).length"
     page.evaluate(
         """owner => localStorage.setItem(`precedent:kept:${owner}:row-gone`,
@@ -192,15 +190,15 @@ def test_a_window_that_was_closed_too_early_gives_its_text_back(at_the_editor, i
         page.locator("#editor").get_attribute("data-kept-under"),
     )
     page.reload()
-    expect(page.get_by_text("that was not saved is still here")).to_have_count(0)
-    expect(page.get_by_label("Text that was not saved")).to_have_value("Of a row that is gone")
+    expect(page.get_by_text("is still in this browser")).to_have_count(0)
+    expect(page.get_by_label("Unsaved text")).to_have_value("Of a row that is gone")
     ana.look()
-    page.get_by_role("button", name="Forget it").click()
-    expect(page.get_by_label("Text that was not saved")).to_have_count(0)
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.get_by_label("Unsaved text")).to_have_count(0)
     assert page.evaluate(kept) == 0
 
 
-def test_text_that_was_put_back_does_not_overwrite_what_others_wrote_meanwhile(at_the_editor, incident, cast):
+def test_restored_text_does_not_overwrite_what_others_have_written_since(at_the_editor, incident, cast):
     ana = at_the_editor("author")
     ana.page.route("**/edit/sections/**", lambda route: route.abort())
     summary(ana).press_sequentially("Mine, from yesterday.")
@@ -209,12 +207,12 @@ def test_text_that_was_put_back_does_not_overwrite_what_others_wrote_meanwhile(a
     change_section(actor=cast.viewer("lead"), incident_id=incident.pk, key="summary", body="Theirs, from today.")
     ana.page = ana.context.new_page()
     ana.go(f"/incidents/{incident.ref}/edit")
-    ana.page.get_by_role("button", name="Put it back").click()
+    ana.page.get_by_role("button", name="Restore it").click()
     expect(ana.page.locator("#problems-section-summary .conflict")).to_be_visible()
     assert body(incident) == "Theirs, from today."
 
 
-def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(at_the_editor, incident):
+def test_a_lost_connection_is_reported_and_the_text_is_saved_when_it_is_back(at_the_editor, incident):
     ana = at_the_editor("author")
     ana.context.set_offline(True)
     summary(ana).press_sequentially("Typed in a tunnel.")
@@ -225,17 +223,17 @@ def test_a_lost_connection_is_told_and_what_was_typed_is_saved_when_it_is_back(a
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_refuses_for_now_is_not_called_a_lost_connection(at_the_editor, incident, status):
+def test_a_temporary_refusal_by_the_server_is_not_reported_as_a_lost_connection(at_the_editor, incident, status):
     ana = at_the_editor("author")
     ana.page.route("**/edit/sections/**", lambda route: route.fulfill(status=status))
     summary(ana).press_sequentially("Typed while it rested.")
-    expect(ana.page.locator("#save-state")).to_contain_text("the server cannot save it now")
+    expect(ana.page.locator("#save-state")).to_contain_text("the server cannot save right now")
     ana.page.unroute_all()
     ana.saved()
     assert body(incident) == "Typed while it rested."
 
 
-def test_what_is_saved_by_itself_presses_no_button_that_merely_has_the_keyboard(at_the_editor, incident, cast):
+def test_an_automatic_save_does_not_press_a_button_that_merely_has_the_focus(at_the_editor, incident, cast):
     add_rows(actor=cast.viewer("author"), incident_id=incident.pk, kind="lessons", rows=[{"text": "A resize"}])
     ana = at_the_editor("author")
     ana.context.set_offline(True)
@@ -243,7 +241,7 @@ def test_what_is_saved_by_itself_presses_no_button_that_merely_has_the_keyboard(
     expect(ana.page.locator("#save-state")).to_contain_text("no connection")
     lesson = ana.page.locator("#records-lessons .row .row-form")
     lesson.get_by_label("Lesson", exact=True).fill("A resize is a flush")
-    # One after the other: htmx remembers for each form which button had the keyboard last.
+    # Both, one after the other: htmx remembers for each form which button had the focus last.
     lesson.get_by_role("button", name="Remove").focus()
     ana.page.get_by_role("button", name="Preview: Summary").focus()
     ana.context.set_offline(False)
@@ -271,7 +269,7 @@ def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident)
     other.close()
     ana.page.bring_to_front()
     ana.page.evaluate("window.dispatchEvent(new Event('focus'))")
-    # What saves itself is saved, and of the rest it is said how it stands.
+    # Cards that save automatically are saved; the page says that the rest is not added yet.
     expect(ana.page.locator("#save-state")).to_have_text("Not added yet")
     expect(notice).to_be_empty()
     assert body(incident) == "Typed after the session ended."
@@ -280,7 +278,7 @@ def test_a_session_that_ends_while_typing_loses_nothing(at_the_editor, incident)
     assert incident.causes.get().text == "No backoff"
 
 
-def test_leaving_is_only_asked_about_while_something_is_unsaved(at_the_editor, incident):
+def test_leaving_needs_confirmation_only_while_something_is_unsaved(at_the_editor, incident):
     ana = at_the_editor("author")
     asked: list[str] = []
     ana.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
@@ -293,7 +291,7 @@ def test_leaving_is_only_asked_about_while_something_is_unsaved(at_the_editor, i
     assert asked == ["beforeunload"]
 
 
-def test_adding_a_row_saves_what_is_being_typed_in_another_first(at_the_editor, incident):
+def test_moving_a_row_first_saves_what_is_being_typed_in_another(at_the_editor, incident):
     ana = at_the_editor("author")
     page = ana.page
     adding = page.locator("#form-new-lessons")
@@ -311,7 +309,7 @@ def test_adding_a_row_saves_what_is_being_typed_in_another_first(at_the_editor, 
     assert [lesson.text for lesson in incident.lessons.all()] == ["Second", "First, and more"]
 
 
-def test_a_removed_row_is_put_back_with_one_click(at_the_editor, incident):
+def test_removing_a_row_can_be_undone_with_one_click(at_the_editor, incident):
     ana = at_the_editor("author")
     page = ana.page
     adding = page.locator("#form-new-causes")
@@ -320,12 +318,12 @@ def test_a_removed_row_is_put_back_with_one_click(at_the_editor, incident):
     page.get_by_role("button", name="Remove: No backoff").click()
     expect(page.locator("#records-causes .row")).to_have_count(0)
     ana.look()
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Undo").click()
     expect(page.locator("#records-causes .row textarea")).to_have_value("No backoff")
     assert incident.causes.count() == 1
 
 
-def test_a_half_written_name_is_not_saved_while_it_is_typed(at_the_editor, incident, cast):
+def test_a_half_typed_name_is_not_saved_until_its_field_is_left(at_the_editor, incident, cast):
     ana = at_the_editor("author")
     organization = ana.page.get_by_label("Organization", exact=True)
     organization.fill("")
@@ -338,13 +336,13 @@ def test_a_half_written_name_is_not_saved_while_it_is_typed(at_the_editor, incid
     assert incident.organization.name == "Northwind"
 
 
-def test_a_bad_time_is_said_beside_it_and_saved_once_it_is_right(at_the_editor, incident):
+def test_an_invalid_time_is_reported_at_its_field_and_saved_once_corrected(at_the_editor, incident):
     ana = at_the_editor("author")
     resolved = ana.page.get_by_label("Resolved", exact=True)
     resolved.fill("2026-03-31 13:00")
     resolved.blur()
     expect(ana.page.locator("#facts-resolved-said")).to_contain_text("The end is before the start.")
-    expect(ana.page.locator("#save-state")).to_contain_text("see what is marked")
+    expect(ana.page.locator("#save-state")).to_contain_text("see what needs attention")
     ana.look()
     resolved.fill("15:15")
     resolved.blur()
@@ -353,7 +351,7 @@ def test_a_bad_time_is_said_beside_it_and_saved_once_it_is_right(at_the_editor, 
     expect(ana.page.locator("#facts-resolved-said")).to_be_empty()
 
 
-def test_what_is_typed_while_a_row_is_on_its_way_is_saved_or_stands_there_afterwards(at_the_editor, incident):
+def test_text_typed_while_a_row_is_being_added_is_saved_or_still_there_afterwards(at_the_editor, incident):
     ana = at_the_editor("author")
     page = ana.page
     lessons = page.locator("#records-lessons .row textarea")
@@ -372,7 +370,7 @@ def test_what_is_typed_while_a_row_is_on_its_way_is_saved_or_stands_there_afterw
     page.get_by_role("button", name="Add lesson").click()
     expect(lessons).to_have_count(3)
     ana.saved()
-    # And the row goes on saving itself.
+    # And the row still saves automatically.
     lessons.first.fill("First, and still more")
     lessons.first.blur()
     ana.saved()
@@ -381,13 +379,13 @@ def test_what_is_typed_while_a_row_is_on_its_way_is_saved_or_stands_there_afterw
     assert ana.complaints == []
 
 
-def test_the_title_is_settled_by_the_button_that_was_pressed_and_the_keyboard_goes_on(at_the_editor, incident, cast):
+def test_the_button_that_is_pressed_settles_the_title_and_the_focus_is_never_lost(at_the_editor, incident, cast):
     ana = at_the_editor("author")
     page = ana.page
     title = page.get_by_label("Title", exact=True).first
     for mine, theirs, button, stays in (
         ("Cache was cold", "Cache went icy", "Keep mine", "Cache was cold"),
-        ("Cache was frozen", "Cache was lukewarm", "Take theirs", "Cache was lukewarm"),
+        ("Cache was frozen", "Cache was lukewarm", "Use theirs", "Cache was lukewarm"),
     ):
         page.wait_for_load_state("networkidle")
         change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts={"title": theirs})
@@ -399,7 +397,7 @@ def test_the_title_is_settled_by_the_button_that_was_pressed_and_the_keyboard_go
         expect(title).to_be_focused()
         incident.refresh_from_db()
         assert incident.title == stays
-    # A refused value is told to those who hear the page, and a row that is gone leaves the keyboard in its place.
+    # A refused value is announced to screen readers, and when a row is removed the focus stays in its place.
     resolved = page.get_by_label("Resolved", exact=True)
     resolved.fill("soon")
     resolved.blur()
@@ -415,18 +413,18 @@ def test_the_title_is_settled_by_the_button_that_was_pressed_and_the_keyboard_go
         expect(page.locator("#records-lessons .row")).to_have_count(count)
     ana.look()
     page.get_by_role("button", name="Remove: Same").first.press("Enter")
-    expect(page.get_by_role("button", name="Put it back")).to_be_focused()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Add lesson")).to_be_focused()
 
 
-def test_a_button_that_is_pressed_twice_while_the_answer_is_slow_does_it_once(people):
+def test_pressing_a_button_twice_during_a_slow_response_submits_once(people):
     ana = people("author")
     page = ana.go("/incidents/new")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.route("**/incidents/new", lambda route: (page.wait_for_timeout(500), route.continue_()))
     page.get_by_label("What happened?").fill("Queue backed up")
-    page.get_by_role("button", name="Begin").evaluate("b => { b.click(); setTimeout(() => b.click(), 200); }")
+    page.get_by_role("button", name="Create draft").evaluate("b => { b.click(); setTimeout(() => b.click(), 200); }")
     page.wait_for_url("**/edit")
     assert sent == [f"{ana.url}/incidents/new"]

@@ -1,4 +1,4 @@
-"""The page that shows the API's operations, tried in a browser under the strict policy."""
+"""The page that shows the API's operations, tried in a browser under the strict Content Security Policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from incidents.models import AuditEntry
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_operations_are_shown_and_tried_without_breaking_the_policy(people):
+def test_operations_are_shown_and_can_be_tried_without_violating_the_policy(people):
     ana = people("author")
     complaints: list[str] = []
     ana.page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

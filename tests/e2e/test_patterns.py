@@ -1,4 +1,4 @@
-"""Why does it say that? Asked, answered in the text itself, and decided, in a browser with and without scripts."""
+"""Why does it carry this pattern? Asked, answered in the text and decided, in a browser with and without scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STORM = "Every client retried at once."
 
 @pytest.fixture
 def stormy(published):
-    """A postmortem long enough to scroll, with two patterns found by rules, and another incident of another year."""
+    """A postmortem long enough to scroll, with two patterns found by rules, and an incident from another year."""
     text = "\n\n".join(["A cache was resized."] * 40 + [STORM] + ["Then it was over."] * 40)
     incident = published("Gateway was slow", visibility="public", text=text, started="2021-03-03")
     for slug, quote in (("retry-storm", STORM), ("cold-start", "A cache was resized.")):
@@ -48,7 +48,7 @@ def state(incident, slug):
     ("width", "scheme", "scripts"),
     [(DESKTOP, "light", True), (PHONE, "dark", True), (DESKTOP, "light", False)],
 )
-def test_a_pattern_is_asked_why_then_confirmed_rejected_and_added(people, stormy, width, scheme, scripts):
+def test_patterns_are_explained_confirmed_rejected_and_added(people, stormy, width, scheme, scripts):
     author = people("author", width=width, schemes=(scheme,), scripts=scripts)
     page = author.page
 
@@ -78,7 +78,7 @@ def test_a_pattern_is_asked_why_then_confirmed_rejected_and_added(people, stormy
     expect(page.get_by_text("Rejected because: It was warm.")).to_be_visible()
     assert state(stormy, "cold-start") == "rejected"
     look()
-    page.get_by_role("button", name="Take it back (Cold start)").click()
+    page.get_by_role("button", name="Undo (Cold start)").click()
     expect(page.get_by_text("The decision about Cold start is taken back.")).to_be_visible()
 
     page.get_by_text("Add a pattern").click()
@@ -92,11 +92,11 @@ def test_a_pattern_is_asked_why_then_confirmed_rejected_and_added(people, stormy
     expect(page.get_by_text("Added: DNS failure.")).to_be_visible()
     expect(page.locator("mark")).to_have_text(STORM)
     assert state(stormy, "dns") == "confirmed"
-    # Nothing may still be asking the database when it is emptied.
+    # No request may still use the database when it is flushed.
     page.wait_for_load_state("networkidle")
 
 
-def test_the_trend_of_a_pattern_is_drawn_in_the_colours_and_the_width_of_the_screen(people, stormy):
+def test_the_trend_of_a_pattern_matches_the_colour_scheme_and_the_width_of_the_screen(people, stormy):
     seen = set()
     for width in (DESKTOP, PHONE):
         reader = people(width=width)

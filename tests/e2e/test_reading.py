@@ -1,4 +1,4 @@
-"""What readers and writers see beside the text, and what goes onto paper."""
+"""What readers and writers see next to the text, and what is printed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = "Elisabeth" * 11
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-def test_who_writes_is_shown_what_happened_before(people, published, draft, width, scheme):
+def test_writers_see_similar_earlier_incidents(people, published, draft, width, scheme):
     before = published("The cache was resized and every client retried", visibility="internal")
     incident = draft("Cache resized again, clients retried")
     relay.drain()
@@ -30,7 +30,7 @@ def test_who_writes_is_shown_what_happened_before(people, published, draft, widt
     author.look()
 
 
-def test_what_happened_before_follows_what_is_written_and_no_address_carries_a_token(people, published, draft):
+def test_similar_incidents_follow_the_text_and_no_url_carries_the_csrf_token(people, published, draft):
     before = published("The certificate of the gateway expired", visibility="internal")
     incident = draft("Sign-in fails")
     relay.drain()
@@ -46,7 +46,7 @@ def test_what_happened_before_follows_what_is_written_and_no_address_carries_a_t
     assert [url for url in asked if "middlewaretoken" in url] == []
 
 
-def test_paper_carries_the_record_and_not_the_way_around(people, published):
+def test_print_contains_the_record_but_no_navigation(people, published):
     incident = published("The cache was resized", visibility="public")
     page = people().go(f"/incidents/{incident.ref}")
     expect(page.locator("header.top")).to_be_visible()
@@ -57,7 +57,7 @@ def test_paper_carries_the_record_and_not_the_way_around(people, published):
         expect(card).to_be_hidden()
 
 
-def test_paper_tells_the_date_of_what_the_screen_counts_in_days(people, published, cast):
+def test_print_gives_the_due_date_where_the_screen_counts_days(people, published, cast):
     incident = published("The cache was resized", visibility="public")
     change_row(
         actor=cast.viewer("author"),
@@ -78,7 +78,7 @@ def test_paper_tells_the_date_of_what_the_screen_counts_in_days(people, publishe
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, scheme):
+def test_a_search_is_saved_with_its_filters(people, published, width, scheme):
     published("The cache was resized", visibility="public", severity="sev1")
     published("The cache was emptied", visibility="public", severity="sev2")
     relay.drain()
@@ -88,7 +88,7 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
         page.get_by_text("Filters", exact=True).click()
     page.get_by_text("Save this search").click()
     page.get_by_label("Name").fill("Caches that cost most")
-    # What is typed stays while the results and the form beside them are exchanged.
+    # The typed name survives when the results, and the form next to them, are swapped.
     page.get_by_label("SEV 1").check()
     expect(page.locator("#count")).to_have_text("1 incident")
     expect(page.get_by_label("Name")).to_have_value("Caches that cost most")
@@ -110,7 +110,7 @@ def test_a_search_is_saved_as_it_stands_narrowed_down(people, published, width, 
     assert page.url == f"{reader.url}/"
 
 
-def test_on_a_phone_the_order_stands_beside_its_name(people, published):
+def test_on_a_phone_the_sort_order_is_next_to_its_label(people, published):
     for title, resolved in {"The cache was resized": "14:40", "The cache was emptied": "19:12"}.items():
         published(title, visibility="public", started="2026-03-31T14:00Z", resolved=f"2026-03-31T{resolved}Z")
     relay.drain()
@@ -121,7 +121,7 @@ def test_on_a_phone_the_order_stands_beside_its_name(people, published):
     reader.look()
 
 
-def test_a_refused_number_leaves_the_fields_beside_it_in_line(people, draft):
+def test_an_error_at_a_number_leaves_the_fields_next_to_it_aligned(people, draft):
     author = people("author", schemes=("light",))
     page = author.go(f"/incidents/{draft('Cache went cold').ref}/edit")
     form = page.locator("form.adding", has=page.get_by_role("button", name="Add figure"))
@@ -139,7 +139,7 @@ def test_a_refused_number_leaves_the_fields_beside_it_in_line(people, draft):
 
 
 def test_one_long_word_makes_no_page_scroll_sideways(people, cast, published):
-    """Names, addresses and notes that a phone has no room for."""
+    """Tries names, addresses and notes that are too long for a phone."""
     User.objects.filter(pk__in=[cast.admin.pk, cast.author.pk, cast.lead.pk]).update(name=LONG)
     draft = create_incident(actor=cast.viewer("admin"), facts={"title": LONG[:84], "team": "checkout"})
     fill(cast, draft)

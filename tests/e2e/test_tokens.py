@@ -1,4 +1,4 @@
-"""The page of access tokens: made, used, listed and revoked in a browser."""
+"""The page of access tokens: created, used, listed and revoked in a browser."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ def me(secret):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-def test_a_token_is_made_shown_once_used_and_revoked(people, cast, width, scheme):
+def test_a_token_is_created_shown_once_used_and_revoked(people, cast, width, scheme):
     cast.author.time_zone = "Pacific/Kiritimati"
     cast.author.save()
     author = people("author", width=width, schemes=(scheme,))
     page = author.go("/account/tokens")
-    expect(page.get_by_text("None yet.")).to_be_visible()
+    expect(page.get_by_text("You have no tokens yet.")).to_be_visible()
     author.look()
 
     page.get_by_label("Name").fill("Deploy <b>bot</b>")
     page.get_by_label("Scope").select_option("write")
     page.get_by_label("Days until it expires").fill("30")
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     listed = page.locator("#token-list li")
     expect(listed).to_have_count(1)
     expect(listed).to_contain_text("Deploy <b>bot</b>")
-    # In the words of every other page, and on the day that it is where its reader says to be.
+    # Worded as on every other page, with the date in the reader's own time zone.
     until = AccessToken.objects.get().expiry.astimezone(ZoneInfo("Pacific/Kiritimati"))
     expect(listed).to_contain_text(f"reads and writes, until {until.day} {until:%B} {until.year}, never used")
-    expect(page.get_by_text("None yet.")).to_be_hidden()
+    expect(page.get_by_text("You have no tokens yet.")).to_be_hidden()
     secret = page.locator("#token-secret").inner_text().strip()
     author.look()
     made = AccessToken.objects.get()
     assert (made.user, made.scope) == (cast.author, "write")
     assert timedelta(days=29) < made.expiry - made.created <= timedelta(days=30)
 
-    # Somebody uses it; the secret is not shown again.
+    # The token is used; the secret is not shown again.
     assert me(secret).json()["email"] == "author@acme.example"
     page.reload()
     expect(listed).to_contain_text("last used")
@@ -55,24 +55,24 @@ def test_a_token_is_made_shown_once_used_and_revoked(people, cast, width, scheme
 
     page.get_by_role("button", name="Revoke").click()
     expect(listed).to_have_count(0)
-    expect(page.get_by_text("None yet.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Yours")).to_be_focused()
+    expect(page.get_by_text("You have no tokens yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your tokens")).to_be_focused()
     assert me(secret).status_code == 401
     assert AuditEntry.objects.filter(action="token.revoked", actor=cast.author).exists()
     author.look()
 
 
-def test_what_cannot_be_taken_is_told_on_the_page(people):
+def test_an_invalid_name_is_reported_on_the_page(people):
     author = people("author", schemes=("light",))
     page = author.go("/account/tokens")
     page.get_by_label("Name").fill(" ")
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.get_by_role("alert")).to_contain_text("This is needed.")
     author.look()
     assert not AccessToken.objects.exists()
 
 
-def test_all_tokens_are_listed_however_many_there_are(people, cast):
+def test_all_tokens_are_listed_beyond_one_page_of_the_api(people, cast):
     for number in range(103):
         AccessToken.objects.create(user=cast.author, expiry=timedelta(days=1), name=f"Tool {number}", scope="read")
     page = people("author").go("/account/tokens")
@@ -81,7 +81,7 @@ def test_all_tokens_are_listed_however_many_there_are(people, cast):
     assert set(names) == {f"Tool {number}" for number in range(103)}
 
 
-def test_the_page_also_works_under_another_name_of_the_machine_than_the_one_people_open(people, cast, settings):
+def test_the_page_also_works_under_another_host_name_than_the_configured_one(people, cast, settings):
     for number in range(101):
         AccessToken.objects.create(user=cast.author, expiry=timedelta(days=1), name=f"Tool {number}", scope="read")
     author = people("author")

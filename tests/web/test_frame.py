@@ -172,9 +172,9 @@ REFUSALS = {
     "invalid": (Invalid({"title": "This is needed."}), 400, "title: This is needed."),
     "stale": (Stale(3), 409, "changed by someone else"),
     "incomplete": (Incomplete({"summary": "Summary has no text yet"}), 409, "Summary has no text yet"),
-    "forbidden": (PermissionDenied(), 403, "not yours to change"),
+    "forbidden": (PermissionDenied(), 403, "not allowed to do this"),
     "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),
-    "broken": (RuntimeError("secret detail"), 500, "Something broke here"),
+    "broken": (RuntimeError("secret detail"), 500, "Something went wrong"),
     "database-away": (OperationalError("secret detail"), 503, "If you were saving something, it was not saved"),
 }
 
@@ -223,7 +223,7 @@ def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     response = client.post("/search")
     assert response.status_code == 403
-    assert "load the page again" in parsed(response).text
+    assert "reload the page" in parsed(response).text
 
 
 def test_pages_are_read_and_never_posted_to(cast, browser, draft):

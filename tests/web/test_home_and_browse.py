@@ -65,14 +65,14 @@ def waiting(client):
 
 
 def test_until_something_is_published_the_start_page_says_how_to_begin(cast, published, indexed, browser):
-    assert "Nothing of ours is published yet" in parsed(browser("author").get("/")).text
-    assert "you need to be an author in a team" in parsed(browser("reader").get("/")).text
+    assert "We have not published a postmortem yet" in parsed(browser("author").get("/")).text
+    assert "Only team authors can write postmortems" in parsed(browser("reader").get("/")).text
     assert "Invite colleagues" in parsed(browser("lead").get("/")).text
     assert "Invite colleagues" not in parsed(browser("author").get("/")).text
-    assert "Nothing of ours" not in parsed(browser("anonymous").get("/")).text
+    assert "We have not published" not in parsed(browser("anonymous").get("/")).text
     published("One", visibility="internal")
     indexed()
-    assert "Nothing of ours is published yet" not in parsed(browser("author").get("/")).text
+    assert "We have not published a postmortem yet" not in parsed(browser("author").get("/")).text
 
 
 # --- Famous outages --------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, 
     assert 'href="/organizations/square"' in client.get(f"/incidents/{incident.ref}").content.decode()
     page = parsed(client.get("/organizations/square"))
     assert "No incidents" in page.text
-    assert "Nothing here, as far as you may see, but what may be archived" in page.text
+    assert "No published incidents you can see. There may be archived ones." in page.text
     # What leaves out the archived leads to nothing, and is not offered.
-    assert {"Search without filters", "Narrow down"}.isdisjoint(link.text for link in page.all("a"))
+    assert {"Search without filters", "Filter these incidents"}.isdisjoint(link.text for link in page.all("a"))
     way = next(link.attributes["href"] for link in page.all("a") if link.text == "Show archived incidents")
     assert "Long ago" in parsed(client.get(way)).text
     assert "Square" not in parsed(client.get("/organizations")).text
@@ -149,7 +149,7 @@ def test_a_reopened_postmortem_counts_where_its_readers_find_it(cast, published,
 def test_home_has_its_page_before_anything_happened_there(cast, browser):
     response = browser("anonymous").get("/organizations/acme")
     assert response.status_code == 200
-    assert "Nothing here, as far as you may see, but what may be archived" in parsed(response).text
+    assert "No published incidents you can see. There may be archived ones." in parsed(response).text
 
 
 # --- Patterns --------------------------------------------------------------------------------------

@@ -131,9 +131,9 @@ def test_a_draft_says_who_sees_it_and_who_will(cast, draft, browser):
 
 def test_who_may_write_is_offered_what_is_not_written_yet_and_readers_are_not(cast, draft, browser):
     incident = draft()
-    assert "needed to publish" in parsed(visit(browser, "author", incident)).text
+    assert "required to publish" in parsed(visit(browser, "author", incident)).text
     text = parsed(visit(browser, "reader", incident)).text
-    assert "needed to publish" not in text
+    assert "required to publish" not in text
     assert "Nothing written yet" in text
 
 
@@ -367,7 +367,7 @@ def test_sources_tell_what_they_support_in_words(cast, draft, browser):
         },
     )
     page = parsed(visit(browser, "author", incident))
-    assert "Acme status, March 2026, first hand" in page.text
+    assert "Acme status, March 2026, first-hand" in page.text
     assert "start, summary, duration, 1 cause" in page.text
     hrefs = {link.attributes["href"] for link in page.all("a")}
     assert {"https://status.acme.example/1", "https://archive.example/1"} <= hrefs

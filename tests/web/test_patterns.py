@@ -62,7 +62,7 @@ def section(page, title):
 def test_the_page_tells_where_with_what_and_what_mitigated_it(storm, browser):
     page = page_of(browser, "anonymous")
     assert "Square & Sons 2 incidents" in section(page, "Where it happened")
-    assert "Cold start 1 incident" in section(page, "Comes together with")
+    assert "Cold start 1 incident" in section(page, "Often occurs with")
     assert "Rollback 1 incident" in section(page, "What mitigated it")
     assert "1 of 2 incidents does not say" in section(page, "What mitigated it")
     assert page.all("img")[0].attributes["alt"] == "Incidents a year from 2019 to 2021; the most, 1, in 2019."
@@ -118,7 +118,7 @@ def test_a_pattern_that_nothing_shows_yet_has_its_definition_and_no_empty_lists(
     make_pattern(rule_version=1)
     page = page_of(browser, "anonymous")
     assert not page.all("img")
-    assert not any(section(page, title) for title in ("Where it happened", "Comes together", "What mitigated"))
+    assert not any(section(page, title) for title in ("Where it happened", "Often occurs", "What mitigated"))
     (everything,) = (link for link in page.all("a") if link.text == "Search without filters")
     assert everything.attributes["href"] == "/search"
     assert "No decisions yet" in section(page, "How often its rule is right")
@@ -130,15 +130,15 @@ def test_the_precision_of_a_rule_is_told_with_its_interval(cast, published, brow
     for number, state in enumerate([TagState.CONFIRMED] * 3 + [TagState.REJECTED]):
         tag(published(f"Incident {number}", visibility="public"), pattern, state=state, **decided)
     tag(published("Hidden", visibility="team"), pattern, state=TagState.REJECTED, **decided)
-    assert "confirmed 3 of 5 tags" in section(page_of(browser, "author"), "How often its rule is right")
+    assert "5 tags from this rule and confirmed 3" in section(page_of(browser, "author"), "How often its rule is right")
     told = section(page_of(browser, "anonymous"), "How often its rule is right")
     # Wilson's interval of 3 in 4.
-    assert "confirmed 3 of 4 tags that it set and they decided about: 75%, 95% interval 30% to 95%" in told
+    assert "4 tags from this rule and confirmed 3: 75% (95% interval 30% to 95%)" in told
 
 
 def test_a_pattern_without_a_rule_says_that_people_set_it(db, browser):
     make_pattern()
-    assert "people set it" in section(page_of(browser, "anonymous"), "How often its rule is right")
+    assert "People add it by hand" in section(page_of(browser, "anonymous"), "How often its rule is right")
 
 
 # --- The drawing -----------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ def test_removing_leads_back_to_where_one_was_and_nowhere_else(cast, browser, ba
 def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
     response = save(browser("author"), "/search?q=cache&severity=sev9", "Nine")
     assert response.status_code == 400
-    assert "This search could not be made" in parsed(response).text
+    assert "This search cannot be run" in parsed(response).text
     with pytest.raises(BadRequest):
         save_search(actor=cast.viewer("author"), name="Nine", asked=SearchRequest(filters={"severity": ["sev9"]}))
     assert not SavedSearch.objects.exists()

@@ -234,7 +234,7 @@ def test_nothing_found_offers_next_steps(cast, browser):
     page = parsed(browser("anonymous").get(f"/search?q={SECRET}&severity=sev1"))
     steps = {link.text for link in page.all("a")}
     assert {"Search without filters", "patterns", "famous outages"} <= steps
-    assert "Strangers see only what is public" in page.text
+    assert "you see only public incidents" in page.text
 
 
 def test_what_a_search_highlights_is_text_and_never_markup(cast, draft, indexed, browser):
@@ -286,7 +286,7 @@ def test_an_engine_that_rests_is_said_and_the_results_still_come(published, inde
     response = browser("anonymous").get("/search?q=cache")
     assert titles(response) == ["Cache went cold"]
     assert (
-        "The search engine is resting; results come from the database and may rank differently."
+        "The search engine is unavailable. These results come from the database and may be ranked differently."
         in parsed(response).text
     )
 

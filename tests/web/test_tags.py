@@ -208,7 +208,7 @@ def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_be
     incident = stormy(state=TagState.SUGGESTED, **because)
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
     assert ("Rejected because: It was one client." in html) == (name in DECIDERS)
-    assert ("Take the rejection back" in html) == (name in DECIDERS)
+    assert ("Undo the rejection" in html) == (name in DECIDERS)
     assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it before" in html) == (
         name in DECIDERS
     )

@@ -142,7 +142,7 @@ def test_two_people_who_state_a_duration_are_shown_both(cast, draft, writer, cho
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts=stated)
     again = lead.send(opened, stated_duration="2 h", stated_duration_text="two hours")
     assert again.status_code == 409
-    assert "Somebody saved 27 min, “27 minutes” here meanwhile" in text_of(again)
+    assert "Someone else changed this to 27 min, “27 minutes” in the meantime" in text_of(again)
     assert lead.send(forms_in(again)["form-facts"], settle=f"{choice}:stated_duration").status_code == 302
     incident.refresh_from_db()
     assert (incident.stated_seconds, incident.stated_text) == left
@@ -210,7 +210,7 @@ def test_the_second_writer_of_a_fact_sees_both_values_and_nothing_is_overwritten
     author.send(mine, severity="sev1")
     response = lead.send(theirs, severity="sev2", visibility="team")
     assert response.status_code == 409
-    assert "Somebody saved SEV 1 here meanwhile" in text_of(response)
+    assert "Someone else changed this to SEV 1 in the meantime" in text_of(response)
     incident.refresh_from_db()
     # The fact that nobody else touched is saved all the same.
     assert (incident.severity, incident.visibility) == ("sev1", "team")
@@ -243,7 +243,7 @@ def test_a_choice_made_on_an_old_value_is_asked_again(cast, draft, writer):
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"severity": "sev4"})
     response = lead.send(form, settle="mine:severity")
     assert response.status_code == 409
-    assert "Somebody saved SEV 4 here meanwhile" in text_of(response)
+    assert "Someone else changed this to SEV 4 in the meantime" in text_of(response)
 
 
 def test_a_bad_fact_is_shown_as_it_was_typed_and_the_others_are_saved(cast, draft, writer):

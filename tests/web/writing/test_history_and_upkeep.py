@@ -237,7 +237,7 @@ def test_all_actions_are_saved_together_and_one_that_is_refused_keeps_no_other_f
     sent = form.with_(state=["done", "in_progress", "open"], owner=["nobody@acme.example", "lead@acme.example", ""])
     response = author.post(form.action, sent)
     assert response.status_code == 400
-    assert "This is not saved yet: see what is marked" in text_of(response)
+    assert "This is not saved yet: see what needs attention" in text_of(response)
     assert [action.state for action in incident.actionitems.all()] == ["open", "in_progress", "done"]
     again = forms_in(response)["progress"]
     assert again.values["state"] == ["done", "in_progress", "done"]
@@ -290,7 +290,7 @@ def test_a_refused_link_says_why_beside_it_and_keeps_what_was_typed(request, bro
     typed = {"kind": "caused_by", "to": incident.ref, "note": "A note that took a while"}
     response = browser("author").post(f"/incidents/{incident.ref}/edit/links", typed)
     assert response.status_code == 400
-    assert "This is not saved yet: see what is marked" in text_of(response)
+    assert "This is not saved yet: see what needs attention" in text_of(response)
     assert "An incident cannot be linked to itself." in text_of(response)
     values = forms_in(response)["form-new-link"].values
     assert {name: values[name] for name in typed} == {name: [value] for name, value in typed.items()}

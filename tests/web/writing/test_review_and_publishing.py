@@ -91,13 +91,13 @@ def test_the_author_is_told_that_changes_are_asked_for_until_it_is_sent_to_revie
     said = {"approve": False, "comment": "Which **tool** flushed it?"}
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, **said)
     author, editor = browser("author"), f"/incidents/{complete.ref}/edit"
-    assert "changes asked by Reviewer" in text_of(author.get("/"))
+    assert "changes requested by Reviewer" in text_of(author.get("/"))
     page = author.get(editor).content.decode()
-    assert "Reviewer asks for changes" in page
+    assert "Reviewer requested changes" in page
     assert "Which <strong>tool</strong> flushed it?" in page
     ask(cast, complete)
-    assert "changes asked" not in text_of(author.get("/"))
-    assert "asks for changes" not in text_of(author.get(editor))
+    assert "changes requested" not in text_of(author.get("/"))
+    assert "requested changes" not in text_of(author.get(editor))
 
 
 def test_a_text_that_changed_while_it_was_read_is_not_approved(cast, complete, browser):
@@ -117,20 +117,20 @@ def test_an_approval_of_an_earlier_text_is_shown_as_one(cast, complete, browser)
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
     change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
     author = browser("author")
-    assert "an earlier text" in text_of(author.get(f"/incidents/{complete.ref}/review"))
-    assert "One approval is needed" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
+    assert "for an earlier text" in text_of(author.get(f"/incidents/{complete.ref}/review"))
+    assert "Approval required" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
 
 
 def test_asking_one_more_keeps_whoever_is_asked_now_unless_their_tick_is_taken_out(cast, complete, browser):
     ask(cast, complete, "reviewer", "outsider")
     author, address = browser("author"), f"/incidents/{complete.ref}/review"
     page = author.get(address)
-    assert "Anybody not ticked is no longer asked" in text_of(page)
+    assert "Anyone you leave out is no longer a reviewer" in text_of(page)
     form = forms_in(page)["ask"]
     assert sorted(filter(None, form.values["reviewers"])) == ["outsider@acme.example", "reviewer@acme.example"]
     author.post(form.action, form.with_(reviewers=[*form.values["reviewers"], "lead@acme.example"]))
     for name in ("reviewer", "outsider", "lead"):
-        assert "You were asked for a review" in text_of(browser(name).get(address))
+        assert "Your review is requested" in text_of(browser(name).get(address))
     form = forms_in(author.get(address))["ask"]
     refused = author.post(form.action, form.with_(reviewers=["lead@acme.example", "nobody@acme.example"]))
     assert forms_in(refused)["ask"].values["reviewers"] == ["lead@acme.example", "nobody@acme.example"]
@@ -152,7 +152,7 @@ def test_an_approval_of_a_round_that_is_over_is_not_told_as_one_of_another_text(
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
     ask(cast, complete, "lead")
     page = text_of(browser("author").get(f"/incidents/{complete.ref}/review"))
-    assert "Reviewer Approved in a round that is over" in page
+    assert "Reviewer Approved in an earlier round" in page
 
 
 def test_what_was_said_in_an_earlier_round_stands_below_who_is_asked_now(cast, complete, browser):
@@ -162,8 +162,8 @@ def test_what_was_said_in_an_earlier_round_stands_below_who_is_asked_now(cast, c
     )
     ask(cast, complete)
     page = text_of(browser("author").get(f"/incidents/{complete.ref}/review"))
-    assert page.index("Reviewer Asked") < page.index("in a round that is over") < page.index("Say when it was rebuilt.")
-    assert "an earlier text" not in page
+    assert page.index("Reviewer Asked") < page.index("in an earlier round") < page.index("Say when it was rebuilt.")
+    assert "for an earlier text" not in page
 
 
 def test_a_review_is_taken_back(cast, complete, browser):
@@ -179,7 +179,7 @@ def test_only_who_was_asked_decides(cast, complete, browser):
     complete.refresh_from_db()
     assert browser("lead").post(address, sent).status_code == 403
     assert browser("outsider").post(address, sent).status_code == 404
-    assert "You were asked" not in text_of(browser("lead").get(f"/incidents/{complete.ref}/review"))
+    assert "Your review is requested" not in text_of(browser("lead").get(f"/incidents/{complete.ref}/review"))
 
 
 def test_reviewers_get_a_mail_when_there_is_a_server_for_it(cast, complete, browser, settings):
@@ -235,7 +235,7 @@ def test_a_lead_publishes_with_a_note(cast, complete, browser):
 
 def test_an_author_publishes_what_was_approved(cast, complete, browser):
     author, address = browser("author"), f"/incidents/{complete.ref}/publish"
-    assert "One approval is needed" in text_of(author.get(address))
+    assert "Approval required" in text_of(author.get(address))
     complete.refresh_from_db()
     refused = author.post(f"{address}/now", {"version": str(complete.version)})
     assert refused.status_code == 409

@@ -319,7 +319,7 @@ def test_pasted_lines_are_shown_as_understood_and_only_then_saved(cast, draft, w
     response = author.send(author.open()["form-paste"], htmx=htmx, lines=lines)
     assert response.status_code == 200
     assert rows(incident, "timeline") == []
-    assert "3 events understood" in text_of(response)
+    assert "3 events found" in text_of(response)
     assert "hello" in text_of(response)
     assert "<script>alert" not in response.content.decode()
     form = forms_in(response)["form-understood"]
@@ -359,7 +359,7 @@ def test_a_refused_paste_stands_there_whole_with_the_ticks_as_they_were(cast, dr
     form.values["at"][2] = "rubbish"
     response = author.send(form, htmx=htmx)
     assert response.status_code == 400
-    assert "see what is marked at event 3" in text_of(response)
+    assert "see the error at event 3" in text_of(response)
     assert "in Europe/Madrid" in text_of(response)
     again = forms_in(response)
     assert again["form-understood"].values["text"] == ["One", "Two", "Three"]

@@ -152,7 +152,7 @@ def test_who_may_only_read_it_changes_nothing(reopened, browser, name, person):
 def test_pages_of_writers_are_closed_to_readers(shown, browser, name):
     response = browser("outsider").get(address(name, shown))
     assert response.status_code == 403
-    assert "This is not yours to change" in text_of(response)
+    assert "You are not allowed to do this" in text_of(response)
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))
@@ -161,7 +161,7 @@ def test_what_changes_something_is_only_posted(hidden, browser, name):
     response = browser("admin").get(address(name, hidden))
     assert response.status_code == 405
     # A refused form leaves its address to whoever reloads it.
-    assert "This address has no page It only takes what a form sends. Nothing was changed" in text_of(response)
+    assert "It only accepts submitted forms. Opening it changed nothing." in text_of(response)
     assert f'href="/incidents/{hidden.ref}"' in response.content.decode()
     assert snapshot() == before
 

@@ -1,6 +1,6 @@
-// Reading and filling the fields of one card, as lists of [name, value] in the order of the form.
+// Reads and fills the fields of one card, as lists of [name, value] in the order of the form.
 
-// Versions, opened values and the token are no text of the person who types.
+// Versions, the values a card was opened with and the CSRF token are not text that the user typed.
 const MACHINERY = ["csrfmiddlewaretoken", "version", "zone"];
 const isMachinery = (name) => MACHINERY.includes(name) || name.startsWith("base-") || name.startsWith("seen-");
 
@@ -8,7 +8,7 @@ export function fieldsOf(form) {
   return [...new FormData(form)].filter(([name, value]) => !isMachinery(name) && typeof value === "string");
 }
 
-// A line break is one character, however the browser's form data writes it.
+// Line breaks are normalized to one character: a browser's form data may write them as two.
 export function snapshot(form) {
   return JSON.stringify(fieldsOf(form).map(([name, value]) => [name, value.replaceAll("\r\n", "\n")]));
 }
@@ -39,7 +39,7 @@ export function setHidden(form, hidden) {
   }
 }
 
-// One empty line at the end of a list of lines, and at least `count` lines. True when one was added.
+// Adds one line to a list of lines that has no empty line at its end or fewer than `count` lines. True when it did.
 export function growLines(box, count = 0) {
   const lines = box.querySelectorAll("input");
   const last = lines[lines.length - 1];

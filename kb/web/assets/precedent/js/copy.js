@@ -1,5 +1,5 @@
 // Buttons that copy a text: <button type="button" data-copy="id-of-the-text" hidden>Copy</button>.
-// They are hidden until this runs, because without it they would do nothing.
+// They are hidden in the HTML, because without JavaScript they would do nothing.
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
-      button.textContent = "Select it and copy";
+      button.textContent = "Select the text and copy it";
     }
     setTimeout(() => { button.textContent = label; }, 2500);
   });

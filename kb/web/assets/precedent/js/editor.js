@@ -1,5 +1,6 @@
-// The editor saves each card by itself, a moment after typing stops. htmx carries the requests; this decides when, keeps the
-// text until it is saved, and says how things stand. Without it every card is a plain form with its own Save button.
+// The editor saves each card automatically, shortly after typing stops. htmx sends the requests; this module decides when,
+// keeps the text in the browser until it is saved, and shows the save state. Without JavaScript every card is a plain form
+// with its own Save button.
 import { Kept } from "./kept.js";
 import { fieldsOf, fill, growLines, hiddenOf, setHidden, snapshot } from "./card-fields.js";
 
@@ -29,7 +30,7 @@ function cardOf(form) {
   return cards.get(id);
 }
 
-// A form that came with the page, or anew with an answer: what stands in it now is what is saved, unless it was refused.
+// Starts tracking a form that came with the page or with a response. Its current text is what is saved, unless it was refused.
 function begin(form) {
   const card = cardOf(form);
   const before = card.form;
@@ -45,7 +46,7 @@ function begin(form) {
   else offerKept(form);
 }
 
-// The form came anew in place of one in which something was typed that is not saved.
+// A response replaced a form that held unsaved text: carries that text over to the new form.
 function goOnWith(form, before) {
   setHidden(form, hiddenOf(before));
   fill(form, fieldsOf(before));
@@ -53,7 +54,7 @@ function goOnWith(form, before) {
   saveSoon(form);
 }
 
-// For those who hear the page: the fields whose value was refused.
+// Marks the fields whose value was refused, for screen readers.
 function markInvalid(form) {
   for (const element of form.elements) {
     const said = document.getElementById(`${element.id}-said`);
@@ -75,9 +76,9 @@ function offerKept(form) {
   if (form.querySelector(".kept")) return;
   const offer = document.createElement("p");
   offer.className = "notice kept";
-  offer.append(`Text of ${toldAt(found)} that was not saved is still here. `);
+  offer.append(`Unsaved text from ${toldAt(found)} is still in this browser. `);
   offer.append(
-    button("Put it back", () => {
+    button("Restore it", () => {
       setHidden(form, found.hidden);
       fill(form, found.fields);
       offer.remove();
@@ -85,7 +86,7 @@ function offerKept(form) {
       save(form);
     }),
     " ",
-    button("Forget it", () => {
+    button("Discard it", () => {
       kept.drop(form.dataset.card);
       offer.remove();
     }),
@@ -103,7 +104,7 @@ function button(words, act) {
   return made;
 }
 
-// What was refused is sent once more even when it is as it was: the answer takes the marks away.
+// A refused card is sent again even when its text is back to what is saved, so that the response clears the error marks.
 function isUnsaved(form) {
   const card = cardOf(form);
   return snapshot(form) !== card.saved || card.trouble === "refused";
@@ -121,7 +122,7 @@ function changed(form) {
   tell();
 }
 
-// What is written as prose is saved while it is typed; a name or a time only when it is complete.
+// Prose is saved while it is typed; a name or a time only when its field is left.
 const isProse = (element) => element.matches("textarea, [name=none_reason]");
 
 document.addEventListener("input", (event) => {
@@ -136,7 +137,7 @@ document.addEventListener("input", (event) => {
   card.timer = setTimeout(() => save(form), PAUSE);
 });
 
-// Leaving a field that was changed.
+// Fires when the user leaves a field they changed.
 document.addEventListener("change", (event) => {
   const form = cardForm(event.target);
   if (!form) return;
@@ -158,7 +159,7 @@ function saveCard(id) {
   if (form && savesItself(form)) save(form);
 }
 
-// Sends the card if something in it is not saved. While two texts wait to be brought together only its own buttons send it.
+// Sends the card if it has unsaved changes. While a conflict is open, only the buttons of the conflict send it.
 function save(form) {
   const card = cardOf(form);
   clearTimeout(card.timer);
@@ -167,7 +168,7 @@ function save(form) {
   form.dispatchEvent(new CustomEvent("save"));
 }
 
-// What was typed meanwhile goes on by itself, but for a half-written name, which waits until its field is left.
+// Saves what was typed in the meantime, except a half-typed name, which waits until its field is left.
 function saveSoon(form) {
   const here = document.activeElement;
   if (!savesItself(form) || (cardForm(here) === form && here.matches("input, select") && !isProse(here))) return;
@@ -185,9 +186,9 @@ function saveAndWait(form) {
   });
 }
 
-// The token is read at the last moment: signing in again in another tab changes it. It has no place in an address, which
-// logs keep. And the button is the one that was pressed, though it stand outside of its form or be drawn anew before the
-// form is sent.
+// The CSRF token is read at the last moment, because signing in again in another tab changes it. It stays out of GET
+// requests, whose URLs end up in logs. The button sent is the one that was pressed, even if it is outside its form or was
+// redrawn before the form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "save") asTheCardItself(event.detail);
   const pressed = event.detail.triggeringEvent?.submitter;
@@ -196,8 +197,8 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (token && event.detail.verb !== "get") event.detail.formData.set("csrfmiddlewaretoken", token[1]);
 });
 
-// For htmx a button that merely has the keyboard is the one that was pressed: its address, and what it says, are not those of
-// a save that nobody pressed a button for.
+// htmx treats a button that merely has the focus as the one that was pressed. An automatic save must use neither its URL nor
+// its value.
 function asTheCardItself(detail) {
   detail.path = detail.elt.getAttribute("hx-post");
   for (const element of detail.elt.elements) if (element.matches("button[name]")) detail.formData.delete(element.name);
@@ -212,7 +213,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   setTimeout(() => card.sent !== null && say("Saving …", ""), SLOW);
 });
 
-// An answer with an error code is shown when it is one of the editor's own.
+// An error response is swapped in if it is one of the editor's own fragments.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.getResponseHeader("Precedent-Fragment")) {
     event.detail.shouldSwap = true;
@@ -221,7 +222,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
-  // Who asked; it may be gone from the page by now.
+  // The element that sent the request; it may be gone from the page by now.
   const { requestConfig: { elt: asked, formData, triggeringEvent, verb }, xhr } = event.detail;
   if (asked.matches("form[data-card]")) {
     const card = cardOf(asked);
@@ -255,10 +256,10 @@ function succeeded(form, card, sent, formData) {
     if (TRIED_AGAIN.has(other.trouble) && !savesItself(other.form)) other.trouble = "not-added";
   }
   if (!savesItself(form)) {
-    // The form itself came back anew with the answer, and empty but for what was typed since it was sent.
+    // The response brings an empty form in place of this one. Only what was typed since it was sent is unsaved.
     card.dirty = snapshot(form) !== sent;
     if (!card.dirty) kept.drop(id);
-    // What was understood before is not what is understood now.
+    // The response replaces the events found in an earlier paste.
     if (id === "paste") kept.drop("understood");
     return;
   }
@@ -273,8 +274,8 @@ function succeeded(form, card, sent, formData) {
   }
 }
 
-// What counts as saved: what was sent, except where the answer put something else into the page. That is a text that gave
-// way to theirs, or a fact that the record writes a little differently than it was typed.
+// What counts as saved: what was sent, except where the response put something else into the page: a text replaced by the
+// other person's, or a fact that is stored in a slightly different form than it was typed.
 function savedNow(form, sent, formData) {
   const typed = new Map();
   for (const [name, value] of JSON.parse(sent)) typed.set(name, [...(typed.get(name) ?? []), value]);
@@ -317,7 +318,7 @@ function tellSignedOut() {
   link.target = "_blank";
   link.rel = "noopener";
   link.textContent = "Sign in";
-  words.append("You are signed out. Your text is kept in this browser. ", link, " in another tab and come back: it is saved then.");
+  words.append("You are signed out. Your text is kept in this browser. ", link, " in another tab, then come back: your text will be saved.");
   notice.replaceChildren(words);
 }
 
@@ -329,9 +330,9 @@ window.addEventListener("online", retry);
 window.addEventListener("focus", retry);
 document.addEventListener("visibilitychange", () => document.hidden || retry());
 
-// --- Rows that come, go and move ---------------------------------------------------------------------
-// The list is drawn anew then, so what is being typed in it is saved first. What is typed after that waits until the list
-// is there: the answer to a form that is gone from the page would reach nobody.
+// --- Adding, removing and moving rows --------------------------------------------------------------
+// The whole list is then redrawn, so unsaved text in it is saved first. Text typed after that is not sent until the list is
+// back, because a response to a form that has left the page would be lost.
 const listOf = (asked) => asked.closest(".records") ?? document.getElementById("records-timeline");
 const isUnderWay = (list) => list.getAttribute("aria-busy") === "true";
 const ownForms = (list) => list.querySelectorAll("form[data-saves-itself]");
@@ -356,7 +357,7 @@ function release(list) {
   for (const form of ownForms(list)) if (cardOf(form).dirty) saveSoon(form);
 }
 
-// Where the keyboard goes on when what was pressed is gone.
+// Moves the focus on when the element that was pressed is gone.
 function focusAfter(asked, formData) {
   if (document.activeElement !== document.body) return;
   const id = asked.closest("form")?.dataset.card;
@@ -376,7 +377,7 @@ function focusAfter(asked, formData) {
 }
 
 // --- Has this happened before? -----------------------------------------------------------------------
-// Asked again a while after a save, when the patterns of what was written are known too; never under somebody's hands.
+// Reloaded a while after a save, when the text has probably been tagged; never while the pointer or the focus is in it.
 const similar = document.getElementById("similar");
 let lookTimer = 0;
 
@@ -388,7 +389,7 @@ function lookAgain() {
   }, UNTIL_TAGGED);
 }
 
-// A day that somebody chose stays; the one that was offered follows the start.
+// A day that the user chose stays; the suggested day follows the start of the incident.
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target } = event.detail;
   if (target.id === "paste-day" && target.value !== target.defaultValue) event.detail.shouldSwap = false;
@@ -396,16 +397,16 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
 
 document.addEventListener("htmx:load", (event) => event.detail.elt.querySelector?.(".conflict")?.focus());
 
-// --- How things stand --------------------------------------------------------------------------------
+// --- The save state --------------------------------------------------------------------------------
 const WORDS = {
-  "refused": "Not saved yet: see what is marked",
-  "not-possible": "Not saved: this cannot be changed any more. Copy your text and load the page again",
-  "unreachable": "Not saved yet: no connection. Kept in this browser; trying again",
-  "not-now": "Not saved yet: the server cannot save it now. Kept in this browser; trying again",
+  "refused": "Not saved yet: see what needs attention",
+  "not-possible": "Not saved: this can no longer be changed. Copy your text and reload the page",
+  "unreachable": "Not saved yet: no connection. Your text is kept in this browser; retrying",
+  "not-now": "Not saved yet: the server cannot save right now. Your text is kept in this browser; retrying",
   "signed-out": "Not saved yet: you are signed out",
   "not-added": "Not added yet",
 };
-// What passes by itself; a row that is not added yet waits for its button even then.
+// Trouble that may pass, so saving is retried. A row that is not added yet still waits for its button.
 const TRIED_AGAIN = new Set(["unreachable", "not-now", "signed-out"]);
 
 function say(words, kind) {
@@ -421,7 +422,7 @@ function tell() {
   const trouble = dirty.map(([, card]) => card.trouble).find(Boolean);
   if (trouble) say(WORDS[trouble], "unsaved");
   else if (dirty.length > 0) say("Not saved yet", "unsaved");
-  else if (wasDirty) say(`All changes saved ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`, "");
+  else if (wasDirty) say(`All changes saved at ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`, "");
   wasDirty = dirty.length > 0;
 }
 
@@ -429,19 +430,19 @@ window.addEventListener("beforeunload", (event) => {
   if (dirtyCards().length > 0) event.preventDefault();
 });
 
-// What was typed into a row that somebody removed since, or into events that were not saved, has no form to be put back in.
+// Unsaved text from a row that has since been removed, or from pasted events, has no form to be restored to.
 function offerLost(id) {
   const found = kept.get(id);
   const offer = document.createElement("div");
   offer.className = "notice attention kept";
   const words = document.createElement("p");
-  words.textContent = `Text of ${toldAt(found)} was not saved, and its place is gone. Copy what you need of it:`;
+  words.textContent = `Unsaved text from ${toldAt(found)} no longer has a place on this page. Copy what you need:`;
   const text = document.createElement("textarea");
   text.readOnly = true;
   text.rows = 3;
-  text.setAttribute("aria-label", "Text that was not saved");
+  text.setAttribute("aria-label", "Unsaved text");
   text.value = found.fields.map(([, value]) => value).filter((value) => value.trim()).join("\n");
-  const forget = button("Forget it", () => {
+  const forget = button("Discard it", () => {
     kept.drop(id);
     offer.remove();
   });

@@ -1,5 +1,5 @@
-// Text that is not saved yet, kept in this browser until it is: a crash, a lost session or a lost connection costs nothing.
-// Kept per person, incident and card, so that nobody is offered somebody else's text.
+// Keeps unsaved text in this browser until it is saved, so that a crash, an expired session or a lost connection loses nothing.
+// It is kept per user, incident and card, so that no one is offered another user's text.
 const PREFIX = "precedent:kept:";
 const DAYS = 30;
 
@@ -9,11 +9,11 @@ export class Kept {
     forgetOld();
   }
 
-  // `kept` is {at, hidden, fields}; a browser without room or without storage keeps nothing, and saving goes on.
+  // `kept` is {hidden, fields}, stored with the time as `at`. A browser without storage, or without room, keeps nothing.
   put(card, kept) {
     try {
       localStorage.setItem(this.prefix + card, JSON.stringify({ at: Date.now(), ...kept }));
-    } catch { /* the text is still on the page, and the page warns before it is left */ }
+    } catch { /* the text is still on the page, which warns before it is left */ }
   }
 
   get(card) {
@@ -24,7 +24,7 @@ export class Kept {
     }
   }
 
-  // The names of all cards of which something is kept.
+  // The ids of all cards with kept text.
   cards() {
     try {
       return Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).map((key) => key.slice(this.prefix.length));
@@ -46,5 +46,5 @@ function forgetOld() {
     for (const key of Object.keys(localStorage)) {
       if (key.startsWith(PREFIX) && !(JSON.parse(localStorage.getItem(key)).at > oldest)) localStorage.removeItem(key);
     }
-  } catch { /* storage is closed or holds something else under our name */ }
+  } catch { /* storage is unavailable, or holds something else under our prefix */ }
 }

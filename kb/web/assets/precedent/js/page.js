@@ -1,4 +1,4 @@
-// What every page offers: "/" goes to the search box, Escape closes an open menu, and a form is sent once.
+// For every page: "/" focuses the search box, Escape closes an open menu, and a form is submitted only once.
 const OPEN = "details.menu[open], details.save[open]";
 const isTyping = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
 
@@ -25,8 +25,8 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Pressing a button again while its answer is on its way would do the same twice. What htmx or a script sends is theirs;
-// and when no answer came for long, it may have been stopped.
+// A second press while the response is still on its way would do the same thing twice. Submits handled by htmx or another
+// script are left alone. After a long wait a second submit is allowed, because the first may have been stopped.
 const LONG = 30000;
 let sent = new WeakMap();
 
@@ -36,7 +36,7 @@ document.addEventListener("submit", (event) => {
   else sent.set(event.target, event.timeStamp);
 });
 
-// Back to a page that the browser kept.
+// The browser may show this page again from its back/forward cache.
 window.addEventListener("pageshow", () => {
   sent = new WeakMap();
 });

@@ -1,5 +1,6 @@
-// The filters of the search page: they apply when changed, so the buttons that apply them are not needed; folded on a
-// narrow screen, open on a wide one; the new count is said aloud; and a name being typed stays.
+// The filters of the search page. They apply as soon as they change, so the buttons that apply them are hidden. They are
+// folded on a narrow screen and open on a wide one. The new count is announced to screen readers, and a name being typed
+// for a saved search survives the swap.
 const wide = window.matchMedia("(min-width: 52.01rem)");
 let foldWasOpen = false;
 let opened = [];
@@ -31,7 +32,7 @@ document.addEventListener("htmx:afterSwap", () => {
     save.open = saving.open;
     if (saving.typed !== null) document.getElementById("save-name").value = saving.typed;
   }
-  // What was folded while it was swapped could not take the focus back.
+  // An element inside a closed fold could not get the focus back during the swap.
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   document.getElementById("announced").textContent = document.getElementById("count")?.textContent ?? "";
 });

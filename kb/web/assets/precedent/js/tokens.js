@@ -1,4 +1,4 @@
-// Makes, lists and revokes the tokens of whoever is signed in, over the same REST that tools use.
+// Creates, lists and revokes the signed-in user's tokens, over the same REST API that tools use.
 const section = document.getElementById("tokens");
 const url = section.dataset.url;
 const csrf = section.querySelector("[name=csrfmiddlewaretoken]").value;
@@ -6,7 +6,7 @@ const problem = document.getElementById("token-problem");
 
 const calendar = (timeZone) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone });
 
-// 31 March 2026, in the zone of the page. A browser may not know yet every zone that the server knows.
+// 31 March 2026, in the page's time zone, or in the browser's own if it does not know that zone.
 const day = (text) => {
   let words;
   try {
@@ -17,7 +17,7 @@ const day = (text) => {
   return words.format(new Date(text));
 };
 
-// Addresses in answers begin with the one that people open; this page may have been opened by another name of the machine.
+// URLs in responses start with the configured BASE_URL, but this page may have been opened under another host name.
 const call = async (address, options = {}) => {
   const { pathname, search } = new URL(address, location.href);
   const headers = { "X-CSRFToken": csrf, "Content-Type": "application/json", ...options.headers };

@@ -62,7 +62,7 @@ def section(page, title):
 def test_the_page_tells_where_with_what_and_what_mitigated_it(storm, browser):
     page = page_of(browser, "anonymous")
     assert "Square & Sons 2 incidents" in section(page, "Where it happened")
-    assert "Cold start 1 incident" in section(page, "Often occurs with")
+    assert "Cold start 1 incident" in section(page, "Occurs together with")
     assert "Rollback 1 incident" in section(page, "What mitigated it")
     assert "1 of 2 incidents does not say" in section(page, "What mitigated it")
     assert page.all("img")[0].attributes["alt"] == "Incidents a year from 2019 to 2021; the most, 1, in 2019."
@@ -118,7 +118,7 @@ def test_a_pattern_that_nothing_shows_yet_has_its_definition_and_no_empty_lists(
     make_pattern(rule_version=1)
     page = page_of(browser, "anonymous")
     assert not page.all("img")
-    assert not any(section(page, title) for title in ("Where it happened", "Often occurs", "What mitigated"))
+    assert not any(section(page, title) for title in ("Where it happened", "Occurs together", "What mitigated"))
     (everything,) = (link for link in page.all("a") if link.text == "Search without filters")
     assert everything.attributes["href"] == "/search"
     assert "No decisions yet" in section(page, "How often its rule is right")

@@ -39,7 +39,7 @@ export function setHidden(form, hidden) {
   }
 }
 
-// Adds one line to a list of lines that has no empty line at its end or fewer than `count` lines. True when it did.
+// Adds an empty line to a list of lines if its last line is not empty, or if it has fewer than `count`. True when it did.
 export function growLines(box, count = 0) {
   const lines = box.querySelectorAll("input");
   const last = lines[lines.length - 1];

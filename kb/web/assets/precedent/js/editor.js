@@ -331,8 +331,8 @@ window.addEventListener("focus", retry);
 document.addEventListener("visibilitychange", () => document.hidden || retry());
 
 // --- Adding, removing and moving rows --------------------------------------------------------------
-// The whole list is then redrawn, so unsaved text in it is saved first. Text typed after that is not sent until the list is
-// back, because a response to a form that has left the page would be lost.
+// Each of these redraws the whole list, so unsaved text in it is saved first. Text typed after that is not sent until the
+// list is back, because a response to a form that has left the page would be lost.
 const listOf = (asked) => asked.closest(".records") ?? document.getElementById("records-timeline");
 const isUnderWay = (list) => list.getAttribute("aria-busy") === "true";
 const ownForms = (list) => list.querySelectorAll("form[data-saves-itself]");

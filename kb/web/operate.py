@@ -145,12 +145,12 @@ def _may_scrape(request: HttpRequest) -> bool:
 
 # What `outbox.Depth` says, by its name there.
 _GAUGES = {
-    "waiting": "Entries that wait for the consumer",
+    "waiting": "Entries waiting for the consumer",
     "lag_seconds": "Age of the oldest waiting entry",
-    "retrying": "Waiting entries that were refused before",
-    "tries": "Refusals of the waiting entry that was refused most",
-    "parked": "Entries set aside after repeated refusal",
-    "paused": "1 while the consumer's service cannot be reached",
+    "retrying": "Waiting entries that have been rejected at least once",
+    "tries": "Most rejections of any waiting entry",
+    "parked": "Entries parked after repeated rejections",
+    "paused": "1 while the consumer's service is unreachable",
 }
 
 

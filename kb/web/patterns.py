@@ -74,7 +74,7 @@ def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
 def _in_words(years: Sequence[YearCount]) -> str:
     """What the drawing shows to somebody who does not see it."""
     most = max(years, key=lambda one: one.incidents)
-    return f"Incidents a year from {years[0].year} to {years[-1].year}; the most, {most.incidents}, in {most.year}."
+    return f"Incidents per year from {years[0].year} to {years[-1].year}. The peak was {most.incidents} in {most.year}."
 
 
 @require_safe

@@ -71,7 +71,7 @@ def test_patterns_are_explained_confirmed_rejected_and_added(people, stormy, wid
     page.get_by_role("link", name="why? Cold start").click()
     page.locator("summary").get_by_text("Reject Cold start").click()
     page.get_by_role("button", name="Reject Cold start").click()
-    expect(page.get_by_text("Say in a few words why not.")).to_be_visible()
+    expect(page.get_by_text("Say in a few words why it does not apply.")).to_be_visible()
     look()
     page.get_by_role("textbox", name="Why not?").fill("It was warm.")
     page.get_by_role("button", name="Reject Cold start").click()
@@ -79,7 +79,7 @@ def test_patterns_are_explained_confirmed_rejected_and_added(people, stormy, wid
     assert state(stormy, "cold-start") == "rejected"
     look()
     page.get_by_role("button", name="Undo (Cold start)").click()
-    expect(page.get_by_text("The decision about Cold start is taken back.")).to_be_visible()
+    expect(page.get_by_text("Decision undone: Cold start.")).to_be_visible()
 
     page.get_by_text("Add a pattern").click()
     page.get_by_label("Pattern", exact=True).select_option(label="DNS failure")

@@ -106,7 +106,7 @@ def test_a_search_is_saved_with_its_filters(people, published, width, scheme):
     expect(page.locator("#count")).to_have_text("1 incident")
     page = reader.go("/")
     page.get_by_role("button", name="Remove Caches that cost most").click()
-    expect(page.get_by_text("Caches that cost most is no longer among your saved searches.")).to_be_visible()
+    expect(page.get_by_text("Removed Caches that cost most from your saved searches.")).to_be_visible()
     assert page.url == f"{reader.url}/"
 
 

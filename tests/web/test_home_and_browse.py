@@ -203,6 +203,6 @@ def test_a_cursor_that_fits_nothing_is_answered_by_the_first_page(cast, browser,
     make_pattern()
     first, lost = (browser("anonymous").get(f"{path}{cursor}") for cursor in ("", "?cursor=tampered"))
     assert lost.status_code == 200
-    said = "The page that was asked for is no longer there. This is the first one."
+    said = "That page of results is no longer available. This is the first page."
     words, told = (" ".join(parsed(page).text.split()) for page in (first, lost))
     assert told.replace(f"{said} ", "", 1) == words != told

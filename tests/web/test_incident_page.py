@@ -125,8 +125,8 @@ def test_readers_keep_the_published_revision_while_authors_see_the_working_copy(
 
 def test_a_draft_says_who_sees_it_and_who_will(cast, draft, browser):
     page = parsed(visit(browser, "author", draft(visibility="internal")))
-    assert "Only the team Checkout, asked reviewers and admins see this until it is published." in page.text
-    assert "Then everybody who is signed in does." in page.text
+    assert "Only the team Checkout, the reviewers and admins can see this until it is published." in page.text
+    assert "After that everyone who is signed in can." in page.text
 
 
 def test_who_may_write_is_offered_what_is_not_written_yet_and_readers_are_not(cast, draft, browser):
@@ -171,13 +171,13 @@ def test_the_answer_comes_first_how_long_how_found_what_stopped_it(published, br
         ("Time to detect", "6 min"),
         ("Time to mitigate", "55 min"),
         ("Duration", "1 h 12 min"),
-        ("Found by", "Alert"),
+        ("Detected by", "Alert"),
         ("Mitigated by", "Rollback, Throttle or shed load"),
         ("Services", "checkout"),
     ]
     assert "measured from start to end" in page.text
     drawing = page.all("svg")[0]
-    assert drawing.attributes["aria-label"].startswith("1 h 12 min, drawn to scale: 6 min unnoticed")
+    assert drawing.attributes["aria-label"].startswith("1 h 12 min, drawn to scale: 6 min undetected")
     assert [rect.attributes["class"] for rect in page.all("rect")] == ["impact", "detect", "mitigate"]
     assert "SEV 1" in page.text
 
@@ -331,7 +331,7 @@ def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, b
     change_row(
         actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid, values={"state": "open"}
     )
-    assert "nobody owns this yet" in parsed(visit(browser, "reader", incident)).text
+    assert "no owner yet" in parsed(visit(browser, "reader", incident)).text
 
 
 def test_strangers_learn_no_names_addresses_teams_or_links_into_private_tools(cast, published, browser):
@@ -379,7 +379,7 @@ def test_links_read_from_both_sides_and_only_to_what_the_viewer_may_see(cast, pu
     add_link(actor=cast.viewer("author"), incident_id=one.pk, kind="related", to=hidden.ref)
     here, there = parsed(visit(browser, "anonymous", one)), parsed(visit(browser, "anonymous", other))
     assert f"Recurrence of {other.ref} Other" in " ".join(here.text.split())
-    assert f"Came back as {one.ref} One" in " ".join(there.text.split())
+    assert f"Recurred as {one.ref} One" in " ".join(there.text.split())
     assert SECRET not in here.text
     assert hidden.ref not in here.text
     assert SECRET in parsed(visit(browser, "author", one)).text
@@ -418,7 +418,7 @@ def test_every_pattern_can_be_asked_why(cast, published, browser):
     assert "Retry storm" in page.text
     assert "why these?" in page.text
     assert "Every client retried at once." in page.all("blockquote")[0].text
-    assert "suggested, found by its rule; nobody has confirmed it yet" in page.text
+    assert "suggested, found by its rule; not confirmed yet" in page.text
     assert "Power loss" not in page.text
 
 

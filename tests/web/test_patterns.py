@@ -65,7 +65,7 @@ def test_the_page_tells_where_with_what_and_what_mitigated_it(storm, browser):
     assert "Cold start 1 incident" in section(page, "Occurs together with")
     assert "Rollback 1 incident" in section(page, "What mitigated it")
     assert "1 of 2 incidents does not say" in section(page, "What mitigated it")
-    assert page.all("img")[0].attributes["alt"] == "Incidents a year from 2019 to 2021; the most, 1, in 2019."
+    assert page.all("img")[0].attributes["alt"] == "Incidents per year from 2019 to 2021. The peak was 1 in 2019."
     table = [[cell.text for cell in page.all(tag)] for tag in ("th", "td")]
     assert table == [["Year", "Incidents", "2019", "2020", "2021"], ["1", "0", "1"]]
 

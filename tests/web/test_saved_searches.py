@@ -60,7 +60,7 @@ def test_a_search_is_saved_found_again_and_removed(cast, browser):
     assert "Retries" in current
 
     page = parsed(author.post(form_to(again, "/forget"), follow=True))
-    assert "Retries is no longer among your saved searches." in page.text
+    assert "Removed Retries from your saved searches." in page.text
     assert "Save this search" in summaries(page)
     assert links_of(parsed(author.get("/")), "Retries") == []
     assert list(AuditEntry.objects.filter(object_type="savedsearch").values_list("action", "change")) == [

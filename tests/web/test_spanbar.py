@@ -30,14 +30,14 @@ def test_the_stretches_are_in_proportion_to_the_time_they_took():
     widths = [stretch.width for stretch in drawn.stretches]
     assert widths[1] == pytest.approx(3 * widths[0], rel=0.01)
     assert widths[2] == pytest.approx(6 * widths[0], rel=0.01)
-    assert drawn.label == "1 h 40 min, drawn to scale: 10 min unnoticed, 30 min to mitigate, 1 h to resolve"
+    assert drawn.label == "1 h 40 min, drawn to scale: 10 min undetected, 30 min to mitigate, 1 h to resolve"
 
 
 def test_the_legend_tells_each_time_and_how_long_until_the_next():
     drawn = bar(started="13:42", detected="13:45", mitigated="14:07", resolved="14:09")
     told = [(mark.told.clock, mark.name, mark.until_next) for mark in drawn.marks]
     assert told == [
-        ("13:42", "started", "3 min unnoticed"),
+        ("13:42", "started", "3 min undetected"),
         ("13:45", "detected", "22 min to mitigate"),
         ("14:07", "mitigated", "2 min to resolve"),
         ("14:09", "resolved", ""),
@@ -64,7 +64,7 @@ def test_only_what_is_known_is_drawn():
 def test_ends_that_are_only_known_to_the_day_are_not_drawn_as_if_they_were_exact():
     drawn = bar(started="2019-07-02", detected="2019-07-02T10:00", resolved="2019-07-03")
     assert drawn.stretches == []
-    assert all("unnoticed" not in mark.until_next for mark in drawn.marks)
+    assert all("undetected" not in mark.until_next for mark in drawn.marks)
 
 
 def test_a_day_is_exact_enough_for_an_incident_of_months():
@@ -93,7 +93,7 @@ def test_detection_before_the_start_of_a_planned_change_is_told_but_not_drawn():
 def test_a_mitigation_before_anybody_noticed_stays_mitigated():
     drawn = bar(started="13:00", mitigated="13:10", detected="13:30", resolved="14:00")
     assert [stretch.kind for stretch in drawn.stretches] == ["impact", "mitigate", "mitigate"]
-    assert drawn.marks[1].until_next == "20 min until it was noticed"
+    assert drawn.marks[1].until_next == "20 min until it was detected"
 
 
 def test_a_stretch_of_seconds_in_days_can_still_be_seen():

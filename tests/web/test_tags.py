@@ -179,7 +179,7 @@ def test_without_evidence_the_question_leads_to_the_reasons(published, browser):
     page = parsed(browser("anonymous").get(f"/incidents/{incident.ref}"))
     (ask,) = [link for link in page.all("a") if link.attributes.get("class") == "ask"]
     assert ask.attributes["href"].endswith("?why=retry-storm#tag-retry-storm")
-    assert "set by those who curate public outages" in page.text
+    assert "added by the curators of public outages" in page.text
 
 
 # --- What stands apart -----------------------------------------------------------------------------
@@ -209,12 +209,10 @@ def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_be
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
     assert ("Rejected because: It was one client." in html) == (name in DECIDERS)
     assert ("Undo the rejection" in html) == (name in DECIDERS)
-    assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it before" in html) == (
+    assert ("suggested again, found by its rule (version 3, score 2.4); Lead rejected it earlier" in html) == (
         name in DECIDERS
     )
-    assert ("suggested, found by its rule (version 3, score 2.4); nobody has confirmed it yet" in html) == (
-        name not in DECIDERS
-    )
+    assert ("suggested, found by its rule (version 3, score 2.4); not confirmed yet" in html) == (name not in DECIDERS)
 
 
 def test_a_sentence_that_was_rejected_is_not_shown_with_what_is_suggested_again(cast, stormy, browser):

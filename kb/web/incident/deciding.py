@@ -46,7 +46,7 @@ def reject(request: Request, reference: str, slug: str) -> HttpResponse:
 @signed_in
 def undo(request: Request, reference: str, slug: str) -> HttpResponse:
     tag = decisions.undo(actor=request.viewer, incident_id=_incident_id(request, reference), slug=slug)
-    return _back(request, tag, f"The decision about {tag.pattern.name} is taken back.")
+    return _back(request, tag, f"Decision undone: {tag.pattern.name}.")
 
 
 @step
@@ -68,7 +68,7 @@ def _incident_id(request: Request, reference: str) -> int:
     """Raises Missing, and NotAllowed before what was typed is looked at."""
     incident = find_visible(request.viewer, reference)
     if not decisions.may_decide(request.viewer, incident):
-        raise NotAllowed("Only those who write about an incident decide about its patterns.")
+        raise NotAllowed("Only authors, leads and admins can decide about this incident's patterns.")
     return incident.pk
 
 

@@ -45,7 +45,7 @@ def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> li
         _duration(document),
     ]
     if document["detected_by"]:
-        found.append(Fact("Found by", DetectedBy(document["detected_by"]).label))
+        found.append(Fact("Detected by", DetectedBy(document["detected_by"]).label))
     if document["mitigations"]:
         found.append(Fact("Mitigated by", ", ".join(Mitigation(one).label for one in document["mitigations"])))
     if document["services"]:

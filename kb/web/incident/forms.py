@@ -14,8 +14,8 @@ class RejectForm(forms.Form):
 
     reason = forms.CharField(
         label="Why not?",
-        error_messages={"required": "Say in a few words why not."},
-        help_text="It helps whoever improves the rule.",
+        error_messages={"required": "Say in a few words why it does not apply."},
+        help_text="Your reason helps to improve the rule.",
         widget=forms.TextInput(attrs={"maxlength": REASON_CHARACTERS, "autocomplete": "off"}),
     )
 
@@ -30,7 +30,7 @@ class AddForm(forms.Form):
     sentence = forms.CharField(
         label="The sentence that shows it",
         required=False,
-        help_text="Copied from the text as readers see it.",
+        help_text="Copy it from the text as readers see it.",
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 

@@ -184,28 +184,28 @@ def _unwritten(reading: Reading) -> list[Unwritten]:
 def _banner(reading: Reading) -> Banner | None:
     incident, document = reading.incident, reading.document
     if document["status"] == Status.ARCHIVED:
-        return Banner("Archived", "Kept for reading; lists and searches leave it out unless they are asked for it.")
+        return Banner("Archived", "Hidden from lists and searches unless they ask for archived incidents.")
     if not reading.is_working_copy or incident.status not in scopes.UNPUBLISHED:
         return None
     title = Status(incident.status).label
     if revision := incident.published_revision:
         published = tell_instant(revision.published_at)
         return Banner(
-            title, f"You see the working copy. Readers see revision {revision.number}, published {published.day}."
+            title, f"This is the working copy. Readers see revision {revision.number}, published {published.day}."
         )
     team = document["team"]
-    who = f"the team {document['team']['name']}, asked reviewers and admins" if team else "asked reviewers and admins"
-    return Banner(title, f"Only {who} see this until it is published. {_after(incident.visibility)}")
+    who = f"the team {document['team']['name']}, the reviewers and admins" if team else "the reviewers and admins"
+    return Banner(title, f"Only {who} can see this until it is published. {_after(incident.visibility)}")
 
 
 def _after(visibility: str) -> str:
     match visibility:
         case Visibility.PUBLIC:
-            return "Then everybody does, signed in or not."
+            return "After that everyone can, signed in or not."
         case Visibility.INTERNAL:
-            return "Then everybody who is signed in does."
+            return "After that everyone who is signed in can."
         case _:
-            return "Then the team and admins do."
+            return "After that only the team and admins can."
 
 
 def _citation(document: Mapping[str, Any], date: Told | None) -> Citation:

@@ -34,7 +34,7 @@ LINK_WORDS = {
     (LinkKind.CAUSED_BY, "out"): "Caused by",
     (LinkKind.CAUSED_BY, "in"): "Caused",
     (LinkKind.RECURRENCE_OF, "out"): "Recurrence of",
-    (LinkKind.RECURRENCE_OF, "in"): "Came back as",
+    (LinkKind.RECURRENCE_OF, "in"): "Recurred as",
     (LinkKind.RELATED, "out"): "Related to",
     (LinkKind.RELATED, "in"): "Related to",
 }
@@ -178,7 +178,7 @@ def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool)
         kind=ActionKind(row["kind"]).label,
         text=row["text"],
         field=_field("actions", row),
-        owner=owner or ("nobody owns this yet" if is_open and says_unowned else ""),
+        owner=owner or ("no owner yet" if is_open and says_unowned else ""),
         due=due_words(due, today) if due and is_open else "",
         due_on=due,
         is_late=bool(due and is_open and due < today),

@@ -90,9 +90,9 @@ def _until(one: _Known, after: _Known | None) -> str:
         return ""
     match one.name, after.name:
         case "started", "detected":
-            lacking = "unnoticed"
+            lacking = "undetected"
         case _, "detected":
-            lacking = "until it was noticed"
+            lacking = "until it was detected"
         case _, "mitigated":
             lacking = "to mitigate"
         case _, "resolved":

@@ -18,8 +18,8 @@ from kb.web.times import tell_instant
 _SAID_BY = {
     TagSource.RULE: "found by its rule",
     TagSource.MODEL: "found by a language model",
-    TagSource.CURATOR: "set by those who curate public outages",
-    TagSource.PERSON: "set by a person",
+    TagSource.CURATOR: "added by the curators of public outages",
+    TagSource.PERSON: "added by a person",
 }
 # How the slug and the name of a pattern are offered, by the title of their family.
 Choices = list[tuple[str, list[tuple[str, str]]]]
@@ -159,9 +159,9 @@ class _Reader:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""
             words += f" (version {tag.rule_version}{score})"
         if tag.state == TagState.SUGGESTED and tag.decided_by and self.may_decide:
-            return f"suggested again, {words}; {tag.decided_by.name} rejected it before"
+            return f"suggested again, {words}; {tag.decided_by.name} rejected it earlier"
         if tag.state == TagState.SUGGESTED:
-            return f"suggested, {words}; nobody has confirmed it yet"
+            return f"suggested, {words}; not confirmed yet"
         if tag.state in (TagState.CONFIRMED, TagState.REJECTED) and tag.decided_by and self.viewer.is_signed_in:
             when = f", {tell_instant(tag.decided_at).day}" if tag.decided_at else ""
             return f"{words}, {tag.state} by {tag.decided_by.name}{when}"

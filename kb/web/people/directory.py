@@ -32,7 +32,7 @@ def for_admins(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     @wraps(view)
     def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.viewer.is_admin:
-            raise NotAllowed("Only admins keep the list of people.")
+            raise NotAllowed("Only admins can manage people and organizations.")
         return view(request, *args, **kwargs)
 
     return guarded
@@ -81,7 +81,7 @@ def add_service_account(request: Request) -> HttpResponse:
         values = form.cleaned_data
         made = carried_out(form, lambda: actions.create_service_account(actor=request.viewer, **values))
         if made is not None:
-            messages.success(request, f"{made.name} is here. Make a token for it over REST, with its address as owner.")
+            messages.success(request, f"Added {made.name}. Create its token over REST, with its address as the owner.")
             return redirect("web:people")
     return people_page(request, account=form, status=status_of(form))
 
@@ -98,7 +98,7 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
     }
     step = next((name for name in steps if name in request.POST), None)
     if step is None:
-        raise Invalid({"step": "Choose what to do."})
+        raise Invalid({"step": "Choose an action."})
     try:
         user = actions.set_standing(actor=request.viewer, user_id=user_id, **steps[step])
     except Invalid as error:

@@ -25,7 +25,7 @@ PHRASE_HELP = "At least 12 characters. A few words in a row are easy to remember
 ROLES = [
     (Role.READER.value, "Reader: reads the team's drafts"),
     (Role.AUTHOR.value, "Author: writes postmortems"),
-    (Role.LEAD.value, "Lead: publishes, and keeps the team"),
+    (Role.LEAD.value, "Lead: publishes and manages the team"),
 ]
 
 
@@ -82,9 +82,9 @@ class ChangeForm(forms.Form):
             field = self.fields[name]
             labels = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]
             told = labels.get(theirs, theirs)
-            meanwhile = f"“{told}” was saved here. Save again to replace it."
-            emptied = "this was emptied. Save again to keep what stands here."
-            self.add_error(name, f"Meanwhile {meanwhile if told else emptied}")
+            replaced = f"This was changed to “{told}” in the meantime. Save again to replace it."
+            emptied = "This was emptied in the meantime. Save again to keep your value."
+            self.add_error(name, replaced if told else emptied)
         return self.cleaned_data
 
     def _opened_with(self, name: str) -> str:
@@ -97,8 +97,8 @@ def _zone_field(**options: Any) -> forms.ChoiceField:
 
 class SignInForm(AuthenticationForm):
     error_messages = {
-        "invalid_login": "Address and password do not belong together. Capitals count in the password.",
-        "inactive": "This account was closed. Ask an admin.",
+        "invalid_login": "The e-mail address and password do not match. Passwords are case-sensitive.",
+        "inactive": "This account is closed. Ask an admin.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,7 +113,7 @@ class PasswordForm(SetPasswordForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["new_password1"].help_text = PHRASE_HELP
-        self.fields["new_password2"].label = "New password again"
+        self.fields["new_password2"].label = "Repeat new password"
         self.fields["new_password2"].help_text = ""
 
 
@@ -121,7 +121,7 @@ class ChangePasswordForm(PasswordForm):
     """Whoever has a session guesses the password no more often than at the sign-in: both count as one."""
 
     old_password = forms.CharField(
-        label="Present password",
+        label="Current password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
@@ -134,7 +134,7 @@ class ChangePasswordForm(PasswordForm):
     def clean_old_password(self) -> str:
         password = self.cleaned_data["old_password"]
         if authenticate(self.request, username=self.user.email, password=password) != self.user:
-            raise forms.ValidationError("This is not your present password.")
+            raise forms.ValidationError("This is not your current password.")
         return str(password)
 
     def save(self, commit: bool = True) -> Any:
@@ -149,7 +149,7 @@ class ResetForm(forms.Form):
 
 class AccountForm(ChangeForm):
     name = forms.CharField(label="Name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
-    time_zone = _zone_field(help_text="Times are shown in this zone, with UTC one hover away.")
+    time_zone = _zone_field(help_text="Times are shown in this zone. Hover over one to see it in UTC.")
 
 
 class InviteForm(forms.Form):
@@ -158,14 +158,14 @@ class InviteForm(forms.Form):
     email = forms.CharField(
         label="E-mail address",
         required=False,
-        help_text="Leave it empty for a link that whoever opens it first may use.",
+        help_text="Leave it empty to make a link that the first person to open it can use.",
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     team = forms.ModelChoiceField(
         label="Team", queryset=Team.objects.all(), to_field_name="slug", required=False, empty_label="No team"
     )
     role = forms.ChoiceField(label="Role in the team", choices=ROLES, initial=Role.AUTHOR.value)
-    as_admin = forms.BooleanField(label="Makes them an admin", required=False)
+    as_admin = forms.BooleanField(label="Make them an admin", required=False)
 
     def __init__(self, *args: Any, team: Team | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -209,8 +209,8 @@ class MemberForm(forms.Form):
 
 
 class ServiceAccountForm(forms.Form):
-    name = forms.CharField(label="Name", max_length=120, help_text="The tool that acts: Pager, Deploy bot.")
-    email = forms.EmailField(label="Address", help_text="Any address that is nobody else's; nothing is sent to it.")
+    name = forms.CharField(label="Name", max_length=120, help_text="The tool that will use it, such as Deploy bot.")
+    email = forms.EmailField(label="Address", help_text="Any address that is not in use here. Nothing is sent to it.")
 
 
 class OrganizationForm(ChangeForm):

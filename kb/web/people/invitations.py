@@ -38,10 +38,10 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
     context = {"link": link, "invitation": invitation}
     if invitation.email and mail.is_set_up():
         if mail.send(invitation.email, "An invitation to Precedent", "web/people/mail/invitation.txt", context):
-            messages.success(request, f"The link was mailed to {invitation.email}. You may also copy it below.")
+            messages.success(request, f"The link was e-mailed to {invitation.email}. You can also copy it below.")
         else:
             messages.error(
-                request, f"The mail to {invitation.email} could not be sent. Copy the link below and pass it on."
+                request, f"The e-mail to {invitation.email} could not be sent. Copy the link below and pass it on."
             )
     return link
 
@@ -60,7 +60,7 @@ def accept(request: Request, secret: str) -> HttpResponse:
             # A fresh session: whatever was in the old one belonged to a stranger.
             request.session.flush()
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-            messages.success(request, "Welcome. Everything here was written so that it need not happen again.")
+            messages.success(request, "Welcome. Everything here was written so that it does not happen again.")
             return redirect("web:home")
     context = {"form": form, "invitation": invitation}
     return render(request, "web/people/accept.html", context, status=status_of(form))
@@ -71,7 +71,7 @@ def accept(request: Request, secret: str) -> HttpResponse:
 def revoke(request: Request, invitation_id: int) -> HttpResponse:
     """From the page of a team back to it, as its form says with `team`; else to the list of people."""
     invitation = people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)
-    messages.success(request, "The invitation is withdrawn; its link opens nothing any more.")
+    messages.success(request, "The invitation is withdrawn. Its link no longer works.")
     if "team" in request.POST and invitation.team:
         return redirect("web:team", invitation.team.slug)
     return redirect("web:people")

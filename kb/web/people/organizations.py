@@ -41,7 +41,7 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
             # Somebody saved since the two were compared.
             return edit_organization(request, slug)
         if saved:
-            renamed = " Its incidents carry the new name." if "name" in form.changes else ""
+            renamed = " Its incidents show the new name." if "name" in form.changes else ""
             messages.success(request, f"Saved.{renamed}")
             return redirect(back)
     context = {"organization": organization, "form": form, "back": back}

@@ -99,7 +99,7 @@ class ChangePassword(LoginRequiredMixin, Refusing, FormView):
         user = form.save()
         # Every other session of this person ends with the old password.
         update_session_auth_hash(self.request, user)
-        messages.success(self.request, "Your password is changed. Other sessions were signed out.")
+        messages.success(self.request, "Your password was changed. Your other sessions were signed out.")
         return super().form_valid(form)
 
 
@@ -120,7 +120,7 @@ class AskForReset(Refusing, FormView):
         if user is not None and _may_be_mailed(user):
             mail.send_unobserved(
                 user.email,
-                "A new password for Precedent",
+                "Reset your Precedent password",
                 "web/people/mail/reset.txt",
                 {"link": reset_link(user), "user": user},
             )
@@ -149,7 +149,7 @@ class Reset(Refusing, views.PasswordResetConfirmView):
         del self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
         # The link is proof enough: nobody waits for the end of a pause with a new password.
         reset(username=counted_name(self.request, {"username": form.user.email}))
-        messages.success(self.request, "Your password is set. Sign in with it.")
+        messages.success(self.request, "Your password is set. You can sign in with it now.")
         return redirect("web:sign-in")
 
 

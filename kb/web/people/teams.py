@@ -42,7 +42,7 @@ def teams(request: Request) -> HttpResponse:
     form = TeamForm(posted(request))
     if request.method == "POST":
         if not request.viewer.is_admin:
-            raise NotAllowed("Only admins make teams.")
+            raise NotAllowed("Only admins can create teams.")
         if form.is_valid():
             values = form.cleaned_data
             made = carried_out(form, lambda: organizations.create_team(actor=request.viewer, **values))
@@ -104,7 +104,7 @@ def add_member(request: Request, slug: str) -> HttpResponse:
             form, lambda: organizations.set_membership(actor=request.viewer, team_id=team.pk, user=user, role=role)
         )
         if not form.errors:
-            messages.success(request, f"{user.name} is in {team.name} now.")
+            messages.success(request, f"Added {user.name} to {team.name}.")
             return redirect("web:team", team.slug)
     return team_page(request, team, member=form, status=status_of(form))
 
@@ -124,7 +124,7 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
         for text in (text for texts in error.fields.values() for text in texts):
             messages.error(request, f"Role of {user.name}: {text}")
         return team_page(request, team, status=REFUSED)
-    messages.success(request, f"{user.name} left {team.name}." if role is None else "Saved.")
+    messages.success(request, f"Removed {user.name} from {team.name}." if role is None else "Saved.")
     return redirect("web:team", team.slug)
 
 

@@ -11,7 +11,7 @@ from kb.search.service import FacetValue
 
 # In the order of the page, which is the order in which people narrow a search down.
 TITLES = {
-    "origin": "Whose",
+    "origin": "Origin",
     "pattern": "Pattern",
     "severity": "Severity",
     "duration": "Duration",
@@ -19,7 +19,7 @@ TITLES = {
     "year": "Year",
     "family": "Family",
     "mitigation": "Mitigated by",
-    "detected_by": "Found by",
+    "detected_by": "Detected by",
     "status": "Status",
 }
 SHOWN_AT_ONCE = 8

@@ -32,23 +32,23 @@ SORTS = {
     "shortest": "shortest first",
     "severity": "severity",
 }
-LOST = "The page that was asked for is no longer there. This is the first one."
+LOST = "That page of results is no longer available. This is the first page."
 
 # What the page teaches, each an example that can be followed.
 QUERY_HELP = (
-    ('"connection pool"', "these words, next to each other"),
+    ('"connection pool"', "these words as a phrase"),
     ("cache OR queue", "either word"),
-    ("deploy -rollback", "the first without the second"),
-    ("org:Cloudflare", "incidents of an organization"),
+    ("deploy -rollback", "the first word but not the second"),
+    ("org:Cloudflare", "incidents at an organization"),
     ("severity:sev1", "sev1 to sev4, or unknown"),
     ("pattern:retry-storm", "incidents that show a pattern"),
-    ("family:network", "causes and patterns of a family"),
-    ("started:2019..2021", "a year, month or day, or a range of them"),
-    ("duration:>6h", "a length of time, or a range such as 30m..6h"),
+    ("family:network", "causes and patterns in a family"),
+    ("started:2019..2021", "a year, month or day, or a range"),
+    ("duration:>6h", "a duration, or a range such as 30m..6h"),
     ("is:ours", "also famous, imported, public, internal, draft, archived, overdue"),
     ("has:open-actions", "also timeline, lessons, sources, revision, customer-message"),
     ("detected:customer", "alert, customer, staff or outsider"),
-    ("mitigation:rollback", "what stopped it"),
+    ("mitigation:rollback", "how it was mitigated"),
     ("service:checkout", "also team:, status: and origin:"),
 )
 
@@ -87,7 +87,7 @@ def _saved(request: Request, form: SaveForm) -> SavedSearch:
 def forget(request: Request, saved_id: UUID) -> HttpResponse:
     """Back to the page that it was removed from."""
     forgotten = forget_search(actor=request.viewer, saved_id=saved_id)
-    messages.success(request, f"{forgotten.name} is no longer among your saved searches.")
+    messages.success(request, f"Removed {forgotten.name} from your saved searches.")
     back = request.POST.get("back", "")
     is_here = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
     return redirect(back if is_here else _address_of(forgotten))

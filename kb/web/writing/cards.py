@@ -27,7 +27,7 @@ Errors = Mapping[str, tuple[str, ...]]
 
 NEW_LINK = "new-link"
 LINK_INPUTS = (
-    Input("kind", "It is", Shape.CHOICE, size="word", choices=choices_of(LinkKind.choices)),
+    Input("kind", "Relation", Shape.CHOICE, size="word", choices=choices_of(LinkKind.choices)),
     Input("to", "Incident", size="word", placeholder="INC-12", required=True),
     Input("note", "Note", size="medium"),
 )
@@ -170,7 +170,7 @@ def section_card(
     else:
         id, plain = (
             f"none-{plan.key}",
-            Input("none_reason", "None, because", size="wide", placeholder="say why there is none"),
+            Input("none_reason", "None, because", size="wide", placeholder="say why there are none"),
         )
         values = {"none_reason": section.none_reason}
     url = reverse("web:save-section", args=[incident.ref, plan.key])

@@ -21,7 +21,7 @@ FACTS = {
     "organization": "Organization",
     "services": "Services",
     "team": "Owning team",
-    "visibility": "Who may read it",
+    "visibility": "Who can read it",
     "started": "Impact started",
     "detected": "Detected",
     "mitigated": "Mitigated",

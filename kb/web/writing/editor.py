@@ -55,7 +55,7 @@ def new(request: Request) -> HttpResponse:
     viewer = request.viewer
     teams = _teams_to_write_for(viewer)
     if not teams and not viewer.is_admin:
-        raise NotAllowed("To write a postmortem you need to be an author in a team. Ask a team lead or an admin.")
+        raise NotAllowed("Only team authors can write postmortems. Ask a team lead or an admin for access.")
     values: dict[str, str | tuple[str, ...]] = {
         "team": teams[0].slug if len(teams) == 1 else "",
         "template": "standard",
@@ -103,7 +103,7 @@ def _beginning(viewer: Viewer, teams: list[Team]) -> list[Input]:
             size="medium",
             required=True,
             choices=(*none, *(Choice(t.slug, t.name) for t in teams)),
-            hint="While it is a draft, this team sees it, and whoever you ask for a review.",
+            hint="While it is a draft, only this team, admins and the reviewers you ask can see it.",
         ),
         *(
             [Input("template", "Template", Shape.CHOICE, size="medium", required=True, choices=choices)]

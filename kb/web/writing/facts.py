@@ -200,7 +200,7 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
             errors |= _blamed(refused, sent)
             continue
         return _outcome(viewer, incident_id, planned, sent, base, mine, errors, warnings)
-    raise WrongState("Others are changing these facts right now. Wait a moment and save again.")
+    raise WrongState("Other people are changing these facts right now. Wait a moment, then save again.")
 
 
 def _as_it_is(viewer: Viewer, incident_id: int) -> Incident:

@@ -26,9 +26,9 @@ TIME_LABELS = {
     "resolved": "Resolved",
 }
 VISIBILITY_MEANS = {
-    Visibility.PUBLIC: "Once published, anybody can read it without signing in.",
-    Visibility.INTERNAL: "Once published, every colleague who signs in can read it.",
-    Visibility.TEAM: "Only members of the owning team and admins, published or not.",
+    Visibility.PUBLIC: "Once published, anyone can read it without signing in.",
+    Visibility.INTERNAL: "Once published, everyone who is signed in can read it.",
+    Visibility.TEAM: "Only members of the owning team and admins can read it, even once it is published.",
 }
 SEVERITY_MEANS = {
     Severity.SEV1: "A core service was down for most of its users, or data, money or safety was lost.",
@@ -55,7 +55,7 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
         times.append(
             Input(
                 f"{name}_precision",
-                f"{TIME_LABELS[name]}: known",
+                f"{TIME_LABELS[name]}: precision",
                 Shape.CHOICE,
                 size="precision",
                 choices=moments.PRECISIONS,
@@ -79,21 +79,21 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
             Shape.CHOICE,
             size="medium",
             choices=_zones(),
-            hint="Another zone reads the four times again, as they stand here.",
+            hint="If you change it, the four times stay as typed and are read in the new zone.",
         ),
-        Input("planned_change", "It began with a planned change", Shape.FLAG),
+        Input("planned_change", "It started with a planned change", Shape.FLAG),
         Input(
             "stated_duration",
             "Stated duration",
             placeholder="2 h 10 min",
-            hint="If a source says how long. Exact times above count first.",
+            hint="If a source states it. Exact times above take precedence.",
         ),
-        Input("stated_duration_text", "In the words of the source", hint="As it stands there, if you like."),
+        Input("stated_duration_text", "In the words of the source", hint="Optional. Quote it as written."),
         Input("detected_by", "Detected by", Shape.CHOICE, choices=choices_of(DetectedBy.choices, none="not known yet")),
         Input("mitigations", "What mitigated it", Shape.CHECKS, size="wide", choices=choices_of(Mitigation.choices)),
         Input(
             "visibility",
-            "Who may read it",
+            "Who can read it",
             Shape.RADIO,
             size="wide",
             choices=tuple(Choice(v.value, v.label, VISIBILITY_MEANS[v]) for v in Visibility),

@@ -22,17 +22,17 @@ NOW = "now"
 ENTRIES_PER_PAGE = 50
 
 SAID = {
-    "incident.created": "began it",
+    "incident.created": "created it",
     "incident.changed": "changed facts",
     "incident.deleted": "deleted it",
-    "incident.submitted": "sent it to review",
-    "incident.withdrawn": "took it back from review",
+    "incident.submitted": "sent it for review",
+    "incident.withdrawn": "withdrew it from review",
     "incident.reviewed": "reviewed it",
     "incident.published": "published it",
     "incident.reopened": "reopened it",
     "incident.archived": "archived it",
-    "incident.restored": "took it out of the archive",
-    "section.changed": "wrote in a section",
+    "incident.restored": "restored it from the archive",
+    "section.changed": "edited a section",
     "link.added": "linked it to another incident",
     "link.changed": "changed a link",
     "link.removed": "removed a link",
@@ -79,11 +79,11 @@ def told(entry: AuditEntry) -> str:
                 names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in changed]
                 return f"{what}: {', '.join(names)}"
             case "section.changed" if "key" in entry.change:
-                return f"wrote in the section {str(entry.change['key']).replace('_', ' ')}"
+                return f"edited the section {str(entry.change['key']).replace('_', ' ')}"
             case "incident.published" if "number" in entry.change:
                 return f"published revision {entry.change['number']}"
             case "incident.reviewed":
-                return "approved it" if entry.change.get("decision") == "approved" else "asked for changes"
+                return "approved it" if entry.change.get("decision") == "approved" else "requested changes"
         return what
     kind, _, step = entry.action.rpartition(".")
     if kind in changes.KIND_TITLES and step in ROWS_SAID:

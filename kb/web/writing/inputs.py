@@ -123,7 +123,7 @@ def filled(
 
 def incomplete(name: str) -> Invalid:
     """A form without what it was opened with, such as one that was sent by hand."""
-    return Invalid({name: "This form is incomplete. Load the page again and send it once more."})
+    return Invalid({name: "This form is incomplete. Reload the page and try again."})
 
 
 def by_name(fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = "") -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ def for_action(text: str, words: str) -> dict[str, Any] | None:
     seconds, _ = length(text) or (0, 1)
     if not 0 < seconds <= LONGEST:
         raise Invalid(
-            {"stated_duration": "Write how long it lasted as 27 min, 2 h 10 min or 3 d; or leave both fields empty."}
+            {"stated_duration": "Enter a duration such as 27 min, 2 h 10 min or 3 d, or leave both fields empty."}
         )
     return {"seconds": seconds, "text": words}
 

@@ -38,9 +38,9 @@ def publish_page(
 ) -> HttpResponse:
     """What readers will see and what is still missing, each with the way there."""
     if not scopes.may_edit(request.viewer, incident):
-        raise NotAllowed("Only authors and leads of the owning team publish this.")
+        raise NotAllowed("Only authors and leads of the owning team can publish this.")
     if incident.status not in EDITABLE:
-        raise WrongState(f"{incident.ref} is {incident.get_status_display().lower()} already.")
+        raise WrongState(f"{incident.ref} is already {incident.get_status_display().lower()}.")
     asked = list(incident.reviews.select_related("reviewer"))
     context = {
         "incident": incident,
@@ -65,7 +65,7 @@ def publish_now(request: Request, reference: str) -> HttpResponse:
             actor=request.viewer, incident_id=incident_id, note=note, expected_version=version_opened(request)
         )
     except Stale:
-        words = "The text was changed after you opened this page. Look at it again, then publish."
+        words = "The text changed after you opened this page. Check it again, then publish."
         return publish_page(request, incident_named(request, reference), problems=(words,), note=note, status=409)
     except Incomplete:
         return publish_page(request, incident_named(request, reference), note=note, status=409)
@@ -105,8 +105,8 @@ def _moving(act: Callable[..., Incident], said: str, to: str) -> View[[str]]:
 reopen = _moving(
     lifecycle.reopen, "Open for changes. Readers keep the published text until you publish again.", "web:edit"
 )
-archive = _moving(lifecycle.archive, "Archived. It stays readable, and out of lists and searches.", "web:incident")
-restore = _moving(lifecycle.restore, "Back from the archive.", "web:incident")
+archive = _moving(lifecycle.archive, "Archived. It stays readable, but not in lists and searches.", "web:incident")
+restore = _moving(lifecycle.restore, "Restored from the archive.", "web:incident")
 
 
 @page
@@ -115,7 +115,7 @@ def delete(request: Request, reference: str) -> HttpResponse:
     """Asks to type the reference: this is not undone by a click."""
     incident = incident_named(request, reference)
     if not scopes.may_lead(request.viewer, incident):
-        raise NotAllowed("Only leads of the owning team and admins delete this.")
+        raise NotAllowed("Only leads of the owning team and admins can delete this.")
     return render(request, "web/writing/delete.html", {"incident": incident})
 
 
@@ -126,9 +126,9 @@ def delete_now(request: Request, reference: str) -> HttpResponse:
     typed = request.POST.get("confirm", "").strip().upper()
     if typed != incident.ref:
         if not scopes.may_lead(request.viewer, incident):
-            raise NotAllowed("Only leads of the owning team and admins delete this.")
+            raise NotAllowed("Only leads of the owning team and admins can delete this.")
         context = {"incident": incident, "problem": f"Type {incident.ref} to delete it."}
         return render(request, "web/writing/delete.html", context, status=400)
     delete_incident(actor=request.viewer, incident_id=incident.pk)
-    messages.success(request, f"{incident.ref} is deleted. Nobody finds it any more.")
+    messages.success(request, f"{incident.ref} was deleted. It can no longer be found or opened.")
     return redirect("web:home")

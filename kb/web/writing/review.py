@@ -43,7 +43,7 @@ def review_page(
 ) -> HttpResponse:
     viewer = request.viewer
     if not scopes.sees_working_copy(viewer, incident):
-        raise NotAllowed("Reviews are for those who write it and whom they ask.")
+        raise NotAllowed("Only the owning team, the reviewers and admins can see this review.")
     # The round that is under way, then those before it, the latest first.
     rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
     asked = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
@@ -142,12 +142,12 @@ def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) 
     ]
     if not mail.is_set_up():
         messages.success(
-            request, "In review. Whom you asked finds it on the start page; send them its address if it is urgent."
+            request, "In review. Your reviewers will see it on their start page. If it is urgent, send them the link."
         )
     elif unreached:
-        messages.warning(request, f"In review. No mail could be sent to {', '.join(unreached)}; tell them yourself.")
+        messages.warning(request, f"In review. No e-mail could be sent to {', '.join(unreached)}. Tell them yourself.")
     else:
-        messages.success(request, "In review. Whom you asked has a mail.")
+        messages.success(request, "In review. Your reviewers have been notified by e-mail.")
 
 
 @step
@@ -174,7 +174,7 @@ def decide(request: Request, reference: str) -> HttpResponse:
             expected_version=version_opened(request),
         )
     except Stale:
-        note = "The text was changed after you opened this page. Look at it again, then decide."
+        note = "The text changed after you opened this page. Read it again, then decide."
         return review_page(
             request, incident_named(request, reference), problems=(note,), typed={"comment": comment}, status=409
         )

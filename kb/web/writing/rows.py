@@ -172,9 +172,9 @@ def _undone(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
     try:
         row_id, values = uuids.UUID(request.POST.get("row", "")), json.loads(request.POST.get("values", ""))
     except (ValueError, RecursionError) as error:
-        raise Invalid({"values": "This cannot be put back. Load the page again."}) from error
+        raise Invalid({"values": "This row cannot be put back. Reload the page."}) from error
     if not isinstance(values, dict):
-        raise Invalid({"values": "This cannot be put back. Load the page again."})
+        raise Invalid({"values": "This row cannot be put back. Reload the page."})
     return row_id, values
 
 

@@ -169,5 +169,5 @@ def save_visibility(request: Request, reference: str) -> HttpResponse:
     """Who may read it, from this moment on."""
     facts = {"visibility": request.POST.get("visibility", "")}
     incident, _ = change_incident(actor=request.viewer, incident_id=id_of(request, reference), facts=facts)
-    messages.success(request, f"From now on: {incident.get_visibility_display().lower()}.")
+    messages.success(request, f"Visibility changed to: {incident.get_visibility_display().lower()}.")
     return redirect("web:upkeep", incident.ref)

@@ -71,7 +71,7 @@ def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(
     browser("admin").post(path, {**opened(browser, path), field: theirs})
     refused = browser("admin").post(path, {**form, field: mine})
     assert refused.status_code == 409
-    assert f"Meanwhile “{told}” was saved here. Save again to replace it." in parsed(refused).text
+    assert f"This was changed to “{told}” in the meantime. Save again to replace it." in parsed(refused).text
     assert saved(cast, path)[field] == theirs
     shown = filled(refused)
     assert (shown[field], shown[f"base-{field}"]) == (mine, theirs)
@@ -84,7 +84,7 @@ def test_what_was_emptied_meanwhile_is_told_as_that(browser, cast):
     form = opened(browser, TEAM)
     browser("admin").post(TEAM, {**form, "description": ""})
     refused = browser("admin").post(TEAM, {**form, "description": "Takes money"})
-    assert "Meanwhile this was emptied. Save again to keep what stands here." in parsed(refused).text
+    assert "This was emptied in the meantime. Save again to keep your value." in parsed(refused).text
     assert browser("admin").post(TEAM, filled(refused)).status_code == 302
     assert saved(cast, TEAM)["description"] == "Takes money"
 

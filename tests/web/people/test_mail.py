@@ -38,14 +38,14 @@ def test_an_invitation_that_could_not_be_mailed_is_there_to_copy(browser, client
         settings.EMAIL_HOST, settings.EMAIL_PORT = nobody_listens.getsockname()
         response = browser(name).post(path, {"email": "new@acme.example", "role": "reader", "team": team})
     text = parsed(response).text
-    assert "The mail to new@acme.example could not be sent." in text
-    assert "was mailed" not in text
+    assert "The e-mail to new@acme.example could not be sent." in text
+    assert "was e-mailed" not in text
     assert client.get(path_in(response.content.decode())).status_code == 200
 
 
 def test_an_invitation_that_was_mailed_says_so(browser, there_is_mail):
     response = browser("lead").post("/teams/checkout/invite", {"email": "new@acme.example", "role": "reader"})
-    assert "The link was mailed to new@acme.example." in parsed(response).text
+    assert "The link was e-mailed to new@acme.example." in parsed(response).text
     assert path_in(mail.outbox[0].body) == path_in(response.content.decode())
 
 

@@ -51,7 +51,7 @@ def test_somebody_signs_in_by_address_in_any_case_and_out(client, cast):
 def test_a_wrong_password_says_the_same_for_everybody(client, cast, address):
     response = client.post("/sign-in", {"username": address, "password": "wrong"})
     assert response.status_code == 200
-    assert "do not belong together" in response.content.decode()
+    assert "do not match" in response.content.decode()
 
 
 def test_signing_in_is_throttled(client, cast, settings):
@@ -288,7 +288,7 @@ def test_changing_the_password_needs_the_present_one_and_ends_other_sessions(as_
     client = as_("author")
     assert PHRASE_HELP in client.get("/password").content.decode()
     wrong = client.post("/password", {"old_password": "no", "new_password1": new, "new_password2": new})
-    assert "not your present password" in wrong.content.decode()
+    assert "not your current password" in wrong.content.decode()
     client.post("/password", {"old_password": PASSWORD, "new_password1": new, "new_password2": new})
     assert client.get("/account").status_code == 200
     assert other.get("/account").status_code == 302

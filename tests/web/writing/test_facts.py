@@ -125,9 +125,7 @@ def test_a_stated_duration_that_cannot_be_read_says_what_to_type(cast, draft, wr
     author = writer("author", incident)
     changes = {"stated_duration": typed, "stated_duration_text": words, "severity": "sev2"}
     page = author.send(shown(author), htmx=True, **changes).content.decode()
-    said = (
-        '<div id="facts-stated_duration-said" hx-swap-oob="innerHTML"><ul class="errors"><li>Write how long it lasted'
-    )
+    said = '<div id="facts-stated_duration-said" hx-swap-oob="innerHTML"><ul class="errors"><li>Enter a duration'
     assert said in page
     incident.refresh_from_db()
     assert (incident.stated_seconds, incident.stated_text, incident.severity) == (1620, "27 minutes", "sev2")

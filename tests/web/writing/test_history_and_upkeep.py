@@ -67,10 +67,10 @@ def test_who_writes_it_sees_every_revision_and_who_did_what(cast, twice, browser
     assert "With numbers" in page
     assert "Who did what" in page
     for words in (
-        "began it",
+        "created it",
         "reopened it",
         "published revision 2",
-        "wrote in the section summary",
+        "edited the section summary",
         "added to causes",
         "removed from timeline",
         "changed facts: severity",
@@ -129,10 +129,10 @@ def test_a_long_history_comes_in_pages(cast, draft, browser):
             change={"key": "summary"},
         )
     first = browser("author").get(f"/incidents/{incident.ref}/history")
-    assert first.content.decode().count("wrote in the section summary") == 50
+    assert first.content.decode().count("edited the section summary") == 50
     assert "Older" in text_of(first)
     last = browser("author").get(f"/incidents/{incident.ref}/history?page=2")
-    assert "began it" in text_of(last)
+    assert "created it" in text_of(last)
 
 
 def test_a_time_that_is_only_written_in_another_zone_is_no_change_and_a_changed_one_is_shown_whole():

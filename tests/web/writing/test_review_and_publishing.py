@@ -199,7 +199,7 @@ def test_a_mail_server_that_fails_fails_no_review_and_is_told(cast, complete, br
         f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"}, follow=True
     )
     assert state(complete) == "in_review"
-    assert "No mail could be sent to reviewer@acme.example" in text_of(response)
+    assert "No e-mail could be sent to reviewer@acme.example" in text_of(response)
 
 
 def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_do(cast, complete, browser):
@@ -207,7 +207,7 @@ def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_do(cast
         f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"}, follow=True
     )
     assert mail.outbox == []
-    assert "finds it on the start page" in text_of(response)
+    assert "will see it on their start page" in text_of(response)
 
 
 # --- Publishing --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Public outages by the calendar: what began on this day in another year, and one for every week."""
+"""Famous outages by the calendar: those that started on this day in earlier years, and one for each week."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KNOWN_TO_THE_DAY = (Precision.SECOND, Precision.MINUTE, Precision.HOUR, Precisio
 
 
 def on_this_day(viewer: Viewer, today: date) -> list[Hit]:
-    """Outages that began on this day of the year, as far as their day is known; the latest first."""
+    """Outages that started on this day of the year, latest first. Outages without a known day are left out."""
     known = _outages(viewer).filter(started_precision__in=KNOWN_TO_THE_DAY).order_by("-started_at", "-pk")
     began = (
         (pk, _day(Moment(at, Precision(precision)), zone))
@@ -32,14 +32,14 @@ def on_this_day(viewer: Viewer, today: date) -> list[Hit]:
 
 
 def _day(began: Moment, zone: str) -> date:
-    """The one that pages show: as published in `zone`, or of a time on the reader's calendar."""
+    """The start day that pages show: a date as published in `zone`, an instant on the reader's calendar."""
     if began.precision is Precision.DAY:
         return moved(began, old=zone, new="UTC").at.date()
     return timezone.localtime(began.at).date()
 
 
 def of_the_week(viewer: Viewer, today: date) -> Hit | None:
-    """The same outage for everybody all week, another the next, until each had its turn."""
+    """The outage of the week: the same for all viewers with the same access. Each has its turn before any repeats."""
     every = _outages(viewer).order_by("external_id")
     count = every.count()
     if not count:
@@ -48,8 +48,10 @@ def of_the_week(viewer: Viewer, today: date) -> Hit | None:
 
 
 def turn(today: date, count: int) -> int:
-    """Whose week it is, of so many in a list. The step shares no divisor with their number, so that it comes by each,
-    and neighbours in the list are weeks apart."""
+    """The index, below `count`, of the entry whose week it is.
+
+    The step is coprime to `count`, so every entry gets a week, and neighbors in the list are weeks apart.
+    """
     step = next(step for step in upward(47) if gcd(step, count) == 1)
     return (today.toordinal() - 1) // 7 * step % count
 

@@ -1,4 +1,4 @@
-"""Ways in without words: famous outages, organizations. Lists are searches, so they page like them."""
+"""Browsing without a query: famous outages and organizations. The lists are searches and page like searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kb.web.search.hits import hits
 from kb.web.search.views import first_if_lost, next_url
 
 VALUES_AT_ONCE = 12
-# The ways into the famous outages, and what each is called there.
+# The facets offered on the page of famous outages, with their headings.
 OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pattern", "family": "Family"}
 
 
@@ -37,7 +37,7 @@ def organizations(request: Request) -> HttpResponse:
 
 @require_safe
 def organization(request: Request, slug: str) -> HttpResponse:
-    """What happened there. An organization that only hidden incidents are about is not there."""
+    """The incidents at one organization. It is a 404 for viewers who can see none of its incidents."""
     found = scopes.visible_organizations(request.viewer).filter(slug=slug).first()
     if found is None:
         raise Http404
@@ -48,7 +48,7 @@ def organization(request: Request, slug: str) -> HttpResponse:
 
 
 def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
-    """A page of the incidents that `filters` choose, newest first, and what such a list shows."""
+    """One page of the incidents that match `filters`, newest first, and the template context for the list."""
     wanted = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
     asked, page = first_if_lost(request.viewer, wanted)
     return page, {
@@ -62,6 +62,6 @@ def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Pa
 
 
 def _split(values: list[FacetValue]) -> tuple[list[FacetValue], list[FacetValue]]:
-    """Those shown at once, and those behind "more"."""
+    """The values shown at once, and those behind "more". Values without incidents are dropped."""
     counted = [value for value in values if value.count]
     return counted[:VALUES_AT_ONCE], counted[VALUES_AT_ONCE:]

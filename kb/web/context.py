@@ -1,4 +1,4 @@
-"""What every page's frame needs: whose installation this is, who is looking, and the way around."""
+"""Template context for the frame of every page: the home organization, the viewer and the navigation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Place:
     is_current: bool
 
 
-# (title, name of the page, names of all pages that belong to it)
+# (title, URL name of its page, names of all pages for which the entry is current)
 NAVIGATION = (
     ("Incidents", "web:incidents", ("incidents", "incident", "search")),
     ("Famous outages", "web:outages", ("outages",)),
@@ -50,7 +50,7 @@ def places(request: HttpRequest, entries: Iterable[tuple[str, str, tuple[str, ..
 def site(request: HttpRequest) -> dict[str, Any]:
     viewer = getattr(request, "viewer", None)
     return {
-        # Both cost a query, so that only a page that shows them asks.
+        # The lazy values cost a query that not every page needs.
         "home_organization": SimpleLazyObject(_home_organization),
         "viewer": viewer,
         "may_write": SimpleLazyObject(lambda: bool(viewer and (viewer.is_admin or viewer.writes_for))),

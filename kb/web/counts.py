@@ -1,4 +1,4 @@
-"""How many incidents there are of what, of those that the viewer may see. Archived ones stay out, as in lists."""
+"""Counts of the incidents that the viewer can see. Archived incidents are left out, as in lists."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def counts(viewer: Viewer) -> Counts:
 
 
 def by_organization(viewer: Viewer) -> list[OrganizationCount]:
-    """Organizations with at least one incident, by name; an organization of hidden incidents only is hidden too."""
+    """Organizations with at least one incident that the viewer can see, sorted by name."""
     counted = _with_organization(viewer).order_by().values_list("organization_read").annotate(n=Count("pk"))
     numbers = dict(counted)
     found = Organization.objects.filter(pk__in=numbers).order_by(Lower("name"))
@@ -54,7 +54,7 @@ def _with_organization(viewer: Viewer) -> QuerySet[Any]:
 
 
 def by_pattern(viewer: Viewer) -> list[PatternCount]:
-    """Every active pattern, by family and name; those that nothing shows yet count 0."""
+    """Every active pattern, by family and name. Patterns that no incident shows count 0."""
     tagged = Tag.objects.filter(scopes.visible_condition(viewer, "incident__"), state__in=SHOWN)
     numbers = {
         row["pattern"]: row["n"]

@@ -1,4 +1,4 @@
-"""What an action refuses, as a page: for what a form does not show beside what was written."""
+"""Pages for errors raised by actions, where no form can show the error next to what was typed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CONFLICT = 409
 
 
 def refused(request: HttpRequest, error: ActionError) -> HttpResponse:
-    """The page for a refusal: 404 for what is missing or hidden, which are never told apart."""
+    """The page for an action's error. What is missing and what is hidden give the same 404."""
     status = STATUS.get(type(error), CONFLICT)
     page = f"{status}.html" if status in (403, 404) else "web/refused.html"
     return render(request, page, {"message": error.message}, status=status)
 
 
 def only_for_forms(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The page for an address that is only posted to. A refused form leaves it in the address bar."""
+    """The 405 page for a GET of a POST-only address, which a refused form can leave in the address bar."""
     page = render(request, "405.html", status=response.status_code)
     page["Allow"] = response["Allow"]
     return page

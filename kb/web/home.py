@@ -1,4 +1,4 @@
-"""The start page: what this is for strangers, what waits for somebody who is signed in, and what happened lately."""
+"""The start page: an introduction for strangers, open work for signed-in users, and recent incidents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAITING_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What somebody can get on with: reviews they were asked for, and drafts they may write."""
+    """The viewer's open work: reviews they were asked for, and drafts they can edit."""
 
     reviews: list[ReviewRequest]
     drafts: list[Incident]
@@ -50,14 +50,14 @@ def home(request: Request) -> HttpResponse:
         "counts": counts(viewer),
         "waiting": waiting(viewer),
         "saved": list(visible_saved(viewer)),
-        # Until somebody here has published something, the page explains how to begin.
+        # Until something has been published here, the page explains how to begin.
         "is_first_start": not here,
     }
     return render(request, "web/home.html", context)
 
 
 def _lately(viewer: Viewer, *origins: Origin) -> list[Hit]:
-    # In words, because a chosen filter has its other values counted too, which nobody sees here.
+    # Asked in the query text, because a filter would also count its facet's other values, which are not shown here.
     asked = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
     return hits(search(viewer, SearchRequest(q=asked, sort="newest", page_size=AT_ONCE)))
 
@@ -75,9 +75,9 @@ def waiting(viewer: Viewer) -> Waiting:
 
 
 def _drafts(viewer: Viewer) -> QuerySet[Incident]:
-    """What the viewer's teams are writing, and for admins what they began themselves; the latest change first.
+    """Drafts of the teams the viewer writes for and drafts the viewer created, last changed first.
 
-    `changes_by` and `changes_at` say who of those who were asked for a review asks for changes, and since when.
+    `changes_by` and `changes_at` are the name of the reviewer who last requested changes, and when.
     """
     writable = scopes.incidents_with_visible_working_copy(viewer).filter(status__in=UNPUBLISHED)
     own = writable.filter(team__in=viewer.writes_for) | writable.filter(created_by_id=viewer.user_id)

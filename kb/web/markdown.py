@@ -1,8 +1,8 @@
-"""Markdown of people and tools, as HTML that is safe to show to anybody.
+"""Renders untrusted Markdown as safe HTML.
 
-CommonMark and tables; no HTML of its own. Two layers: the parser escapes all markup and refuses every address but
-http, https and mailto; nh3 then keeps only a short list of elements. Pictures become links, because a picture loaded
-from elsewhere tells its server who reads what. Headings start at the level that the page leaves to them.
+CommonMark with tables; raw HTML is escaped. There are two layers of defense: the parser escapes all markup and rejects
+addresses other than http, https and mailto, and nh3 then keeps only a short list of elements. Images become links,
+because loading an image from another server tells it who is reading. Headings start at the level the page assigns.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _ADDRESS = re.compile(rf"(?:{'|'.join(sorted(SCHEMES))}):[^\s]+", re.IGNORECASE)
 _ALIGNMENT = {f"text-align:{side}": f"to-{side}" for side in ("left", "center", "right")}
 _DEEPEST = 6
 
-# What a short text may grow to. Cells that rows leave out and the parser adds, in all tables of a text; further tables
-# are left as they were written.
+# Limits on how far a short text can expand when it is rendered.
+# Cells that the parser adds to incomplete rows, over all tables of a text. Tables beyond the limit stay as written.
 _ADDED_CELLS = 2_000
-# Characters of addresses, of which one may be named by many links, per character of the text. Percent-encoding makes
-# nine of one. Further links are left as their words.
+# Characters of link addresses per character of the text. Many links can refer to one address, and percent-encoding
+# makes nine characters of one. Links beyond the limit keep only their words.
 _ADDRESSES = 12
 
 _cleaner = nh3.Cleaner(
     tags={
         *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "del"),
         *("h2", "h3", "h4", "h5", "h6", "div", "table", "thead", "tbody", "tr", "th", "td"),
-        # Never from a text: the parser escapes all markup.
+        # Only drawn by `marking`: the parser escapes markup in the text.
         "mark",
     },
     attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
@@ -45,7 +45,7 @@ _cleaner = nh3.Cleaner(
         **{cell: {"class": set(_ALIGNMENT.values())} for cell in ("th", "td")},
         "mark": {"id": set(marking.NAMES)},
     },
-    # The only block of this name is the frame around a table: focusable, so that a wide one scrolls by keyboard.
+    # The only `div` is the frame around a table. It can take focus, so that a wide table scrolls by keyboard.
     set_tag_attribute_values={"div": {"class": "wide", "tabindex": "0", "role": "group", "aria-label": "Table"}},
     url_schemes=SCHEMES,
     url_relative="deny",
@@ -54,7 +54,10 @@ _cleaner = nh3.Cleaner(
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Tables, as long as the text has not grown too much: every row gets as many cells as the head has."""
+    """The parser's table rule, until the text exceeds its limit of added cells.
+
+    The parser pads every row to the number of cells in the head.
+    """
     left = state.env.setdefault("cells_left", _ADDED_CELLS)
     if left < 0 or not table(state, start, end, silent=True):
         return False
@@ -77,7 +80,7 @@ def _addresses_in_bounds(state: StateCore) -> None:
     left = _ADDRESSES * len(state.src)
     for token in state.tokens:
         for child in token.children or ():
-            # Titles are not shown, and may be repeated like addresses.
+            # Titles are not shown, and would expand like addresses.
             child.attrs.pop("title", None)
             for name in ("href", "src"):
                 left -= len(str(child.attrs.get(name, "")))
@@ -86,7 +89,7 @@ def _addresses_in_bounds(state: StateCore) -> None:
 
 
 def _pictures_as_links(state: StateCore) -> None:
-    """The address of a picture as a link, or only its words inside another link, where no link can be."""
+    """Replace each image by a link to it, or by its words alone where it is already inside a link."""
     for token in state.tokens:
         if not any(child.type == "image" for child in token.children or ()):
             continue
@@ -104,10 +107,10 @@ def _pictures_as_links(state: StateCore) -> None:
 
 
 def _fit_page(state: StateCore) -> None:
-    """Headings below the page's own; the alignment of cells as a class, because styles are refused."""
+    """Shift headings below the page's own, and set cell alignment by class, because inline styles are not allowed."""
     first = state.env["first_heading"]
     headings = [token for token in state.tokens if token.type in ("heading_open", "heading_close")]
-    # By rank and not by number: a text that begins with ## leaves no level out.
+    # By rank, not by number, so that a text that begins with ## does not skip a level.
     ranks = {tag: rank for rank, tag in enumerate(sorted({token.tag for token in headings}))}
     for token in headings:
         token.tag = f"h{min(first + ranks[token.tag], _DEEPEST)}"
@@ -139,6 +142,6 @@ _markdown = _parser()
 
 
 def to_html(text: str, *, first_heading: int = 3, marks: Iterable[marking.Mark] = ()) -> SafeString:
-    """The text as safe HTML whose largest heading is `first_heading` (2 to 6), with `marks` drawn in it."""
+    """The text as safe HTML, its largest heading at level `first_heading` (2 to 6), with `marks` drawn in it."""
     env = {"first_heading": first_heading, "marks": marks}
     return mark_safe(_cleaner.clean(_markdown.render(text, env)))  # noqa: S308

@@ -1,8 +1,8 @@
-"""Quotes marked where they stand in a text that is shown: in Markdown as it is rendered, and in plain text.
+"""Draws marks around quotes, in rendered Markdown and in plain text.
 
-A mark is a place in the source. Rendering stays what it is without marks: for each piece of text that Markdown shows,
-its place in the source is found again, and what lies inside a mark becomes a `<mark>` of that piece. A mark over
-several pieces (bold words, lines, blocks) therefore is several elements; the first has the mark's name as its id.
+A mark is a range in the source. Marks do not change how the text is rendered: each piece of rendered text is located in
+the source, and the part of it that lies inside a mark is wrapped in `<mark>`. A mark that spans several pieces (bold
+words, lines, blocks) becomes several elements, the first of which has the mark's name as its id.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-# Ids that marks may have: nothing else gets through the cleaner.
+# The ids that marks can have. The HTML cleaner removes all others.
 NAMES = tuple(f"why-{number}" for number in range(1, 41))
 
-# How much that is not shown, such as an address, may stand before a piece of text: a bound on the search for it.
+# How many characters of source that is not shown, such as an address, can precede a piece of text. Bounds the search.
 _REACH = 4_000
 
-# The part of a piece of text, and the id of its mark.
+# Start and end of a part within a piece of text, and the id of its mark ("" for none).
 Part = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """From `start` to `end`, in code points of the source. Marks of one text do not overlap."""
+    """The range from `start` to `end`, in code points of the source. Marks of one text do not overlap."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ def in_plain_text(text: str, marks: Iterable[Mark]) -> SafeString:
 
 
 def install(parser: MarkdownIt) -> None:
-    """Let the parser draw `env["marks"]`. Before rules that put in text which is not in the source."""
+    """Let the parser draw `env["marks"]`. Install before rules that insert text which is not in the source."""
     parser.core.ruler.push("marks", _find_again)
     parser.add_render_rule("text", _text)
     parser.add_render_rule("code_inline", _code_inline)
@@ -71,7 +71,7 @@ def _find_again(state: StateCore) -> None:
 
 
 def _placed(state: StateCore) -> Iterator[tuple[Token, list[int]]]:
-    """Each token that shows text, with the place of each of its characters in the source."""
+    """Each token that shows text, with the source position of each of its characters."""
     source = state.src
     lines = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
     at, end = 0, len(source)
@@ -84,17 +84,17 @@ def _placed(state: StateCore) -> Iterator[tuple[Token, list[int]]]:
                     yield token, place
                     at = place[-1] + 1
             elif token.type == "link_close" and source.startswith("](", at):
-                # What the address says is not shown.
+                # Skip the link's address, which is not shown.
                 at = max(at, source.find(")", at, end))
 
 
 def _place(source: str, shown: str, at: int, end: int) -> list[int]:
-    """Where each character stands between `at` and `end`; empty when they are not all there in this order."""
+    """The position of each character of `shown` between `at` and `end`; empty unless all are found in this order."""
     end = min(end, at + 8 * len(shown) + _REACH)
     found = source.find(shown, at, end)
     if shown and found >= 0:
         return list(range(found, found + len(shown)))
-    # Something between them is not shown as it is written: an escape, an entity, an indentation.
+    # Some source between the characters is not shown as written: an escape, an entity, an indentation.
     place = []
     for character in shown:
         found = source.find(character, at, end)

@@ -1,4 +1,4 @@
-"""Who is asking and in which time zone, settled once a request; and what an action refuses, turned into a page."""
+"""Sets the viewer and the time zone of each request, and turns errors raised by actions into pages."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class ViewerAndTimeZone:
-    """Gives each request its `viewer`, and renders its times in the zone of the person who is signed in.
+    """Gives each request its `viewer`, and activates the time zone of the signed-in user.
 
-    Views marked with `works_without_database` are left alone: resolving anybody takes a query.
+    For views marked with `works_without_database` no zone is activated, because resolving the user takes a query.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -37,7 +37,7 @@ class ViewerAndTimeZone:
         finally:
             timezone.deactivate()
         if "Cache-Control" not in response:
-            # Who may see what can change at any moment, so nothing is shown again without asking.
+            # Access can change at any moment, so a stored copy has to be revalidated before it is shown again.
             patch_cache_control(response, private=True, no_cache=True)
         return response
 
@@ -48,7 +48,7 @@ class ViewerAndTimeZone:
             try:
                 timezone.activate(ZoneInfo(request.user.time_zone))
             except (ZoneInfoNotFoundError, ValueError):
-                # A zone that this machine no longer knows must not lock anybody out; UTC is always right.
+                # A zone that is missing from this machine's database must not lock the user out. UTC always works.
                 timezone.activate(ZoneInfo("UTC"))
         return None
 

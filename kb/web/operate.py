@@ -1,6 +1,6 @@
-"""What operators watch: /healthz and /metrics. Both answer in bounded time, whatever else does not.
+"""The endpoints for operators, /healthz and /metrics. Both answer in bounded time, even when a dependency hangs.
 
-Strangers learn only whether it works. Admins, by session or token, see every part; scrapers see numbers.
+Anonymous callers learn only whether the service works. Admins, by session or token, see the state of every part.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from kb.search.service import SearchRequest, search
 
 log = structlog.get_logger(__name__)
 
-# A check that takes longer counts as failed; a load balancer asks every few seconds.
+# A check that takes longer counts as failed. Kept short, because load balancers poll every few seconds.
 SECONDS_PER_CHECK = 2.0
 
 Check = Callable[[], dict[str, Any]]
 
 
 def works_without_database(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Nothing before the view may need the database: it is what the view reports on."""
+    """Mark a view that reports on the database, so that middleware must not query it first."""
     view.works_without_database = True  # type: ignore[attr-defined]
     return view
 
@@ -50,7 +50,7 @@ def works_without_database(view: Callable[[HttpRequest], HttpResponse]) -> Calla
 @works_without_database
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """{"ok": true}, or 503 when the database does not answer; each part in turn for admins."""
+    """Answers {"ok": true}, or 503 when the database does not respond. Admins also get the state of each part."""
     database = bounded(_database)
     report: dict[str, Any] = {"ok": database["ok"]}
     if database["ok"] and _viewer(request).is_admin:
@@ -61,21 +61,24 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @works_without_database
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """In the exposition format of Prometheus, for METRICS_TOKEN as a bearer or from this machine; for others, 404.
+    """Metrics in the Prometheus exposition format. 404 unless the request is local or carries METRICS_TOKEN as bearer.
 
-    What a proxy passes on is not from this machine, wherever the proxy runs.
+    A request forwarded by a proxy does not count as local, even when the proxy runs on this machine.
     """
     if not _may_scrape(request):
         return HttpResponse(status=404)
     response = ExportToDjangoView(request)
-    # Asked first, because the pool waits longer for a database that is away than a scraper does.
+    # Check first, because the connection pool waits longer for an unreachable database than a scraper does.
     if bounded(_database)["ok"]:
         response.content += _outbox_metrics()
     return response
 
 
 def bounded(check: Check, *, seconds: float = SECONDS_PER_CHECK) -> dict[str, Any]:
-    """What `check` says, with "ok"; or why it said nothing in time. One that hangs is left to its own time limit."""
+    """The result of `check` with "ok" added, or {"ok": False, "error": ...} when it fails or takes too long.
+
+    It runs in a daemon thread of its own. One that hangs is abandoned, and ends at its own timeout.
+    """
     answer: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -107,13 +110,13 @@ def _broker() -> dict[str, Any]:
 
 
 def _engine() -> dict[str, Any]:
-    """A real search, as a stranger would make it. Answered by the stand-in, it is not well."""
+    """Run a real anonymous search. An answer from the fallback engine counts as a failure."""
     page = search(ANONYMOUS, SearchRequest(page_size=1))
     return {"ok": not page.degraded, "name": page.engine, "degraded": page.degraded, "took_ms": page.took_ms}
 
 
 def _index() -> dict[str, Any]:
-    """How far each engine is behind the record."""
+    """How far each consumer of the outbox is behind the record."""
     depths = outbox.depths()
     return {
         "outbox": [asdict(depth) for depth in depths],
@@ -122,7 +125,7 @@ def _index() -> dict[str, Any]:
 
 
 def _viewer(request: HttpRequest) -> Viewer:
-    """By session or token, as REST would know them; somebody with a bad token is nobody."""
+    """The viewer by session or token, as in the REST API. With an invalid token the viewer is anonymous."""
     try:
         classes = cast(list[type[BaseAuthentication]], api_settings.DEFAULT_AUTHENTICATION_CLASSES)
         authenticators = [authenticator() for authenticator in classes]
@@ -143,7 +146,7 @@ def _may_scrape(request: HttpRequest) -> bool:
         return False
 
 
-# What `outbox.Depth` says, by its name there.
+# Help texts of the gauges, by the field of `outbox.Depth` they report.
 _GAUGES = {
     "waiting": "Entries waiting for the consumer",
     "lag_seconds": "Age of the oldest waiting entry",
@@ -155,7 +158,7 @@ _GAUGES = {
 
 
 def _outbox_metrics() -> bytes:
-    """Read at each scrape: the counts live in the database, not in this process."""
+    """The outbox gauges, read from the database at each scrape. Empty when it cannot be read."""
     try:
         return generate_latest(_Depths(outbox.depths()))
     except DatabaseError as error:
@@ -164,7 +167,11 @@ def _outbox_metrics() -> bytes:
 
 
 class _Depths(Collector):
-    """Not the library's gauges: they write what they are told to files, which every later scrape reads as well."""
+    """Collects the depths of one scrape.
+
+    The library's own gauges do not fit: in multiprocess mode they keep their values in files, so every later scrape
+    would report them too.
+    """
 
     def __init__(self, depths: list[outbox.Depth]) -> None:
         self._depths = depths

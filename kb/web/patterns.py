@@ -1,4 +1,4 @@
-"""The recurring patterns: all of them by family, and a page each with what is known from the incidents that show it."""
+"""The recurring patterns: a list by family, and a page for each with statistics of the incidents that show it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kb.web.colours import SCHEMES, colours
 from kb.web.request import Request
 
 AT_ONCE = 8
-# Fewer years are no trend.
+# With fewer years there is no trend to draw.
 FEWEST_YEARS = 2
 SIZES = {"wide": Size(720, 180), "narrow": Size(350, 160)}
 SECONDS_KEPT = 24 * 60 * 60
@@ -33,7 +33,7 @@ SECONDS_KEPT = 24 * 60 * 60
 
 @require_safe
 def patterns(request: Request) -> HttpResponse:
-    """By family, in the order of the vocabulary."""
+    """All active patterns by family, in the order of the vocabulary."""
     counted = counts.by_pattern(request.viewer)
     members = {family: [one for one in counted if one.pattern.family == family] for family in Family}
     families = [(family.label, those) for family, those in members.items() if those]
@@ -42,12 +42,12 @@ def patterns(request: Request) -> HttpResponse:
 
 @require_safe
 def pattern(request: Request, slug: str) -> HttpResponse:
-    """A pattern that was merged into another leads there, so that old links keep their meaning."""
+    """The page of one pattern. A merged pattern redirects to the one it was merged into, so that old links work."""
     found = _named(slug)
     if found.status == PatternStatus.MERGED and found.merged_into:
         return redirect("web:pattern", found.merged_into.slug)
     _, context = incidents_found(request, {"pattern": [found.slug]})
-    # Who turns the pages of the list has read the rest.
+    # Only the first page of the list carries the statistics.
     if not context["asked"].cursor:
         context |= _insight(request, found)
     return render(request, "web/browse/pattern.html", context | {"pattern": found})
@@ -72,14 +72,17 @@ def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
 
 
 def _in_words(years: Sequence[YearCount]) -> str:
-    """What the drawing shows to somebody who does not see it."""
+    """The trend in one sentence, as the alternative text of the drawing."""
     most = max(years, key=lambda one: one.incidents)
     return f"Incidents per year from {years[0].year} to {years[-1].year}. The peak was {most.incidents} in {most.year}."
 
 
 @require_safe
 def trend(request: Request, slug: str) -> HttpResponseBase:
-    """Incidents a year, drawn from what the viewer may see. `scheme` is light or dark, `size` wide or narrow."""
+    """An SVG chart of incidents per year, counting those the viewer can see.
+
+    Query parameters: `scheme` is "light" or "dark", `size` is "wide" or "narrow".
+    """
     scheme, size = request.GET.get("scheme", "light"), request.GET.get("size", "wide")
     if scheme not in SCHEMES or size not in SIZES:
         raise Http404
@@ -88,7 +91,7 @@ def trend(request: Request, slug: str) -> HttpResponseBase:
         raise Http404
     tokens = colours(scheme)
     drawn_in = {"bars": tokens["accent"], "lines": tokens["line-strong"], "text": tokens["ink-2"]}
-    # The drawing is made of these and nothing else: whoever sees the same numbers sees the same drawing.
+    # The drawing depends on nothing else, so viewers who see the same numbers share one cached drawing.
     made_of = json.dumps([years, asdict(SIZES[size]), drawn_in])
     key = hashlib.sha256(made_of.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The request as pages see it: Django's own, with the viewer and htmx that middleware adds."""
+"""The type of the request in views: Django's own, with the attributes that middleware adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from incidents.scopes import Viewer
 
 
 class Request(HttpRequest):
-    """`viewer` is who is asking, resolved at its first use and then fixed for the request."""
+    """`viewer` is resolved at first use and then fixed for the rest of the request."""
 
     viewer: Viewer
     htmx: HtmxDetails

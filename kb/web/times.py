@@ -1,8 +1,8 @@
-"""Moments and durations in the words of the page: as precise as they are known, in the reader's zone.
+"""Moments and durations in words, as precise as they are known.
 
-A moment known to the hour or better is an instant and is shown in the reader's zone, with UTC beside it. A day, month
-or year is a date on the calendar of whoever published it and is shown as published: no zone may turn it into the day
-before.
+A moment known to the hour or better is an instant and is shown in the reader's time zone, with UTC next to it. A day,
+month or year is a date on the publisher's calendar and is shown as published, so that no conversion can turn it into
+the day before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ INSTANTS = (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A moment as it is told. `clock` and `utc`, the same in UTC, are empty unless it is an instant."""
+    """A moment in words. `machine` is the value for a `datetime` attribute, `utc` the whole moment in UTC.
+
+    `clock` and `utc` are empty unless the moment is an instant.
+    """
 
     day: str
     clock: str
@@ -35,12 +38,12 @@ class Told:
 
 
 def local(moment: Moment, *, zone: str) -> datetime:
-    """The moment on the calendar by which it is told: an instant on the reader's, a date on that of `zone`."""
+    """The moment in the zone it is shown in: the reader's for an instant, `zone` for a date."""
     return moment.at.astimezone(timezone.get_current_timezone() if moment.precision in INSTANTS else ZoneInfo(zone))
 
 
 def tell(moment: Moment, *, zone: str = "UTC") -> Told:
-    """`zone` is the one the moment was published in; the reader's is the active one."""
+    """The moment in words. `zone` is the one it was published in; the reader's is Django's active zone."""
     here = local(moment, zone=zone)
     if moment.precision not in INSTANTS:
         return Told(_date(here, moment.precision), "", written(moment, zone), "")
@@ -54,7 +57,7 @@ def tell(moment: Moment, *, zone: str = "UTC") -> Told:
 
 
 def tell_instant(at: datetime) -> Told:
-    """Something that happened here, such as a publication: known to the minute."""
+    """A timestamp recorded by Precedent, such as a publication, shown to the minute."""
     return tell(Moment(at, Precision.MINUTE))
 
 
@@ -79,7 +82,7 @@ def _clock(at: datetime, precision: Precision) -> str:
 
 
 def apart(start: Moment | None, end: Moment | None) -> Duration | None:
-    """How long from one to the other; None also where the times are so coarse that it could as well be nothing."""
+    """The time from `start` to `end`. None when either is unknown, or too coarse to tell which of them is earlier."""
     duration = between(start, end)
     if start is None or end is None or duration is None or duration.kind is DurationKind.MEASURED:
         return duration
@@ -87,13 +90,13 @@ def apart(start: Moment | None, end: Moment | None) -> Duration | None:
 
 
 def duration_words(duration: Duration) -> str:
-    """27 min; about 4 h when precision makes it uncertain."""
+    """For example "27 min", or "about 4 h" when the precision of its ends makes it uncertain."""
     words = in_words(duration.seconds)
     return f"about {words}" if duration.kind is DurationKind.ABOUT else words
 
 
 def partial_date_words(text: str) -> str:
-    """2019, 2019-07 or 2019-07-12 as people write it. What is no date on the calendar stays as it is."""
+    """The date in words, of 2019, 2019-07 or 2019-07-12. Text that is not a valid date is returned unchanged."""
     try:
         moment = kept_moment(text)
     except Invalid:

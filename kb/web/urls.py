@@ -1,4 +1,4 @@
-"""The pages. What is written under writing/ and people/ comes first: /incidents/new is no reference."""
+"""URLs of the pages. Those of writing/ and people/ come first, so that /incidents/new is not read as a reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people decide about the patterns of an incident, sent from its page."""
+"""Confirming, rejecting and adding patterns from an incident's page."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def add(request: Request, reference: str) -> HttpResponse:
 
 
 def _incident_id(request: Request, reference: str) -> int:
-    """Raises Missing, and NotAllowed before what was typed is looked at."""
+    """The id of an incident about whose patterns the viewer can decide.
+
+    Raises Missing and NotAllowed, so that permission is checked before the form is validated.
+    """
     incident = find_visible(request.viewer, reference)
     if not decisions.may_decide(request.viewer, incident):
         raise NotAllowed("Only authors, leads and admins can decide about this incident's patterns.")
@@ -73,7 +76,7 @@ def _incident_id(request: Request, reference: str) -> int:
 
 
 def _back(request: Request, tag: Tag, words: str) -> HttpResponse:
-    """To the pattern among the reasons, where the decision now stands."""
+    """Return to the pattern in the list of reasons, which shows the decision."""
     messages.success(request, words)
     slug = tag.pattern.slug
     return redirect(f"{reverse('web:incident', args=[tag.incident.ref])}?why={slug}#tag-{slug}")

@@ -1,7 +1,7 @@
-"""The sentences that show a pattern: quoted, and marked where they stand in the document of whoever reads.
+"""The evidence of a pattern: its sentences as quotes, and as marks in the document that the viewer reads.
 
-Evidence was found in some text at some time. What the reader's document does not hold is not quoted to them: of such a
-sentence only the place is told.
+Evidence can come from another version of the text than the viewer's. A sentence that is not in the viewer's document is
+never quoted; only its section is named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Marks = Mapping[str, list[Mark]]
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """`text` is empty when the text has changed since. `mark` is the id of its mark in the text, if it is drawn."""
+    """`text` is empty when the text has changed since. `mark` is the id of its mark in the text, or empty."""
 
     where: str
     text: str
@@ -29,9 +29,9 @@ class Quote:
 def evidence(
     stored: Iterable[Mapping[str, Any]], fields: Mapping[str, str], titles: Mapping[str, str]
 ) -> tuple[list[Quote], Marks]:
-    """The quotes in the order they are stored in, and the marks by field; both in the fields of one document.
+    """The quotes in stored order, and the marks by field, for one document.
 
-    `titles` are those of its sections, by key.
+    `fields` are its texts by field path, `titles` the titles of its sections by key.
     """
     placed = [(anchor, _place(anchor, fields)) for anchor in map(Anchor.read, stored)]
     places: dict[str, set[Place]] = {}
@@ -47,7 +47,7 @@ def _place(anchor: Anchor, fields: Mapping[str, str]) -> Place | None:
 
 
 def _marks(places: Mapping[str, set[Place]], fields: Iterable[str]) -> Marks:
-    """Named in reading order; places that overlap are one mark. Beyond the names there are, nothing is marked."""
+    """Marks named in reading order. Overlapping places become one mark; when the names run out, marking stops."""
     names = iter(NAMES)
     marks: dict[str, list[Mark]] = {}
     for field in fields:

@@ -1,4 +1,4 @@
-"""What a reader learns before any prose: how long, how it was found, what stopped it, and the figures of the impact."""
+"""The facts above the prose: durations, how the incident was detected and mitigated, and the impact figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOLD_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`is_length` facts are numbers to compare; the others are words."""
+    """`is_length` marks durations, which readers compare as numbers. All other facts are words."""
 
     term: str
     words: str
@@ -29,7 +29,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of the impact. `source_url` is set when the source is an address, `source` when it is a name."""
+    """One impact figure. `source_url` is set when its source is an address, `source` when it is a name."""
 
     label: str
     words: str
@@ -38,7 +38,7 @@ class Figure:
 
 
 def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> list[Fact]:
-    """Only what is known; an unknown fact is no row that says so."""
+    """The known facts. Unknown ones are left out rather than shown as unknown."""
     found = [
         _length("Time to detect", apart(times["started"], times["detected"])),
         _length("Time to mitigate", apart(times["started"], times["mitigated"])),
@@ -58,7 +58,7 @@ def _length(term: str, duration: Duration | None) -> Fact | None:
 
 
 def _duration(document: Mapping[str, Any]) -> Fact | None:
-    """How long in all, and how that is known: measured, stated by a source, or about."""
+    """The total duration, with a note on how it is known: measured, stated by a source, or about."""
     told = document["duration"]
     if told is None:
         return None

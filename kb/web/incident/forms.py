@@ -1,4 +1,4 @@
-"""Forms about the patterns of an incident. They hold what was typed; what is right is the action's to say."""
+"""Forms about the patterns of an incident. They hold what was typed; the actions validate it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kb.web.incident.tags import Choices
 
 
 class RejectForm(forms.Form):
-    """About one tag of several on a page."""
+    """Rejects one tag. `slug` keeps the ids of several forms on a page apart."""
 
     reason = forms.CharField(
         label="Why not?",
@@ -24,7 +24,7 @@ class RejectForm(forms.Form):
 
 
 class AddForm(forms.Form):
-    """`choices` are offered; which patterns can be added is not decided by them."""
+    """Adds a pattern. `choices` are only what is offered; the action decides which patterns can be added."""
 
     slug = forms.CharField(label="Pattern", error_messages={"required": "Choose a pattern."}, widget=forms.Select())
     sentence = forms.CharField(

@@ -1,4 +1,4 @@
-"""An incident's page, ready to be laid out: one document, told in the words and the order of the page."""
+"""The data of an incident's page: one document, in the words and the order of the page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kb.web.times import Told, tell, tell_instant
 
 @dataclass(frozen=True, slots=True)
 class ShownSection:
-    """`rows` is what a section's records became, by the kind that its key names; `none_reason` why there are none."""
+    """A section with content. `rows` holds its records as types of `records`; `none_reason` says why it has none."""
 
     key: str
     title: str
@@ -38,13 +38,13 @@ class ShownSection:
 
     @property
     def field(self) -> str:
-        """The path under which evidence points at its text."""
+        """The field path by which evidence refers to the section's text."""
         return f"sections.{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """A section that somebody who may write is offered to begin."""
+    """An empty section that the viewer can start to write."""
 
     key: str
     title: str
@@ -53,7 +53,7 @@ class Unwritten:
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What stands above a text that not everybody sees, or not everybody sees like this."""
+    """A notice above a document that not everyone can see, or that not everyone sees in this version."""
 
     title: str
     words: str
@@ -91,7 +91,7 @@ class IncidentPage:
 
     @property
     def is_in_review(self) -> bool:
-        """As the viewer sees it: readers of a published revision learn nothing of a review of the next."""
+        """Whether the viewer sees a review in progress. Readers of a published revision do not see the next review."""
         return self.reading.is_working_copy and self.reading.incident.status == Status.IN_REVIEW
 
     @property
@@ -100,7 +100,7 @@ class IncidentPage:
 
 
 def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> IncidentPage:
-    """`asked_why`: the slug of a pattern whose evidence is to be marked in the text."""
+    """The page for `viewer`. `asked_why` is the slug of the pattern whose evidence is marked in the text."""
     document = reading.document
     carried = tags(reading.incident, document, viewer)
     zone = document["time_zone"]
@@ -128,7 +128,7 @@ def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> I
 
 
 def _sections(reading: Reading, viewer: Viewer, date: Told | None) -> list[ShownSection]:
-    """In template order, without empty ones; sources have their own place on the page."""
+    """The sections with content, in template order. Sources are left out: they have their own place on the page."""
     document = reading.document
     shown = []
     for section in document["sections"]:
@@ -166,7 +166,7 @@ def _rows(key: str, reading: Reading, viewer: Viewer, date: Told | None) -> list
 
 
 def _unwritten(reading: Reading) -> list[Unwritten]:
-    """What is still empty, for somebody who may write it now."""
+    """The sections that are still empty, if the viewer can edit them now."""
     if not reading.may_edit or reading.incident.status not in scopes.UNPUBLISHED:
         return []
     written = {
@@ -209,7 +209,7 @@ def _after(visibility: str) -> str:
 
 
 def _citation(document: Mapping[str, Any], date: Told | None) -> Citation:
-    """Organization, title, date, where this is, and the first source, in the order that references have."""
+    """A citation with organization, title, date, address and first source, in the usual order of references."""
     source_url = next((row["url"] for row in document["sources"] if row["primary"]), "")
     source_url = source_url or next((row["url"] for row in document["sources"]), "")
     when = f" {date.day}." if date else ""

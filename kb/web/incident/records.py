@@ -1,4 +1,4 @@
-"""The records of a postmortem as a page shows them: timeline by day, causes by kind, actions with what is due."""
+"""The records of a postmortem as its page shows them: timeline by day, causes by kind, actions with due dates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kb.web.times import INSTANTS, Told, local, tell
 
 Row = Mapping[str, Any]
 
-# Which colour an event has on the timeline; the others are neutral.
+# The colours of events on the timeline. Other kinds are neutral.
 _COLOURS = {
     EventKind.IMPACT: "impact",
     EventKind.DETECT: "detect",
@@ -22,10 +22,10 @@ _COLOURS = {
     EventKind.RESOLVE: "mitigate",
 }
 OPEN_STATES = (ActionState.OPEN, ActionState.IN_PROGRESS)
-# A date this near is told as a number of days.
+# A due date this near is given as a number of days.
 NEAR_DAYS = 14
 
-# How a link reads from this side: the subject is the incident of the page.
+# How a link reads on the page of either incident. The subject is the incident of the page.
 LINK_WORDS = {
     (LinkKind.SAME_EVENT, "out"): "Same event as",
     (LinkKind.SAME_EVENT, "in"): "Same event as",
@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`title` is empty when the head of the page tells the day."""
+    """`title` is empty when the head of the page already shows the day."""
 
     title: str
     events: list[Event]
@@ -60,7 +60,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`family` in words."""
+    """`family` is its label, or empty."""
 
     text: str
     field: str
@@ -81,7 +81,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`due` in words, empty once it is closed."""
+    """`due` is in words, and empty once the action is closed."""
 
     state: str
     is_done: bool
@@ -105,9 +105,10 @@ class Link:
 
 
 def timeline(rows: Iterable[Row], *, zone: str, day_of_head: str = "") -> list[Day]:
-    """Events in order of time, by the calendar day that the reader sees; `day_of_head` is the one that the page tells.
+    """Events in chronological order, grouped by the calendar day the reader sees.
 
-    What is known to the day or worse comes first in its day.
+    `day_of_head` is the day shown in the head of the page. Events known only to the day or coarser come first in their
+    day.
     """
     kept = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
     moments = sorted(((moment, row) for moment, row in kept if moment), key=lambda pair: _place(pair[0], zone))
@@ -120,8 +121,10 @@ def timeline(rows: Iterable[Row], *, zone: str, day_of_head: str = "") -> list[D
 
 
 def _place(moment: Moment, zone: str) -> tuple[date, timedelta]:
-    """Where a moment stands among others: by the day it is told by, not by the instant, which for a date is midnight in
-    `zone` and may be a day earlier where it is read."""
+    """The sort key of a moment: the day under which it is shown, then coarser moments first.
+
+    Not the instant: for a date that is midnight in `zone`, which can fall on the day before in the reader's zone.
+    """
     span = timedelta() if moment.precision in INSTANTS else SPAN[moment.precision]
     return local(moment, zone=zone).date(), -span
 
@@ -143,12 +146,12 @@ def lessons(rows: Iterable[Row]) -> list[Lesson]:
 
 
 def _field(kind: str, row: Row) -> str:
-    """The path under which evidence points at a row's text."""
+    """The field path by which evidence refers to a row's text."""
     return f"{kind}/{row['id']}"
 
 
 def causes(rows: Iterable[Row]) -> list[CauseGroup]:
-    """Each kind that is there."""
+    """The causes by kind, without kinds that have none."""
     rows = list(rows)
     groups = []
     for kind in CauseKind:
@@ -163,7 +166,10 @@ def causes(rows: Iterable[Row]) -> list[CauseGroup]:
 
 
 def actions(rows: Iterable[Row], *, names: Mapping[str, str], today: date, says_unowned: bool) -> list[Action]:
-    """`names` maps owners' addresses to names. `says_unowned`: the viewer would see an owner if there were one."""
+    """The action items. `names` maps the owners' addresses to names.
+
+    `says_unowned` is True for viewers who can see owners, so that a missing one can be pointed out.
+    """
     return [_action(row, names, today, says_unowned) for row in rows]
 
 
@@ -187,7 +193,7 @@ def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool)
 
 
 def due_words(due: date, today: date) -> str:
-    """12 days late; due today; due in 3 days; due 31 March 2026."""
+    """The due date in words: "12 days late", "due today", "due in 3 days", "due 31 March 2026"."""
     days = (due - today).days
     if days < 0:
         return f"{-days} day{'s' if days < -1 else ''} late"

@@ -1,4 +1,4 @@
-"""Has this happened before? The panel beside an incident, asked for once the page itself is there."""
+"""Has this happened before? The panel of similar incidents next to an incident, loaded after the page itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Line:
 
 @require_safe
 def similar_to(request: Request, reference: str) -> HttpResponse:
-    """For htmx the panel alone, else a page of its own."""
+    """The panel alone for htmx, otherwise a page of its own."""
     found = find_visible(request.viewer, reference)
     lines = [
         Line(
@@ -42,6 +42,6 @@ def _reasons(result: Result, reasons: list[str]) -> str:
     words = "; ".join(reasons)
     if not result.duration_seconds:
         return words
-    # First, because the last reason may end in words that a duration would seem to belong to.
+    # The duration comes first, because after the last reason it could read as part of it.
     lasted = in_words(result.duration_seconds).replace(" ", "\N{NO-BREAK SPACE}")
     return f"lasted {lasted}; {words}"

@@ -1,4 +1,4 @@
-"""Where the facts come from: each source with its date, its archived copy, and in words what it supports."""
+"""The sources of an incident: each with its date, its archived copy, and the facts it supports in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from incidents.records import KINDS
 from kb.web.times import partial_date_words
 
-# What a fact's key is called in a sentence. Sections go by their titles, rows by how many there are.
+# What a fact is called in a sentence. Sections are called by their titles, and rows are counted.
 _FACTS = {
     "title": "title",
     "organization": "organization",
@@ -41,7 +41,7 @@ class ShownSource:
 
 
 def sources(document: Mapping[str, Any]) -> list[ShownSource]:
-    """Primary sources first, otherwise in their own order."""
+    """The sources in stored order, primary ones first."""
     rows = sorted(document["sources"], key=lambda row: not row["primary"])
     titles = {section["key"]: section["title"].lower() for section in document["sections"]}
     kind_of = {row["id"]: name for name in KINDS for row in document[name]}
@@ -60,7 +60,7 @@ def sources(document: Mapping[str, Any]) -> list[ShownSource]:
 
 
 def _in_words(supports: Sequence[str], titles: Mapping[str, str], kind_of: Mapping[str, str]) -> str:
-    """summary, start, end, 2 causes. Rows are counted, unless their whole kind is named anyway."""
+    """For example "summary, start, end, 2 causes". Rows are counted, unless their whole kind is named as well."""
     named = [name for name in supports if name not in kind_of]
     counted = Counter(kind_of[name] for name in supports if name in kind_of)
     words = [_FACTS.get(name) or titles.get(name) or name.replace("_", " ") for name in named]

@@ -1,7 +1,7 @@
-"""The span bar: an incident's four times as lengths, drawn to scale, from what is known and nothing else.
+"""The span bar: the stretches between an incident's four times, drawn to scale, using only known times.
 
-A bar is drawn only when its two ends are exact enough to be measured (see incidents.durations.between). A time in
-between that is too coarse for the length of the bar is told in words but not drawn, and the stretch that holds it is
+A bar is drawn only when its two ends are exact enough to be measured (see incidents.durations.between). A time between
+them that is too coarse for the length of the bar is given in words but not drawn, and the stretch that contains it is
 neutral.
 """
 
@@ -19,14 +19,14 @@ WIDTH = 1000
 GAP = 2
 NARROWEST = 5
 
-# What each time begins: the kind of the stretch after it, which is its colour.
+# The kind of the stretch that each time begins, which decides its colour.
 BEGINS = {"started": "impact", "detected": "detect", "mitigated": "mitigate", "resolved": "calm"}
 _PHASES = ("impact", "detect", "mitigate")
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One coloured part of the bar, in units of a bar that is WIDTH long."""
+    """One coloured part of the bar, in units of which the whole bar has WIDTH."""
 
     kind: str
     x: float
@@ -35,7 +35,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One known time: when, what it began, and how long until the next one."""
+    """One known time: when it was, the kind of stretch it begins, and how long until the next one."""
 
     name: str
     kind: str
@@ -45,7 +45,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class SpanBar:
-    """`stretches` is empty when the times allow no drawing; `label` says what a drawing shows."""
+    """`stretches` is empty when the times are too vague to draw. `label` is the drawing's text alternative."""
 
     stretches: list[Stretch]
     marks: list[Mark]
@@ -54,7 +54,7 @@ class SpanBar:
 
     @property
     def has_clock(self) -> bool:
-        """Is any of the times an instant, which looks otherwise in another zone?"""
+        """Whether any of the times is an instant, which another zone would show differently."""
         return any(mark.told.clock for mark in self.marks)
 
     @property
@@ -69,7 +69,7 @@ class _Known:
 
 
 def spanbar(times: Mapping[str, Moment | None], *, zone: str) -> SpanBar | None:
-    """None when no time is known. `zone` is the one the times were published in."""
+    """The span bar, or None when no time is known. `zone` is the one the times were published in."""
     known = [_Known(name, moment) for name in BEGINS if (moment := times.get(name))]
     if not known:
         return None
@@ -84,7 +84,7 @@ def spanbar(times: Mapping[str, Moment | None], *, zone: str) -> SpanBar | None:
 
 
 def _until(one: _Known, after: _Known | None) -> str:
-    """How long until the next time, in the words for what was lacking meanwhile."""
+    """How long until the next time, with words for what had not happened yet."""
     duration = apart(one.moment, after.moment) if after else None
     if after is None or duration is None or not duration.seconds:
         return ""
@@ -103,7 +103,7 @@ def _until(one: _Known, after: _Known | None) -> str:
 
 
 def _drawn(known: Sequence[_Known]) -> tuple[list[Stretch], str]:
-    """The stretches, and the length of the whole in words; none when the ends are missing or too coarse."""
+    """The stretches, and the total length in words. Both are empty when the ends are missing or too coarse."""
     by_name = {one.name: one for one in known}
     first = by_name.get("started", known[0])
     last = by_name.get("resolved", known[-1])
@@ -130,7 +130,7 @@ def _is_exact(moment: Moment, seconds: int) -> bool:
 
 
 def _to_scale(lengths: Sequence[tuple[str, float]]) -> list[Stretch]:
-    """Widths in proportion, none so narrow that it cannot be seen; the widest gives what those need."""
+    """The stretches with proportional widths. Those too narrow to see are widened at the expense of the widest."""
     room = WIDTH - GAP * (len(lengths) - 1)
     total = sum(length for _, length in lengths)
     widths = [max(NARROWEST, room * length / total) for _, length in lengths]

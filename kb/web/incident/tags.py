@@ -1,4 +1,4 @@
-"""The patterns of an incident: each with its answer to "why?", and with what somebody may decide about it."""
+"""The patterns of an incident: each with its answer to "why?", and the decisions the viewer can make about it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SAID_BY = {
     TagSource.CURATOR: "added by the curators of public outages",
     TagSource.PERSON: "added by a person",
 }
-# How the slug and the name of a pattern are offered, by the title of their family.
+# Slugs and names of patterns, grouped under the label of their family.
 Choices = list[tuple[str, list[tuple[str, str]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTag:
-    """`may_confirm` and the like say which decisions would change something, to somebody who may decide."""
+    """`may_confirm`, `may_reject` and `may_undo` say which decisions the viewer can make that would change the tag."""
 
     slug: str
     name: str
@@ -47,14 +47,16 @@ class ShownTag:
 
     @property
     def leads_to(self) -> str:
-        """The id of the first of its sentences in the text, else of its reasons."""
+        """The id of its first mark in the text, or else of its entry in the list of reasons."""
         return next((quote.mark for quote in self.quotes if quote.mark), f"tag-{self.slug}")
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """`rejected` is for those who may decide. `addable` is what they may add; it is empty for everybody else, and
-    while nothing can be decided."""
+    """`rejected` and `addable` are empty unless the viewer can decide about this incident's patterns.
+
+    `addable` is also empty while the incident is archived, when no decisions are possible.
+    """
 
     shown: list[ShownTag]
     suggested: list[ShownTag]
@@ -72,7 +74,7 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The tag that was asked about; its `marks` are drawn in the text."""
+    """The tag whose evidence was asked for. Its `marks` are drawn in the text."""
 
     tag: ShownTag
 
@@ -82,7 +84,7 @@ class Why:
 
     @property
     def names(self) -> list[str]:
-        """Of its marks in the text, in reading order."""
+        """The names of its marks in the text, in reading order."""
         return [mark.name for marks in self.marks.values() for mark in marks]
 
 
@@ -116,7 +118,7 @@ def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tag
 
 
 def addable(incident_id: int) -> Choices:
-    """Patterns in use that nobody has said anything about yet."""
+    """The active patterns without a tag on the incident. Withdrawn tags do not count."""
     carried = Tag.objects.filter(incident=incident_id).exclude(state=TagState.WITHDRAWN)
     patterns = Pattern.objects.filter(status=PatternStatus.ACTIVE).exclude(pk__in=carried.values("pattern"))
     by_family: dict[str, list[tuple[str, str]]] = {}
@@ -127,7 +129,7 @@ def addable(incident_id: int) -> Choices:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """The texts of one document, and who reads it."""
+    """The texts of one document, and the viewer who reads it."""
 
     fields: Mapping[str, str]
     titles: Mapping[str, str]
@@ -152,8 +154,10 @@ class _Reader:
         )
 
     def _said_by(self, tag: Tag) -> str:
-        """Who found it, and who decided about it: by name only to colleagues, and who rejected it only to those who may
-        decide."""
+        """The origin of the tag and the decision about it.
+
+        Names are shown only to signed-in viewers, and who rejected a tag only to viewers who can decide.
+        """
         words = _SAID_BY[TagSource(tag.source)]
         if tag.source == TagSource.RULE and tag.rule_version is not None:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""

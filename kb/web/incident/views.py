@@ -20,8 +20,10 @@ from kb.web.request import Request
 
 @require_safe
 def incident(request: Request, reference: str) -> HttpResponse:
-    """At /incidents/INC-12; a number, a UUID and other spellings lead there. `?zone=UTC` tells all times in UTC,
-    `?why=<pattern>` marks the sentences that show the pattern."""
+    """The page at /incidents/INC-12. A number, a UUID or another spelling of the reference redirects there.
+
+    `?zone=UTC` shows all times in UTC. `?why=<pattern>` marks the sentences that show the pattern.
+    """
     found = find_visible(request.viewer, reference, whole=True)
     if reference != found.ref:
         return redirect("web:incident", found.ref)
@@ -37,8 +39,10 @@ def show(
     adding: AddForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The page of an incident that was found for the viewer to read. `rejecting`, about the pattern that was
-    asked why, and `adding` are forms that were refused."""
+    """The page of an incident that the viewer can read.
+
+    `rejecting`, for the pattern `asked_why`, and `adding` are forms with errors to show again.
+    """
     in_utc = request.GET.get("zone") == "UTC"
     own_zone = timezone.get_current_timezone()
     with timezone.override(ZoneInfo("UTC") if in_utc else own_zone):

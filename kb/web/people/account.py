@@ -1,4 +1,4 @@
-"""One's own account: name, time zone, access tokens."""
+"""The user's own account: name, time zone and access tokens."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def account(request: Request) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD"])
 def tokens(request: Request) -> HttpResponse:
-    """The tokens themselves are made and revoked over REST, by this page's script, with the session."""
+    """The page of access tokens. Its script creates and revokes them through the REST API, using the session."""
     return render(request, "web/people/tokens.html")

@@ -1,4 +1,4 @@
-"""Everybody here, for admins: inviting, letting in and out, one-time password links, accounts for tools."""
+"""The people of this installation, for admins: invitations, standing, one-time password links, service accounts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def add_service_account(request: Request) -> HttpResponse:
 @for_admins
 @require_POST
 def change_standing(request: Request, user_id: int) -> HttpResponse:
-    """One of the buttons let_in, let_out, make_admin, unmake_admin."""
+    """Change a user's standing, by the button pressed: let_in, let_out, make_admin or unmake_admin."""
     steps: dict[str, dict[str, bool]] = {
         "let_in": {"is_active": True},
         "let_out": {"is_active": False},
@@ -112,6 +112,6 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
 @for_admins
 @require_POST
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
-    """A one-time link to copy, for somebody who lost their password where there is no mail."""
+    """Show a one-time link for an admin to pass on to a user who forgot their password and cannot be e-mailed."""
     user = actions.allow_reset(actor=request.viewer, user_id=user_id)
     return people_page(request, link=signing.reset_link(user), reset_for=user)

@@ -1,4 +1,4 @@
-"""Forms about people. They hold what was typed; what is right is the actions' to say, field by field."""
+"""Forms about people, teams and organizations. They hold what was typed; the actions validate it, field by field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROLES = [
 
 
 def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
-    """What the action returns, or None with its refusals written beside the form's fields."""
+    """The action's result, or None if it raises Invalid. Its errors are then added to the form's fields."""
     try:
         return action()
     except Invalid as error:
@@ -40,23 +40,23 @@ def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
 
 
 def posted(request: HttpRequest) -> QueryDict | None:
-    """What a form is filled with: what was sent, however little, or nothing where its page is only read."""
+    """The data for a form: what was posted, even if empty, or None when the page is only read."""
     return request.POST if request.method == "POST" else None
 
 
 def status_of(form: forms.BaseForm) -> int:
-    """The status of the page that shows this form."""
+    """The HTTP status of the page that shows this form."""
     if isinstance(form, ChangeForm) and form.conflicts:
         return CONFLICT
     return REFUSED if form.errors else 200
 
 
 class ChangeForm(forms.Form):
-    """Over `present`, what is there by now, by the names of its fields.
+    """A form to change stored values. `present` holds the current ones by field name.
 
-    Beside each field it carries the value that it was opened with. `changes` is what is to be saved: a field that was
-    not touched stays as it is, and one that somebody else changed meanwhile is shown with both values, and not replaced
-    before that was seen.
+    Hidden fields carry the value that each field was opened with. `changes` is what to save: fields the user did not
+    change are left out. A field that was also changed by another user is an error that shows both values; it is saved
+    only when the form is sent again after that.
     """
 
     def __init__(self, data: QueryDict | None = None, *, present: Mapping[str, str] | None = None) -> None:
@@ -66,7 +66,7 @@ class ChangeForm(forms.Form):
 
     @property
     def carried(self) -> dict[str, str]:
-        """The hidden fields. What was told is what the form is opened with from then on."""
+        """The hidden fields. Once a conflict has been shown, its value counts as the one the field was opened with."""
         return {f"base-{name}": self.conflicts.get(name, self._opened_with(name)) for name in self.initial}
 
     def clean(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class SignInForm(AuthenticationForm):
 
 
 class PasswordForm(SetPasswordForm):
-    """A new password, twice. Saved by an action, so that the audit hears of it."""
+    """A new password, typed twice. An action saves it, so that the change is audited."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,7 +118,8 @@ class PasswordForm(SetPasswordForm):
 
 
 class ChangePasswordForm(PasswordForm):
-    """Whoever has a session guesses the password no more often than at the sign-in: both count as one."""
+    """Asks for the current password too. Failures count towards the same limit as at the sign-in, so that a stolen
+    session cannot be used to guess the password."""
 
     old_password = forms.CharField(
         label="Current password",
@@ -153,7 +154,7 @@ class AccountForm(ChangeForm):
 
 
 class InviteForm(forms.Form):
-    """Into any team or none for admins; into `team` alone where it is given."""
+    """Invites someone to `team`. Without `team` it is the admins' form, which offers every team, none, and admin."""
 
     email = forms.CharField(
         label="E-mail address",
@@ -189,7 +190,7 @@ class AcceptForm(forms.Form):
         if address:
             del self.fields["email"]
         if self.is_bound:
-            # What stands there by now was chosen.
+            # The user has already chosen a zone, so the script must not guess one.
             del self.fields["time_zone"].widget.attrs["data-guess-zone"]
 
 

@@ -1,4 +1,4 @@
-"""Inviting people, and becoming one of them through an invitation's link."""
+"""Inviting people, accepting an invitation through its link, and withdrawing one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kb.web.request import Request
 
 
 def invited(request: Request, form: InviteForm, team: Team | None) -> str:
-    """The link of a new invitation, mailed as well when there is mail; empty when the form was refused."""
+    """Create an invitation and return its link, also e-mailing it if possible. "" when the form has errors."""
     values = form.cleaned_data
     made = carried_out(
         form,
@@ -50,14 +50,14 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept(request: Request, secret: str) -> HttpResponse:
-    """The page behind an invitation. Raises Missing when it was used, withdrawn, or is too old."""
+    """The page behind an invitation's link. Raises Missing when it was used or withdrawn, or has expired."""
     invitation = people.open_invitation(secret)
     form = AcceptForm(posted(request), address=invitation.email)
     if request.method == "POST" and form.is_valid():
         values = {"email": invitation.email, **form.cleaned_data}
         user = carried_out(form, lambda: people.accept(secret=secret, **values))
         if user is not None:
-            # A fresh session: whatever was in the old one belonged to a stranger.
+            # Start a fresh session, because the old one may hold another user's data.
             request.session.flush()
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             messages.success(request, "Welcome. Everything here was written so that it does not happen again.")
@@ -69,7 +69,7 @@ def accept(request: Request, secret: str) -> HttpResponse:
 @login_required
 @require_POST
 def revoke(request: Request, invitation_id: int) -> HttpResponse:
-    """From the page of a team back to it, as its form says with `team`; else to the list of people."""
+    """Withdraw an invitation, then return to the team's page if the form carries `team`, or else to the people page."""
     invitation = people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)
     messages.success(request, "The invitation is withdrawn. Its link no longer works.")
     if "team" in request.POST and invitation.team:

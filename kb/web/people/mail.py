@@ -1,7 +1,7 @@
-"""Mail, when there is a server for it. Nothing here depends on mail: every page that sends some shows a way without.
+"""E-mail, where a mail server is configured. No feature depends on it: every page that sends mail works without.
 
-Sent after the commit, so that nobody is told of what did not happen. A mail that cannot be sent is logged, and the one
-who caused it is told by `send`'s answer.
+Callers send after the commit, so that no mail announces a change that was rolled back. A failure is logged, and
+reported to the caller by the return value of `send`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def is_set_up() -> bool:
 
 
 def address_of(name: str, *args: object) -> str:
-    """The absolute address of a page, for people who are somewhere else."""
+    """The absolute address of a page, for use outside of the site."""
     return settings.BASE_URL + reverse(name, args=args)
 
 
 def send(to: str, subject: str, template: str, context: Mapping[str, Any]) -> bool:
-    """Send one mail now; whether it was handed over. False without a word when there is no mail server."""
+    """Send one mail now. Returns whether the server took it; False, without a log entry, when none is configured."""
     return is_set_up() and _deliver(_message(to, subject, template, context), template)
 
 
 def send_unobserved(to: str, subject: str, template: str, context: Mapping[str, Any]) -> None:
-    """Send one mail without the page waiting for it, so that its answer takes as long for addresses that nobody has."""
+    """Send one mail in the background, so that response times do not reveal which addresses have an account."""
     if is_set_up():
         message = _message(to, subject, template, context)
         threading.Thread(target=_deliver, args=(message, template), daemon=True).start()
@@ -50,7 +50,7 @@ def _deliver(message: EmailMessage, template: str) -> bool:
     try:
         message.send()
     except (SMTPException, OSError) as error:
-        # Neither address nor text: a log is no place for either.
+        # Neither the address nor the text, because both are private.
         log.error("mail.failed", template=template, error=type(error).__name__)
         return False
     return True

@@ -1,4 +1,4 @@
-"""Keeping the organizations that incidents are about."""
+"""Editing the organizations that incidents are about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kb.web.request import Request
 @for_admins
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_organization(request: Request, slug: str) -> HttpResponse:
-    """A new name reaches every incident of the organization; its address stays."""
+    """Edit an organization. A new name applies to all its incidents; the address of its page stays the same."""
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
         raise Missing
@@ -38,7 +38,7 @@ def edit_organization(request: Request, slug: str) -> HttpResponse:
                 ),
             )
         except Stale:
-            # Somebody saved since the two were compared.
+            # Another user saved between the comparison and the save. Start over and compare again.
             return edit_organization(request, slug)
         if saved:
             renamed = " Its incidents show the new name." if "name" in form.changes else ""

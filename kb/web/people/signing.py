@@ -1,4 +1,4 @@
-"""Signing in and out, and passwords. Throttled by django-axes; who exists is told to nobody."""
+"""Signing in and out, and passwords. Throttled by django-axes; no response reveals whether an account exists."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from incidents.models import User
 from kb.web.people import forms, mail
 
 SECONDS_BETWEEN_MAILS = 5 * 60
-# As long as django-axes stores it.
+# The length to which django-axes stores names.
 LONGEST_NAME = 255
-# How many people's failures one address may have, which may be that of a whole office.
+# How many users' worth of failures one IP address can have, since a whole office may share it.
 PEOPLE_PER_ADDRESS = 5
 
 
 class Refusing(FormMixin):
-    """What cannot be taken is shown beside its field, with the status that says so."""
+    """Shows an invalid form again with status 400."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)
@@ -48,9 +48,9 @@ class Refusing(FormMixin):
 
 
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
-    """Under which name django-axes counts a failed attempt: one for every spelling that finds the same person.
+    """The name under which django-axes counts a failed attempt: the same for all spellings that match one user.
 
-    Capitals first, as PostgreSQL compares: there the dotless i is an I, and so an i.
+    Uppercased first, because that is how PostgreSQL compares: the dotless i becomes I, and so matches i.
     """
     typed = str((credentials or request.POST).get("username") or "")
     return unicodedata.normalize("NFKC", typed).strip().upper().lower()[:LONGEST_NAME]
@@ -67,7 +67,7 @@ class SignIn(views.LoginView):
         return super().post(request, *args, **kwargs)
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """A wrong password is an answer to a form that was filled in well."""
+        """Status 400 only for an incomplete form. A wrong password in a complete form is shown with 200."""
         response = super().form_invalid(form)
         if set(form.errors) != {NON_FIELD_ERRORS}:
             response.status_code = forms.REFUSED
@@ -75,7 +75,10 @@ class SignIn(views.LoginView):
 
 
 def _tried_too_often(request: HttpRequest) -> bool:
-    """django-axes counts by person and address; somebody may try one password on many people."""
+    """Whether one IP address has too many failures over all users.
+
+    django-axes counts by user and address, which does not stop one password from being tried on many users.
+    """
     lately = AccessAttempt.objects.filter(
         ip_address=request.META["REMOTE_ADDR"], attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
     )
@@ -84,7 +87,7 @@ def _tried_too_often(request: HttpRequest) -> bool:
 
 
 class SignOut(views.LogoutView):
-    """POST only, so that no link or image signs anybody out."""
+    """POST only, so that no link or image can sign a user out."""
 
 
 class ChangePassword(LoginRequiredMixin, Refusing, FormView):
@@ -97,14 +100,17 @@ class ChangePassword(LoginRequiredMixin, Refusing, FormView):
 
     def form_valid(self, form: forms.ChangePasswordForm) -> HttpResponse:
         user = form.save()
-        # Every other session of this person ends with the old password.
+        # All sessions are tied to the old password. Keep this one; the others end.
         update_session_auth_hash(self.request, user)
         messages.success(self.request, "Your password was changed. Your other sessions were signed out.")
         return super().form_valid(form)
 
 
 class AskForReset(Refusing, FormView):
-    """Sends a link when there is mail; else says whom to ask. The answer is the same for addresses that nobody has."""
+    """Sends a reset link if e-mail is set up, or else says to ask an admin.
+
+    The response is the same for addresses without an account.
+    """
 
     template_name = "web/people/ask_for_reset.html"
     form_class = forms.ResetForm
@@ -132,7 +138,7 @@ class ResetSent(TemplateView):
 
 
 class Reset(Refusing, views.PasswordResetConfirmView):
-    """The page behind a one-time link. Django moves the token out of the address before it shows anything."""
+    """The page behind a one-time link. Django moves the token from the address to the session before showing it."""
 
     template_name = "web/people/reset.html"
     form_class = forms.PasswordForm
@@ -143,25 +149,25 @@ class Reset(Refusing, views.PasswordResetConfirmView):
         try:
             people.reset_password(user_id=form.user.pk, token=token, password=password)
         except Missing:
-            # Used by somebody else since it was checked: the page is the one that it opens from now on.
+            # The link was used by another request after it was checked, so show the page for a used link.
             self.validlink = False
             return self.render_to_response(self.get_context_data())
         del self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
-        # The link is proof enough: nobody waits for the end of a pause with a new password.
+        # The link proves who they are, so lift any sign-in pause instead of making them wait it out.
         reset(username=counted_name(self.request, {"username": form.user.email}))
         messages.success(self.request, "Your password is set. You can sign in with it now.")
         return redirect("web:sign-in")
 
 
 def _may_be_mailed(user: User) -> bool:
-    """Once in a while: nobody's mailbox is filled by somebody who asks again and again.
+    """Whether enough time has passed since the last reset mail, so that repeated requests cannot flood a mailbox.
 
-    While the shared cache is away everybody may: whoever cannot sign in is not kept waiting for it.
+    True while the shared cache is unavailable, so that its failure does not keep users from signing in.
     """
     return cache.add(f"reset-mail:{user.pk}", True, timeout=SECONDS_BETWEEN_MAILS) is not False
 
 
 def reset_link(user: User) -> str:
-    """A link that sets the password of one person, once, until it is used or too old."""
+    """A link that lets one user set a new password. It works once, until it expires."""
     identity = urlsafe_base64_encode(force_bytes(user.pk))
     return mail.address_of("web:reset", identity, default_token_generator.make_token(user))

@@ -1,4 +1,4 @@
-"""Teams: who belongs to them, in which role, and who is invited."""
+"""Teams: their members with their roles, and open invitations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def named(request: Request, slug: str) -> Team:
 
 
 def kept(request: Request, slug: str) -> Team:
-    """One that the viewer keeps. Raises Missing, and NotAllowed before what was typed is looked at."""
+    """A team that the viewer can manage.
+
+    Raises Missing and NotAllowed, so that permission is checked before the form is validated.
+    """
     team = named(request, slug)
     if not scopes.may_manage_team(request.viewer, team):
         raise NotAllowed("Only leads of the team and admins can change this.")
@@ -86,7 +89,7 @@ def team_page(
 
 
 def open_invitations(team: Team | None = None) -> list[Invitation]:
-    """Those that still let somebody in, into one team or anywhere."""
+    """Invitations that are still open, for one team or for all."""
     found = Invitation.objects.filter(
         accepted_at__isnull=True, revoked_at__isnull=True, expires_at__gt=timezone.now()
     ).select_related("team", "invited_by")
@@ -112,7 +115,7 @@ def add_member(request: Request, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
-    """A new role, or with the button "remove" out of the team."""
+    """Change a member's role, or remove them from the team with the button "remove"."""
     team = kept(request, slug)
     user = scopes.visible_people(request.viewer).filter(pk=user_id).first()
     if user is None:
@@ -152,7 +155,7 @@ def change_team(request: Request, slug: str) -> HttpResponse:
                 ),
             )
         except Stale:
-            # Somebody saved since the two were compared.
+            # Another user saved between the comparison and the save. Start over and compare again.
             return change_team(request, slug)
         if saved:
             messages.success(request, "Saved.")

@@ -1,4 +1,4 @@
-"""Signing in, people, teams and tokens. Names are in the namespace `web`."""
+"""URLs for signing in, people, teams and tokens. Their names are in the namespace `web`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Facets as the page shows them: titled, the chosen first, the rest behind "more", and the chips that undo a choice."""
+"""Facets and chips of the search page.
+
+A facet has a title and shows its selected values first, and the rest behind "more". A chip removes a selected value.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from django.http import QueryDict
 
 from kb.search.service import FacetValue
 
-# In the order of the page, which is the order in which people narrow a search down.
+# In the order of the page, which is the order in which people narrow down a search.
 TITLES = {
     "origin": "Origin",
     "pattern": "Pattern",
@@ -23,7 +26,7 @@ TITLES = {
     "status": "Status",
 }
 SHOWN_AT_ONCE = 8
-# Their values have an order that means something: a chosen one stays in its place.
+# Facets whose values have a natural order, so selected values are not moved to the front.
 _IN_ORDER = ("severity", "duration")
 
 
@@ -37,7 +40,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One choice that is in force; `url` is the same search without it."""
+    """One selected value. `url` is the same search without it."""
 
     title: str
     label: str
@@ -45,13 +48,13 @@ class Chip:
 
 
 def chosen(parameters: QueryDict) -> dict[str, list[str]]:
-    """{facet: values} of an address, without repetitions and empty values."""
+    """The selected values by facet, without duplicates and empty values."""
     found = {name: list(dict.fromkeys(filter(None, parameters.getlist(name)))) for name in TITLES}
     return {name: values for name, values in found.items() if values}
 
 
 def facets(counted: dict[str, list[FacetValue]]) -> list[Facet]:
-    """Those facets that divide what was found, or that something was chosen of."""
+    """The facets that can narrow the results, or that have a selected value."""
     return [_facet(name, counted[name]) for name in TITLES if _helps(counted.get(name, []))]
 
 
@@ -65,7 +68,7 @@ def _facet(name: str, values: list[FacetValue]) -> Facet:
     if name not in _IN_ORDER:
         values.sort(key=lambda value: not value.selected)
     at_once = max(SHOWN_AT_ONCE, sum(value.selected for value in values))
-    # One value more takes no more room than the word "more".
+    # A single remaining value takes no more room than the word "more".
     if len(values) == at_once + 1:
         at_once += 1
     return Facet(name, TITLES[name], values[:at_once], values[at_once:])
@@ -81,14 +84,14 @@ def chips(counted: dict[str, list[FacetValue]], parameters: QueryDict, path: str
 
 
 def without(parameters: QueryDict, path: str, name: str, values: Collection[str]) -> str:
-    """The address without some values of a facet, at its first page."""
+    """The address without the given values of a facet, at the first page."""
     changed = _first_page(parameters)
     changed.setlist(name, [kept for kept in changed.getlist(name) if kept not in values])
     return address(path, changed)
 
 
 def changed(parameters: QueryDict, path: str, **values: str) -> str:
-    """The address with other values, at its first page unless `cursor` is given."""
+    """The address with `values` replaced, at the first page unless `cursor` is among them."""
     other = _first_page(parameters)
     for name, value in values.items():
         other[name] = value

@@ -1,4 +1,4 @@
-"""The form about a search. It holds what was typed; what is right is the action's to say."""
+"""The form to save a search. It holds what was typed; the action validates it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kb.search.saved import NAME_CHARACTERS
 
 
 class SaveForm(forms.Form):
-    """The name of a search. At first `suggested` stands there."""
+    """The name of a search, prefilled with `suggested`."""
 
     name = forms.CharField(
         label="Name",
@@ -20,5 +20,5 @@ class SaveForm(forms.Form):
     def __init__(self, typed: QueryDict | None = None, *, suggested: str = "") -> None:
         super().__init__(typed, auto_id="save-%s", initial={"name": suggested})
         if typed is not None:
-            # Whoever sees it again has something to mend.
+            # The form is shown again only to correct an error.
             self.fields["name"].widget.attrs["autofocus"] = True

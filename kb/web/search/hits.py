@@ -1,4 +1,4 @@
-"""One incident in a list, from a search result: its moment and duration in words, its patterns by name."""
+"""Search results prepared for a list: with the moment, the duration and the names of the patterns."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Hit:
 
 
 def hits(page: Page) -> list[Hit]:
-    """The results of a page in their order, with one query for the names of all patterns.
+    """One hit per result, in the same order. The names of all patterns take one query.
 
-    Few patterns of a hit are shown, so the ones that the search is about come first.
+    A hit shows only a few patterns, so those that the search is about come first.
     """
     slugs = {slug for result in page.results for slug in [*result.patterns, *result.suggested_patterns]}
     names = dict(Pattern.objects.filter(slug__in=slugs).values_list("slug", "name")) if slugs else {}
@@ -44,7 +44,7 @@ def hits(page: Page) -> list[Hit]:
 
 
 def _telling_stems(text: str) -> set[str]:
-    """The stems of its words, without stop words."""
+    """The stems of the words in `text`, without stop words."""
     return {stem for stem, start, end in spans(text) if not is_stop(text[start:end])}
 
 

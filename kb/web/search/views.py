@@ -1,4 +1,4 @@
-"""The search page, and the list of all incidents, which is the same page with nothing searched yet."""
+"""The search page, and the list of all incidents, which is the same page without a query."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SORTS = {
 }
 LOST = "That page of results is no longer available. This is the first page."
 
-# What the page teaches, each an example that can be followed.
+# Examples of the query language that the page explains. Each is a link to its search.
 QUERY_HELP = (
     ('"connection pool"', "these words as a phrase"),
     ("cache OR queue", "either word"),
@@ -55,7 +55,7 @@ QUERY_HELP = (
 
 @page_and_step
 def search_page(request: Request) -> HttpResponse:
-    """What is posted to a search is the name under which it is to be saved."""
+    """GET shows the results. POST saves the search under the name in the form."""
     return _save(request) if request.method == "POST" else _page(request)
 
 
@@ -70,7 +70,7 @@ def _save(request: Request) -> HttpResponse:
     try:
         saved = carried_out(form, partial(_saved, request, form)) if form.is_valid() else None
     except BadRequest:
-        # The page says which part of the search cannot be used.
+        # The page shows which part of the search is invalid.
         return _page(request)
     if saved is None:
         return _page(request, saving=form, status=REFUSED)
@@ -85,7 +85,7 @@ def _saved(request: Request, form: SaveForm) -> SavedSearch:
 @step
 @signed_in
 def forget(request: Request, saved_id: UUID) -> HttpResponse:
-    """Back to the page that it was removed from."""
+    """Delete a saved search and return to the page it was removed from."""
     forgotten = forget_search(actor=request.viewer, saved_id=saved_id)
     messages.success(request, f"Removed {forgotten.name} from your saved searches.")
     back = request.POST.get("back", "")
@@ -98,7 +98,7 @@ def _address_of(saved: SavedSearch) -> str:
 
 
 def _asked(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
-    """The search that the parameters of an address ask for; `sort` where they name none."""
+    """The search that the query parameters describe. `sort` is the default order."""
     return SearchRequest(
         q=parameters.get("q", ""),
         filters=facets.chosen(parameters),
@@ -116,9 +116,9 @@ def _page(
     saving: SaveForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """One page of results. A filter or sort that cannot be used is named, and the search is not guessed at.
+    """One page of results. An invalid filter or sort order is reported with status 400, never ignored.
 
-    `saving` is a name that was refused for this search.
+    `saving` is the form with a rejected name for this search.
     """
     parameters, path = request.GET, reverse(route)
     asked = _asked(parameters, sort=sort)
@@ -146,8 +146,10 @@ def _page(
 
 
 def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, Page]:
-    """The page that was asked for; the first where the cursor was made for other words, or before the engine changed.
-    Not by way of its address, which a pasted log makes longer than what may be redirected to."""
+    """The requested page, or the first one when the cursor belongs to another query or to an engine since replaced.
+
+    It does not redirect, because a pasted log can make the address too long for a redirect.
+    """
     try:
         return asked, search(viewer, asked)
     except BadCursor:
@@ -157,7 +159,7 @@ def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, 
 
 
 def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
-    """What the viewer saved, and the form to save this search with, unless it is among it or cannot be."""
+    """The viewer's saved searches, and the form to save this one unless it is already saved or cannot be saved."""
     query, saved = written(asked), list(visible_saved(request.viewer))
     new = 0 < len(query) <= QUERY_CHARACTERS and query not in [one.query for one in saved]
     if saving is None and new and request.viewer.is_signed_in:

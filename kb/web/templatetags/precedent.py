@@ -1,4 +1,4 @@
-"""Tags and filters that every template has without loading them."""
+"""Template tags and filters that are available in every template without {% load %}."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ register = template.Library()
 
 @register.filter
 def markdown(text: str | None, first_heading: int = 3) -> SafeString:
-    """Markdown as safe HTML; the argument is the level of its largest heading."""
+    """Markdown as safe HTML. The argument is the level of its largest heading."""
     return to_html(text or "", first_heading=first_heading)
 
 
 @register.simple_tag(takes_context=True)
 def told(context: template.Context, text: str, field: str, first_heading: int = 3) -> SafeString:
-    """Markdown of an incident's page, with what the page marks in this field."""
+    """Markdown on an incident's page as safe HTML, with the page's marks for this field drawn in it."""
     return to_html(text, first_heading=first_heading, marks=_marks(context, field))
 
 
 @register.simple_tag(takes_context=True)
 def told_title(context: template.Context, title: str) -> SafeString:
-    """As `told`, for the title, which is no Markdown."""
+    """Like `told`, for the title, which is plain text."""
     return in_plain_text(title, _marks(context, "title"))
 
 
@@ -44,7 +44,7 @@ def _marks(context: template.Context, field: str) -> Sequence[Mark]:
 
 @register.simple_tag
 def moment(at: Moment | datetime | times.Told | None, zone: str = "UTC", part: str = "whole") -> str | SafeString:
-    """A <time> in the reader's zone that says UTC when it is pointed at. `part`: whole, day or clock."""
+    """A <time> element in the reader's zone, with UTC as its tooltip. `part` is "whole", "day" or "clock"."""
     if at is None:
         return ""
     told = (
@@ -62,13 +62,13 @@ def moment(at: Moment | datetime | times.Told | None, zone: str = "UTC", part: s
 
 @register.filter
 def day(value: date | None) -> str:
-    """31 March 2026, of a date or of the date of a datetime in the reader's zone."""
+    """A date in words, for example "31 March 2026"."""
     return f"{value.day} {value:%B} {value.year}" if value else ""
 
 
 @register.filter
 def duration(value: Duration | int | None) -> str:
-    """2 h 40 min; about 2 h when it is uncertain."""
+    """A duration, or a number of seconds, in words: "2 h 40 min", or "about 2 h" when it is uncertain."""
     if value is None:
         return ""
     return times.duration_words(value) if isinstance(value, Duration) else in_words(value)
@@ -76,7 +76,7 @@ def duration(value: Duration | int | None) -> str:
 
 @register.simple_tag
 def severity(value: str | None) -> str | SafeString:
-    """The pill of a severity; nothing while it is unknown."""
+    """The pill of a severity, or nothing when it is unknown."""
     if not value or value not in vocabulary.Severity.values:
         return ""
     return format_html('<span class="pill {}">{}</span>', value, vocabulary.Severity(value).label)
@@ -84,25 +84,31 @@ def severity(value: str | None) -> str | SafeString:
 
 @register.filter
 def label(value: Any, words: str) -> str:
-    """The label of a value in one of the record's word lists: {{ incident.status|label:"Status" }}."""
+    """The label of a value in a vocabulary class of the record: {{ incident.status|label:"Status" }}."""
     choices = getattr(vocabulary, words)
     return choices(value).label if value in choices.values else ""
 
 
 @register.filter
 def address(url: str | None) -> str:
-    """An address for a link. What is stored was checked; whatever is not http(s) all the same leads nowhere."""
+    """An address that is safe as a link target.
+
+    Addresses are checked when they are stored. As a second line of defense, anything but http(s) becomes "#".
+    """
     return url if url and url.lower().startswith(("https://", "http://")) else "#"
 
 
 @register.filter
 def percent(share: float) -> str:
-    """86%, of a share between 0 and 1."""
+    """A share between 0 and 1 as a percentage, for example "86%"."""
     return f"{share:.0%}"
 
 
 @register.filter
 def counted(number: int, noun: str) -> str:
-    """17 incidents, 1 incident, no incidents; the plural may be given: "family,families"."""
+    """A number with its noun: "17 incidents", "1 incident", "no incidents".
+
+    An irregular plural follows the noun after a comma: "family,families".
+    """
     one, _, many = noun.partition(",")
     return f"{number or 'no'} {one}" if number == 1 else f"{f'{number:,}' if number else 'no'} {many or one + 's'}"

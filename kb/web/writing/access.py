@@ -1,4 +1,4 @@
-"""The way in to everything under writing/: who is signed in, which incident is meant, and answers to htmx."""
+"""Shared by the views under writing/: requiring a sign-in, finding the incident, and answering htmx."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from kb.web.writing.inputs import incomplete
 P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
 
-# Parts of a form that are no text of the person who sent it.
+# Form fields that do not hold the user's own text.
 _MACHINERY = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
 
 
 def signed_in(view: View[P]) -> View[P]:
-    """Only for who is signed in. A page leads to signing in; what was sent meanwhile is shown again, not lost.
+    """Require a sign-in. A page redirects to the sign-in page; a POST shows the sent text again, so it is not lost.
 
-    Nothing of it is stored: a page that Back shows from the past has versions of the past, and accuses its reader of
-    writing over themselves.
+    Responses are never cached. A page restored by the Back button would carry old versions, and its next save would
+    conflict with the user's own edits.
     """
 
     @wraps(view)
@@ -64,24 +64,24 @@ page_and_step = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def incident_named(request: Request, reference: str) -> Incident:
-    """To read, for a viewer who may see it. Raises Missing."""
+    """The incident, whole, for reading. Raises Missing when the viewer cannot see it."""
     return find_visible(request.viewer, reference, whole=True)
 
 
 def incident_with_parts(request: Request, reference: str) -> Incident:
-    """The same, its sections and rows read together: for an answer that draws some and says what is missing."""
+    """Like `incident_named`, with all sections and rows loaded, as the answers to a save need them."""
     incident = incident_named(request, reference)
     read_parts(incident)
     return incident
 
 
 def id_of(request: Request, reference: str) -> int:
-    """Raises Missing for what the viewer may not see."""
+    """The incident's primary key. Raises Missing when the viewer cannot see it."""
     return find_visible(request.viewer, reference).pk
 
 
 def incident_to_edit(request: Request, reference: str) -> Incident:
-    """Raises Missing for who may not see it, NotAllowed for who may only read it."""
+    """The incident, for editing. Raises Missing when the viewer cannot see it, NotAllowed when they cannot edit it."""
     incident = incident_named(request, reference)
     if not scopes.may_edit(request.viewer, incident):
         raise NotAllowed(EDITORS_ONLY)
@@ -89,7 +89,7 @@ def incident_to_edit(request: Request, reference: str) -> Incident:
 
 
 def number_in(request: Request, name: str) -> int | None:
-    """A whole number that a form carries, such as a version; None when it carries none."""
+    """A whole number from the form, such as a version, or None."""
     return number(request.POST.get(name, ""))
 
 
@@ -98,9 +98,9 @@ def number(text: str) -> int | None:
 
 
 def version_opened(request: Request) -> int:
-    """The version that a form was opened with, or the newer one that its writer has since seen and saves over.
+    """The version the form was opened with, or the newer one that the user has seen and chose to overwrite.
 
-    Raises Invalid when the form carries none: without it nobody could tell whose text would be lost.
+    Raises Invalid when the form carries neither: without a version, a save could silently overwrite another user's.
     """
     version = number_in(request, "over") or number_in(request, "version")
     if version is None:
@@ -109,13 +109,16 @@ def version_opened(request: Request) -> int:
 
 
 def zone_opened(request: Request, incident: Incident) -> str:
-    """The zone in which a form showed its times: the incident's may be another one by now."""
+    """The zone in which the form showed its times. The incident's own zone may have changed since."""
     zone = request.POST.get("zone", "")
     return zone if zone in zones() else incident.time_zone
 
 
 def fragment(request: Request, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """A piece of a page for htmx. The header tells the editor's script that an answer with an error code is ours."""
+    """Part of a page, for htmx.
+
+    The header tells the editor's script that a response with an error status is a fragment to swap in.
+    """
     response = render(request, template, context, status=status)
     response["Precedent-Fragment"] = "yes"
     return response

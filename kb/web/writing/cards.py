@@ -1,7 +1,7 @@
-"""The editor as data: one card per thing that is saved on its own. Templates draw them; views choose which to send.
+"""The editor as data: one card for each thing that is saved on its own. Views choose the cards, templates draw them.
 
-A card knows where it is posted, what stands in its fields, which versions it was opened with and what came of the last
-attempt to save it. Built from an incident whose parts were read; asks the database nothing more.
+A card holds its form's address, the values of its fields, the versions it was opened with and the outcome of the last
+attempt to save it. Cards are built from an incident whose parts are loaded, and make no queries of their own.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ LINK_INPUTS = (
     Input("to", "Incident", size="word", placeholder="INC-12", required=True),
     Input("note", "Note", size="medium"),
 )
-# Records that no section of a template is made of stand with the section they belong to.
+# Kinds of records without a section of their own, by the section they are shown in.
 STANDS_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One field on which two writers differ."""
+    """One field in which two users' values differ."""
 
     label: str
     mine: list[Piece]
@@ -46,7 +46,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Somebody saved first: both texts, with what differs marked. `version` is theirs. Nothing of mine is saved yet."""
+    """Another user saved first. Holds both texts with their differences marked; nothing of the later one is saved yet.
+
+    `version` is the saved one, `who` and `at` say who saved it and when.
+    """
 
     version: int
     sides: list[Side]
@@ -57,7 +60,7 @@ class Conflict:
     def of(
         cls, version: int, pairs: list[tuple[str, str, str]], *, who: str = "", at: datetime | None = None
     ) -> Conflict:
-        """`pairs` are label, mine, theirs; those that agree are left out."""
+        """Each of `pairs` is (label, mine, theirs). Those that agree are left out."""
         sides = []
         for label, mine, theirs in pairs:
             if mine != theirs:
@@ -68,9 +71,9 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What somebody tried to save on one card and could not: shown again with what is wrong, so nothing is lost.
+    """A failed attempt to save one card. The card is shown again with these values and errors, so nothing is lost.
 
-    `version` and `zone` are those that the card was opened with.
+    `version` and `zone` are those the card was opened with.
     """
 
     card: str
@@ -83,7 +86,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`hidden` are the versions or values the form was opened with."""
+    """One form of the editor. `hidden` holds the versions or values it was opened with."""
 
     id: str
     url: str
@@ -112,7 +115,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class RowCard:
-    """One row of records. `told` names it for those who hear the page."""
+    """One row of records. `told` names it for screen readers."""
 
     card: Card
     told: str
@@ -124,7 +127,7 @@ class RowCard:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What undoing a removal needs. `row` is its id, `values` what stood in it, as JSON."""
+    """What is needed to undo a removal. `row` is the row's id, `values` its former values as JSON."""
 
     kind: str
     told: str
@@ -136,9 +139,9 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All rows of a kind in one incident, the form for the next one, and the reason why there are none.
+    """All rows of a kind in one incident, the form to add one, and the form for the reason why there are none.
 
-    `zone` is the one that times among them are in.
+    `zone` is the zone of their times, or empty for kinds without times.
     """
 
     kind: str
@@ -152,7 +155,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the template: prose in `prose`, or its records; then whatever else stands with it."""
+    """A section of the template: its prose or its records, followed by other kinds of records shown in it."""
 
     plan: SectionPlan
     prose: Card | None
@@ -163,7 +166,7 @@ class Section:
 def section_card(
     incident: Incident, section: PostmortemSection, plan: SectionPlan, attempt: Attempt | None = None
 ) -> Card:
-    """The text of a prose section, or the reason why a records section is empty."""
+    """The card for the text of a prose section, or for the reason why a records section is empty."""
     if plan.kind is SectionKind.PROSE:
         id, plain = f"section-{plan.key}", Input("body", plan.title, Shape.TEXT, size="prose")
         values = {"body": section.body}
@@ -178,7 +181,7 @@ def section_card(
 
 
 def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = None, *, zone: str = "") -> Card:
-    """`zone` is the one in which its time stands on the page, when that is not the incident's any more."""
+    """The card of one row. `zone` is the zone in which the page shows its time, if not the incident's current one."""
     url = reverse("web:save-row", args=[incident.ref, kind, row.uuid])
     zone = zone or incident.time_zone
     values = record_inputs.shown(kind, row, zone)
@@ -195,13 +198,13 @@ def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) 
 
 
 def link_card(incident: Incident, attempt: Attempt | None = None) -> Card:
-    """The form for the next link to another incident."""
+    """The form to add a link to another incident."""
     url = reverse("web:add-link", args=[incident.ref])
     return _card(NEW_LINK, url, LINK_INPUTS, {"kind": LinkKind.RELATED.value}, attempt=attempt)
 
 
 def _in_zone(card: Card, kind: str, zone: str, attempt: Attempt | None) -> Card:
-    """The card, carrying the zone that its time is to be read in: the one it is shown in."""
+    """The card with the zone of its time as a hidden value, so that the time is read in the zone it was shown in."""
     if not records.KINDS[kind].ordered_by_time:
         return card
     if attempt and attempt.card == card.id and attempt.zone:
@@ -227,7 +230,7 @@ def _card(
     version: int | None = None,
     attempt: Attempt | None = None,
 ) -> Card:
-    """The card as it is, or as somebody tried to save it."""
+    """The card with stored values, or with those of a failed attempt to save it."""
     if attempt is None or attempt.card != id:
         hidden = {} if version is None else {"version": str(version)}
         return Card(id, url, filled(inputs, values, card=id), hidden)
@@ -275,7 +278,7 @@ def records_of(
 
 
 def told(row: Any) -> str:
-    """The first words of a row."""
+    """The first words of a row, to name it."""
     text = str(getattr(row, "text", "") or getattr(row, "title", "") or getattr(row, "label", ""))
     words = text.split()
     return " ".join(words[:8]) + ("…" if len(words) > 8 else "")

@@ -1,4 +1,4 @@
-"""What changed from one revision to another, for reading: facts, texts word by word, rows added, removed, changed."""
+"""The changes between two revisions: facts, texts word by word, and rows added, removed or changed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TextChange:
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """`fields` are label and pieces; of a row that came or went, what is in it."""
+    """`fields` are pairs of label and pieces: of a changed row those that differ, of an added or removed row all."""
 
     what: What
     fields: list[tuple[str, list[Piece]]]
@@ -87,7 +87,7 @@ class Changes:
 
 
 def between(before: Document, after: Document) -> Changes:
-    """Both are documents as revisions store them. A field that only one of them knows counts as empty in the other."""
+    """The changes between two documents as revisions store them. A missing field counts as empty."""
     return Changes(
         facts=[
             FactChange(label, old, new)
@@ -101,7 +101,7 @@ def between(before: Document, after: Document) -> Changes:
 
 
 def _is_same_moment(old: Any, new: Any) -> bool:
-    """One instant, written in two zones."""
+    """Whether both values are the same instant, possibly written in different zones."""
     match old, new:
         case {"at": old_at, "precision": old_precision}, {"at": new_at, "precision": new_precision}:
             return bool(old_precision == new_precision and _is_same_moment(old_at, new_at))
@@ -180,7 +180,7 @@ def _fields(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[t
         before, after = (_cell(kind, name, side.get(name)) for side in (old, new))
         if before == after or (name == "at" and _is_same_moment(old.get(name), new.get(name))):
             continue
-        # Half of a time says nothing.
+        # A time is compared as a whole, because marked digits inside it would mean nothing.
         pieces = differences.whole(before, after) if name == "at" else differences.between(before, after)
         fields.append((record_inputs.label(kind, name), pieces))
     return fields

@@ -1,7 +1,7 @@
-"""What differs between two texts or two documents, word by word, as data for a page. Pure, and bounded in time.
+"""The differences between two texts, word by word, as data for a page. Pure, and bounded in time.
 
-Texts are compared by lines first and by words inside the lines that differ. What is too large for a reasonable time is
-shown as taken out and put in whole.
+Texts are compared by line first, and by word inside the lines that differ. Parts too large to compare in reasonable
+time are shown as removed and added as a whole.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-# difflib's time grows with the product of both lengths; this is some tens of milliseconds.
+# The largest product of both lengths to compare. difflib's time grows with it; this takes some tens of milliseconds.
 COMPARABLE = 400_000
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
@@ -30,17 +30,17 @@ class Piece:
 
 
 def between(before: str, after: str) -> list[Piece]:
-    """The pieces of both texts in reading order: what stayed, what went, what came."""
+    """The pieces of both texts in reading order: what stayed, what was removed, what was added."""
     return _joined(_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
 
 def whole(before: str, after: str) -> list[Piece]:
-    """For what is read as one: the one text taken out and the other put in."""
+    """For values that are read as a unit: one text removed and the other added."""
     return _joined(iter((Piece(Mark.OUT, before), Piece(Mark.IN, after))))
 
 
 def side(pieces: Sequence[Piece], mark: Mark) -> list[Piece]:
-    """One of the two texts: what stayed, and what only this side has."""
+    """One of the two texts: the pieces that stayed, and those only this side has."""
     return [piece for piece in pieces if piece.mark in (Mark.SAME, mark)]
 
 
@@ -53,7 +53,7 @@ def _lines(before: list[str], after: list[str]) -> Iterator[Piece]:
 
 
 def _words(old: str, new: str) -> Iterator[Piece]:
-    """Words that differ, as phrases: a space that happens to stand in both does not cut them apart."""
+    """The differences by word, joined into phrases: a space common to both texts does not split a phrase."""
     out, into = "", ""
     for mark, gone, come in _blocks(_WORDS.findall(old), _WORDS.findall(new)):
         if mark is Mark.SAME and "".join(gone).strip():
@@ -65,7 +65,7 @@ def _words(old: str, new: str) -> Iterator[Piece]:
 
 
 def _without_common_ends(out: str, into: str) -> Iterator[Piece]:
-    """What is left at the end; a line break that both have is no difference."""
+    """The remaining pieces at the end. A final line break in both is not a difference."""
     tail = "\n" if out.endswith("\n") and into.endswith("\n") else ""
     yield Piece(Mark.OUT, out.removesuffix(tail) if tail else out)
     yield Piece(Mark.IN, into.removesuffix(tail) if tail else into)
@@ -73,7 +73,7 @@ def _without_common_ends(out: str, into: str) -> Iterator[Piece]:
 
 
 def _blocks(a: list[str], b: list[str]) -> Iterator[tuple[Mark, list[str], list[str]]]:
-    """Runs that are the same, and runs that differ; with a common beginning and end taken off first."""
+    """Runs that are equal and runs that differ. The common beginning and end are split off first."""
     head = 0
     while head < min(len(a), len(b)) and a[head] == b[head]:
         head += 1
@@ -91,7 +91,7 @@ def _blocks(a: list[str], b: list[str]) -> Iterator[tuple[Mark, list[str], list[
 
 
 def _joined(pieces: Iterator[Piece]) -> list[Piece]:
-    """Without empty pieces, neighbours of one kind as one."""
+    """The pieces without empty ones, and with neighbors of the same kind joined."""
     out: list[Piece] = []
     for piece in pieces:
         if not piece.text:

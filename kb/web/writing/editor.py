@@ -1,7 +1,7 @@
-"""The editor's page, beginning a postmortem, and saving facts and sections.
+"""The editor page, starting a postmortem, and saving facts and sections.
 
-Every save is one card. With htmx the answer holds only what changed around the text (versions, errors, what is still
-missing) and never the text itself: nobody's typing is ever replaced. As a plain form it leads back to the card.
+Each save covers one card. With htmx, the answer holds only what changed around the text (versions, errors, what is
+still missing) and never the text itself, so that typing is never overwritten. A plain form redirects back to the card.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ EDITABLE = (Status.DRAFT, Status.IN_REVIEW)
 @page_and_step
 @signed_in
 def new(request: Request) -> HttpResponse:
-    """A title, a team, a template: enough to open the editor."""
+    """Create a draft from a title, a team and a template, then open the editor."""
     viewer = request.viewer
     teams = _teams_to_write_for(viewer)
     if not teams and not viewer.is_admin:
@@ -147,7 +147,7 @@ def editor_page(
     paste: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The whole editor; with the card that could not be saved as it was sent."""
+    """The whole editor. `attempt`, `outcome` and `paste` are what could not be saved, shown again as it was sent."""
     viewer = request.viewer
     read_parts(incident)
     context = {
@@ -172,7 +172,7 @@ def editor_page(
 
 
 def _unsaved(attempt: Attempt | None, outcome: facts.Outcome | None, paste: dict[str, Any] | None) -> str:
-    """The form in which something is marked."""
+    """The card that is shown again with errors."""
     if attempt:
         return attempt.card
     if outcome:
@@ -185,7 +185,7 @@ def people_to_suggest(viewer: Viewer) -> list[User]:
 
 
 def _organizations(viewer: Viewer) -> list[str]:
-    """Only names that the viewer could find anyway."""
+    """Organizations to suggest. Only those the viewer can see anyway."""
     return list(scopes.visible_organizations(viewer).values_list("name", flat=True)[:SUGGESTIONS])
 
 
@@ -217,9 +217,9 @@ def save_facts(request: Request, reference: str) -> HttpResponse:
 
 
 def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[str, ...]:
-    """Somebody saw both values of a fact and chose: from now on the form counts as opened with theirs.
+    """Apply the user's choice between the two values of a conflict: the form now counts as opened with the saved one.
 
-    Returns the fields to draw anew, which are those whose text gives way to theirs.
+    Changes `base`, and `mine` when the saved value was chosen. Returns the fields whose text to redraw.
     """
     whose, _, fact = request.POST.get("settle", "").partition(":")
     if fact not in facts.FACTS:
@@ -237,7 +237,7 @@ def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[s
 @step
 @signed_in
 def save_section(request: Request, reference: str, key: str) -> HttpResponse:
-    """The text of a prose section, or the reason why a records section has no rows."""
+    """Save the text of a prose section, or the reason why a records section has no rows."""
     incident_id = id_of(request, reference)
     name = "none_reason" if "none_reason" in request.POST else "body"
     text = request.POST.get(name, "").replace("\r\n", "\n")
@@ -261,7 +261,7 @@ def save_section(request: Request, reference: str, key: str) -> HttpResponse:
 
 
 def _take_theirs(request: Request, incident: Incident, key: str) -> HttpResponse:
-    """The text as it stands, in place of what was typed."""
+    """Show the saved text in place of what was typed."""
     card = section_card(incident, *_planned(incident, key))
     if request.htmx:
         return answer(request, incident, card, redraw=tuple(plain.name for plain in card.inputs))
@@ -306,8 +306,11 @@ def answer(
     zone: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """What changed around a card's text. `redraw` names fields whose text itself is to be replaced; `day` is the new
-    one that pasted lines begin on, `zone` the new one that the next times are read in."""
+    """What changed around a card's text, for htmx.
+
+    `redraw` names fields whose text itself is replaced. `day` is the new day that pasted lines start on, `zone` the new
+    zone in which further times are read.
+    """
     context = {
         "incident": incident,
         "card": card,
@@ -327,7 +330,7 @@ def _back(request: Request, incident: Incident, card: str) -> HttpResponse:
 @step
 @signed_in
 def preview_markdown(request: Request, reference: str) -> HttpResponse:
-    """How a text will look. Saves nothing."""
+    """Render a text as readers will see it, without saving it."""
     incident = incident_to_edit(request, reference)
     try:
         text = clean("body", request.POST.get("body"), max_bytes=SECTION_BYTES)

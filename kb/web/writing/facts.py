@@ -1,8 +1,7 @@
-"""The facts card: what may be typed, and a save that touches only what the person touched.
+"""Reading and saving the facts card. A save changes only the facts that the user changed.
 
-The form carries, beside each fact, the value it was opened with. A fact that was not changed is not sent; one that
-somebody else changed meanwhile is not overwritten but shown with both values. Two people in different facts never
-collide.
+The form carries the value that each fact was opened with. A fact the user did not change is not saved. One that another
+user changed in the meantime is not overwritten but shown with both values. Edits to different facts never conflict.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ Values = dict[str, Value]
 
 LISTS = ("services", "mitigations")
 SINGLE = ("title", "severity", "visibility", "organization", "team", "detected_by", "planned_change", "time_zone")
-# A time and its precision are one fact, typed into two fields; so are a length and the words for it.
+# A time and its precision are one fact with two fields; so are a duration and its wording.
 FACTS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in (*SINGLE, *LISTS)},
     **{name: (name, f"{name}_precision") for name in TIMES},
     "stated_duration": ("stated_duration", "stated_duration_text"),
 }
 NAMES = tuple(name for names in FACTS.values() for name in names)
-# Each round either saves, or finds another bad fact, or lost to a faster writer.
+# Rounds of a save. Each one saves, or finds another invalid fact, or loses a race with another writer.
 ATTEMPTS = 20
 
 
@@ -62,9 +61,9 @@ def shown(incident: Incident) -> Values:
 
 
 def typed(sent: QueryDict) -> Values:
-    """What was typed. A fact whose field is not in the form at all is not there; a box without a tick is empty.
+    """The facts as typed. A fact whose field is not in the form is left out; an unticked box counts as empty.
 
-    Raises Invalid for a part of a fact without the other: what it says could not be told.
+    Raises Invalid when only one of a fact's two fields was sent, because its meaning would be ambiguous.
     """
     known = set(sent.getlist("fields")) or set(NAMES)
     values: Values = {}
@@ -82,7 +81,7 @@ def typed(sent: QueryDict) -> Values:
 
 
 def opened_with(sent: QueryDict, prefix: str = "base-") -> Values:
-    """The values that the form was opened with; with "seen-", those of others that were shown beside them."""
+    """The values that the form was opened with; with the prefix "seen-", the conflicting values it showed."""
     out: Values = {}
     for name in NAMES:
         text = sent.get(prefix + name)
@@ -100,20 +99,20 @@ def opened_with(sent: QueryDict, prefix: str = "base-") -> Values:
 
 
 def carried(values: Mapping[str, Value]) -> dict[str, str]:
-    """The hidden fields that carry the values a form is opened with."""
+    """The hidden fields with the values that a form is opened with."""
     return {f"base-{name}": json.dumps(list(v)) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`sent` are the facts to save; `conflicts` those that somebody else changed too, and to another value."""
+    """`sent` are the facts to save, `conflicts` those that another user has changed to a different value."""
 
     sent: tuple[str, ...]
     conflicts: tuple[str, ...]
 
 
 def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[str, Value]) -> Plan:
-    """What to do with each fact: leave it, send it, or ask."""
+    """Decide for each fact whether to leave it, save it, or report a conflict."""
     sent: list[str] = []
     conflicts: list[str] = []
     for fact, names in FACTS.items():
@@ -128,7 +127,7 @@ def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[s
 
 
 def sent_along(facts: Sequence[str]) -> list[str]:
-    """`facts`, and those that are read anew with them: all times with a new zone, services with a new organization."""
+    """`facts`, and those that depend on them: all times on the time zone, services on the organization."""
     wanted = dict.fromkeys(facts)
     if "time_zone" in wanted:
         wanted |= dict.fromkeys(TIMES)
@@ -138,9 +137,9 @@ def sent_along(facts: Sequence[str]) -> list[str]:
 
 
 def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
-    """The facts as the action takes them. One that is only sent along goes as it is now, not as the form has it.
+    """The facts as the action takes them. One that is only sent along keeps its saved value, not the form's.
 
-    Raises Invalid for a length that is none.
+    Raises Invalid for a stated duration that cannot be read.
     """
     now = shown(incident)
     day = moments.day_of(incident, str(mine.get("started", "")))
@@ -163,7 +162,7 @@ def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[st
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`base` is what the form is opened with from now on; `errors` are by field; `conflicts` hold what others saved."""
+    """`base` is what the form counts as opened with from here on. `conflicts` holds the values that others saved."""
 
     incident: Incident
     mine: Values
@@ -175,9 +174,10 @@ class Outcome:
 
 
 def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Outcome:
-    """Save what was changed, as far as it can be read; one bad fact does not keep the others from being saved.
+    """Save the changed facts. An invalid fact is reported and does not keep the others from being saved.
 
-    Compare and set: the comparison is made against a version, and the save holds only for that version.
+    A compare-and-set: the facts are compared at one version of the incident and saved only if it is still current.
+    Raises WrongState when other writers keep winning the race.
     """
     errors: dict[str, tuple[str, ...]] = {}
     for _ in range(ATTEMPTS):
@@ -185,7 +185,7 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
         planned = plan(base, mine, shown(incident))
         sent = [fact for fact in planned.sent if fact not in errors]
         try:
-            # An empty change is sent too: it asks whether the viewer may.
+            # Called even without changes, because it checks the viewer's permission.
             _, warnings = change_incident(
                 actor=viewer,
                 incident_id=incident_id,
@@ -204,14 +204,14 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
 
 
 def _as_it_is(viewer: Viewer, incident_id: int) -> Incident:
-    """With what the facts need. Raises Missing."""
+    """The incident with all that its facts need. Raises Missing."""
     incident = find_visible(viewer, str(incident_id), whole=True)
     read_parts(incident, "services")
     return incident
 
 
 def _blamed(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """What is wrong, by fact. When two times contradict each other, it is the one that was just changed."""
+    """The errors by fact. When two times contradict each other, the one that was just changed gets the error."""
     found = by_name(refused.fields, FACTS)
     if blamed := {fact: messages for fact, messages in found.items() if fact in sent}:
         return blamed

@@ -1,4 +1,4 @@
-"""The facts card as the page draws it: every field, what each choice means, and what was saved meanwhile."""
+"""The facts card as the page draws it: its fields, the meaning of each choice, and the values others saved."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
 
 
 def card(incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = None) -> Card:
-    """The card as it is, or with what came of the last attempt to save it."""
+    """The card with stored values, or with the outcome of the last attempt to save it."""
     url = reverse("web:save-facts", args=[incident.ref])
     plain = inputs(incident, viewer)
     if outcome is None:
@@ -124,7 +124,7 @@ def card(incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = Non
 
 
 def told(plain: Input, values: facts.Values) -> str:
-    """What somebody else saved for this fact, in words."""
+    """The value that another user saved for this fact, in words."""
     value = values[plain.name]
     if isinstance(value, tuple):
         labels = {c.value: c.label for c in plain.choices}

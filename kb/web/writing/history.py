@@ -1,4 +1,4 @@
-"""An incident's past: its revisions, what changed between any two, and who did what."""
+"""An incident's history: its revisions, the changes between any two, and the audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kb.web.request import Request
 from kb.web.writing import changes
 from kb.web.writing.access import incident_named, page
 
-# The working copy, where a revision's number is asked for.
+# Stands for the working copy where a revision number is expected.
 NOW = "now"
 ENTRIES_PER_PAGE = 50
 
@@ -42,7 +42,7 @@ ROWS_SAID = {"added": "added to", "changed": "changed in", "removed": "removed f
 
 @page
 def history(request: Request, reference: str) -> HttpResponse:
-    """Revisions for everybody who may read it; who did what for those who write it."""
+    """The revisions, for everyone who can read the incident, and the audit log, for those who see the working copy."""
     reading = read(incident_named(request, reference), request.viewer)
     revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
     entries = Paginator(past.audit(reading.incident, request.viewer), ENTRIES_PER_PAGE).get_page(
@@ -61,17 +61,17 @@ def history(request: Request, reference: str) -> HttpResponse:
 
 
 def _has_draft(reading: Reading) -> bool:
-    """Is there a text that readers do not see?"""
+    """Whether the viewer sees a working copy that readers do not."""
     return reading.is_working_copy and reading.incident.status in scopes.UNPUBLISHED
 
 
 def told(entry: AuditEntry) -> str:
-    """What somebody did, in words."""
+    """An audit entry in words, without its actor."""
     if entry.action in SAID:
         what = SAID[entry.action]
         match entry.action:
             case "incident.changed":
-                # In the order of the page: the database keeps keys in an order of its own.
+                # In page order, because PostgreSQL does not keep the order of JSON keys.
                 order = list(changes.FACTS)
                 changed = sorted(
                     entry.change, key=lambda name: (name not in order, order.index(name) if name in order else 0)
@@ -93,7 +93,7 @@ def told(entry: AuditEntry) -> str:
 
 @page
 def compare(request: Request, reference: str) -> HttpResponse:
-    """`?from=1&to=2`, or `to=now` for the working copy. Without, the two latest."""
+    """Compare two revisions: `?from=1&to=2`, or `to=now` for the working copy. The default is the two latest."""
     reading = read(incident_named(request, reference), request.viewer)
     revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
     choices = [*([NOW] if _has_draft(reading) else []), *(str(revision.number) for revision in revisions)]

@@ -1,6 +1,6 @@
-"""Form fields as the editor draws them: what they are called, how they are typed, what stands in them, what is wrong.
+"""Form fields as the editor draws them: label, shape, value and errors.
 
-They carry no rules of their own. Reading and refusing is the business of the actions, whose messages come back by name.
+They do not validate. The actions do, and their errors are matched to fields by name.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One field. `card` makes its id unique on the page; `form` names its form when it stands outside of it.
+    """One field. `card` makes its id unique on the page; `form` is the id of its form when it is placed outside of it.
 
-    `values` holds what several boxes or lines hold together, `value` everything else. `suggestions` is a datalist's id.
+    Fields of several boxes or lines use `values`, all others `value`. `suggestions` is the id of a datalist. `theirs`
+    is a conflicting value that another user saved.
     """
 
     name: str
@@ -68,21 +69,21 @@ class Input:
 
     @property
     def described_by(self) -> str:
-        """The ids of the hint and of the place where errors are said, as aria-describedby wants them."""
+        """The ids of the hint and of the error messages, for aria-describedby."""
         return f"{self.id}-hint {self.id}-said" if self.hint else f"{self.id}-said"
 
     @property
     def options(self) -> SafeString:
-        """The choices as the options of a select."""
+        """The choices as <option> elements."""
         return _options(self.choices, self.value)
 
     @property
     def spare_lines(self) -> tuple[str, ...]:
-        """What the lines hold, and one empty line to go on."""
+        """The lines, and one empty line to add another."""
         return (*self.values, "")
 
 
-# Five hundred time zones took a third of what an editor takes to draw.
+# Cached, because the five hundred time zones took a third of the time to render the editor.
 @lru_cache(maxsize=64)
 def _options(choices: tuple[Choice, ...], chosen: str) -> SafeString:
     return format_html_join(
@@ -93,7 +94,7 @@ def _options(choices: tuple[Choice, ...], chosen: str) -> SafeString:
 
 
 def choices_of(labels: Iterable[tuple[Any, Any]], *, none: str | None = None) -> tuple[Choice, ...]:
-    """The choices of a word list, `none` first when nothing may be chosen."""
+    """Choices from (value, label) pairs. `none` is the label of an empty first choice, if there is one."""
     empty = () if none is None else (Choice("", none),)
     return (*empty, *(Choice(str(value), str(label)) for value, label in labels))
 
@@ -105,7 +106,7 @@ def filled(
     card: str,
     errors: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[Input]:
-    """The inputs with what stands in them."""
+    """The inputs with their values and errors."""
     out = []
     for plain in inputs:
         value = values.get(plain.name, "")
@@ -122,12 +123,12 @@ def filled(
 
 
 def incomplete(name: str) -> Invalid:
-    """A form without what it was opened with, such as one that was sent by hand."""
+    """The error for a form without its hidden values, such as one sent by hand."""
     return Invalid({name: "This form is incomplete. Reload the page and try again."})
 
 
 def by_name(fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = "") -> dict[str, tuple[str, ...]]:
-    """An action's problems by the input they belong to; `services.2` is one of `services`. The rest stands under ""."""
+    """An action's errors by input: those of `services.2` belong to `services`, and those of no input to ""."""
     known = set(names)
     out: dict[str, tuple[str, ...]] = {}
     for place, messages in fields.items():

@@ -1,4 +1,4 @@
-"""How long a source says that it lasted, as typed in the editor (27 min, 2 h 10 min, 3 d), and its words for it."""
+"""The stated duration as typed in the editor (27 min, 2 h 10 min, 3 d), and the source's wording of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from incidents.text import is_blank
 
 
 def typed(incident: Incident) -> tuple[str, str]:
-    """The two form values: the length, to the second so that saving it again changes nothing, and the words."""
+    """The two form values: the duration, to the second so that saving it again changes nothing, and the wording."""
     return in_full(incident.stated_seconds) if incident.stated_seconds else "", incident.stated_text
 
 
 def for_action(text: str, words: str) -> dict[str, Any] | None:
-    """What the action takes; None when nothing is typed. Raises Invalid for what is no length."""
+    """The value for the action, or None when both fields are empty. Raises Invalid for a duration it cannot read."""
     if is_blank(text + words):
         return None
     seconds, _ = length(text) or (0, 1)
@@ -28,5 +28,5 @@ def for_action(text: str, words: str) -> dict[str, Any] | None:
 
 
 def told(text: str, words: str) -> str:
-    """Both form values in one line."""
+    """Both form values on one line."""
     return f"{text}, “{words}”" if words else text or "nothing"

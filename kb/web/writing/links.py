@@ -1,4 +1,4 @@
-"""Links to other incidents: they live on after publishing, so they are written here and on the upkeep page alike."""
+"""Links to other incidents. They stay editable after publishing, so both the editor and the upkeep page post here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Times as they are typed in the editor: 2026-03-31 14:05 in the incident's zone, as far as they are known; or 14:05.
+"""Times as typed in the editor: "2026-03-31 14:05" in the incident's zone, or as much of it as is known; or "14:05".
 
-The offset is left out on purpose: the zone stands once, beside the times.
+There is no offset on purpose: the zone is shown once, next to the times.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from incidents.models import Incident
 from incidents.vocabulary import Precision
 from kb.web.writing.inputs import Choice, choices_of
 
-# Everything but the hour is as precise as it is written; the coarser ones are there for who writes more than is known.
+# All but the hour can be told from the text. The coarser ones are for times typed in more detail than is known.
 PRECISIONS: tuple[Choice, ...] = choices_of(
     [(p.value, p.label) for p in (Precision.HOUR, Precision.DAY, Precision.MONTH, Precision.YEAR)],
     none="as written",
@@ -26,7 +26,7 @@ _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?$")
 
 
 def typed(moment: Moment | None, zone: str) -> tuple[str, str]:
-    """The two form values of a moment: its text, and the precision where the text does not tell it."""
+    """The two form values of a moment: its text, and its precision where the text does not show it."""
     if moment is None:
         return "", ""
     text = written(moment, zone)
@@ -36,13 +36,13 @@ def typed(moment: Moment | None, zone: str) -> tuple[str, str]:
 
 
 def completed(text: str, day: date | None) -> str:
-    """`text`, with `day` before a bare clock time."""
+    """`text`, with `day` put before a time without a date."""
     text = text.strip()
     return f"{day:%Y-%m-%d} {text.zfill(5) if len(text) < 6 else text.zfill(8)}" if day and _CLOCK.match(text) else text
 
 
 def with_offset(text: str, zone: str) -> str:
-    """A time of `zone`, as an incident reads it whose times are in another one. What is no time stays as it is."""
+    """A time in `zone`, with its offset, so that it is unambiguous. Text that is not a time is returned unchanged."""
     try:
         moment = read_moment("at", text, zone=zone)
     except Invalid:
@@ -51,9 +51,10 @@ def with_offset(text: str, zone: str) -> str:
 
 
 def for_action(text: str, precision: str, *, day: date | None = None, zone: str = "") -> dict[str, Any] | None:
-    """What actions take: as precise as it is written unless a precision is chosen; None when nothing is typed.
+    """The value for the action, or None when nothing is typed. The precision is the chosen one, or that of the text.
 
-    `zone` is the one in which it was typed, when that may not be the incident's any more.
+    `day` is the day of a time without a date. `zone` is the zone in which the time was typed, for when the incident's
+    own zone may have changed since.
     """
     text = completed(text, day)
     if zone:
@@ -62,7 +63,7 @@ def for_action(text: str, precision: str, *, day: date | None = None, zone: str 
 
 
 def day_of(incident: Incident, typed_start: str = "") -> date | None:
-    """The day that bare clock times belong to: the one on which it started, as just typed or else as it is known."""
+    """The day of times without a date: the day the incident started, as just typed or else as saved."""
     try:
         return date.fromisoformat(typed_start[:10])
     except ValueError:

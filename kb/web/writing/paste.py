@@ -1,7 +1,7 @@
-"""Reads lines pasted from a chat, a pager or a shell as timeline events. Pure: says what it understood, saves nothing.
+"""Parses lines pasted from a chat, a pager or a shell into timeline events. Pure: it saves nothing.
 
-A line that begins with a time is an event; one without belongs to the event above it. When the clock jumps back by more
-than half a day, a new day has begun.
+A line that starts with a time is an event; any other line belongs to the event above it. When the clock jumps back by
+more than half a day, a new day has started.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """One event. `at` is as the editor writes times; an offset is kept when the line had one."""
+    """One event. `at` is written as in the editor, plus the offset if the line had one."""
 
     at: str
     text: str
@@ -37,7 +37,11 @@ class Reading:
 
 
 def read(text: str, *, day: date) -> Reading:
-    """The events in `text`. A line without a date is on `day`, or on the day after the line before it."""
+    """The events in `text`, and the lines that could not be read.
+
+    A line without a date is on the day of the event before it, or on the next day if its clock jumps back; the first
+    one is on `day`.
+    """
     events: list[Understood] = []
     unread: list[str] = []
     before: datetime | None = None
@@ -73,7 +77,7 @@ def _clock(match: re.Match[str]) -> time | None:
 
 
 def _day(match: re.Match[str], clock: time, before: datetime | None, day: date) -> date | None:
-    """The day of a line; None when its date is not on the calendar."""
+    """The day of a line, or None when its date does not exist."""
     if match["date"]:
         try:
             return date.fromisoformat(match["date"])

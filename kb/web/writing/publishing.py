@@ -1,4 +1,4 @@
-"""Publishing, and what comes after: reopening, the archive, deleting."""
+"""Publishing, and what follows it: reopening, archiving, restoring and deleting."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def publish_page(
     errors: dict[str, tuple[str, ...]] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """What readers will see and what is still missing, each with the way there."""
+    """What publishing will do and what is still missing, with links to it."""
     if not scopes.may_edit(request.viewer, incident):
         raise NotAllowed("Only authors and leads of the owning team can publish this.")
     if incident.status not in EDITABLE:
@@ -90,7 +90,7 @@ def publish_now(request: Request, reference: str) -> HttpResponse:
 
 # --- Afterwards ------------------------------------------------------------------------------------
 def _moving(act: Callable[..., Incident], said: str, to: str) -> View[[str]]:
-    """A step that only changes the status: says so, and goes on to page `to`."""
+    """A view that only changes the status: it shows the message `said` and redirects to page `to`."""
 
     @step
     @signed_in
@@ -112,7 +112,7 @@ restore = _moving(lifecycle.restore, "Restored from the archive.", "web:incident
 @page
 @signed_in
 def delete(request: Request, reference: str) -> HttpResponse:
-    """Asks to type the reference: this is not undone by a click."""
+    """Ask the user to type the reference, because a deletion cannot be undone from the interface."""
     incident = incident_named(request, reference)
     if not scopes.may_lead(request.viewer, incident):
         raise NotAllowed("Only leads of the owning team and admins can delete this.")

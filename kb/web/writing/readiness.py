@@ -1,4 +1,4 @@
-"""What publishing still needs, as the editor and the publishing page show it."""
+"""What is still missing before publishing, as the editor and the publishing page show it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from incidents.vocabulary import ActionState
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One section that is required. `lacks` is empty when it is done."""
+    """One required section. `lacks` says what is missing, and is empty when it is done."""
 
     key: str
     title: str
@@ -35,7 +35,7 @@ class Readiness:
 
 
 def of(incident: Incident) -> Readiness:
-    """Of an incident as it stands; its parts are read if they are not yet."""
+    """The readiness of an incident's current text. Loads its parts if necessary."""
     read_parts(incident)
     lacking = missing(incident)
     going_on = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]

@@ -1,4 +1,4 @@
-"""Rows of records as form fields, and back. One entry per kind of the record's own table (incidents/records.py)."""
+"""Rows of records as form fields, and back. There is one entry for each kind in incidents/records.py."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from kb.web.writing.inputs import Choice, Input, Shape, choices_of
 Value = str | tuple[str, ...]
 Values = dict[str, Value]
 
-# A number as pages show it. Any other comma may stand before decimals, and is left to be refused.
+# A number with thousands separators, as pages show it. Any other comma could be a decimal one, so it is left in place
+# and the action rejects it.
 _IN_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 
-# What a source can be said to support, beside sections and single rows.
+# What a source can support, in addition to sections and single rows.
 SUPPORTED_FACTS = (
     "organization",
     "services",
@@ -100,7 +101,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
         Input("text", "What each source says", Shape.TEXT, size="wide", required=True),
     ),
 }
-# What a new row starts with.
+# The initial values of a new row.
 FRESH: dict[str, Values] = {
     "timeline": {"kind": EventKind.OTHER.value},
     "causes": {"kind": CauseKind.CONTRIBUTING.value},
@@ -114,7 +115,7 @@ def names(kind: str) -> list[str]:
 
 
 def shown(kind: str, row: Row, zone: str) -> Values:
-    """A row as its form shows it."""
+    """The form values of a row, with its time in `zone`."""
     written = KINDS[kind].write(row, zone)
     values: Values = {}
     for name in names(kind):
@@ -132,7 +133,7 @@ def shown(kind: str, row: Row, zone: str) -> Values:
 
 
 def typed(kind: str, sent: QueryDict) -> Values:
-    """What was sent for a row; tabs and spaces around a line do not count."""
+    """The values sent for a row. Single-line fields are stripped."""
     values: Values = {}
     for plain in INPUTS[kind]:
         if plain.shape is Shape.CHECKS:
@@ -146,10 +147,10 @@ def typed(kind: str, sent: QueryDict) -> Values:
 def for_action(
     kind: str, values: Values, *, before: Values | None = None, day: date | None = None, zone: str = ""
 ) -> dict[str, Any]:
-    """The values as actions take them.
+    """The values as actions take them. `day` and `zone` are as for `moments.for_action`.
 
-    A time that stands as it stood `before` is not sent, so as not to be read anew: an hour that a change of clocks
-    repeats would lose which of the two it was. `zone` as for `moments.for_action`.
+    A time that equals the one in `before` is left out, so that it is not parsed again: when clocks are set back, the
+    text of a repeated hour does not say which of the two it was.
     """
     out: dict[str, Any] = {}
     for plain in INPUTS[kind]:
@@ -179,7 +180,7 @@ def label(kind: str, name: str) -> str:
 
 
 def in_words(kind: str, name: str, value: Value) -> str:
-    """A value as people read it: the label of a choice, names in a row."""
+    """A value for display: the label of a choice, or names joined by commas."""
     plain = next(p for p in INPUTS[kind] if p.name == name)
     if isinstance(value, tuple):
         return ", ".join(value)
@@ -189,7 +190,7 @@ def in_words(kind: str, name: str, value: Value) -> str:
 
 
 def sides(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]:
-    """For each field of `mine`: its label, my value and theirs, in words."""
+    """(label, mine, theirs) for each field of `mine`, in words."""
     return [
         (label(kind, name), in_words(kind, name, mine[name]), in_words(kind, name, theirs.get(name, "")))
         for name in mine
@@ -197,7 +198,7 @@ def sides(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]
 
 
 def supports(section_keys: list[str], already: Mapping[str, Value] | None = None) -> tuple[Choice, ...]:
-    """What a source may support: facts, sections of this template, and whatever stands there already."""
+    """What a source can support: facts, sections of this template, and anything it already supports."""
     named = ((already or {}).get("supports")) or ()
     keys = dict.fromkeys((*SUPPORTED_FACTS, *section_keys, *named))
     return tuple(Choice(key, key.replace("_", " ")) for key in keys)

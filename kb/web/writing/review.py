@@ -1,4 +1,4 @@
-"""Review: asking people, deciding, and taking the question back."""
+"""Review: asking reviewers, deciding, and withdrawing from review."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUICK_PICKS = 30
 @page
 @signed_in
 def review(request: Request, reference: str) -> HttpResponse:
-    """Who was asked and what they said; for a reviewer the decision, for a writer whom to ask."""
+    """The reviewers and their decisions, with the form to decide for reviewers and the form to ask for authors."""
     return review_page(request, incident_named(request, reference))
 
 
@@ -44,7 +44,7 @@ def review_page(
     viewer = request.viewer
     if not scopes.sees_working_copy(viewer, incident):
         raise NotAllowed("Only the owning team, the reviewers and admins can see this review.")
-    # The round that is under way, then those before it, the latest first.
+    # The current round first, then earlier ones, latest first.
     rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
     asked = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
     mine = next((r for r in asked if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
@@ -70,13 +70,13 @@ def review_page(
 
 
 def is_current(review: ReviewRequest, incident: Incident) -> bool:
-    """Does it approve the text as it stands?"""
+    """Whether it approves the current version of the text."""
     approved = review.state == ReviewState.APPROVED and review.ended_at is None
     return approved and review.approved_version == incident.version
 
 
 def may_publish(request: Request, incident: Incident, asked: list[ReviewRequest]) -> bool:
-    """With an approval of the present text, or as a lead."""
+    """Whether the viewer can publish: with an approval of the current text, or as a lead or admin."""
     approved = incident.status == Status.IN_REVIEW and any(is_current(r, incident) for r in asked)
     return approved or scopes.may_lead(request.viewer, incident)
 
@@ -89,11 +89,10 @@ def _people(request: Request) -> list[User]:
 def _colleagues(
     request: Request, incident: Incident, asked: list[ReviewRequest], typed: list[str] | None
 ) -> list[tuple[User, bool]]:
-    """Who was asked before and the owning team, to tick; `typed` are the addresses that were ticked when the form was
-    refused.
+    """The people to offer as reviewers, each with whether to tick their box: earlier reviewers, then the owning team.
 
-    While it is in review whoever is asked now is ticked, since a new round ends the one before; after it, whoever was
-    asked.
+    In review, those of the current round are ticked, because asking again starts a new round. In a draft, all earlier
+    reviewers are. `typed` are the addresses that were ticked in a form that was rejected.
     """
     known = [r.reviewer_id for r in asked]
     ticked = {r.reviewer_id for r in asked if r.ended_at is None or incident.status == Status.DRAFT}
@@ -110,7 +109,7 @@ def _colleagues(
 @signed_in
 def submit(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
-    # Ticked colleagues come first, the field for somebody else last.
+    # The form sends the ticked colleagues first and the free text field last.
     sent = [address.strip() for address in request.POST.getlist("reviewers")]
     addresses = list(dict.fromkeys(filter(None, sent)))
     try:
@@ -130,7 +129,7 @@ def submit(request: Request, reference: str) -> HttpResponse:
 
 
 def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) -> None:
-    """By mail when there is some; whom no mail reached, the writer tells."""
+    """Notify the reviewers by e-mail where it is set up. The author is shown who could not be reached."""
     asking = User.objects.get(pk=request.viewer.person)
     context = {"incident": incident, "asking": asking, "address": mail.address_of("web:review", incident.ref)}
     unreached = [
@@ -161,7 +160,7 @@ def withdraw(request: Request, reference: str) -> HttpResponse:
 @step
 @signed_in
 def decide(request: Request, reference: str) -> HttpResponse:
-    """Approve, or ask for changes. What is approved is the text that the reviewer was shown, and no later one."""
+    """Approve or request changes. An approval covers only the version of the text that the reviewer was shown."""
     incident_id = id_of(request, reference)
     approve = request.POST.get("decision") == "approve"
     comment = request.POST.get("comment", "").replace("\r\n", "\n")

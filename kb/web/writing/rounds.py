@@ -1,4 +1,4 @@
-"""What a round of review came to, for the pages that tell its author."""
+"""The outcome of a round of review, for the pages that show it to the author."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from incidents.vocabulary import ReviewState, Status
 
 
 def changes_asked(reviews: QuerySet[ReviewRequest]) -> QuerySet[ReviewRequest]:
-    """Those that sent a draft back, the latest first. None once it is sent to review again: that ends the round."""
+    """The reviews that requested changes to a draft, latest first. Sending it to review again ends their round."""
     sent_back = reviews.filter(
         state=ReviewState.CHANGES_REQUESTED, ended_at__isnull=True, incident__status=Status.DRAFT
     )

@@ -1,4 +1,4 @@
-"""Rows of records: add, change in place, move, remove, put back. Each row is a card with its own version."""
+"""Rows of records: adding, changing, moving, removing and putting back. Each row is a card with its own version."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from kb.web.writing.inputs import by_name
 
 
 def _known(kind: str) -> str:
-    """Raises Missing for what is no kind of records."""
+    """`kind`, if it is a kind of records. Raises Missing otherwise."""
     if kind not in KINDS:
         raise Missing
     return kind
@@ -137,7 +137,7 @@ def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
 @step
 @signed_in
 def remove(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
-    """Removes at once and offers to put it back."""
+    """Remove a row at once, and offer to put it back."""
     incident = incident_to_edit(request, reference)
     row = _row(incident, _known(kind), row_id)
     undo = Removed(
@@ -187,7 +187,7 @@ def _list(
     removed: Removed | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """All rows of the kind anew; as a plain form the page, or the way back to it."""
+    """The answer to a change of rows: for htmx all rows of the kind, for a plain form the page or a redirect to it."""
     if request.htmx:
         return list_answer(request, incident, kind, attempt=attempt, removed=removed, status=status)
     if attempt or removed:
@@ -205,7 +205,7 @@ def list_answer(
     with_paste: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """The rows of a kind as they stand now, and what is still missing; `with_paste`, an empty place for lines too."""
+    """The current rows of a kind and what is still missing, for htmx. `with_paste` adds an empty form for pasting."""
     read_parts(incident)
     context = {
         "incident": incident,

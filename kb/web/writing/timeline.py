@@ -1,4 +1,4 @@
-"""Quick paste: lines from a chat become timeline events, after the writer has seen what was understood."""
+"""Quick paste: lines from a chat become timeline events, after the user has checked how they were parsed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KIND = "timeline"
 @step
 @signed_in
 def read_paste(request: Request, reference: str) -> HttpResponse:
-    """What was understood of the pasted lines. Saves nothing yet."""
+    """Show how the pasted lines are parsed, without saving them."""
     incident = incident_to_edit(request, reference)
     text = request.POST.get("lines", "")
     day, zone = _day(request, incident), zone_opened(request, incident)
@@ -81,7 +81,7 @@ def save_paste(request: Request, reference: str) -> HttpResponse:
 
 
 def _day(request: Request, incident: Incident) -> date:
-    """The day the lines belong to: as chosen, else when it started, else today."""
+    """The day the lines start on: as chosen, or else the day the incident started, or else today."""
     try:
         return date.fromisoformat(request.POST.get("day", ""))
     except ValueError:
@@ -89,7 +89,7 @@ def _day(request: Request, incident: Incident) -> date:
 
 
 def _rows(request: Request) -> list[dict[str, Any]]:
-    """All events that were understood; those to `keep` are ticked."""
+    """All events in the form. `keep` is True for those that are ticked."""
     keys = ("at", "kind", "text")
     columns = [request.POST.getlist(key) for key in keys]
     ticked = set(request.POST.getlist("keep"))
@@ -100,7 +100,7 @@ def _rows(request: Request) -> list[dict[str, Any]]:
 
 
 def _blame(sent: list[dict[str, Any]], refused: Invalid) -> None:
-    """What is wrong, with the event that it is wrong with."""
+    """Add to each event that was sent its own errors."""
     for place, row in enumerate(sent):
         of_row = [ms for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.")]
         row["errors"] = [message for messages in of_row for message in messages]
@@ -110,7 +110,7 @@ def _shown(request: Request, incident: Incident, understood: dict[str, Any], *, 
     context = {"kinds": EventKind.choices, **understood}
     if request.htmx:
         response = fragment(request, "web/writing/paste.html", {"incident": incident, "paste": context}, status=status)
-        # Whether it was read or refused, it is shown in its own place, not in that of the rows.
+        # The form's own target is the list of rows, but a parsed or rejected paste is shown in a place of its own.
         response["HX-Retarget"], response["HX-Reswap"] = "#pasted", "innerHTML"
         return response
     return editor_page(request, incident, paste=context, status=status)

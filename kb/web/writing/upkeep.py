@@ -1,4 +1,4 @@
-"""What lives on after publishing: the progress of actions, who may read it, links to other incidents."""
+"""What stays editable after publishing: the progress of action items, the visibility, links to other incidents."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live and field.
 @page
 @signed_in
 def upkeep(request: Request, reference: str) -> HttpResponse:
-    """While it is being written, all of this is in the editor."""
+    """The upkeep page. Drafts redirect to the editor, which has all of this too."""
     incident = incident_to_edit(request, reference)
     return redirect("web:edit", incident.ref) if incident.status in EDITABLE else upkeep_page(request, incident)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One action as a form has it: what it was opened with, and what stands in it now."""
+    """One action item as sent by the form: the values it was opened with (`base`) and those typed (`mine`)."""
 
     row: uuids.UUID
     version: int
@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What could not be saved, and why."""
+    """An action item that could not be saved, and why."""
 
     sent: Sent
     error: Invalid | Stale
@@ -64,7 +64,7 @@ def upkeep_page(
     attempt: Attempt | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """`refused` are actions that could not be saved, `attempt` is a link that could not be added."""
+    """The page. `refused` are action items that could not be saved, `attempt` is a link that could not be added."""
     read_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
     by_row = {one.sent.row: one for one in refused}
@@ -83,7 +83,7 @@ def upkeep_page(
 
 
 def _card(incident: Incident, action: ActionItem, refused: Refused | None) -> Card:
-    """Only what may change without reopening."""
+    """The card of an action item, with only the fields that can change without reopening."""
     plain = [i for i in record_inputs.INPUTS[KIND] if i.name in LIVE]
     now = {name: value for name, value in record_inputs.shown(KIND, action, incident.time_zone).items() if name in LIVE}
     sent = refused.sent if refused else Sent(action.uuid, action.version, now, now)
@@ -112,8 +112,10 @@ def _card(incident: Incident, action: ActionItem, refused: Refused | None) -> Ca
 @step
 @signed_in
 def save_progress(request: Request, reference: str) -> HttpResponse:
-    """State, owner, due day and tracker link of the actions that were changed; what is wrong with one keeps no other
-    from being saved."""
+    """Save the state, owner, due date and tracker link of the action items that were changed.
+
+    An error in one does not keep the others from being saved.
+    """
     incident = incident_to_edit(request, reference)
     over, _, seen = request.POST.get("over", "").partition(":")
     refused = []
@@ -139,7 +141,7 @@ def save_progress(request: Request, reference: str) -> HttpResponse:
 
 
 def _sent(form: QueryDict) -> list[Sent]:
-    """The rows of the form, each field of which is there once a row. Raises Invalid."""
+    """The action items of the form, in which each field occurs once per row. Raises Invalid if any is missing."""
     rows, versions = form.getlist("row"), form.getlist("version")
     columns = [form.getlist(name) for name in (*(f"base-{name}" for name in LIVE), *LIVE)]
     try:
@@ -157,7 +159,7 @@ def _sent(form: QueryDict) -> list[Sent]:
 
 
 def _version(text: str) -> int:
-    """Raises Invalid for what is none."""
+    """The version in `text`. Raises Invalid if it is not a number."""
     if (version := number(text)) is None:
         raise incomplete("version")
     return version
@@ -166,7 +168,7 @@ def _version(text: str) -> int:
 @step
 @signed_in
 def save_visibility(request: Request, reference: str) -> HttpResponse:
-    """Who may read it, from this moment on."""
+    """Change who can read the incident, with immediate effect."""
     facts = {"visibility": request.POST.get("visibility", "")}
     incident, _ = change_incident(actor=request.viewer, incident_id=id_of(request, reference), facts=facts)
     messages.success(request, f"Visibility changed to: {incident.get_visibility_display().lower()}.")

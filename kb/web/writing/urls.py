@@ -1,4 +1,4 @@
-"""Writing, reviewing and publishing. Names are in the namespace `web`."""
+"""URLs for writing, reviewing and publishing. Their names are in the namespace `web`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Browsers of the cast, and pages read as a parser reads them."""
+"""Clients signed in as members of the cast, and parsing of pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VOID = {"meta", "link", "input", "br", "hr", "img", "rect", "source"}
 
 @pytest.fixture
 def browser(cast: Cast) -> Callable[[str], Client]:
-    """browser("author"): a client that is signed in as one of the cast."""
+    """browser("author") is a client signed in as that member of the cast."""
 
     def sign_in(name: str) -> Client:
         client = Client()
@@ -38,7 +38,7 @@ def browser(cast: Cast) -> Callable[[str], Client]:
 
 @pytest.fixture
 def indexed() -> Callable[[], None]:
-    """Bring the index up to date with everything that was written so far."""
+    """indexed() brings the search index up to date with all changes so far."""
 
     def drain() -> None:
         relay.drain()
@@ -47,7 +47,7 @@ def indexed() -> Callable[[], None]:
 
 
 def famous(title: str = "One rule used every CPU", organization: str = "Cloudflare", **facts: Any) -> Incident:
-    """A public outage of somebody else, published."""
+    """A published famous outage of another organization."""
     system = Viewer.system()
     incident = create_incident(
         actor=system,
@@ -79,7 +79,7 @@ class Element:
 
 @dataclass
 class Page:
-    """Every element of a page in order, and its visible text."""
+    """All elements of a page in document order, and its text."""
 
     elements: list[Element] = field(default_factory=list)
     text: str = ""
@@ -117,7 +117,7 @@ class _Reader(HTMLParser):
 
 
 def parsed(response: HttpResponse) -> Page:
-    """Fails when elements are not nested as they are written."""
+    """Parse a page. Fails when its elements are not closed and nested properly."""
     reader = _Reader()
     reader.feed(response.content.decode())
     reader.close()

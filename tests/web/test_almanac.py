@@ -1,4 +1,4 @@
-"""Outages by the calendar, and incidents like another, as pages show them."""
+"""Outages by the calendar, and the panel of similar incidents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def indexed():
     relay.drain()
 
 
-def test_on_this_day_shows_what_began_on_it_in_any_year_if_the_day_is_known(cast, famous):
+def test_on_this_day_shows_outages_that_started_on_it_in_any_year_if_the_day_is_known(cast, famous):
     famous("Same day", "2019-07-02T13:42Z")
     famous("Another day", "2019-07-03T13:42Z")
     famous("Only the month", "2019-07", "month")
@@ -39,7 +39,7 @@ def test_on_this_day_shows_what_began_on_it_in_any_year_if_the_day_is_known(cast
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
-def test_a_day_is_the_one_that_was_published_wherever_it_is_read(client, cast, famous, zone):
+def test_a_day_is_shown_as_published_whatever_the_readers_zone(client, cast, famous, zone):
     famous("Disks were full", "2023-08-28", "day", time_zone=zone)
     indexed()
     viewer = cast.viewer("anonymous")
@@ -51,7 +51,7 @@ def test_a_day_is_the_one_that_was_published_wherever_it_is_read(client, cast, f
 
 
 @pytest.mark.parametrize("count", [1, 3, 47, 94, 188, len(files.paths(files.FOLDER))])
-def test_however_many_outages_there_are_each_has_its_turn(count):
+def test_every_outage_gets_its_turn_however_many_there_are(count):
     monday = date(2026, 11, 16)
     turns = [almanac.turn(monday + timedelta(weeks=n), count) for n in range(count)]
     assert sorted(turns) == list(range(count))
@@ -73,7 +73,7 @@ def test_the_outage_of_the_week_stays_for_a_week_and_each_has_its_turn(cast, fam
     }
 
 
-def test_how_long_a_similar_incident_lasted_is_told_apart_from_what_makes_it_similar(client, published):
+def test_the_duration_of_a_similar_incident_is_kept_apart_from_the_reasons_for_its_similarity(client, published):
     one, _ = (
         published(title, visibility="public", started="2026-03-31T14:00Z", resolved="2026-03-31T19:12Z")
         for title in ("Retries overloaded redis", "Retries overloaded redis again")
@@ -83,7 +83,7 @@ def test_how_long_a_similar_incident_lasted_is_told_apart_from_what_makes_it_sim
     assert '<span class="why">lasted 5\xa0h\xa012\xa0min; same kind of cause' in text
 
 
-def test_similar_incidents_are_shown_beside_one_and_hidden_ones_never(client, cast, published):
+def test_similar_incidents_are_shown_next_to_an_incident_and_hidden_ones_never_are(client, cast, published):
     one = published("Retries overloaded redis", text="Clients retried without backoff.", visibility="public")
     like = published("A retry storm", text="Clients retried without backoff on redis.", visibility="public")
     published("Hidden retry storm", text="Clients retried without backoff on redis.", visibility="team")

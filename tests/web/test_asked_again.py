@@ -1,4 +1,4 @@
-"""A request to read outlives the connections that a restarting PostgreSQL cuts; anything else is done once."""
+"""Read requests are retried when a restarting PostgreSQL cuts the connection. All other requests run once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)
 
 
 class View:
-    """Its connection is cut the first few times."""
+    """A view whose database connection is cut on the first `cuts` calls."""
 
     def __init__(self, cuts: int) -> None:
         self.cuts, self.calls = cuts, 0
@@ -30,20 +30,20 @@ class View:
 
 
 @pytest.mark.parametrize("cuts", range(MORE_TRIES + 1))
-def test_a_request_to_read_is_answered_on_a_new_connection(cuts):
+def test_a_read_request_is_retried_on_a_new_connection(cuts):
     view = View(cuts)
     assert asked_again(view)(RequestFactory().get("/")).status_code == 200
     assert view.calls == cuts + 1
 
 
-def test_a_database_that_stays_away_is_not_asked_for_ever():
+def test_a_database_that_stays_unreachable_is_not_retried_forever():
     view = View(cuts=100)
     assert asked_again(view)(RequestFactory().get("/")).status_code == 503
     assert view.calls == MORE_TRIES + 1
     connection.close()
 
 
-def test_whoever_waited_long_for_a_connection_does_not_wait_again(monkeypatch):
+def test_a_request_that_waited_long_for_a_connection_is_not_retried(monkeypatch):
     view = View(cuts=100)
     monkeypatch.setattr("kb.middleware.LAST_TRY", -1.0)
     assert asked_again(view)(RequestFactory().get("/")).status_code == 503
@@ -51,14 +51,14 @@ def test_whoever_waited_long_for_a_connection_does_not_wait_again(monkeypatch):
     connection.close()
 
 
-def test_a_request_to_write_is_left_to_who_sent_it():
+def test_a_write_request_is_not_retried():
     view = View(cuts=1)
     assert asked_again(view)(RequestFactory().post("/")).status_code == 503
     assert view.calls == 1
     connection.close()
 
 
-def test_an_error_on_a_sound_connection_is_not_asked_about_again():
+def test_an_error_on_a_sound_connection_is_not_retried():
     calls = []
 
     def broken(request):

@@ -1,4 +1,4 @@
-"""What holds on every page: nothing inline, one title, labelled fields, a way back; and what refusals look like."""
+"""Rules for every page: nothing inline, one title, labelled fields, a way back; and the error pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
 
 # --- The walk --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["anonymous", "reader", "author", "admin"])
-def test_every_page_that_can_be_reached_keeps_the_rules_of_all_pages(cast, draft, published, indexed, browser, name):
+def test_every_reachable_page_keeps_the_rules_for_all_pages(cast, draft, published, indexed, browser, name):
     published(
         "Cache went cold",
         visibility="public",
@@ -58,7 +58,7 @@ def test_every_page_that_can_be_reached_keeps_the_rules_of_all_pages(cast, draft
 
 
 def links(page: Page, address: str) -> list[str]:
-    """Pages of this site that a page leads to, without their fragments."""
+    """Addresses on this site that a page links to, without fragments."""
     found = []
     for link in page.all("a"):
         target = urlsplit(urljoin(f"http://testserver{address}", link.attributes["href"]))
@@ -109,7 +109,7 @@ def policy_is_strict(response) -> None:
 
 
 # --- Who sees what in the frame --------------------------------------------------------------------
-def test_only_those_who_may_write_are_offered_a_new_postmortem(cast, browser):
+def test_only_authors_are_offered_a_new_postmortem(cast, browser):
     offered = {
         name: any(link.text == "New postmortem" for link in parsed(browser(name).get("/outages")).all("a"))
         for name in cast.NAMES
@@ -123,7 +123,7 @@ def test_only_those_who_may_write_are_offered_a_new_postmortem(cast, browser):
     }
 
 
-def test_the_place_where_one_is_stands_out_in_the_navigation(cast, browser):
+def test_the_current_page_is_marked_in_the_navigation(cast, browser):
     page = parsed(browser("anonymous").get("/patterns"))
     current = [link for link in page.all("a") if "aria-current" in link.attributes]
     assert [(link.text, link.attributes["href"]) for link in current] == [("Patterns", "/patterns")]
@@ -138,20 +138,20 @@ def test_the_frame_names_the_home_organization_and_the_readers_zone(cast, browse
     assert "Times in UTC" in parsed(browser("anonymous").get("/patterns")).text
 
 
-def test_a_zone_that_this_machine_does_not_know_locks_nobody_out(cast, browser):
+def test_a_time_zone_unknown_to_this_machine_locks_no_user_out(cast, browser):
     cast.author.time_zone = "Mars/Olympus"
     cast.author.save()
     assert "Times in UTC" in parsed(browser("author").get("/patterns")).text
 
 
-def test_one_request_never_leaves_its_zone_to_the_next(cast, browser):
+def test_the_time_zone_of_one_request_does_not_leak_into_the_next(cast, browser):
     cast.author.time_zone = "Asia/Kolkata"
     cast.author.save()
     browser("author").get("/patterns")
     assert "Times in UTC" in parsed(browser("anonymous").get("/patterns")).text
 
 
-def test_somebody_who_was_let_out_is_a_stranger_at_once(cast, draft, browser):
+def test_a_user_whose_account_is_closed_is_anonymous_at_once(cast, draft, browser):
     incident = draft()
     client = browser("author")
     assert client.get(f"/incidents/{incident.ref}").status_code == 200
@@ -160,7 +160,7 @@ def test_somebody_who_was_let_out_is_a_stranger_at_once(cast, draft, browser):
     assert client.get(f"/incidents/{incident.ref}").status_code == 404
 
 
-def test_pages_are_kept_by_no_cache_that_others_use(cast, browser):
+def test_pages_are_not_stored_in_shared_caches(cast, browser):
     for name in ("anonymous", "author"):
         assert {"private", "no-cache"} <= set(re.split(r",\s*", browser(name).get("/")["Cache-Control"]))
 
@@ -189,7 +189,7 @@ urlpatterns = [path("refuse/<reason>", refuse), path("api/", include("kb.api.url
 
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize("reason", REFUSALS)
-def test_every_refusal_is_a_calm_page_with_its_status(db, reason):
+def test_every_error_is_a_calm_page_with_its_status(db, reason):
     _, status, words = REFUSALS[reason]
     response = Client(raise_request_exception=False).get(f"/refuse/{reason}")
     assert response.status_code == status
@@ -202,7 +202,7 @@ def test_every_refusal_is_a_calm_page_with_its_status(db, reason):
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/patterns", "text/html"), ("/api/v1/me", "application/problem+json")])
-def test_a_database_that_goes_away_before_the_view_is_said_as_one_that_goes_away_in_it(
+def test_a_database_failure_before_the_view_gives_the_same_page_as_one_inside_it(
     cast, browser, monkeypatch, path, kind
 ):
     client = browser("author")
@@ -218,7 +218,7 @@ def test_a_database_that_goes_away_before_the_view_is_said_as_one_that_goes_away
     assert "secret detail" not in response.content.decode()
 
 
-def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
+def test_a_form_without_its_csrf_token_is_rejected_and_the_page_says_what_to_do(cast):
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     response = client.post("/search")
@@ -226,7 +226,7 @@ def test_a_form_without_its_token_is_refused_with_what_to_do(cast):
     assert "reload the page" in parsed(response).text
 
 
-def test_pages_are_read_and_never_posted_to(cast, browser, draft):
+def test_pages_do_not_accept_posts(cast, browser, draft):
     incident = draft()
     for address in (
         "/",
@@ -239,7 +239,7 @@ def test_pages_are_read_and_never_posted_to(cast, browser, draft):
         assert browser("admin").post(address).status_code == 405
 
 
-def test_the_viewer_is_resolved_once_a_request(cast, browser, monkeypatch):
+def test_the_viewer_is_resolved_once_per_request(cast, browser, monkeypatch):
     asked = []
     resolve = Viewer.of
     monkeypatch.setattr(Viewer, "of", lambda user: asked.append(user) or resolve(user))
@@ -260,7 +260,7 @@ class Example(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
 
 
-def test_a_field_ties_its_label_hint_and_errors_to_its_input():
+def test_a_field_links_its_label_hint_and_errors_to_its_input():
     form = Example({"title": "<b>too long", "note": "", "version": "1"})
     html = "".join(
         render_to_string("web/parts/field.html", {"field": form[name]})
@@ -281,7 +281,7 @@ def test_a_field_ties_its_label_hint_and_errors_to_its_input():
 
 
 @pytest.mark.parametrize("name", ["400.html", "403_csrf.html", "500.html", "503.html"])
-def test_pages_for_when_something_broke_need_neither_database_nor_request(name):
+def test_server_error_pages_need_neither_the_database_nor_the_request(name):
     page = parsed(HttpResponse(render_to_string(name)))
     assert len(page.all("h1")) == 1
     assert any(link.attributes["href"] == "/" for link in page.all("a"))

@@ -1,4 +1,4 @@
-"""The start page and the ways in without words: what waits for whom, and counts that tell nobody too much."""
+"""The start page and browsing: each user's open work, and counts that reveal nothing hidden."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tag(incident, pattern, state=TagState.CONFIRMED):
 
 
 # --- The start page --------------------------------------------------------------------------------
-def test_strangers_are_told_what_this_is_and_shown_what_is_public(cast, published, indexed, browser):
+def test_strangers_see_an_introduction_and_what_is_public(cast, published, indexed, browser):
     published("Cache went cold", visibility="public")
     published("Hidden", visibility="internal")
     famous()
@@ -41,7 +41,7 @@ def test_strangers_are_told_what_this_is_and_shown_what_is_public(cast, publishe
     assert "Waiting for you" not in page.text
 
 
-def test_reviews_and_drafts_wait_for_those_who_can_get_on_with_them(cast, draft, published, browser):
+def test_reviews_and_drafts_are_listed_for_users_who_can_work_on_them(cast, draft, published, browser):
     asked, begun = draft("Asked for review"), draft("Just begun")
     fill(cast, asked)
     lifecycle.submit(actor=cast.viewer("author"), incident_id=asked.pk, reviewers=["reviewer@acme.example"])
@@ -64,7 +64,7 @@ def waiting(client):
     return {title for title in ("Asked for review", "Just begun", "Reopened", "Old title") if title in card.text}
 
 
-def test_until_something_is_published_the_start_page_says_how_to_begin(cast, published, indexed, browser):
+def test_until_something_is_published_the_start_page_explains_how_to_begin(cast, published, indexed, browser):
     assert "We have not published a postmortem yet" in parsed(browser("author").get("/")).text
     assert "Only team authors can write postmortems" in parsed(browser("reader").get("/")).text
     assert "Invite colleagues" in parsed(browser("lead").get("/")).text
@@ -93,7 +93,7 @@ def test_famous_outages_are_browsed_by_organization_year_pattern_and_family(cast
 
 
 # --- Organizations ---------------------------------------------------------------------------------
-def test_an_organization_counts_only_what_the_viewer_may_see(cast, published, draft, indexed, browser):
+def test_an_organization_counts_only_incidents_the_viewer_can_see(cast, published, draft, indexed, browser):
     published("Public one", visibility="public", organization="Square")
     published("Team one", visibility="team", organization="Square")
     draft("Draft one", organization="Square")
@@ -105,7 +105,7 @@ def test_an_organization_counts_only_what_the_viewer_may_see(cast, published, dr
         assert number in parsed(client.get("/organizations/square")).text
 
 
-def test_an_organization_that_only_hidden_incidents_are_about_is_not_there(cast, draft, indexed, browser):
+def test_an_organization_with_only_hidden_incidents_is_a_404(cast, draft, indexed, browser):
     draft("Draft one", organization="Square")
     indexed()
     for name, status in {"anonymous": 404, "outsider": 404, "reader": 200}.items():
@@ -114,7 +114,7 @@ def test_an_organization_that_only_hidden_incidents_are_about_is_not_there(cast,
     assert browser("anonymous").get("/organizations/nobody").status_code == 404
 
 
-def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, published, indexed, browser):
+def test_an_organization_with_only_archived_incidents_has_a_page_and_counts_none(cast, published, indexed, browser):
     incident = published("Long ago", visibility="public", organization="Square")
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     indexed()
@@ -123,7 +123,7 @@ def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, 
     page = parsed(client.get("/organizations/square"))
     assert "No incidents" in page.text
     assert "No published incidents you can see. There may be archived ones." in page.text
-    # What leaves out the archived leads to nothing, and is not offered.
+    # Links to searches that leave out archived incidents would find nothing, so they are not offered.
     assert {"Search without filters", "Filter these incidents"}.isdisjoint(link.text for link in page.all("a"))
     way = next(link.attributes["href"] for link in page.all("a") if link.text == "Show archived incidents")
     assert "Long ago" in parsed(client.get(way)).text
@@ -131,7 +131,7 @@ def test_an_organization_of_archived_incidents_has_a_page_and_counts_none(cast, 
     assert client.get("/api/v1/organizations/square").json()["incidents"] == 0
 
 
-def test_a_reopened_postmortem_counts_where_its_readers_find_it(cast, published, indexed, browser):
+def test_a_reopened_postmortem_counts_under_the_organization_its_readers_see(cast, published, indexed, browser):
     incident = published("It came back", visibility="public", organization="Square")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"organization": "Zed"})
@@ -141,19 +141,19 @@ def test_a_reopened_postmortem_counts_where_its_readers_find_it(cast, published,
         rows = [li.text for li in parsed(client.get("/organizations")).all("li") if "incident" in li.text]
         assert rows == ["Square 1 incident"], name
         assert "It came back" in parsed(client.get("/organizations/square")).text, name
-        # Who reads the new name on the working copy can follow it.
+        # Viewers who see the new name on the working copy can open its page.
         expected = 200 if name in ("author", "lead", "admin") else 404
         assert client.get("/organizations/zed").status_code == expected, name
 
 
-def test_home_has_its_page_before_anything_happened_there(cast, browser):
+def test_the_home_organization_has_a_page_before_its_first_incident(cast, browser):
     response = browser("anonymous").get("/organizations/acme")
     assert response.status_code == 200
     assert "No published incidents you can see. There may be archived ones." in parsed(response).text
 
 
 # --- Patterns --------------------------------------------------------------------------------------
-def test_a_pattern_counts_only_what_the_viewer_may_see_and_what_is_in_force(cast, published, indexed, browser):
+def test_a_pattern_counts_only_incidents_the_viewer_can_see_and_tags_in_force(cast, published, indexed, browser):
     pattern = make_pattern()
     tag(published("Public one", visibility="public"), pattern)
     tag(published("Team one", visibility="team"), pattern, TagState.AUTOMATIC)
@@ -189,7 +189,7 @@ def test_a_pattern_says_what_counts_and_what_does_not(db, browser):
     ]
 
 
-def test_a_merged_pattern_leads_to_the_one_that_took_it_in(db, browser):
+def test_a_merged_pattern_redirects_to_the_one_it_was_merged_into(db, browser):
     kept = make_pattern()
     make_pattern("retries", status=PatternStatus.MERGED, merged_into=kept)
     response = browser("anonymous").get("/patterns/retries")
@@ -199,7 +199,7 @@ def test_a_merged_pattern_leads_to_the_one_that_took_it_in(db, browser):
 
 
 @pytest.mark.parametrize("path", ["/outages", "/organizations/acme", "/patterns/retry-storm"])
-def test_a_cursor_that_fits_nothing_is_answered_by_the_first_page(cast, browser, path):
+def test_an_invalid_cursor_shows_the_first_page(cast, browser, path):
     make_pattern()
     first, lost = (browser("anonymous").get(f"{path}{cursor}") for cursor in ("", "?cursor=tampered"))
     assert lost.status_code == 200

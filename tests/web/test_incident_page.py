@@ -1,4 +1,4 @@
-"""An incident's page: who sees which text, and that everything the record knows is told."""
+"""An incident's page: who sees which text, and that everything in the record is shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tag(incident, *, state=TagState.CONFIRMED, field="sections.summary", quote="
         ("public", "deleted", set()),
     ],
 )
-def test_whoever_may_not_see_an_incident_gets_404_and_no_trace_of_it(cast, draft, browser, visibility, state, sees):
+def test_viewers_who_cannot_see_an_incident_get_a_404_and_no_trace_of_it(cast, draft, browser, visibility, state, sees):
     incident = draft(SECRET, visibility=visibility)
     fill(cast, incident, text=SECRET)
     if state == "in_review":
@@ -78,7 +78,7 @@ def test_whoever_may_not_see_an_incident_gets_404_and_no_trace_of_it(cast, draft
         assert (SECRET in response.content.decode()) == ("outsider" in sees)
 
 
-def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, draft, browser):
+def test_a_hidden_incident_and_a_missing_one_get_the_same_answer(cast, draft, browser):
     hidden = draft(SECRET)
     client = browser("outsider")
     one, other = client.get(f"/incidents/{hidden.ref}"), client.get("/incidents/INC-999999")
@@ -87,11 +87,11 @@ def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, draft
 
 
 def without_token(response):
-    """The page without the token against forged forms, which differs each time."""
+    """The page without its CSRF token, which differs each time."""
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
 
 
-def test_every_way_of_naming_an_incident_leads_to_its_one_address(published, browser):
+def test_every_spelling_of_a_reference_redirects_to_the_incidents_one_address(published, browser):
     incident = published(visibility="public")
     for name in (incident.ref.lower(), str(incident.pk), str(incident.uuid), str(incident.uuid).upper()):
         response = browser("anonymous").get(f"/incidents/{name}")
@@ -99,7 +99,7 @@ def test_every_way_of_naming_an_incident_leads_to_its_one_address(published, bro
 
 
 @pytest.mark.parametrize("name", ["INC-", "INC-x", "-1", "INC-99999999999999999999", "%00", "INC-1%20", "٣", "a" * 500])
-def test_what_names_no_incident_is_a_404(cast, browser, name):
+def test_an_invalid_reference_is_a_404(cast, browser, name):
     assert browser("admin").get(f"/incidents/{name}").status_code == 404
 
 
@@ -123,13 +123,13 @@ def test_readers_keep_the_published_revision_while_authors_see_the_working_copy(
         assert "Readers see revision 1" in page.text
 
 
-def test_a_draft_says_who_sees_it_and_who_will(cast, draft, browser):
+def test_a_draft_says_who_can_see_it_now_and_once_it_is_published(cast, draft, browser):
     page = parsed(visit(browser, "author", draft(visibility="internal")))
     assert "Only the team Checkout, the reviewers and admins can see this until it is published." in page.text
     assert "After that everyone who is signed in can." in page.text
 
 
-def test_who_may_write_is_offered_what_is_not_written_yet_and_readers_are_not(cast, draft, browser):
+def test_authors_are_offered_the_missing_sections_and_readers_are_not(cast, draft, browser):
     incident = draft()
     assert "required to publish" in parsed(visit(browser, "author", incident)).text
     text = parsed(visit(browser, "reader", incident)).text
@@ -137,7 +137,7 @@ def test_who_may_write_is_offered_what_is_not_written_yet_and_readers_are_not(ca
     assert "Nothing written yet" in text
 
 
-def test_empty_sections_are_left_out_and_reasons_for_none_are_told(cast, published, browser):
+def test_empty_sections_are_left_out_and_reasons_for_none_are_shown(cast, published, browser):
     incident = published(visibility="public")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     incident.actionitems.all().delete()
@@ -152,8 +152,8 @@ def test_empty_sections_are_left_out_and_reasons_for_none_are_told(cast, publish
     assert "None: The service is retired" in page.text
 
 
-# --- What it tells ---------------------------------------------------------------------------------
-def test_the_answer_comes_first_how_long_how_found_what_stopped_it(published, browser):
+# --- What it shows ---------------------------------------------------------------------------------
+def test_durations_detection_and_mitigation_are_shown_first(published, browser):
     incident = published(
         visibility="public",
         severity="sev1",
@@ -182,7 +182,7 @@ def test_the_answer_comes_first_how_long_how_found_what_stopped_it(published, br
     assert "SEV 1" in page.text
 
 
-def test_a_stated_duration_says_that_it_is_stated_and_by_whom(published, browser):
+def test_a_stated_duration_says_so_and_quotes_its_source(published, browser):
     incident = published(
         visibility="public", started="2026-03-03", stated_duration={"seconds": 14_400, "text": "roughly four hours"}
     )
@@ -198,7 +198,7 @@ def test_an_uncertain_duration_says_about(published, browser):
     assert not page.all("svg")
 
 
-def test_figures_carry_their_qualifier_and_where_they_come_from(cast, draft, browser):
+def test_figures_show_their_qualifier_and_their_source(cast, draft, browser):
     incident = draft()
     for qualifier, value, source in (
         ("about", 18, "https://dash.acme.example/1"),
@@ -217,7 +217,7 @@ def test_figures_carry_their_qualifier_and_where_they_come_from(cast, draft, bro
     assert any(link.attributes["href"] == "https://dash.acme.example/1" for link in page.all("a"))
 
 
-def test_times_are_in_the_readers_zone_and_utc_is_one_tap_away(cast, published, browser):
+def test_times_are_in_the_readers_zone_and_utc_is_one_link_away(cast, published, browser):
     incident = published(visibility="public", **TIMES)
     cast.author.time_zone = "Europe/Berlin"
     cast.author.save()
@@ -228,7 +228,7 @@ def test_times_are_in_the_readers_zone_and_utc_is_one_tap_away(cast, published, 
     assert "14:03 started" in parsed(visit(browser, "anonymous", incident)).text
 
 
-def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
+def test_a_timeline_over_several_days_shows_the_days(cast, published, browser):
     incident = published(visibility="public", **TIMES)
     assert days_in(visit(browser, "anonymous", incident)) == []
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
@@ -243,7 +243,7 @@ def test_a_timeline_over_several_days_tells_the_days(cast, published, browser):
 
 
 def days_in(response):
-    """The days that stand over the timeline's events."""
+    """The day headings of the timeline."""
     return [e.text for e in parsed(response).all("h3") if e.attributes.get("class") == "day"]
 
 
@@ -259,9 +259,7 @@ def days_in(response):
         (None, ["2025-07-03T10:00Z"], ["3 July 2025"]),
     ],
 )
-def test_a_timeline_of_one_day_leaves_the_day_to_the_head_only_where_that_tells_it(
-    cast, draft, browser, started, times, days
-):
+def test_a_timeline_of_one_day_omits_the_day_only_if_the_page_head_shows_it(cast, draft, browser, started, times, days):
     incident = draft(started=started)
     for at in times:
         values = {"at": at, "text": "Something happened"}
@@ -269,7 +267,7 @@ def test_a_timeline_of_one_day_leaves_the_day_to_the_head_only_where_that_tells_
     assert days_in(visit(browser, "author", incident)) == days
 
 
-def test_each_day_of_a_timeline_stands_once_and_in_order_wherever_it_is_read(cast, draft, browser):
+def test_each_day_of_a_timeline_appears_once_and_in_order_in_any_readers_zone(cast, draft, browser):
     incident = draft(time_zone="Asia/Kathmandu")
     for at, text in {
         "2025-11-12": "Some time that day",
@@ -290,7 +288,7 @@ def test_each_day_of_a_timeline_stands_once_and_in_order_wherever_it_is_read(cas
 
 
 @pytest.mark.parametrize(("days", "words"), [(-12, "12 days late"), (0, "due today"), (3, "due in 3 days")])
-def test_a_due_date_that_is_told_as_a_number_of_days_is_there_too(cast, published, browser, days, words):
+def test_a_due_date_given_as_a_number_of_days_also_carries_the_date(cast, published, browser, days, words):
     incident = published(visibility="public")
     due = timezone.localdate() + timedelta(days=days)
     change_row(
@@ -305,7 +303,7 @@ def test_a_due_date_that_is_told_as_a_number_of_days_is_there_too(cast, publishe
     assert told.attributes["title"] == f"{due.day} {due:%B} {due.year}"
 
 
-def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, browser):
+def test_actions_say_calmly_what_is_late_and_what_has_no_owner(cast, published, browser):
     incident = published(visibility="public")
     row = incident.actionitems.get()
     change_row(
@@ -327,24 +325,24 @@ def test_actions_say_calmly_what_is_late_and_what_nobody_owns(cast, published, b
     )
     text = parsed(visit(browser, "reader", incident)).text
     assert "late" not in text
-    assert "nobody owns this" not in text
+    assert "no owner" not in text
     change_row(
         actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=row.uuid, values={"state": "open"}
     )
     assert "no owner yet" in parsed(visit(browser, "reader", incident)).text
 
 
-def test_strangers_learn_no_names_addresses_teams_or_links_into_private_tools(cast, published, browser):
+def test_strangers_see_no_names_addresses_teams_or_links_into_private_tools(cast, published, browser):
     incident = published(visibility="public")
     html = visit(browser, "anonymous", incident).content.decode()
-    for private in ("author@acme.example", "tracker.acme.example", "Checkout<", ">Author<", "nobody owns"):
+    for private in ("author@acme.example", "tracker.acme.example", "Checkout<", ">Author<", "no owner"):
         assert private not in html
     html = visit(browser, "outsider", incident).content.decode()
     assert "tracker.acme.example" in html
     assert "Author" in html
 
 
-def test_sources_tell_what_they_support_in_words(cast, draft, browser):
+def test_sources_say_in_words_what_they_support(cast, draft, browser):
     incident = draft()
     cause = add_row(
         actor=cast.viewer("author"),
@@ -373,7 +371,7 @@ def test_sources_tell_what_they_support_in_words(cast, draft, browser):
     assert {"https://status.acme.example/1", "https://archive.example/1"} <= hrefs
 
 
-def test_links_read_from_both_sides_and_only_to_what_the_viewer_may_see(cast, published, draft, browser):
+def test_links_are_shown_on_both_incidents_and_only_to_incidents_the_viewer_can_see(cast, published, draft, browser):
     one, other, hidden = published("One", visibility="public"), published("Other", visibility="public"), draft(SECRET)
     add_link(actor=cast.viewer("author"), incident_id=one.pk, kind="recurrence_of", to=other.ref, note="same cache")
     add_link(actor=cast.viewer("author"), incident_id=one.pk, kind="related", to=hidden.ref)
@@ -385,7 +383,7 @@ def test_links_read_from_both_sides_and_only_to_what_the_viewer_may_see(cast, pu
     assert SECRET in parsed(visit(browser, "author", one)).text
 
 
-def test_disagreements_between_sources_are_told(cast, draft, browser):
+def test_disagreements_between_sources_are_shown(cast, draft, browser):
     incident = draft()
     add_row(
         actor=cast.viewer("author"),
@@ -409,7 +407,7 @@ def test_a_citation_names_organization_title_date_place_and_source(cast, publish
 
 
 # --- Patterns and why ------------------------------------------------------------------------------
-def test_every_pattern_can_be_asked_why(cast, published, browser):
+def test_every_pattern_says_why_it_applies(cast, published, browser):
     incident = published(visibility="public", text="Every client retried at once.")
     tag(incident, quote="Every client retried at once.")
     tag(incident, slug="dns", state=TagState.SUGGESTED, reason="weak")
@@ -422,7 +420,7 @@ def test_every_pattern_can_be_asked_why(cast, published, browser):
     assert "Power loss" not in page.text
 
 
-def test_evidence_from_a_text_the_reader_does_not_see_is_not_quoted(cast, published, browser):
+def test_evidence_from_a_text_the_reader_cannot_see_is_not_quoted(cast, published, browser):
     incident = published(visibility="public", text="What was published.")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=f"Now: {SECRET}.")
@@ -434,18 +432,18 @@ def test_evidence_from_a_text_the_reader_does_not_see_is_not_quoted(cast, publis
     assert SECRET in parsed(visit(browser, "author", incident)).all("blockquote")[0].text
 
 
-def test_who_confirmed_a_pattern_is_told_only_to_colleagues(cast, published, browser):
+def test_who_confirmed_a_pattern_is_shown_only_to_colleagues(cast, published, browser):
     incident = published(visibility="public")
     tag(incident, decided_by=cast.lead, decided_at=timezone.now())
     assert "confirmed by Lead" in parsed(visit(browser, "outsider", incident)).text
     assert "confirmed by" not in parsed(visit(browser, "anonymous", incident)).text
 
 
-# --- Nothing that anybody wrote runs ---------------------------------------------------------------
+# --- No text can run as code -----------------------------------------------------------------------
 XSS = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'><svg onload=alert(2)> [l](javascript:alert(3))"
 
 
-def test_nothing_that_anybody_wrote_anywhere_in_a_record_runs(cast, draft, browser, published):
+def test_no_text_in_any_field_of_a_record_can_run_as_code(cast, draft, browser, published):
     author = cast.viewer("author")
     short = XSS[:110]
     incident = draft(
@@ -487,7 +485,7 @@ def test_nothing_that_anybody_wrote_anywhere_in_a_record_runs(cast, draft, brows
         assert_inert(parsed(visit(browser, name, other)))
 
 
-def test_an_address_that_was_stored_unchecked_still_leads_nowhere(cast, draft, browser):
+def test_an_unsafe_stored_address_never_becomes_a_link_target(cast, draft, browser):
     incident = draft()
     row = add_row(
         actor=cast.viewer("author"),
@@ -512,7 +510,7 @@ def assert_inert(page):
         assert element.tag not in ("img", "iframe", "object", "embed", "base")
 
 
-def test_a_famous_outage_is_read_by_everybody_and_changed_by_nobody(cast, browser):
+def test_everyone_can_read_a_famous_outage_and_no_one_can_edit_it(cast, browser):
     incident = famous()
     for name in Cast.NAMES:
         page = parsed(visit(browser, name, incident))

@@ -1,4 +1,4 @@
-"""Markdown of people and tools: what it may say, and that nothing in it runs, loads or leads astray."""
+"""Untrusted Markdown: what it can express, and that nothing in it runs, loads or leads astray."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALLOWED_ATTRIBUTES = {
 
 
 class Elements(HTMLParser):
-    """As a browser would see them: every element, and every address."""
+    """Collects all elements and addresses, as a browser would see them."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -131,17 +131,17 @@ pieces = st.sampled_from([*ATTACKS, *SYNTAX])
 
 
 @given(st.lists(pieces | st.text(max_size=10), max_size=12).map("".join))
-def test_no_text_at_all_becomes_anything_but_the_short_list_of_elements(text):
+def test_any_text_renders_only_to_the_short_list_of_elements(text):
     assert_harmless(to_html(text))
 
 
 @given(st.lists(pieces, max_size=12).map("".join), st.integers(2, 6))
-def test_no_heading_rises_above_the_level_the_page_leaves_to_it(text, level):
+def test_no_heading_is_above_the_level_the_page_assigns(text, level):
     for tag, _ in Elements(to_html(text, first_heading=level)).found:
         assert not re.fullmatch("h[1-6]", tag) or int(tag[1]) >= level
 
 
-def test_what_people_write_every_day_is_shown():
+def test_everyday_markdown_is_rendered():
     html = to_html(
         "Three *retries* **each**, `net.js:123`, see [the graph](https://dash.example/?a=1&b=2).\n\n"
         "1. one\n2. two\n\n> quoted\n\n| a | b |\n|:-:|--:|\n| 1 | 2 |\n"
@@ -154,24 +154,24 @@ def test_what_people_write_every_day_is_shown():
     assert '<td class="to-right">2</td>' in html
 
 
-def test_markup_is_shown_as_it_was_written():
+def test_markup_is_shown_as_written():
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in to_html("<script>alert(1)</script>")
     assert "[x](javascript:alert(1))" in to_html("[x](javascript:alert(1))")
 
 
-def test_pictures_become_links_so_that_nobody_learns_who_reads():
+def test_images_become_links_so_that_no_server_learns_who_is_reading():
     html = to_html("![the graph](https://evil.example/pixel.png)")
     assert "<img" not in html
     assert '<a href="https://evil.example/pixel.png" rel="noopener nofollow ugc">the graph</a>' in html
 
 
-def test_a_picture_inside_a_link_is_its_words():
+def test_an_image_inside_a_link_becomes_its_words():
     html = to_html("[![graph](https://a.example/p.png)](https://b.example)")
     assert html.count("<a ") == 1
     assert ">graph</a>" in html
 
 
-def test_headings_leave_no_level_out():
+def test_headings_skip_no_level():
     assert "<h3>a</h3>" in to_html("## a")
     html = to_html("# a\n\n### b\n\n# c")
     assert "<h3>a</h3>" in html
@@ -184,7 +184,7 @@ def test_bare_addresses_are_left_alone_because_linkify_is_off():
 
 
 @pytest.mark.parametrize("text", ["*a " * 40_000, "[" * 40_000, "> " * 20_000, "`a``" * 30_000, "<a " * 60_000])
-def test_what_could_make_a_parser_stumble_is_still_rendered(text):
+def test_input_that_is_hard_for_a_parser_is_still_rendered(text):
     assert to_html(text)
 
 
@@ -197,11 +197,11 @@ LONG_ADDRESS = "[x]: https://a.example/" + "a" * 5_000
     [WIDE_TABLE * 20, LONG_ADDRESS + "\n\n" + "[x] " * 2_000, LONG_ADDRESS + "\n\n" + "![x] " * 2_000],
     ids=["rows shorter than their head", "one address in many links", "one address in many pictures"],
 )
-def test_a_text_grows_only_so_much(text):
+def test_a_text_expands_only_within_bounds(text):
     html = to_html(text)
     assert len(html) < 40_000 + 20 * len(text)
     assert len(re.sub("<[^>]*>", "", html)) >= len(re.sub(r"\W", "", text)) / 2
 
 
-def test_a_row_that_is_shorter_than_the_head_is_filled_up():
+def test_a_row_shorter_than_the_head_is_padded():
     assert to_html("| a | b |\n|---|---|\n| 1 |").count("<td>") == 2

@@ -1,4 +1,4 @@
-"""Quotes marked where they stand: the right words, in whatever Markdown they are, and nothing else changed by it."""
+"""Marks in rendered text: they cover the right words in any Markdown, and change nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def at(source, quote, nth=0):
 
 
 def words(html):
-    """The marked words of some HTML, as they are read."""
+    """The marked words in HTML, in reading order."""
     return " ".join(unescape(TAGS.sub("", part)) for part in MARKED.findall(html)).split()
 
 
@@ -48,13 +48,13 @@ def words(html):
         ("A\u2028B. Then\vC.\n\nD fell.", "D fell.", 0, "D fell."),
     ],
 )
-def test_a_quote_is_marked_in_any_markdown(source, quote, nth, expected):
+def test_a_quote_is_marked_in_any_kind_of_markdown(source, quote, nth, expected):
     html = to_html(source, marks=[at(source, quote, nth)])
     assert words(html) == expected.split()
     assert html.count('id="why-1"') == 1
 
 
-def test_of_equal_sentences_the_one_that_is_meant_is_marked():
+def test_only_the_intended_one_of_several_equal_sentences_is_marked():
     source = "Same. Same. Same."
     assert to_html(source, marks=[at(source, "Same.", 1)]) == '<p>Same. <mark id="why-1">Same.</mark> Same.</p>\n'
 
@@ -64,7 +64,7 @@ MARKDOWN = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 
 
 @given(source=MARKDOWN, ends=st.lists(st.integers(0, 80), max_size=6, unique=True))
-def test_marks_change_nothing_but_that_they_are_there(source, ends):
+def test_marks_change_nothing_else_in_the_html(source, ends):
     ends = sorted(ends)
     marks = [
         Mark(start, end, f"why-{number}")
@@ -89,7 +89,7 @@ def test_plain_text_is_escaped_with_and_without_a_mark(text, start, length):
     assert words(html) == text[start : start + length].split()
 
 
-def test_a_name_that_no_page_gives_is_no_id():
+def test_an_unknown_mark_name_never_becomes_an_id():
     assert "id=" not in to_html("Text.", marks=[Mark(0, 4, 'x" onclick="alert(1)')])
 
 

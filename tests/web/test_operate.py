@@ -1,4 +1,4 @@
-"""/healthz and /metrics: little for strangers, everything for those who operate it, and an answer in bounded time."""
+"""/healthz and /metrics: little for strangers, everything for operators, and an answer in bounded time."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-the-scraper"
 
 
-# The permission matrix of what is neither a page nor REST: who gets what, and from where they ask.
+# The permission matrix of routes that are neither pages nor REST: the status by user and origin of the request.
 #                     anonymous outsider reader author lead admin
 NOBODY = "404 404 404 404 404 404"
 EVERYBODY = "200 200 200 200 200 200"
 ONLY_READ = "405 405 405 405 405 405"
 MATRIX = {
-    # What admins see of it more than others is below.
+    # What admins see in addition is tested below.
     ("GET", "/healthz", "elsewhere"): EVERYBODY,
     ("POST", "/healthz", "elsewhere"): ONLY_READ,
     ("GET", "/metrics", "elsewhere"): NOBODY,
@@ -46,13 +46,13 @@ MATRIX = {
 }
 
 
-def test_every_route_that_is_neither_a_page_nor_rest_has_a_row_and_every_row_a_route():
+def test_every_route_outside_of_pages_and_rest_has_a_row_and_every_row_a_route():
     others = {route.path for route in every_route() if not route.is_rest and not route.is_page}
     assert others == {path for _, path, _ in MATRIX}
 
 
 @pytest.mark.parametrize(("method", "path", "place"), MATRIX)
-def test_everybody_gets_exactly_what_the_matrix_says(cast, browser, settings, method, path, place):
+def test_everyone_gets_exactly_what_the_matrix_says(cast, browser, settings, method, path, place):
     settings.METRICS_TOKEN = TOKEN
     sent = {"REMOTE_ADDR": "127.0.0.1" if place == "this machine" else "192.0.2.7"}
     if "token" in place:
@@ -69,12 +69,12 @@ def health(client, **headers):
 
 # --- /healthz --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["anonymous", "outsider", "reader", "author", "lead"])
-def test_nobody_but_admins_learns_more_than_whether_it_works(cast, browser, name):
+def test_only_admins_learn_more_than_whether_the_service_works(cast, browser, name):
     assert health(browser(name)) == (200, {"ok": True})
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_admin_is_told_about_every_part(cast, draft, browser, indexed):
+def test_an_admin_sees_the_state_of_every_part(cast, draft, browser, indexed):
     draft()
     OutboxEntry.objects.update(created_at=timezone.now() - timedelta(seconds=90))
     status, report = health(browser("admin"))
@@ -97,14 +97,14 @@ def test_an_admin_is_told_about_every_part(cast, draft, browser, indexed):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_admins_token_opens_the_report_and_anybody_elses_does_not(cast):
+def test_an_admins_token_shows_the_full_report_and_other_users_tokens_do_not(cast):
     secrets = {name: create_token(actor=cast.viewer(name), name="health")[1] for name in ("admin", "lead")}
     assert "outbox" in health(Client(), authorization=f"Bearer {secrets['admin']}")[1]
     assert health(Client(), authorization=f"Bearer {secrets['lead']}") == (200, {"ok": True})
     assert health(Client(), authorization="Bearer precedent_nonsense") == (200, {"ok": True})
 
 
-def test_a_database_that_does_not_answer_is_a_503_and_says_no_more(cast, browser, monkeypatch):
+def test_an_unresponsive_database_is_a_503_without_details(cast, browser, monkeypatch):
     def fails():
         raise OperationalError("password=secret")
 
@@ -113,7 +113,7 @@ def test_a_database_that_does_not_answer_is_a_503_and_says_no_more(cast, browser
     assert health(browser("admin")) == (503, {"ok": False})
 
 
-def test_a_database_that_nobody_reaches_is_told_at_once_and_holds_up_no_scraper(tmp_path):
+def test_an_unreachable_database_is_reported_quickly_and_does_not_block_a_scraper(tmp_path):
     env = {
         **os.environ,
         "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/none",
@@ -126,7 +126,7 @@ import json, time
 from kb.wsgi import application
 from django.test import Client
 client = Client(raise_request_exception=False, headers={"host": "localhost"})
-client.cookies["sessionid"] = "s" * 32  # somebody who is signed in
+client.cookies["sessionid"] = "s" * 32  # a signed-in user
 for path in ("/healthz", "/metrics"):
     began = time.monotonic()
     response = client.get(path)
@@ -142,7 +142,7 @@ for path in ("/healthz", "/metrics"):
     assert max(health[2], metrics[2]) < operate.SECONDS_PER_CHECK + 1.5
 
 
-def test_whatever_answers_is_loaded_before_the_first_request_comes(tmp_path):
+def test_all_code_that_answers_requests_is_imported_before_the_first_one(tmp_path):
     look = """
 import sys
 import kb.wsgi
@@ -159,7 +159,7 @@ print(*(name for name in set(sys.modules) - before if name.startswith(("kb.", "i
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
-def test_a_check_that_hangs_is_given_up_on_in_time():
+def test_a_hanging_check_is_abandoned_in_time():
     release = threading.Event()
 
     def hangs():
@@ -174,7 +174,7 @@ def test_a_check_that_hangs_is_given_up_on_in_time():
     assert took < 2
 
 
-def test_what_a_check_says_and_what_it_breaks_with_are_both_told():
+def test_both_the_result_and_the_error_of_a_check_are_reported():
     def breaks():
         raise OperationalError("host=secret")
 
@@ -201,19 +201,19 @@ def test_what_a_check_says_and_what_it_breaks_with_are_both_told():
         ("127.0.0.1", "Bearer wrong", 404),
     ],
 )
-def test_metrics_are_for_the_token_or_this_machine(db, settings, address, header, status):
+def test_metrics_need_the_token_or_a_local_request(db, settings, address, header, status):
     settings.METRICS_TOKEN = TOKEN
     headers = {"authorization": header} if header else {}
     assert Client(REMOTE_ADDR=address).get("/metrics", headers=headers).status_code == status
 
 
-def test_without_a_token_in_the_settings_no_bearer_opens_metrics_from_elsewhere(db, settings):
+def test_without_a_token_in_the_settings_no_bearer_token_works_from_elsewhere(db, settings):
     settings.METRICS_TOKEN = ""
     for header in ("Bearer", "Bearer ", "Bearer x"):
         assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics", headers={"authorization": header}).status_code == 404
 
 
-def test_a_forged_forwarding_header_makes_nobody_local(db):
+def test_a_forged_forwarding_header_does_not_make_a_request_local(db):
     client = Client(REMOTE_ADDR="192.0.2.7")
     assert client.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 404
 
@@ -222,7 +222,7 @@ def test_a_forged_forwarding_header_makes_nobody_local(db):
     "sign", ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "via"]
 )
 @pytest.mark.parametrize("trusted", [[], ["127.0.0.0/8"]])
-def test_behind_a_proxy_on_this_machine_nobody_is_local_and_the_token_still_opens(db, settings, sign, trusted):
+def test_behind_a_local_proxy_no_request_is_local_and_the_token_still_works(db, settings, sign, trusted):
     settings.METRICS_TOKEN = TOKEN
     settings.TRUSTED_PROXIES = trusted
     for value in ("", "127.0.0.1"):
@@ -231,7 +231,7 @@ def test_behind_a_proxy_on_this_machine_nobody_is_local_and_the_token_still_open
 
 
 def outbox_metrics(consumer: str = "database_index") -> dict[str, float]:
-    """What /metrics says of a consumer, by the end of its name."""
+    """The outbox gauges of one consumer, by name without prefix."""
     families = text_string_to_metric_families(Client().get("/metrics").content.decode())
     return {
         sample.name.removeprefix("precedent_outbox_"): sample.value
@@ -249,11 +249,11 @@ def test_metrics_show_how_far_the_index_is_behind(cast, draft):
     assert found == {"waiting": 1, "retrying": 0, "tries": 0, "parked": 0, "paused": 0}
 
 
-def test_metrics_show_that_nothing_waits(db):
+def test_metrics_show_when_nothing_is_waiting(db):
     assert set(outbox_metrics().values()) == {0}
 
 
-def test_metrics_tell_a_consumer_that_cannot_be_reached_from_entries_that_are_refused(cast, draft):
+def test_metrics_distinguish_an_unreachable_consumer_from_rejected_entries(cast, draft):
     one, other = draft(), draft()
     outbox.release(outbox.claim("database_index"), reason="nobody answers")
     assert outbox_metrics()["paused"] == 1
@@ -273,7 +273,7 @@ def test_metrics_tell_a_consumer_that_cannot_be_reached_from_entries_that_are_re
     }
 
 
-def test_metrics_show_what_was_set_aside(cast, draft, settings):
+def test_metrics_show_parked_entries(cast, draft, settings):
     settings.OUTBOX_TRIES = 1
     incident = draft()
     outbox.rejected(outbox.claim("database_index"), incident.pk, "no date")
@@ -304,14 +304,14 @@ print(os.getpid())
 """
 
 
-def test_each_metric_is_told_once_however_often_it_is_asked_for_and_whichever_process_ended(tmp_path):
-    """Where processes share what they count: each with files of its own in one folder, as gunicorn has them."""
+def test_each_metric_is_reported_once_however_often_it_is_scraped_and_whichever_process_ended(tmp_path):
+    """In multiprocess mode, as under gunicorn, where each process has its own files in one shared directory."""
     counts = tmp_path / "metrics"
     counts.mkdir()
     env = {**os.environ, "DATABASE_URL": "", "VAR_DIR": str(tmp_path), "PROMETHEUS_MULTIPROC_DIR": str(counts)}
 
     def scrapes(*, waiting: int, breaks: int) -> list[str]:
-        """Of a process that has ended, and was taken leave of, when they are looked at."""
+        """Two scrapes of a process that has ended and been marked as dead by the time they are returned."""
         env.update(WAITING=str(waiting), BREAKS=str(breaks))
         done = subprocess.run(
             [sys.executable, "-c", SCRAPE_TWICE], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60

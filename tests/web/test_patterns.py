@@ -1,4 +1,4 @@
-"""The page of a pattern: what is known about it, in numbers that tell nobody of what they may not see."""
+"""The page of a pattern: its statistics, and that they reveal nothing hidden."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tag(incident, *patterns, state=TagState.AUTOMATIC, **more):
 
 @pytest.fixture
 def storm(published):
-    """A pattern that everybody sees in 2019 and 2021, and only Checkout in 2009."""
+    """A pattern with incidents in 2019 and 2021 that everyone can see, and one in 2009 that only Checkout can."""
     pattern, cold = make_pattern(), make_pattern("cold-start")
     seen = {"visibility": "public", "organization": "Square & Sons"}
     tag(published("First", started="2019-07-02", mitigations=["rollback"], **seen), pattern, cold)
@@ -53,13 +53,13 @@ def page_of(browser, name):
 
 
 def section(page, title):
-    """The text of the section of this title; empty when there is none."""
+    """The text of the section with this title, or "" if there is none."""
     found = [one.text for one in page.all("section") if title in one.text and "aria-labelledby" in one.attributes]
     return re.sub(r"\s+", " ", found[0]) if found else ""
 
 
 # --- What is known ---------------------------------------------------------------------------------
-def test_the_page_tells_where_with_what_and_what_mitigated_it(storm, browser):
+def test_the_page_shows_where_a_pattern_occurred_with_what_else_and_what_mitigated_it(storm, browser):
     page = page_of(browser, "anonymous")
     assert "Square & Sons 2 incidents" in section(page, "Where it happened")
     assert "Cold start 1 incident" in section(page, "Occurs together with")
@@ -70,7 +70,7 @@ def test_the_page_tells_where_with_what_and_what_mitigated_it(storm, browser):
     assert table == [["Year", "Incidents", "2019", "2020", "2021"], ["1", "0", "1"]]
 
 
-def test_its_numbers_lead_to_the_incidents_they_count(storm, indexed, browser):
+def test_its_numbers_link_to_the_incidents_they_count(storm, indexed, browser):
     indexed()
     client = browser("anonymous")
     page = parsed(client.get("/patterns/retry-storm"))
@@ -81,7 +81,7 @@ def test_its_numbers_lead_to_the_incidents_they_count(storm, indexed, browser):
 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_nothing_on_the_page_tells_of_a_hidden_incident(storm, indexed, browser, name):
+def test_nothing_on_the_page_reveals_a_hidden_incident(storm, indexed, browser, name):
     indexed()
     html = browser(name).get("/patterns/retry-storm").content.decode()
     sees = name in {"reader", "author", "lead", "admin"}
@@ -99,7 +99,7 @@ def test_many_rows_are_behind_more(published, browser):
     assert all(f"Org {number:02}" in text for number in range(10))
 
 
-def test_further_pages_of_the_list_do_not_repeat_what_is_known(published, indexed, browser):
+def test_further_pages_of_the_list_do_not_repeat_the_statistics(published, indexed, browser):
     pattern = make_pattern()
     for number in range(25):
         tag(published(f"Incident {number}", visibility="public", started=f"20{number:02}"), pattern)
@@ -114,7 +114,7 @@ def test_further_pages_of_the_list_do_not_repeat_what_is_known(published, indexe
     assert "Incident 0" in second.text
 
 
-def test_a_pattern_that_nothing_shows_yet_has_its_definition_and_no_empty_lists(db, browser):
+def test_a_pattern_without_incidents_shows_its_definition_and_no_empty_lists(db, browser):
     make_pattern(rule_version=1)
     page = page_of(browser, "anonymous")
     assert not page.all("img")
@@ -124,7 +124,7 @@ def test_a_pattern_that_nothing_shows_yet_has_its_definition_and_no_empty_lists(
     assert "No decisions yet" in section(page, "How often its rule is right")
 
 
-def test_the_precision_of_a_rule_is_told_with_its_interval(cast, published, browser):
+def test_the_precision_of_a_rule_is_shown_with_its_interval(cast, published, browser):
     pattern = make_pattern(rule_version=1)
     decided = {"decided_by": cast.author, "decided_at": timezone.now()}
     for number, state in enumerate([TagState.CONFIRMED] * 3 + [TagState.REJECTED]):
@@ -132,7 +132,7 @@ def test_the_precision_of_a_rule_is_told_with_its_interval(cast, published, brow
     tag(published("Hidden", visibility="team"), pattern, state=TagState.REJECTED, **decided)
     assert "5 tags from this rule and confirmed 3" in section(page_of(browser, "author"), "How often its rule is right")
     told = section(page_of(browser, "anonymous"), "How often its rule is right")
-    # Wilson's interval of 3 in 4.
+    # The Wilson interval of 3 in 4.
     assert "4 tags from this rule and confirmed 3: 75% (95% interval 30% to 95%)" in told
 
 
@@ -154,7 +154,7 @@ def bars(response):
     return [float(re.search(r"v(-?[\d.]+)", path.get("d"))[1]) for path in paths]
 
 
-def test_the_trend_is_drawn_from_what_the_viewer_may_see(storm, browser):
+def test_the_trend_counts_only_incidents_the_viewer_can_see(storm, browser):
     for name, years in {"anonymous": 3, "outsider": 3, "reader": 13, "admin": 13}.items():
         response = browser(name).get(TREND)
         assert (response.status_code, response["Content-Type"]) == (200, "image/svg+xml")
@@ -163,7 +163,7 @@ def test_the_trend_is_drawn_from_what_the_viewer_may_see(storm, browser):
         assert sum(height > 0 for height in found) == (2 if years == 3 else 3)
 
 
-def test_the_drawing_is_nobody_elses_and_asked_for_again_only_when_it_changed(storm, published, browser):
+def test_the_drawing_is_private_and_resent_only_when_it_has_changed(storm, published, browser):
     client = browser("anonymous")
     first = client.get(TREND)
     assert "private" in first["Cache-Control"]
@@ -190,7 +190,7 @@ def test_the_drawing_has_the_colours_of_the_page_and_no_style_or_script(storm, b
     assert colours("light")["accent"] != colours("dark")["accent"]
 
 
-def test_a_narrow_screen_gets_a_drawing_of_its_own(storm, browser):
+def test_a_narrow_screen_gets_its_own_drawing(storm, browser):
     client = browser("anonymous")
     widths = [
         ElementTree.fromstring(client.get(f"{TREND}?size={size}").content).get("width") for size in ("wide", "narrow")
@@ -205,17 +205,17 @@ def test_a_narrow_screen_gets_a_drawing_of_its_own(storm, browser):
 
 
 @pytest.mark.parametrize("query", ["?scheme=pink", "?size=9999", "?scheme=", "?size=wide%00"])
-def test_only_the_drawings_that_pages_ask_for_are_made(storm, browser, query):
+def test_only_drawings_that_pages_use_are_served(storm, browser, query):
     assert browser("anonymous").get(TREND + query).status_code == 404
 
 
-def test_there_is_no_drawing_of_a_pattern_that_is_none_or_has_no_trend(storm, published, browser):
+def test_there_is_no_drawing_for_an_unknown_pattern_or_one_without_a_trend(storm, published, browser):
     tag(published("Alone", visibility="public", started="2019"), make_pattern("alone"))
     client = browser("anonymous")
     assert client.get("/patterns/nothing/trend.svg").status_code == 404
     assert client.get("/patterns/alone/trend.svg").status_code == 404
     assert not parsed(client.get("/patterns/alone")).all("img")
-    # Nor does it tell that there is more to see for others.
+    # Nor does it reveal that other viewers would see more.
     assert client.get("/patterns/secret-pattern/trend.svg").status_code == 404
 
 

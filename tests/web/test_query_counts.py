@@ -1,6 +1,6 @@
-"""How many queries a page takes: committed numbers, the same for one incident and for a full page of them.
+"""Committed query counts per page, the same for one incident as for a full page of them.
 
-A number that grows is a decision to be made here, not an accident.
+Raising a number is a decision to make here, not an accident.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from incidents.actions import lifecycle
 from kb.patterns.models import Pattern, Tag, TagSource, TagState
 from tests.web.conftest import famous
 
-# page: (anonymous, signed in). Signed in costs the session, the user, and who they are.
+# page: (anonymous, signed in). A signed-in request also reads the session, the user and their memberships.
 BASELINE = {
     "/": (24, 30),
     "/search": (7, 11),
@@ -40,7 +40,7 @@ def queries(client, address):
 
 @pytest.fixture
 def several(cast, published, indexed):
-    """write(5): five more incidents, each with two patterns, and in review or draft for the start page."""
+    """write(5) adds five incidents, each with two patterns, plus reviews and drafts for the start page."""
     patterns = [
         Pattern.objects.create(slug=slug, name=slug.capitalize(), family="load", counts="Counts.")
         for slug in ("retry-storm", "cold-start")
@@ -72,8 +72,8 @@ def several(cast, published, indexed):
     return write
 
 
-def test_no_list_takes_more_queries_when_it_grows(several, browser, monkeypatch):
-    # A day on which outages began, so that the start page shows all that it can.
+def test_no_list_needs_more_queries_as_it_grows(several, browser, monkeypatch):
+    # A day on which outages started, so that the start page shows all its parts.
     monkeypatch.setattr(timezone, "localdate", lambda: date(2026, 7, 2))
     first = several(1, "Square")[0]
     pages = {**{page: page for page in BASELINE if page != "incident"}, "incident": f"/incidents/{first.ref}"}

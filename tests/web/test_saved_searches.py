@@ -1,4 +1,4 @@
-"""Searches that somebody keeps: on the search page and the start page, for nobody else."""
+"""Saved searches: on the search page and the start page, visible only to their owner."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_search_is_saved_found_again_and_removed(cast, browser):
     assert "Save this search" not in summaries(page)
     (address,) = links_of(page, "Retries")
     assert links_of(parsed(author.get("/")), "Retries") == [address]
-    # The same search by another order of its parameters.
+    # The same search with its parameters in another order.
     assert address == "/search?q=retries+overload&pattern=cold-start&pattern=retry-storm&sort=newest"
     again = parsed(author.get(address))
     chosen = [element.attributes["value"] for element in again.all("input") if "checked" in element.attributes]
@@ -69,7 +69,7 @@ def test_a_search_is_saved_found_again_and_removed(cast, browser):
     ]
 
 
-def test_what_one_person_saves_nobody_else_sees(cast, browser):
+def test_a_saved_search_is_visible_only_to_its_owner(cast, browser):
     save(browser("author"), RETRIES, "zyzzyva")
     for name in cast.NAMES:
         for address in ("/", "/search", RETRIES, "/incidents"):
@@ -77,15 +77,15 @@ def test_what_one_person_saves_nobody_else_sees(cast, browser):
 
 
 @pytest.mark.parametrize("address", ["/search", "/search?sort=newest", "/incidents", "/search?q=++"])
-def test_a_search_for_everything_is_not_offered_to_be_saved(cast, browser, address):
+def test_a_search_without_conditions_is_not_offered_for_saving(cast, browser, address):
     assert "Save this search" not in summaries(parsed(browser("author").get(address)))
 
 
-def test_strangers_are_not_offered_to_save(cast, browser):
+def test_strangers_are_not_offered_to_save_a_search(cast, browser):
     assert "Save this search" not in summaries(parsed(browser("anonymous").get(RETRIES)))
 
 
-def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
+def test_a_search_saved_from_the_list_of_incidents_keeps_its_order(cast, browser):
     page = parsed(browser("author").get("/incidents?q=cache"))
     assert form_to(page, "?q=cache&sort=newest") == "/search?q=cache&sort=newest"
 
@@ -101,7 +101,7 @@ def test_what_is_searched_among_all_incidents_keeps_its_order(cast, browser):
         (f"/search?q={'w' * 8_000}", "Long", "This search is too long to save."),
     ],
 )
-def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, browser, search, name, words):
+def test_a_rejected_name_is_shown_again_with_its_error(cast, browser, search, name, words):
     author = browser("author")
     save(author, "/search?q=queue", "Queues")
     response = save(author, search, name)
@@ -111,20 +111,20 @@ def test_what_cannot_be_saved_is_told_beside_the_name_that_was_typed(cast, brows
     (shown,) = [one for one in page.all("details") if one.attributes.get("class", "").startswith("save ")]
     assert "open" in shown.attributes
     assert name_in(page) == name
-    # The rest of the page goes on as that of the search.
+    # The rest of the page still shows the search.
     (filters,) = [form for form in page.all("form") if form.attributes.get("id") == "filters"]
     assert filters.attributes["action"] == "/search"
     assert SavedSearch.objects.count() == 1
 
 
-def test_the_name_suggested_is_free_and_fits(cast, browser):
+def test_the_suggested_name_is_free_and_short_enough(cast, browser):
     author = browser("author")
     save(author, "/search?q=Cache", "cache")
     assert name_in(parsed(author.get("/search?q=cache&severity=sev1"))) == ""
     assert name_in(parsed(author.get(f"/search?q={'word+' * 40}"))) == ("word " * 16).strip()
 
 
-def test_what_is_too_long_is_not_offered_to_be_saved(cast, browser):
+def test_a_search_that_is_too_long_is_not_offered_for_saving(cast, browser):
     assert "Save this search" not in summaries(parsed(browser("author").get(f"/search?q={'w' * 8_000}")))
 
 
@@ -139,13 +139,13 @@ def test_what_is_too_long_is_not_offered_to_be_saved(cast, browser):
         ("/search?q=" + "w" * 20_000, "/search?q=cache&sort=relevance"),
     ],
 )
-def test_removing_leads_back_to_where_one_was_and_nowhere_else(cast, browser, back, leads_to):
+def test_removing_redirects_back_to_the_same_page_and_never_off_site(cast, browser, back, leads_to):
     kept = save_search(actor=cast.viewer("author"), name="Caches", asked=SearchRequest(q="cache"))
     response = browser("author").post(f"/search/saved/{kept.uuid}/forget", {"back": back})
     assert response.headers["Location"] == leads_to
 
 
-def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
+def test_an_invalid_search_is_not_saved(cast, browser):
     response = save(browser("author"), "/search?q=cache&severity=sev9", "Nine")
     assert response.status_code == 400
     assert "This search cannot be run" in parsed(response).text
@@ -156,7 +156,7 @@ def test_a_search_that_cannot_be_made_is_not_saved(cast, browser):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_remove_it_at_once_one_does(cast):
+def test_only_one_of_two_concurrent_removals_succeeds(cast):
     author = cast.viewer("author")
     kept = save_search(actor=author, name="Caches", asked=SearchRequest(q="cache"))
     with transaction.atomic():
@@ -167,7 +167,7 @@ def test_of_two_who_remove_it_at_once_one_does(cast):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_one_person_saves_one_search_at_a_time(cast):
+def test_concurrent_saves_by_one_user_are_serialized(cast):
     def another():
         save_search(actor=cast.viewer("author"), name="Queues", asked=SearchRequest(q="queue"))
 
@@ -184,7 +184,7 @@ def test_saving_twice_saves_once(cast):
     assert AuditEntry.objects.filter(action="search.saved").count() == 1
 
 
-def test_many_are_behind_more(cast, browser):
+def test_long_lists_are_behind_more(cast, browser):
     for number in range(7):
         save_search(actor=cast.viewer("author"), name=f"Search {number}", asked=SearchRequest(q=f"w{number}"))
     for address in ("/", "/search"):
@@ -194,13 +194,13 @@ def test_many_are_behind_more(cast, browser):
         assert inside == {n: n >= 5 for n in range(7)}
 
 
-def test_two_people_may_use_one_name(cast):
+def test_two_users_can_use_the_same_name(cast):
     for name in ("author", "lead"):
         save_search(actor=cast.viewer(name), name="Caches", asked=SearchRequest(q=name))
     assert SavedSearch.objects.count() == 2
 
 
-def test_nobody_saves_without_bounds_and_strangers_not_at_all(cast, monkeypatch):
+def test_the_number_of_saved_searches_is_limited_and_strangers_cannot_save(cast, monkeypatch):
     monkeypatch.setattr(saved, "PER_PERSON", 1)
     author = cast.viewer("author")
     save_search(actor=author, name="One", asked=SearchRequest(q="one"))
@@ -210,13 +210,13 @@ def test_nobody_saves_without_bounds_and_strangers_not_at_all(cast, monkeypatch)
         save_search(actor=ANONYMOUS, name="Two", asked=SearchRequest(q="two"))
 
 
-def test_the_place_in_a_list_is_no_part_of_a_search():
+def test_the_cursor_is_not_part_of_a_saved_search():
     assert written(SearchRequest(q=" cache ", cursor="abc")) == "q=cache&sort=relevance"
 
 
 @pytest.mark.postgres_only
-def test_a_name_is_the_same_whatever_the_database_takes_for_one(cast):
-    """Sharp s has a capital of its own, which is not what the capitals of the word hold."""
+def test_names_compare_the_same_on_every_database(cast):
+    """Lowercase ß has a capital form ẞ, but uppercasing a word turns it into SS instead."""
     author, asked = cast.viewer("author"), SearchRequest(q="cache")
     first = save_search(actor=author, name="Große", asked=asked)
     assert save_search(actor=author, name="GROẞE", asked=asked).pk == first.pk

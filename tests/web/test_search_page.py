@@ -1,4 +1,4 @@
-"""The search page: what it finds for whom, how it is narrowed, and that highlights are text."""
+"""The search page: results by viewer, facets, paging, and that highlights are plain text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_search_finds_words_in_any_form_and_marks_them(published, indexed, bro
         ("team", True, {"reader", "author", "lead", "admin"}),
     ],
 )
-def test_results_counts_and_facets_tell_nothing_of_what_the_viewer_may_not_see(
+def test_results_counts_and_facets_reveal_nothing_the_viewer_cannot_see(
     cast, draft, indexed, browser, visibility, is_published, sees
 ):
     incident = draft(SECRET, visibility=visibility, organization=f"{SECRET} Ltd", severity="sev1")
@@ -67,7 +67,7 @@ def test_results_counts_and_facets_tell_nothing_of_what_the_viewer_may_not_see(
 
 
 def _results(response):
-    """The page without the box that repeats the query."""
+    """The page without the search box, which repeats the query."""
     page = parsed(response)
     return next(element.text for element in page.all("main"))
 
@@ -82,7 +82,7 @@ def test_readers_find_the_published_text_and_not_the_one_being_written(cast, pub
         assert titles(browser(name).get("/search?q=emptied")) == ["Cache went cold"]
 
 
-def test_narrowed_visibility_is_gone_from_pages_at_once_even_while_the_index_waits(cast, published, indexed, browser):
+def test_narrowed_visibility_takes_effect_at_once_even_before_the_index_is_updated(cast, published, indexed, browser):
     incident = published(SECRET, visibility="public")
     indexed()
     assert titles(browser("anonymous").get("/search")) == [SECRET]
@@ -108,7 +108,7 @@ def test_facets_narrow_and_can_be_undone(published, indexed, browser):
     assert chip.text.split()[:4] == ["Remove", "Severity:", "SEV", "1"]
 
 
-def test_an_organization_in_the_address_by_its_slug_is_chosen_and_can_be_removed(published, indexed, browser):
+def test_an_organization_given_by_its_slug_is_selected_and_can_be_removed(published, indexed, browser):
     published("One", visibility="public", organization="Square Dance")
     published("Two", visibility="public", organization="Slack")
     indexed()
@@ -121,7 +121,7 @@ def test_an_organization_in_the_address_by_its_slug_is_chosen_and_can_be_removed
     assert chip.attributes["href"] == "/search"
 
 
-def test_several_values_of_a_facet_are_any_of_them_and_facets_together_are_all(published, indexed, browser):
+def test_values_of_one_facet_are_combined_with_or_and_facets_with_and(published, indexed, browser):
     published("One", visibility="public", severity="sev1", organization="Square")
     published("Two", visibility="public", severity="sev2", organization="Square")
     published("Three", visibility="public", severity="sev2", organization="Slack")
@@ -142,7 +142,7 @@ def test_the_filters_work_without_javascript_as_one_form(published, indexed, bro
     assert next(s for s in page.all("select")).attributes["form"] == "filters"
 
 
-def test_a_facet_shows_eight_values_and_the_chosen_ones_among_them(draft, indexed, browser):
+def test_a_facet_shows_eight_values_including_the_selected_ones(draft, indexed, browser):
     for number in range(12):
         draft(f"Incident {number}", organization=f"Organization {number:02}")
     indexed()
@@ -153,7 +153,7 @@ def test_a_facet_shows_eight_values_and_the_chosen_ones_among_them(draft, indexe
     assert len([box for box in boxes if box.inside.count("details") == 2]) == 4
 
 
-def test_pages_follow_each_other_without_losing_or_repeating_any(draft, indexed, browser):
+def test_paging_neither_skips_nor_repeats_results(draft, indexed, browser):
     wanted = {f"Incident {number}" for number in range(23)}
     for title in wanted:
         draft(title)
@@ -170,7 +170,7 @@ def test_pages_follow_each_other_without_losing_or_repeating_any(draft, indexed,
     assert set(seen) == wanted
 
 
-def test_a_cursor_of_another_query_leads_to_the_first_page(draft, indexed, browser):
+def test_a_cursor_from_another_query_shows_the_first_page(draft, indexed, browser):
     for number in range(21):
         draft(f"Incident {number}")
     indexed()
@@ -182,7 +182,7 @@ def test_a_cursor_of_another_query_leads_to_the_first_page(draft, indexed, brows
         assert len(titles(response)) == 20
         assert [a.text for a in parsed(response).all("a") if a.text in ("First page", "Next")] == ["Next"]
         assert views.LOST in parsed(response).text
-    # A pasted log has an address that is too long to be sent on to.
+    # The address of a search for a pasted log is too long for a redirect.
     assert client.get("/search", {"q": "é" * 9_000, "cursor": "tampered"}).status_code == 200
 
 
@@ -190,13 +190,13 @@ def test_a_cursor_of_another_query_leads_to_the_first_page(draft, indexed, brows
     ("query", "names"),
     [("severity=sev9", "severity"), ("sort=alphabet", "sort"), ("organization=a%00b", "organization")],
 )
-def test_a_filter_that_cannot_be_used_is_named(cast, browser, query, names):
+def test_an_invalid_filter_is_named(cast, browser, query, names):
     response = browser("anonymous").get(f"/search?{query}")
     assert response.status_code == 400
     assert names in [element.text for element in parsed(response).all("b")]
 
 
-def test_a_slip_in_a_fields_name_is_offered_as_a_correction(published, indexed, browser):
+def test_a_correction_is_offered_for_a_misspelled_field_name(published, indexed, browser):
     published("One", visibility="public", severity="sev1")
     indexed()
     client = browser("anonymous")
@@ -237,7 +237,7 @@ def test_nothing_found_offers_next_steps(cast, browser):
     assert "you see only public incidents" in page.text
 
 
-def test_what_a_search_highlights_is_text_and_never_markup(cast, draft, indexed, browser):
+def test_highlighted_text_is_never_markup(cast, draft, indexed, browser):
     incident = draft(
         "<b>overload</b> <img src=x onerror=alert(1)>", visibility="public", organization="<script>alert(1)</script>"
     )
@@ -266,7 +266,7 @@ def titles_of(page):
 
 @pytest.fixture
 def engine_out_of_reach(settings) -> Iterator[None]:
-    """An address where nothing listens; afterwards this process forgets that it ever tried."""
+    """Points the engine at an address where nothing listens, and resets the circuit breaker afterwards."""
     settings.ELASTICSEARCH_URL = "http://127.0.0.1:9"
     _forget_engine()
     yield
@@ -279,7 +279,7 @@ def _forget_engine() -> None:
     client.client.cache_clear()
 
 
-def test_an_engine_that_rests_is_said_and_the_results_still_come(published, indexed, browser, request):
+def test_an_unavailable_engine_is_announced_and_results_are_still_shown(published, indexed, browser, request):
     published("Cache went cold", visibility="public")
     indexed()
     request.getfixturevalue("engine_out_of_reach")
@@ -291,7 +291,7 @@ def test_an_engine_that_rests_is_said_and_the_results_still_come(published, inde
     )
 
 
-def test_the_examples_that_the_page_teaches_are_all_understood(db):
+def test_all_query_examples_on_the_page_are_valid(db):
     for example, _ in views.QUERY_HELP:
         query = parse(example)
         assert query.root is not None

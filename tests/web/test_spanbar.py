@@ -1,4 +1,4 @@
-"""The span bar: drawn to scale from what is known, and not at all from what is not."""
+"""The span bar: drawn to scale from known times only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bar(**given: str | None):
     return spanbar(times(**given), zone="UTC")
 
 
-def test_the_stretches_are_in_proportion_to_the_time_they_took():
+def test_stretches_are_proportional_to_their_durations():
     drawn = bar(started="13:00", detected="13:10", mitigated="13:40", resolved="14:40")
     assert [stretch.kind for stretch in drawn.stretches] == ["impact", "detect", "mitigate"]
     widths = [stretch.width for stretch in drawn.stretches]
@@ -33,7 +33,7 @@ def test_the_stretches_are_in_proportion_to_the_time_they_took():
     assert drawn.label == "1 h 40 min, drawn to scale: 10 min undetected, 30 min to mitigate, 1 h to resolve"
 
 
-def test_the_legend_tells_each_time_and_how_long_until_the_next():
+def test_the_legend_gives_each_time_and_how_long_until_the_next():
     drawn = bar(started="13:42", detected="13:45", mitigated="14:07", resolved="14:09")
     told = [(mark.told.clock, mark.name, mark.until_next) for mark in drawn.marks]
     assert told == [
@@ -48,20 +48,20 @@ def test_without_any_time_there_is_no_bar():
     assert bar() is None
 
 
-def test_one_time_alone_is_told_but_not_drawn():
+def test_a_single_time_is_listed_but_not_drawn():
     drawn = bar(started="13:42")
     assert drawn.stretches == []
     assert drawn.label == ""
     assert [mark.name for mark in drawn.marks] == ["started"]
 
 
-def test_only_what_is_known_is_drawn():
+def test_only_known_times_are_drawn():
     drawn = bar(started="13:00", resolved="14:00")
     assert [(stretch.kind, stretch.width) for stretch in drawn.stretches] == [("impact", WIDTH)]
     assert drawn.marks[0].until_next == "1 h to resolve"
 
 
-def test_ends_that_are_only_known_to_the_day_are_not_drawn_as_if_they_were_exact():
+def test_ends_known_only_to_the_day_are_not_drawn_as_if_they_were_exact():
     drawn = bar(started="2019-07-02", detected="2019-07-02T10:00", resolved="2019-07-03")
     assert drawn.stretches == []
     assert all("undetected" not in mark.until_next for mark in drawn.marks)
@@ -72,7 +72,7 @@ def test_a_day_is_exact_enough_for_an_incident_of_months():
     assert len(drawn.stretches) == 1
 
 
-def test_a_time_too_coarse_for_the_length_is_told_and_the_stretch_around_it_is_neutral():
+def test_a_time_too_coarse_for_the_length_is_listed_and_the_stretch_around_it_is_neutral():
     coarse = times(started="13:00", resolved="14:00")
     coarse["detected"] = Moment(times(detected="13:05")["detected"].at, Precision.HOUR)
     drawn = spanbar(coarse, zone="UTC")
@@ -80,7 +80,7 @@ def test_a_time_too_coarse_for_the_length_is_told_and_the_stretch_around_it_is_n
     assert [mark.name for mark in drawn.marks] == ["started", "detected", "resolved"]
 
 
-def test_detection_before_the_start_of_a_planned_change_is_told_but_not_drawn():
+def test_detection_before_the_start_of_a_planned_change_is_listed_but_not_drawn():
     drawn = bar(started="13:00", detected="12:55", resolved="14:00")
     assert [stretch.width for stretch in drawn.stretches] == [WIDTH]
     assert [(mark.name, mark.until_next) for mark in drawn.marks] == [
@@ -90,13 +90,13 @@ def test_detection_before_the_start_of_a_planned_change_is_told_but_not_drawn():
     ]
 
 
-def test_a_mitigation_before_anybody_noticed_stays_mitigated():
+def test_a_mitigation_before_the_detection_stays_mitigated():
     drawn = bar(started="13:00", mitigated="13:10", detected="13:30", resolved="14:00")
     assert [stretch.kind for stretch in drawn.stretches] == ["impact", "mitigate", "mitigate"]
     assert drawn.marks[1].until_next == "20 min until it was detected"
 
 
-def test_a_stretch_of_seconds_in_days_can_still_be_seen():
+def test_a_stretch_of_seconds_among_days_is_still_visible():
     drawn = bar(started="2019-07-02T13:00", detected="2019-07-02T13:01", resolved="2019-07-09T13:00")
     assert drawn.stretches[0].width == NARROWEST
 
@@ -113,7 +113,7 @@ moments = st.builds(
 
 
 @given(st.fixed_dictionaries({name: st.none() | moments for name in ("started", "detected", "mitigated", "resolved")}))
-def test_whatever_is_known_the_bar_is_as_wide_as_it_is_and_nothing_overlaps(given_times):
+def test_whatever_times_are_known_the_bar_keeps_its_width_and_nothing_overlaps(given_times):
     drawn = spanbar(given_times, zone="UTC")
     if drawn is None or not drawn.stretches:
         return

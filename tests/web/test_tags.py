@@ -1,4 +1,4 @@
-"""The patterns on an incident's page: asked why in the text itself, and decided about by whoever may."""
+"""The patterns on an incident's page: evidence marked in the text, and decisions by users with permission."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def tag(incident, pattern, *evidence, state=TagState.AUTOMATIC, source=TagSource
 
 @pytest.fixture
 def stormy(published):
-    """stormy(): a published postmortem with one sentence that shows a retry storm, found by the rule."""
+    """stormy() is a published postmortem in which the rule found one sentence that shows a retry storm."""
 
     def make(title="Gateway was slow", *, visibility="public", state=TagState.AUTOMATIC, **more):
         incident = published(title, visibility=visibility, text=f"It began at nine. {STORM} Then it ended.")
@@ -63,12 +63,12 @@ def standing(incident, slug="retry-storm"):
 
 
 def marked(response):
-    """What is marked, as one text per mark."""
+    """The marked texts, one for each mark."""
     return [element.text for element in parsed(response).all("mark")]
 
 
 # --- Why? ------------------------------------------------------------------------------------------
-def test_why_marks_the_sentence_where_it_stands_and_leads_to_it(stormy, browser):
+def test_why_marks_the_sentence_in_the_text_and_links_to_it(stormy, browser):
     incident = stormy()
     client = browser("anonymous")
     page = parsed(client.get(f"/incidents/{incident.ref}"))
@@ -87,7 +87,7 @@ def test_why_marks_the_sentence_where_it_stands_and_leads_to_it(stormy, browser)
     assert "Every client retried at once." in section.text
 
 
-def test_every_field_that_evidence_points_into_can_be_marked(cast, draft, browser):
+def test_evidence_can_be_marked_in_every_field(cast, draft, browser):
     incident = draft("The <title> itself told", visibility="public")
     author = cast.viewer("author")
     change_section(actor=author, incident_id=incident.pk, key="impact", body="- Some.\n- Impact told.")
@@ -123,7 +123,7 @@ def test_every_field_that_evidence_points_into_can_be_marked(cast, draft, browse
     assert [place for place in NAMES[:6] if f"#{place}" in links] == list(NAMES[:6])
 
 
-def test_only_the_pattern_that_was_asked_about_is_marked(stormy, browser):
+def test_only_evidence_of_the_requested_pattern_is_marked(stormy, browser):
     incident = stormy()
     tag(incident, make_pattern("cold-start"), ("sections.summary", "It began at nine."))
     client = browser("anonymous")
@@ -134,21 +134,21 @@ def test_only_the_pattern_that_was_asked_about_is_marked(stormy, browser):
         assert (response.status_code, marked(response)) == (200, [])
 
 
-def test_asking_why_keeps_the_times_in_the_zone_they_are_told_in(stormy, browser):
+def test_asking_why_keeps_the_chosen_time_zone(stormy, browser):
     page = parsed(browser("author").get(f"/incidents/{stormy().ref}?zone=UTC"))
     (ask,) = [link for link in page.all("a") if link.attributes.get("class") == "ask"]
     assert "zone=UTC" in ask.attributes["href"]
 
 
-def test_the_reasons_tell_who_found_it_with_which_version_and_how_sure(stormy, browser):
+def test_the_reasons_give_the_origin_the_rule_version_and_the_score(stormy, browser):
     page = parsed(why(browser("anonymous"), stormy()))
     assert "found by its rule (version 3, score 2.4)" in page.text
-    # What was asked about needs no further step to be read.
+    # The requested reasons are open, not folded away.
     (asked,) = [one for one in page.all("div") if one.attributes.get("id") == "tag-retry-storm"]
     assert "details" not in asked.inside
 
 
-def test_a_sentence_that_the_reader_does_not_see_is_neither_marked_nor_quoted(cast, stormy, browser):
+def test_a_sentence_the_reader_cannot_see_is_neither_marked_nor_quoted(cast, stormy, browser):
     incident = stormy()
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=f"Now {SECRET} is said.")
@@ -161,7 +161,7 @@ def test_a_sentence_that_the_reader_does_not_see_is_neither_marked_nor_quoted(ca
     assert marked(why(browser("author"), incident, "secret")) == [f"Now {SECRET} is said."]
 
 
-def test_nothing_in_a_marked_text_runs(cast, draft, browser):
+def test_nothing_in_a_marked_text_can_run_as_code(cast, draft, browser):
     incident = draft(XSS[:100], visibility="public")
     body = f"# {XSS}\n\n<mark id='why-1' onclick=alert(1)>{XSS}</mark>\n\n```\n{XSS}\n```\n\n    {XSS}\n\n`{XSS}`"
     change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=body)
@@ -173,7 +173,7 @@ def test_nothing_in_a_marked_text_runs(cast, draft, browser):
         assert set(mark.attributes) <= {"id"}
 
 
-def test_without_evidence_the_question_leads_to_the_reasons(published, browser):
+def test_without_evidence_why_links_to_the_reasons(published, browser):
     incident = published(visibility="public")
     tag(incident, make_pattern(), source=TagSource.CURATOR, state=TagState.CONFIRMED)
     page = parsed(browser("anonymous").get(f"/incidents/{incident.ref}"))
@@ -182,8 +182,8 @@ def test_without_evidence_the_question_leads_to_the_reasons(published, browser):
     assert "added by the curators of public outages" in page.text
 
 
-# --- What stands apart -----------------------------------------------------------------------------
-def test_suggestions_stand_apart_from_what_is_in_force(stormy, browser):
+# --- Suggested and rejected ------------------------------------------------------------------------
+def test_suggestions_are_listed_separately_from_tags_in_force(stormy, browser):
     incident = stormy()
     tag(incident, make_pattern("cold-start"), state=TagState.SUGGESTED)
     page = parsed(browser("anonymous").get(f"/incidents/{incident.ref}"))
@@ -194,7 +194,7 @@ def test_suggestions_stand_apart_from_what_is_in_force(stormy, browser):
 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_what_was_rejected_is_shown_to_those_who_may_take_it_back(cast, stormy, browser, name):
+def test_rejected_patterns_are_shown_to_users_who_can_undo_the_rejection(cast, stormy, browser, name):
     incident = stormy(state=TagState.REJECTED, reason="It was one client.")
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
     assert ("It was one client." in html) == (name in DECIDERS)
@@ -203,7 +203,7 @@ def test_what_was_rejected_is_shown_to_those_who_may_take_it_back(cast, stormy, 
 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_before(cast, stormy, browser, name):
+def test_a_pattern_suggested_again_shows_deciders_who_rejected_it_earlier(cast, stormy, browser, name):
     because = {"decided_by": cast.lead, "decided_at": timezone.now(), "reason": "It was one client."}
     incident = stormy(state=TagState.SUGGESTED, **because)
     html = browser(name).get(f"/incidents/{incident.ref}").content.decode()
@@ -215,7 +215,7 @@ def test_what_is_suggested_again_says_to_those_who_may_decide_who_rejected_it_be
     assert ("suggested, found by its rule (version 3, score 2.4); not confirmed yet" in html) == (name not in DECIDERS)
 
 
-def test_a_sentence_that_was_rejected_is_not_shown_with_what_is_suggested_again(cast, stormy, browser):
+def test_a_rejected_sentence_is_not_shown_for_a_pattern_suggested_again(cast, stormy, browser):
     incident = stormy(state=TagState.SUGGESTED, decided_by=cast.lead, decided_at=timezone.now())
     found = Tag.objects.get(incident=incident)
     found.evidence = [{**anchor, "rejected": True} for anchor in found.evidence]
@@ -223,14 +223,14 @@ def test_a_sentence_that_was_rejected_is_not_shown_with_what_is_suggested_again(
     assert marked(why(browser("author"), incident)) == []
 
 
-def test_patterns_that_are_retired_are_not_shown(published, browser):
+def test_retired_patterns_are_not_shown(published, browser):
     incident = published(visibility="public")
     tag(incident, make_pattern(status=PatternStatus.RETIRED))
     assert "Retry storm" not in browser("author").get(f"/incidents/{incident.ref}").content.decode()
 
 
 # --- Decisions -------------------------------------------------------------------------------------
-def test_a_pattern_is_confirmed_rejected_and_taken_back(cast, stormy, browser):
+def test_a_pattern_is_confirmed_and_rejected_and_the_decision_undone(cast, stormy, browser):
     incident, client = stormy(), browser("author")
     for step, values, expected, words in (
         ("confirm", {}, ("confirmed", ""), "Confirmed: Retry storm."),
@@ -257,7 +257,7 @@ def test_a_pattern_is_confirmed_rejected_and_taken_back(cast, stormy, browser):
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
-def test_a_reason_that_is_refused_is_told_beside_its_field_and_kept(stormy, browser, reason):
+def test_an_invalid_reason_is_shown_again_with_its_error(stormy, browser, reason):
     incident = stormy()
     response = decide(browser("author"), incident, "reject", reason=reason)
     assert response.status_code == 400
@@ -296,7 +296,7 @@ def test_a_pattern_is_added_with_the_sentence_that_shows_it(stormy, browser):
         ({"slug": "cold-start", "sentence": "Nobody wrote this."}, "add-sentence"),
     ],
 )
-def test_what_cannot_be_added_is_told_beside_its_field_and_kept(stormy, browser, typed, place):
+def test_an_invalid_addition_is_shown_again_with_its_error(stormy, browser, typed, place):
     incident = stormy()
     make_pattern("cold-start")
     response = browser("author").post(f"/incidents/{incident.ref}/patterns", typed)
@@ -320,7 +320,7 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[0])
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_those_who_write_about_an_incident_decide_about_its_patterns(cast, stormy, browser, name, step):
+def test_users_who_can_edit_an_incident_decide_about_its_patterns(cast, stormy, browser, name, step):
     incident = stormy(visibility="internal")
     make_pattern("cold-start")
     view, slugs, values = step
@@ -332,7 +332,7 @@ def test_those_who_write_about_an_incident_decide_about_its_patterns(cast, storm
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[0])
-def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, stormy, browser, step):
+def test_a_hidden_incident_and_a_missing_one_get_the_same_answer(cast, stormy, browser, step):
     incident = stormy(visibility="team")
     make_pattern("cold-start")
     view, slugs, values = step
@@ -346,7 +346,7 @@ def test_a_hidden_incident_and_one_that_never_was_are_answered_alike(cast, storm
 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_the_buttons_are_there_for_those_who_may_and_for_nobody_else(cast, stormy, browser, name):
+def test_only_users_who_can_decide_see_the_buttons(cast, stormy, browser, name):
     incident = stormy()
     make_pattern("cold-start")
     page = parsed(browser(name).get(f"/incidents/{incident.ref}"))
@@ -359,7 +359,7 @@ def test_the_buttons_are_there_for_those_who_may_and_for_nobody_else(cast, storm
 
 
 @pytest.mark.parametrize("name", Cast.NAMES)
-def test_everybody_who_writes_for_a_team_decides_about_public_outages(cast, browser, name):
+def test_every_team_author_can_decide_about_public_outages(cast, browser, name):
     incident = famous()
     tag(incident, make_pattern())
     response = decide(browser(name), incident, "confirm")
@@ -367,7 +367,7 @@ def test_everybody_who_writes_for_a_team_decides_about_public_outages(cast, brow
     assert response.status_code == (302 if name in allowed else 401 if name == "anonymous" else 403)
 
 
-def test_nothing_is_decided_about_what_is_archived(cast, stormy, browser):
+def test_no_decision_is_possible_on_an_archived_incident(cast, stormy, browser):
     incident = stormy()
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     client = browser("lead")
@@ -376,7 +376,7 @@ def test_nothing_is_decided_about_what_is_archived(cast, stormy, browser):
     assert standing(incident) == ("automatic", "")
 
 
-def test_a_decision_needs_the_forms_own_token_and_is_never_a_link(cast, stormy):
+def test_a_decision_needs_a_post_with_the_forms_csrf_token(cast, stormy):
     incident = stormy()
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
@@ -392,7 +392,7 @@ def test_a_decision_needs_the_forms_own_token_and_is_never_a_link(cast, stormy):
     assert client.post(address, {"csrfmiddlewaretoken": token}).status_code == 302
 
 
-def test_whoever_loses_their_role_decides_no_more(cast, stormy, browser):
+def test_a_user_who_loses_their_role_can_no_longer_decide(cast, stormy, browser):
     incident, client = stormy(), browser("author")
     change_incident(actor=cast.viewer("admin"), incident_id=incident.pk, facts={"visibility": "team"})
     cast.author.memberships.all().delete()

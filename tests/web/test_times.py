@@ -24,23 +24,23 @@ from kb.web.times import duration_words, partial_date_words, tell
         ("1996", "1996", ""),
     ],
 )
-def test_a_moment_is_told_in_the_readers_zone_and_no_more_exactly_than_it_is_known(written, day, clock):
+def test_a_moment_is_shown_in_the_readers_zone_and_no_more_exactly_than_it_is_known(written, day, clock):
     with timezone.override(ZoneInfo("Europe/Berlin")):
         told = tell(read_moment("at", written))
     assert (told.day, told.clock) == (day, clock)
 
 
-def test_an_hour_is_about():
+def test_an_hour_is_shown_as_about():
     assert tell(read_moment("at", {"at": "2019-07-02T14:00Z", "precision": "hour"})).clock == "about 14:00"
 
 
-def test_a_day_is_a_date_where_it_was_published_and_never_the_day_before():
+def test_a_day_is_shown_as_published_and_never_as_the_day_before():
     at = read_moment("at", "2018-12-06", zone="Asia/Tokyo")
     with timezone.override(ZoneInfo("America/Los_Angeles")):
         assert tell(at, zone="Asia/Tokyo").day == "6 December 2018"
 
 
-def test_utc_is_one_hover_away_from_an_instant_and_never_from_a_date():
+def test_instants_have_utc_as_a_tooltip_and_dates_do_not():
     with timezone.override(ZoneInfo("Asia/Kolkata")):
         html = moment(read_moment("at", "2019-07-02T20:00Z"))
         assert html == (
@@ -65,7 +65,7 @@ def test_an_uncertain_duration_says_about():
         (date(2026, 4, 15), "due 15 April 2026"),
     ],
 )
-def test_a_due_date_is_said_calmly(due, words):
+def test_a_due_date_is_worded_calmly(due, words):
     assert due_words(due, date(2026, 3, 31)) == words
 
 
@@ -80,7 +80,7 @@ def test_a_due_date_is_said_calmly(due, words):
         ("0000", "0000"),
     ],
 )
-def test_a_sources_date_is_told_as_far_as_it_is_known(text, words):
+def test_a_sources_date_is_as_precise_as_it_is_known(text, words):
     assert partial_date_words(text) == words
 
 
@@ -88,5 +88,5 @@ def test_a_sources_date_is_told_as_far_as_it_is_known(text, words):
     ("number", "noun", "words"),
     [(0, "incident", "no incidents"), (1, "incident", "1 incident"), (1200, "family,families", "1,200 families")],
 )
-def test_every_list_says_how_many_in_words(number, noun, words):
+def test_counts_are_written_with_their_noun(number, noun, words):
     assert counted(number, noun) == words

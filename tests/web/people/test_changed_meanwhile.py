@@ -1,4 +1,4 @@
-"""Two who change the same team, organization or account at once: neither loses what they saved without seeing it."""
+"""Concurrent changes to a team, organization or account: nothing saved is overwritten without being shown first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIELDS = {
 
 
 def filled(response):
-    """What a browser would send of the page's form as it stands: the fields, and what they were opened with."""
+    """What a browser would send for the page's form unchanged: its fields and the values they were opened with."""
     page, sent = parsed(response), {}
     for one in page.all("input"):
         sent[one.attributes.get("name", "")] = one.attributes.get("value", "")
@@ -48,7 +48,7 @@ def saved(cast, path):
         (ACCOUNT, {"name": "Ada"}, {"time_zone": "Asia/Tokyo"}),
     ],
 )
-def test_whoever_changes_another_field_undoes_nothing(browser, cast, path, one, other):
+def test_concurrent_changes_to_different_fields_are_both_kept(browser, cast, path, one, other):
     first, second = opened(browser, path), opened(browser, path)
     for form, typed in ((first, one), (second, other)):
         assert browser("admin").post(path, {**form, **typed}).status_code == 302
@@ -64,7 +64,7 @@ def test_whoever_changes_another_field_undoes_nothing(browser, cast, path, one, 
         (ACCOUNT, "time_zone", "Asia/Tokyo", "America/New_York", "America/New York"),
     ],
 )
-def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(
+def test_a_concurrent_change_to_the_same_field_shows_both_values_before_it_is_saved(
     browser, cast, path, field, mine, theirs, told
 ):
     form = opened(browser, path)
@@ -79,7 +79,7 @@ def test_whoever_changes_the_same_field_sees_both_values_and_then_decides(
     assert saved(cast, path)[field] == mine
 
 
-def test_what_was_emptied_meanwhile_is_told_as_that(browser, cast):
+def test_a_field_emptied_in_the_meantime_is_reported_as_emptied(browser, cast):
     browser("admin").post(TEAM, {**opened(browser, TEAM), "description": "Pays"})
     form = opened(browser, TEAM)
     browser("admin").post(TEAM, {**form, "description": ""})
@@ -89,20 +89,20 @@ def test_what_was_emptied_meanwhile_is_told_as_that(browser, cast):
     assert saved(cast, TEAM)["description"] == "Takes money"
 
 
-def test_two_who_change_a_field_to_the_same_agree(browser, cast):
+def test_two_changes_to_the_same_value_do_not_conflict(browser, cast):
     form = opened(browser, TEAM)
     for _ in range(2):
         assert browser("admin").post(TEAM, {**form, "name": "Till"}).status_code == 302
 
 
-def test_a_form_in_which_nothing_was_changed_writes_nothing(browser, cast):
+def test_an_unchanged_form_writes_nothing(browser, cast):
     for path in FIELDS:
         assert browser("admin").post(path, opened(browser, path)).status_code == 302
     assert not AuditEntry.objects.exists()
     assert not OutboxEntry.objects.exists()
 
 
-def test_what_was_saved_between_comparing_and_saving_is_compared_too(browser, cast, monkeypatch):
+def test_a_save_between_comparison_and_saving_is_compared_too(browser, cast, monkeypatch):
     form, lead = opened(browser, TEAM), cast.viewer("lead")
 
     def after_somebody_else(**given):

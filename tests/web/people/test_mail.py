@@ -1,4 +1,4 @@
-"""What is mailed to whom, how often, and what is told when it could not be."""
+"""E-mail: what is sent to whom and how often, and what is shown when it cannot be sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def there_is_mail(settings):
 
 
 def path_in(text: str) -> str:
-    """Where the first secret link of a text leads."""
+    """The path of the first secret link in a text."""
     found = re.search(r"http://[^/]+(/(?:invitations|password)/[^\s<]+)", text)
     assert found, text
     return found[1]
@@ -30,7 +30,7 @@ def path_in(text: str) -> str:
 @pytest.mark.parametrize(
     ("name", "path", "team"), [("admin", "/people/invite", "checkout"), ("lead", "/teams/checkout/invite", "")]
 )
-def test_an_invitation_that_could_not_be_mailed_is_there_to_copy(browser, client, settings, name, path, team):
+def test_an_invitation_that_could_not_be_mailed_is_shown_to_copy(browser, client, settings, name, path, team):
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         settings.EMAIL_URL = "smtp://127.0.0.1"
@@ -51,7 +51,7 @@ def test_an_invitation_that_was_mailed_says_so(browser, there_is_mail):
 
 # --- A forgotten password ----------------------------------------------------------------------------
 def ask(client, address):
-    """Ask for a link, and wait for what is sent meanwhile; returns everything that was sent so far."""
+    """Ask for a reset link and wait for the background mail. Returns all mail sent so far."""
     assert client.post("/password/forgotten", {"email": address}).url == "/password/forgotten/sent"
     for thread in threading.enumerate():
         if "_deliver" in thread.name:
@@ -59,7 +59,7 @@ def ask(client, address):
     return mail.outbox
 
 
-def test_who_forgot_their_password_is_mailed_a_link_that_sets_one_once(client, cast, there_is_mail):
+def test_a_user_who_forgot_their_password_is_mailed_a_link_that_works_once(client, cast, there_is_mail):
     [sent] = ask(client, "Author@acme.example")
     assert sent.to == ["author@acme.example"]
     link = path_in(sent.body)
@@ -78,11 +78,11 @@ def test_only_people_who_can_sign_in_are_mailed_a_link(client, cast, there_is_ma
     assert ask(client, address) == []
 
 
-def test_nobodys_mailbox_is_filled_by_asking_again_and_again(client, cast, there_is_mail):
+def test_repeated_requests_do_not_flood_a_mailbox(client, cast, there_is_mail):
     for _ in range(5):
         sent = ask(client, "author@acme.example")
     assert [message.to for message in sent] == [["author@acme.example"]]
     assert len(ask(client, "lead@acme.example")) == 2
-    # The time is over.
+    # The waiting time has passed.
     cache.delete(f"reset-mail:{cast.author.pk}")
     assert len(ask(client, "author@acme.example")) == 3

@@ -1,4 +1,4 @@
-"""Too many wrong passwords: how long the pause is, and for whom."""
+"""The pause after too many wrong passwords: how long it lasts, and whom it affects."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def later(passed: timedelta) -> None:
     AccessAttempt.objects.update(attempt_time=F("attempt_time") - passed)
 
 
-def test_it_ends_after_its_time(client, cast, settings, locked_out):
+def test_the_pause_ends_after_its_time(client, cast, settings, locked_out):
     later(settings.AXES_COOLOFF_TIME - timedelta(minutes=1))
     assert client.post("/sign-in", GOOD).status_code == 429
-    # What was tried meanwhile begins the pause anew.
+    # The attempt during the pause restarted it.
     later(settings.AXES_COOLOFF_TIME)
     assert client.post("/sign-in", GOOD).status_code == 302
     assert client.session["_auth_user_id"] == str(cast.author.pk)
 
 
-def test_it_is_for_one_account_from_one_machine(client, locked_out):
+def test_the_pause_applies_to_one_account_from_one_machine(client, locked_out):
     assert client.post("/sign-in", {**GOOD, "username": "lead@acme.example"}).status_code == 302
     client.post("/sign-out")
     assert client.post("/sign-in", GOOD, REMOTE_ADDR="192.0.2.7").status_code == 302
 
 
-def test_one_address_does_not_try_one_password_on_everybody(client, cast, settings):
+def test_one_ip_address_cannot_try_one_password_on_all_users(client, cast, settings):
     settings.AXES_FAILURE_LIMIT = 2
     for number in range(2 * PEOPLE_PER_ADDRESS):
         assert client.post("/sign-in", {**GOOD, "username": f"{number}@acme.example"}).status_code == 200
@@ -51,13 +51,13 @@ def test_one_address_does_not_try_one_password_on_everybody(client, cast, settin
     assert client.post("/sign-in", {**GOOD, "username": "lead@acme.example"}).status_code == 302
 
 
-def test_a_new_password_by_a_link_ends_it(client, cast, locked_out):
+def test_setting_a_password_by_link_ends_the_pause(client, cast, locked_out):
     page = client.get(reset_link(cast.author).removeprefix("http://127.0.0.1:8000"))
     client.post(page.url, {"new_password1": NEW, "new_password2": NEW})
     assert client.post("/sign-in", {**GOOD, "password": NEW}).status_code == 302
 
 
-def test_whoever_has_a_session_guesses_the_password_no_more_often(client, cast, settings):
+def test_failures_to_change_the_password_count_towards_the_pause(client, cast, settings):
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     change = {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW}
     for _ in range(settings.AXES_FAILURE_LIMIT - 1):

@@ -1,4 +1,4 @@
-"""Signing in, invitations, teams, people: who may, what is told to whom, and that secrets stay secret."""
+"""Signing in, invitations, teams, people: permissions, what is shown to whom, and that secrets stay secret."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def path_of(link):
 
 
 # --- Signing in --------------------------------------------------------------------------------------
-def test_somebody_signs_in_by_address_in_any_case_and_out(client, cast):
+def test_users_sign_in_by_address_in_any_case_and_out(client, cast):
     response = client.post("/sign-in", {"username": "Author@ACME.example", "password": PASSWORD})
     assert response.status_code == 302
     assert client.session["_auth_user_id"] == str(cast.author.pk)
@@ -48,7 +48,7 @@ def test_somebody_signs_in_by_address_in_any_case_and_out(client, cast):
 
 
 @pytest.mark.parametrize("address", ["author@acme.example", "nobody@acme.example"])
-def test_a_wrong_password_says_the_same_for_everybody(client, cast, address):
+def test_a_wrong_password_gives_the_same_error_for_any_address(client, cast, address):
     response = client.post("/sign-in", {"username": address, "password": "wrong"})
     assert response.status_code == 200
     assert "do not match" in response.content.decode()
@@ -62,7 +62,7 @@ def test_signing_in_is_throttled(client, cast, settings):
     assert "_auth_user_id" not in client.session
 
 
-def test_another_spelling_of_an_address_gives_no_more_tries(client, cast, settings):
+def test_another_spelling_of_an_address_gives_no_extra_attempts(client, cast, settings):
     settings.AXES_FAILURE_LIMIT = 4
     for spelling in ("Author@acme.example", " AUTHOR@acme.example ", "author@ACME.example", "\uff41uthor@acme.example"):
         client.post("/sign-in", {"username": spelling, "password": "wrong"})
@@ -72,11 +72,11 @@ def test_another_spelling_of_an_address_gives_no_more_tries(client, cast, settin
 
 
 @pytest.mark.parametrize("spelling", ["Quentin@acme.example", "qUENTIN@ACME.EXAMPLE", "quent\u0131n@acme.example"])
-def test_whatever_a_database_takes_for_the_same_address_is_counted_as_the_same(rf, spelling):
+def test_addresses_the_database_considers_equal_are_counted_together(rf, spelling):
     assert counted_name(rf.post("/"), {"username": spelling}) == "quentin@acme.example"
 
 
-def test_a_sign_in_that_succeeds_forgets_the_failures_of_every_spelling(client, cast, settings):
+def test_a_successful_sign_in_clears_the_failures_of_every_spelling(client, cast, settings):
     settings.AXES_FAILURE_LIMIT = 2
     for _ in range(3):
         client.post("/sign-in", {"username": "Author@acme.example", "password": "wrong"})
@@ -84,13 +84,13 @@ def test_a_sign_in_that_succeeds_forgets_the_failures_of_every_spelling(client, 
         client.post("/sign-out")
 
 
-def test_an_account_that_was_closed_cannot_sign_in(client, cast):
+def test_a_closed_account_cannot_sign_in(client, cast):
     User.objects.filter(pk=cast.author.pk).update(is_active=False)
     client.post("/sign-in", {"username": "author@acme.example", "password": PASSWORD})
     assert "_auth_user_id" not in client.session
 
 
-def test_signing_in_leads_back_only_to_this_site(client, cast):
+def test_signing_in_redirects_only_within_this_site(client, cast):
     good = {"username": "author@acme.example", "password": PASSWORD}
     assert client.post("/sign-in?next=/teams", {**good, "next": "/teams"}).url == "/teams"
     client.post("/sign-out")
@@ -112,13 +112,13 @@ def test_signing_in_leads_back_only_to_this_site(client, cast):
         ("/password/forgotten", {"anonymous", "outsider", "reader", "reviewer", "author", "lead", "admin"}),
     ],
 )
-def test_pages_open_to_whom_they_are_for(as_, cast, path, open_to):
+def test_pages_open_only_for_their_intended_users(as_, cast, path, open_to):
     for name in cast.NAMES:
         as_("anonymous").logout()
         assert (as_(name).get(path).status_code == 200) == (name in open_to), name
 
 
-def test_names_and_addresses_are_told_to_no_stranger(client, cast, published):
+def test_strangers_see_no_names_or_addresses(client, cast, published):
     incident = published(visibility="public")
     for path in ("/", f"/incidents/{incident.ref}", "/search", "/teams", "/teams/checkout", "/people"):
         text = client.get(path, follow=True).content.decode()
@@ -142,26 +142,26 @@ def test_a_lead_invites_into_their_team_and_the_invited_person_joins(as_, client
     assert client.get(path).status_code == 404, "a link works once"
 
 
-def test_a_weak_password_is_refused_beside_its_field_and_nobody_joins(as_, client, cast):
+def test_a_weak_password_is_rejected_at_its_field_and_no_account_is_created(as_, client, cast):
     path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "new@acme.example", "role": "author"})))
     client.logout()
     assert "data-guess-zone" in client.get(path).content.decode()
     response = client.post(path, {"name": "New", "password": "short", "time_zone": "UTC"})
-    # UTC was chosen now; the browser's own zone is offered no more.
+    # The user chose UTC, so the script must not replace it with the browser's zone.
     assert "data-guess-zone" not in response.content.decode()
     assert "too short" in response.content.decode()
     assert not User.objects.filter(email="new@acme.example").exists()
     assert Invitation.objects.get().accepted_at is None
 
 
-def test_nobody_invites_into_a_team_that_is_not_theirs(as_, cast):
+def test_only_leads_and_admins_invite_into_a_team(as_, cast):
     for name in ("author", "reader", "outsider", "reviewer"):
         response = as_(name).post("/teams/checkout/invite", {"email": "", "role": "lead"})
         assert response.status_code == 403, name
     assert not Invitation.objects.exists()
 
 
-def test_a_withdrawn_invitation_opens_nothing(as_, client, cast):
+def test_a_withdrawn_invitation_no_longer_works(as_, client, cast):
     path = path_of(link_in(as_("lead").post("/teams/checkout/invite", {"email": "", "role": "reader"})))
     client.post(reverse("web:revoke-invitation", args=[Invitation.objects.get().pk]), {"team": "checkout"})
     client.logout()
@@ -169,7 +169,7 @@ def test_a_withdrawn_invitation_opens_nothing(as_, client, cast):
 
 
 def test_the_secret_of_an_invitation_is_neither_stored_nor_logged(as_, client, cast, caplog, monkeypatch):
-    # The lines of requests have handlers of their own, and go no further.
+    # The loggers of requests have their own handlers and do not propagate.
     for name in ("django_structlog", "kb", "incidents"):
         monkeypatch.setattr(logging.getLogger(name), "handlers", [caplog.handler])
         caplog.set_level(logging.DEBUG, name)
@@ -182,7 +182,7 @@ def test_the_secret_of_an_invitation_is_neither_stored_nor_logged(as_, client, c
     assert secret not in caplog.text
 
 
-def test_an_invitation_is_mailed_where_there_is_mail(as_, cast, settings):
+def test_an_invitation_is_mailed_if_mail_is_set_up(as_, cast, settings):
     settings.EMAIL_URL = "smtp://localhost"
     as_("admin").post("/people/invite", {"email": "new@acme.example", "role": "reader", "team": "checkout"})
     assert mail.outbox[0].to == ["new@acme.example"]
@@ -190,7 +190,7 @@ def test_an_invitation_is_mailed_where_there_is_mail(as_, cast, settings):
 
 
 # --- Teams -------------------------------------------------------------------------------------------
-def test_an_admin_makes_a_team(as_, cast):
+def test_an_admin_creates_a_team(as_, cast):
     made = as_("admin").post("/teams", {"name": "Search and Browse", "description": "Finds things"})
     assert (made.status_code, made.url) == (302, "/teams/search-and-browse")
     team = Team.objects.get(slug="search-and-browse")
@@ -214,14 +214,14 @@ def test_a_team_keeps_its_last_lead(as_, cast):
     assert Membership.objects.get(team=cast.checkout, user=cast.lead).role == "lead"
 
 
-def test_nobody_else_changes_a_team(as_, cast):
+def test_only_leads_and_admins_change_a_team(as_, cast):
     for name in ("author", "reader", "outsider"):
         assert as_(name).post(f"/teams/checkout/members/{cast.reader.pk}", {"role": "lead"}).status_code == 403
     assert Membership.objects.get(team=cast.checkout, user=cast.reader).role == "reader"
 
 
 # --- People ------------------------------------------------------------------------------------------
-def test_an_admin_lets_somebody_out_at_once(as_, client, cast):
+def test_closing_an_account_takes_effect_at_once(as_, client, cast):
     other = client.__class__()
     other.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     assert other.get("/account").status_code == 200
@@ -248,9 +248,7 @@ def test_a_password_link_works_once(as_, client, cast):
     assert "has expired" in client.get(link, follow=True).content.decode()
 
 
-def test_of_two_who_send_a_password_link_at_once_one_sets_the_password_and_the_other_is_told(
-    as_, client, cast, monkeypatch
-):
+def test_a_concurrent_second_use_of_a_password_link_is_rejected(as_, client, cast, monkeypatch):
     link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
     first, second = Client(), Client()
     opened = [one.get(link, follow=True) for one in (first, second)]
@@ -260,7 +258,7 @@ def test_of_two_who_send_a_password_link_at_once_one_sets_the_password_and_the_o
     is_valid = PasswordForm.is_valid
 
     def then_look_at_it(form):
-        """The link was found to be good when the page began, and is used before the form is read."""
+        """Use the link after the page has checked it and before the form is read."""
         if not answers:
             answers.append(None)
             answers[0] = first.post(where, {"new_password1": sent[0], "new_password2": sent[0]})
@@ -274,14 +272,14 @@ def test_of_two_who_send_a_password_link_at_once_one_sets_the_password_and_the_o
     assert AuditEntry.objects.filter(action="user.password_changed").count() == 1
 
 
-def test_asking_for_a_reset_says_the_same_for_everybody(client, cast, settings):
+def test_asking_for_a_reset_gives_the_same_answer_for_any_address(client, cast, settings):
     settings.EMAIL_URL = "smtp://localhost"
     known = client.post("/password/forgotten", {"email": "author@acme.example"}, follow=True)
     unknown = client.post("/password/forgotten", {"email": "nobody@acme.example"}, follow=True)
     assert known.content == unknown.content
 
 
-def test_changing_the_password_needs_the_present_one_and_ends_other_sessions(as_, client, cast):
+def test_changing_the_password_needs_the_current_one_and_ends_other_sessions(as_, client, cast):
     other = client.__class__()
     other.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     new = "another rather long phrase"
@@ -303,7 +301,7 @@ def test_the_account_keeps_name_and_time_zone(as_, cast):
     assert User.objects.get(pk=cast.author.pk).time_zone == "Asia/Tokyo"
 
 
-def test_an_account_for_a_tool_cannot_sign_in(as_, client, cast):
+def test_a_service_account_cannot_sign_in(as_, client, cast):
     as_("admin").post("/people/service-accounts", {"name": "Pager", "email": "pager@acme.example"})
     made = User.objects.get(email="pager@acme.example")
     assert made.is_service_account
@@ -316,7 +314,7 @@ def test_markup_in_a_name_is_text(as_, cast):
         assert "<script>alert" not in as_("admin").get(path).content.decode()
 
 
-def test_an_invitation_for_somebody_who_is_here_is_refused(cast):
+def test_an_invitation_for_an_existing_user_is_rejected(cast):
     from incidents.errors import Invalid
 
     with pytest.raises(Invalid, match="here already"):
@@ -324,7 +322,7 @@ def test_an_invitation_for_somebody_who_is_here_is_refused(cast):
 
 
 # --- Organizations -----------------------------------------------------------------------------------
-def test_an_organization_without_incidents_is_changed_on_its_page_as_well(as_, cast):
+def test_an_organization_without_incidents_can_be_edited_too(as_, cast):
     organization = create_organization(actor=cast.viewer("admin"), name="Initech")
     address = f"/organizations/{organization.slug}"
     assert f'href="{address}">Back' in as_("admin").get(f"{address}/edit").content.decode()

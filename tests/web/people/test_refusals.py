@@ -1,4 +1,4 @@
-"""What cannot be taken: 400, told at its field, and nothing saved."""
+"""Invalid input: status 400, an error at its field, and nothing saved."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FORMS = {
 
 @pytest.fixture(autouse=True)
 def _there_is_mail(settings):
-    """Without it nobody is asked for the address of a forgotten password."""
+    """Without mail, the page for a forgotten password has no form."""
     settings.EMAIL_URL = "smtp://localhost"
 
 
 def errors_at(response, name):
-    """What the page says is wrong with one of its fields, read where the field says that it stands."""
+    """The errors of one field, found by its aria-describedby."""
     page = parsed(response)
     [refused] = [
         one for one in page.elements if one.attributes.get("name") == name and "aria-invalid" in one.attributes
@@ -48,14 +48,14 @@ def errors_at(response, name):
     return " ".join(one.text for one in told if one.attributes["id"].endswith("_error"))
 
 
-def test_a_file_that_somebody_sends_is_kept_nowhere(client, db):
+def test_uploaded_files_are_discarded(client, db):
     large = SimpleUploadedFile("large.bin", b"x" * 5 * 1024 * 1024)
     response = client.post("/sign-in", {"username": "a@b.example", "file": large})
     assert response.wsgi_request.FILES == {}
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, (_, sent) in FORMS.items() for field in sent])
-def test_a_nul_is_refused_at_its_field(browser, cast, path, field):
+def test_a_nul_is_rejected_at_its_field(browser, cast, path, field):
     name, sent = FORMS[path]
     before = AuditEntry.objects.count()
     response = browser(name).post(path, {**sent, field: f"{sent[field]}\0"})
@@ -65,12 +65,12 @@ def test_a_nul_is_refused_at_its_field(browser, cast, path, field):
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_that_was_sent_empty_is_refused(browser, cast, path):
+def test_an_empty_form_is_rejected(browser, cast, path):
     assert browser(FORMS[path][0]).post(path).status_code == 400
 
 
 @pytest.mark.parametrize("field", ["name", "email", "password", "time_zone"])
-def test_a_nul_lets_nobody_in_by_an_invitation(client, cast, field):
+def test_an_invitation_is_not_accepted_with_a_nul(client, cast, field):
     _, secret = invite(actor=cast.viewer("admin"))
     joining = {"name": "New", "email": "new@acme.example", "password": NEW, "time_zone": "UTC"}
     response = client.post(f"/invitations/{secret}", {**joining, field: f"{joining[field]}\0"})
@@ -79,7 +79,7 @@ def test_a_nul_lets_nobody_in_by_an_invitation(client, cast, field):
     assert Invitation.objects.get().accepted_at is None
 
 
-def test_a_nul_in_a_new_password_sets_none(client, cast):
+def test_a_new_password_with_a_nul_is_rejected(client, cast):
     identity = urlsafe_base64_encode(force_bytes(cast.reader.pk))
     link = reverse("web:reset", args=[identity, default_token_generator.make_token(cast.reader)])
     where = client.get(link, follow=True).redirect_chain[-1][0]
@@ -89,21 +89,21 @@ def test_a_nul_in_a_new_password_sets_none(client, cast):
     assert User.objects.get(pk=cast.reader.pk).check_password(PASSWORD)
 
 
-def test_what_an_action_refuses_is_told_at_its_field_too(browser, cast):
+def test_an_actions_error_is_shown_at_its_field_too(browser, cast):
     response = browser("admin").post("/teams", {"name": "checkout"})
     assert (response.status_code, errors_at(response, "name")) == (400, "This name is taken.")
 
 
-# --- Without a form of their own ---------------------------------------------------------------------
+# --- Requests without a form of their own ------------------------------------------------------------
 @pytest.mark.parametrize("sent", [{}, {"role": ""}, {"role": "boss"}, {"role": "lead\0"}])
-def test_a_role_that_is_none_changes_nothing_and_is_named(browser, cast, sent):
+def test_an_invalid_role_changes_nothing_and_is_named(browser, cast, sent):
     response = browser("lead").post(f"/teams/checkout/members/{cast.reader.pk}", sent)
     assert response.status_code == 400
     assert "Role of Reader: Choose one of reader, author, lead." in parsed(response).text
     assert Membership.objects.get(user=cast.reader).role == "reader"
 
 
-def test_the_last_lead_and_the_last_admin_stay(browser, cast):
+def test_the_last_lead_and_the_last_admin_cannot_be_removed(browser, cast):
     assert browser("lead").post(f"/teams/checkout/members/{cast.lead.pk}", {"remove": "1"}).status_code == 400
     assert browser("admin").post(f"/people/{cast.admin.pk}", {"let_out": "1"}).status_code == 400
     assert Membership.objects.get(user=cast.lead).role == "lead"
@@ -111,19 +111,19 @@ def test_the_last_lead_and_the_last_admin_stay(browser, cast):
 
 
 @pytest.mark.parametrize("back", ["no slug", "/", "\0", "payments"])
-def test_withdrawing_leads_back_to_the_invitations_own_team_whatever_is_sent(browser, cast, back):
+def test_withdrawing_redirects_to_the_invitations_own_team_whatever_is_sent(browser, cast, back):
     invitation, _ = invite(actor=cast.viewer("lead"), team=cast.checkout)
     response = browser("lead").post(reverse("web:revoke-invitation", args=[invitation.pk]), {"team": back})
     assert (response.status_code, response.url) == (302, "/teams/checkout")
     assert Invitation.objects.get().revoked_at
 
 
-def test_withdrawing_on_the_page_of_people_stays_there(browser, cast):
+def test_withdrawing_on_the_people_page_returns_there(browser, cast):
     invitation, _ = invite(actor=cast.viewer("admin"), team=cast.checkout)
     assert browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk])).url == "/people"
 
 
-def test_withdrawing_what_was_accepted_meanwhile_says_so_and_what_to_do_instead(browser, cast):
+def test_withdrawing_an_accepted_invitation_says_what_to_do_instead(browser, cast):
     invitation, secret = invite(actor=cast.viewer("admin"), email="new@acme.example")
     accept(secret=secret, name="New", email="", password=NEW)
     response = browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk]))
@@ -133,7 +133,7 @@ def test_withdrawing_what_was_accepted_meanwhile_says_so_and_what_to_do_instead(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_refers_to_something_that_was_just_deleted_is_told_so(browser, cast, monkeypatch):
+def test_referring_to_something_that_was_just_deleted_says_so(browser, cast, monkeypatch):
     team = create_team(actor=cast.viewer("admin"), name="Tea")
 
     def after_it_was_deleted(**values):

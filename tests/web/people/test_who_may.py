@@ -1,6 +1,6 @@
-"""The permission matrix of the pages: every route but those of writing, read and posted to, by all of the cast.
+"""The permission matrix of the pages: GET and POST of every route outside of writing, by every kind of user.
 
-The routes come from the URL resolver; one without a row here fails. What writing answers has its own file,
+The routes come from the URL resolver, and one without a row here fails. The routes of writing are tested in
 tests/web/writing/test_who_may.py.
 """
 
@@ -34,7 +34,7 @@ from tests.routes import every_route
 PEOPLE = ("anonymous", "outsider", "reader", "author", "lead", "admin")
 NEW = "another rather long phrase"
 
-# What somebody gets: a status, or "in" for being led to signing in.
+# The expected outcomes: a status, or "in" for a redirect to the sign-in page.
 #           anonymous outsider reader author lead admin
 EVERYBODY = "200 200 200 200 200 200"
 NOBODY = "405 405 405 405 405 405"
@@ -53,7 +53,7 @@ TEAM_WRITERS_DECIDE = "401 404 403 302 302 302"
 
 @dataclass(frozen=True)
 class Row:
-    """What one route answers to being read and to being posted to, by what it is tried on ("" where that is one)."""
+    """The outcomes of GET and POST on one route, by subject where it is tried on several."""
 
     get: str | dict[str, str]
     post: str | dict[str, str]
@@ -62,7 +62,7 @@ class Row:
     query: str = ""
 
     def outcomes(self) -> list[tuple[str, str, str]]:
-        """(method, subject, outcomes of PEOPLE)"""
+        """(method, subject, outcomes in the order of PEOPLE), with "" for the only subject."""
         return [
             (method, subject, outcomes)
             for method, told in (("GET", self.get), ("POST", self.post))
@@ -80,7 +80,7 @@ def decides(**sent: str) -> Row:
 
 CHECKOUT = {"slug": "checkout"}
 MATRIX: dict[str, Row] = {
-    # --- Signing in, and one's own account
+    # --- Signing in, and the user's own account
     "sign-in": Row(
         "200 302 302 302 302 302", "200 302 302 302 302 302", {"username": "author@acme.example", "password": "wrong"}
     ),
@@ -92,18 +92,18 @@ MATRIX: dict[str, Row] = {
     ),
     "ask-for-reset": Row(EVERYBODY, "302 302 302 302 302 302", {"email": "reader@acme.example"}),
     "reset-sent": Row(EVERYBODY, NOBODY),
-    # Whoever holds the link; it leads to an address without the token before anything is asked.
+    # Open to anyone with the link. It redirects to an address without the token first.
     "reset": Row("302 302 302 302 302 302", "302 302 302 302 302 302", {"new_password1": NEW, "new_password2": NEW}),
     "account": Row(SIGNED_IN, "in 302 302 302 302 302", {"name": "Ada", "time_zone": "Asia/Tokyo"}),
     "tokens": Row(SIGNED_IN, NOBODY_SIGNED_IN),
-    # --- Invitations: whoever holds the link
+    # --- Invitations: open to anyone with the link
     "invitation": Row(
         EVERYBODY,
         "302 302 302 302 302 302",
         {"name": "New", "email": "new@acme.example", "password": NEW, "time_zone": "UTC"},
     ),
     "revoke-invitation": Row(NOBODY_SIGNED_IN, "in 404 404 404 302 302", {"team": "checkout"}),
-    # --- Everybody here
+    # --- People
     "people": Row(ADMINS, NO_ADMIN_EITHER),
     "invite": Row(NO_ADMIN_EITHER, ADMINS, {"role": "author", "team": "checkout"}),
     "add-service-account": Row(NO_ADMIN_EITHER, ADMINS_POST, {"name": "Pager", "email": "pager@acme.example"}),
@@ -117,15 +117,15 @@ MATRIX: dict[str, Row] = {
     "add-member": Row(NOBODY_SIGNED_IN, KEEPERS_POST, {"user": "outsider", "role": "reader"}, CHECKOUT),
     "change-member": Row(NOBODY_SIGNED_IN, KEEPERS_POST, {"role": "author"}, CHECKOUT),
     "edit-organization": Row(ADMINS, ADMINS_POST, {"name": "Acme Ltd"}, {"slug": "acme"}),
-    # --- Ways to read
+    # --- Reading
     "home": Row(EVERYBODY, NOBODY),
     "search": Row(EVERYBODY, "401 302 302 302 302 302", {"name": "Caches"}, query="?q=cache&severity=sev1"),
-    # The lead's own.
+    # The saved search belongs to the lead.
     "forget-search": Row(NOBODY, "401 404 404 404 302 404"),
     "incidents": Row(EVERYBODY, NOBODY),
     "outages": Row(EVERYBODY, NOBODY),
     "organizations": Row(EVERYBODY, NOBODY),
-    # One that only a draft is about is there for those who may see the draft.
+    # An organization that only a draft is about exists for viewers who can see the draft.
     "organization": Row({"acme": EVERYBODY, "zanzibar": TEAM_SEES}, {"acme": NOBODY}),
     "patterns": Row(EVERYBODY, NOBODY),
     "pattern": Row(EVERYBODY, NOBODY, parts={"slug": "retry-storm"}),
@@ -140,9 +140,9 @@ MATRIX: dict[str, Row] = {
 }
 
 
-# --- The routes there are --------------------------------------------------------------------------
+# --- The routes ------------------------------------------------------------------------------------
 def routes() -> list[str | None]:
-    """The names of all routes of the pages, but those of writing."""
+    """The names of all page routes, except those of writing."""
     return [route.pattern.name for route in every_route() if route.is_page and not route.is_writing]
 
 
@@ -150,7 +150,7 @@ def test_every_route_has_a_row_and_every_row_a_route():
     assert sorted(routes(), key=str) == sorted(MATRIX)
 
 
-# --- The world it is tried on ----------------------------------------------------------------------
+# --- The world the requests are tried on -----------------------------------------------------------
 @dataclass
 class World:
     cast: Cast
@@ -167,7 +167,7 @@ class World:
         return reverse(f"web:{name}", kwargs=parts) + MATRIX[name].query
 
     def send(self, person: str, method: str, address: str, sent: dict[str, Any]) -> Any:
-        """With a client that brings nothing but the person's session: some pages end it."""
+        """Send a request with a new client that has only the person's session, because some pages end it."""
         client = Client()
         if person != "anonymous":
             client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[person]
@@ -218,14 +218,14 @@ def world(cast: Cast) -> World:
 
 
 def everything() -> list[list[dict[str, Any]]]:
-    """All rows that these pages can change."""
+    """All rows in the database that these pages can change."""
     models = (User, Membership, Team, Invitation, Organization, Incident, Tag, SavedSearch, AuditEntry)
     return [list(model._default_manager.order_by("pk").values()) for model in models]
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_everybody_gets_exactly_what_the_matrix_says(world: World, name: str):
-    """And what is sent by those who may not changes nothing."""
+def test_everyone_gets_exactly_what_the_matrix_says(world: World, name: str):
+    """Rejected requests must also change nothing."""
     row, before, wrong = MATRIX[name], everything(), []
     for method, subject, outcomes in row.outcomes():
         address = world.address(name, subject)
@@ -270,7 +270,7 @@ CHANGED_BY_ADMINS = {
 
 
 @pytest.mark.parametrize("name", CHANGED | CHANGED_BY_ADMINS)
-def test_what_is_sent_there_changes_something_for_those_who_may(world: World, name: str):
+def test_permitted_requests_do_change_something(world: World, name: str):
     row = MATRIX[name]
     _, subject, _ = next(outcome for outcome in row.outcomes() if outcome[0] == "POST")
     who = "lead" if name in CHANGED else "admin"
@@ -279,7 +279,7 @@ def test_what_is_sent_there_changes_something_for_those_who_may(world: World, na
     assert done(world.cast)
 
 
-def test_an_invitation_that_is_too_old_opens_nothing(world: World):
+def test_an_expired_invitation_does_not_work(world: World):
     invitation = world.parts["invitation"]["secret"]
     Invitation.objects.filter(digest=digest(invitation)).update(expires_at=timezone.now() - timedelta(seconds=1))
     address = world.address("invitation", "")

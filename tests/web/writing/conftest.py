@@ -1,4 +1,4 @@
-"""Forms read from a page and sent back as a browser without scripts would, or as htmx does."""
+"""Reads forms from a page and sends them as a browser without scripts or htmx would."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ HTMX = {"HX-Request": "true"}
 
 @dataclass
 class Form:
-    """One form: where it is posted, and every value that a browser would send with its first button."""
+    """One form: the address it posts to, and the values that a browser would send with its first button."""
 
     id: str
     action: str
     values: dict[str, list[str]] = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> dict[str, list[str]]:
-        """The values with some changed; names with a dash are given with an underscore in its place."""
+        """The values with some changed. Dashes in names are written as underscores."""
         wanted = {name: value if isinstance(value, list) else [value] for name, value in changes.items()}
         names = {name.replace("-", "_"): name for name in self.values}
         return {**self.values, **{names.get(name, name): value for name, value in wanted.items()}}
 
 
 def forms_in(response: HttpResponse) -> dict[str, Form]:
-    """The forms of a page, by id; those without one by where they are posted."""
+    """The forms of a page by id, or by the address they post to if they have none."""
     document = _read(response)
     forms = {form: Form(form.get("id", ""), form.get("action", "")) for form in document.forms}
     by_id = {form.id: form for form in forms.values()}
@@ -45,7 +45,7 @@ def forms_in(response: HttpResponse) -> dict[str, Form]:
 
 
 def text_of(response: HttpResponse) -> str:
-    """What a person reads, with single spaces."""
+    """The text of a page, with whitespace collapsed."""
     return " ".join(" ".join(_read(response).xpath("//text()")).split())
 
 
@@ -54,11 +54,11 @@ def _read(response: HttpResponse) -> Any:
 
 
 def _sent(control: Any) -> list[str]:
-    """What a browser would send of an input, a select or a text area."""
+    """The values that a browser would send for an input, select or textarea."""
     if "disabled" in control.attrib:
         return []
     if control.tag == "textarea":
-        # A browser drops the first line break of a text area.
+        # Browsers drop the first line break in a textarea.
         return [control.value.removeprefix("\n")]
     if control.tag == "select":
         return list(control.value) if control.multiple else [value for value in [control.value] if value is not None]
@@ -69,7 +69,7 @@ def _sent(control: Any) -> list[str]:
 
 @dataclass
 class Writer:
-    """Somebody of the cast at the editor of one incident."""
+    """A member of the cast in the editor of one incident."""
 
     client: Client
     incident: Incident
@@ -88,7 +88,7 @@ class Writer:
 
 @pytest.fixture
 def writer(browser: Callable[[str], Client]) -> Callable[[str, Incident], Writer]:
-    """writer("author", incident)"""
+    """writer("author", incident) is a Writer signed in as that member of the cast."""
 
     def sit_down(name: str, incident: Incident) -> Writer:
         return Writer(browser(name), incident)

@@ -1,4 +1,4 @@
-"""New postmortem: a title and a team, and the editor is open."""
+"""Starting a postmortem: a title and a team are enough to open the editor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.web.writing.conftest import forms_in, text_of
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
-def test_a_title_is_enough_where_somebody_writes_for_one_team(cast, browser):
+def test_a_title_is_enough_for_an_author_of_one_team(cast, browser):
     author = browser("author")
     form = forms_in(author.get("/incidents/new"))[""]
     assert form.values["team"] == ["checkout"]
@@ -25,7 +25,7 @@ def test_a_title_is_enough_where_somebody_writes_for_one_team(cast, browser):
     assert (incident.title, incident.team, incident.status) == ("Checkout fell over", cast.checkout, "draft")
 
 
-def test_a_title_that_nobody_can_see_is_asked_for_again(cast, browser):
+def test_an_invisible_title_is_rejected(cast, browser):
     author = browser("author")
     response = author.post("/incidents/new", {"title": "\u200b\u2060", "team": "checkout"})
     assert response.status_code == 400
@@ -33,20 +33,20 @@ def test_a_title_that_nobody_can_see_is_asked_for_again(cast, browser):
     assert not Incident.objects.exists()
 
 
-def test_a_new_one_begins_in_the_zone_of_its_writer(cast, browser):
+def test_a_new_postmortem_starts_in_its_authors_time_zone(cast, browser):
     change_account(actor=cast.viewer("author"), values={"time_zone": "Asia/Tokyo"})
     browser("author").post("/incidents/new", {"title": "x", "team": "checkout"})
     assert Incident.objects.get().time_zone == "Asia/Tokyo"
 
 
-def test_who_writes_for_several_teams_chooses_one(cast, browser):
+def test_an_author_of_several_teams_chooses_one(cast, browser):
     admin = browser("admin")
     page = admin.get("/incidents/new").content.decode()
     assert '<option value="checkout">Checkout</option>' in page
     assert '<option value="payments">Payments</option>' in page
 
 
-def test_only_teams_that_somebody_writes_for_are_offered_and_taken(cast, browser):
+def test_only_the_authors_own_teams_are_offered_and_accepted(cast, browser):
     author = browser("author")
     assert "Payments" not in author.get("/incidents/new").content.decode()
     response = author.post("/incidents/new", {"title": "Mine", "team": "payments"})
@@ -58,14 +58,14 @@ def test_only_teams_that_somebody_writes_for_are_offered_and_taken(cast, browser
 @pytest.mark.parametrize(
     ("title", "words"), [("", "This is needed."), ("t" * 201, "At most 200 characters"), ("\x00", "NUL")]
 )
-def test_a_bad_title_is_shown_again_with_what_is_wrong(cast, browser, title, words):
+def test_an_invalid_title_is_shown_again_with_its_error(cast, browser, title, words):
     response = browser("author").post("/incidents/new", {"title": title, "team": "checkout"})
     assert response.status_code == 400
     assert words in text_of(response)
     assert not Incident.objects.exists()
 
 
-def test_an_unknown_template_is_refused(cast, browser):
+def test_an_unknown_template_is_rejected(cast, browser):
     response = browser("author").post("/incidents/new", {"title": "x", "team": "checkout", "template": "nothing"})
     assert response.status_code in (302, 400)
     assert Incident.objects.filter(template__key="standard").count() == Incident.objects.count()
@@ -82,14 +82,14 @@ def test_the_editor_shows_every_section_with_its_guidance(cast, draft, writer):
     assert "Only members of the owning team" in page
 
 
-def test_other_spellings_of_the_reference_lead_to_the_same_page(cast, draft, browser):
+def test_other_spellings_of_the_reference_redirect_to_the_same_page(cast, draft, browser):
     incident = draft()
     for reference in (incident.ref.lower(), str(incident.pk), str(incident.uuid)):
         response = browser("author").get(f"/incidents/{reference}/edit")
         assert response["Location"] == f"/incidents/{incident.ref}/edit"
 
 
-def test_no_text_of_anybody_becomes_markup(cast, draft, writer):
+def test_no_stored_text_becomes_markup(cast, draft, writer):
     incident = draft(HOSTILE, services=[HOSTILE], organization=HOSTILE[:100])
     author = writer("author", incident)
     add = {"actor": cast.viewer("author"), "incident_id": incident.pk}
@@ -123,7 +123,7 @@ def test_a_text_that_begins_with_line_breaks_keeps_them(cast, draft, writer):
     assert author.open()["form-section-summary"].values["body"] == ["\n\n    code\ntext"]
 
 
-def test_the_editor_takes_no_more_queries_when_it_grows(cast, draft, writer):
+def test_the_editor_needs_no_more_queries_as_it_grows(cast, draft, writer):
     incident = draft(services=["One"])
     author = writer("author", incident)
 

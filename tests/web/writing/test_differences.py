@@ -1,4 +1,4 @@
-"""What differs between two texts: both can be read from the pieces again, and it takes a bounded time."""
+"""The differences between two texts: both can be rebuilt from the pieces, and comparing takes bounded time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TEXTS = st.text(alphabet="ab c\n.é", max_size=120)
 
 
 @given(TEXTS, TEXTS)
-def test_both_texts_can_be_read_from_the_pieces(before, after):
+def test_both_texts_can_be_rebuilt_from_the_pieces(before, after):
     pieces = between(before, after)
     assert "".join(piece.text for piece in side(pieces, Mark.OUT)) == before
     assert "".join(piece.text for piece in side(pieces, Mark.IN)) == after
 
 
 @given(TEXTS)
-def test_a_text_does_not_differ_from_itself(text):
+def test_a_text_has_no_differences_to_itself(text):
     assert between(text, text) == ([Piece(Mark.SAME, text)] if text else [])
 
 
@@ -30,7 +30,7 @@ def test_only_the_words_that_differ_are_marked():
     assert [piece.text for piece in pieces if piece.mark is Mark.IN] == ["Nearly 20"]
 
 
-def test_the_largest_texts_that_may_be_stored_are_compared_in_a_bounded_time():
+def test_the_largest_texts_that_can_be_stored_are_compared_in_bounded_time():
     before = "\n".join(f"{n} resize flushed every key" for n in range(9_000))
     after = "\n".join(f"{n} resize kept every key {n % 7}" for n in range(9_000, 0, -1))
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The facts card saves what was touched and nothing else; what two people touched is asked about."""
+"""The facts card saves only what the user changed, and asks about facts that another user changed too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shown(writer):
         ("a", "b", "c", (), ("title",)),
     ],
 )
-def test_the_plan_for_a_fact(base, mine, theirs, sent, conflicts):
+def test_each_fact_is_left_saved_or_reported_as_a_conflict(base, mine, theirs, sent, conflicts):
     planned = facts.plan({"title": base}, {"title": mine}, {"title": theirs})
     assert (planned.sent, planned.conflicts) == (sent, conflicts)
 
@@ -38,7 +38,7 @@ def test_a_time_and_its_precision_are_one_fact():
     assert planned.conflicts == ("started",)
 
 
-def test_the_form_as_it_was_opened_changes_nothing(cast, draft, writer):
+def test_sending_the_form_unchanged_changes_nothing(cast, draft, writer):
     stated = {"seconds": 7805, "text": "two hours"}
     facts = {"services": ["Cache"], "mitigations": ["rollback"], "planned_change": True, "stated_duration": stated}
     incident = draft(started="2026-03-31T14:03Z", **facts)
@@ -48,7 +48,7 @@ def test_the_form_as_it_was_opened_changes_nothing(cast, draft, writer):
     assert incident.version == 1
 
 
-def test_every_fact_can_be_written(cast, draft, writer):
+def test_every_fact_can_be_saved(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     response = author.send(
@@ -93,7 +93,7 @@ def test_every_fact_can_be_written(cast, draft, writer):
         ("2 h 10 min 5 s", "", 7805, "2 h 10 min 5 s"),
     ],
 )
-def test_a_stated_duration_is_typed_as_people_say_it(cast, draft, writer, typed, words, seconds, again):
+def test_a_stated_duration_can_be_typed_as_people_say_it(cast, draft, writer, typed, words, seconds, again):
     incident = draft()
     author = writer("author", incident)
     assert author.send(shown(author), stated_duration=typed, stated_duration_text=words).status_code == 302
@@ -103,7 +103,7 @@ def test_a_stated_duration_is_typed_as_people_say_it(cast, draft, writer, typed,
     assert (form.values["stated_duration"], form.values["stated_duration_text"]) == ([again], [words])
 
 
-def test_new_words_for_a_stated_duration_leave_its_seconds_alone(cast, draft, writer):
+def test_new_wording_of_a_stated_duration_leaves_its_seconds_alone(cast, draft, writer):
     incident = draft(stated_duration={"seconds": 93_784, "text": "about a day"})
     author = writer("author", incident)
     author.send(shown(author), stated_duration_text="a day and two hours")
@@ -111,7 +111,7 @@ def test_new_words_for_a_stated_duration_leave_its_seconds_alone(cast, draft, wr
     assert (incident.stated_seconds, incident.stated_text) == (93_784, "a day and two hours")
 
 
-def test_a_stated_duration_that_is_emptied_is_none(cast, draft, writer):
+def test_emptying_a_stated_duration_removes_it(cast, draft, writer):
     incident = draft(stated_duration={"seconds": 1620, "text": "27 minutes"})
     author = writer("author", incident)
     author.send(shown(author), stated_duration="", stated_duration_text="")
@@ -132,7 +132,7 @@ def test_a_stated_duration_that_cannot_be_read_says_what_to_type(cast, draft, wr
 
 
 @pytest.mark.parametrize(("choice", "left"), [("mine", (7200, "two hours")), ("theirs", (1620, "27 minutes"))])
-def test_two_people_who_state_a_duration_are_shown_both(cast, draft, writer, choice, left):
+def test_a_conflict_of_two_stated_durations_shows_both(cast, draft, writer, choice, left):
     incident = draft()
     lead = writer("lead", incident)
     opened = shown(lead)
@@ -146,7 +146,7 @@ def test_two_people_who_state_a_duration_are_shown_both(cast, draft, writer, cho
     assert (incident.stated_seconds, incident.stated_text) == left
 
 
-def test_a_fact_that_a_form_does_not_have_stays_as_it_is(cast, draft, writer):
+def test_a_fact_missing_from_the_form_stays_unchanged(cast, draft, writer):
     incident = draft(stated_duration={"seconds": 1620, "text": "27 minutes"}, planned_change=True)
     author = writer("author", incident)
     form = shown(author)
@@ -155,12 +155,12 @@ def test_a_fact_that_a_form_does_not_have_stays_as_it_is(cast, draft, writer):
     author.send(form, severity="sev2")
     incident.refresh_from_db()
     assert (incident.severity, incident.stated_seconds) == ("sev2", 1620)
-    # A box without a tick is not sent either, and means no.
+    # An unticked box is not sent either, but means no.
     assert incident.planned_change is False
 
 
 @pytest.mark.parametrize("lacking", ["started_precision", "stated_duration_text"])
-def test_a_fact_that_comes_without_one_of_its_parts_is_not_said_to_be_saved(cast, draft, writer, lacking):
+def test_a_fact_sent_without_one_of_its_parts_is_rejected(cast, draft, writer, lacking):
     incident = draft()
     author = writer("author", incident)
     form = shown(author)
@@ -172,7 +172,7 @@ def test_a_fact_that_comes_without_one_of_its_parts_is_not_said_to_be_saved(cast
     assert incident.severity is None
 
 
-def test_a_bare_clock_time_is_on_the_day_it_started(cast, draft, writer):
+def test_a_time_without_a_date_is_on_the_day_the_incident_started(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z")
     author = writer("author", incident)
     author.send(shown(author), detected="14:09")
@@ -180,7 +180,7 @@ def test_a_bare_clock_time_is_on_the_day_it_started(cast, draft, writer):
     assert incident.detected_at.isoformat() == "2026-03-31T14:09:00+00:00"
 
 
-def test_another_zone_reads_the_times_again_as_they_stand(cast, draft, writer):
+def test_changing_the_zone_keeps_the_times_as_typed(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z", resolved="2026-03-31")
     author = writer("author", incident)
     author.send(shown(author), time_zone="America/New_York")
@@ -191,7 +191,7 @@ def test_another_zone_reads_the_times_again_as_they_stand(cast, draft, writer):
     assert form.values["resolved"] == ["2026-03-31"]
 
 
-def test_two_people_in_different_facts_never_collide(cast, draft, writer):
+def test_edits_to_different_facts_never_conflict(cast, draft, writer):
     incident = draft(severity="sev3")
     author, lead = writer("author", incident), writer("lead", incident)
     mine, theirs = shown(author), shown(lead)
@@ -210,13 +210,13 @@ def test_the_second_writer_of_a_fact_sees_both_values_and_nothing_is_overwritten
     assert response.status_code == 409
     assert "Someone else changed this to SEV 1 in the meantime" in text_of(response)
     incident.refresh_from_db()
-    # The fact that nobody else touched is saved all the same.
+    # The fact without a conflict is saved.
     assert (incident.severity, incident.visibility) == ("sev1", "team")
 
 
 @pytest.mark.parametrize("htmx", [False, True])
 @pytest.mark.parametrize(("choice", "left"), [("mine", "sev2"), ("theirs", "sev1")])
-def test_whoever_sees_both_values_chooses(cast, draft, writer, choice, left, htmx):
+def test_the_second_writer_chooses_between_both_values(cast, draft, writer, choice, left, htmx):
     incident = draft(severity="sev3")
     lead = writer("lead", incident)
     opened = shown(lead)
@@ -232,7 +232,7 @@ def test_whoever_sees_both_values_chooses(cast, draft, writer, choice, left, htm
         assert 'id="field-facts-severity"' in response.content.decode()
 
 
-def test_a_choice_made_on_an_old_value_is_asked_again(cast, draft, writer):
+def test_a_choice_based_on_a_stale_value_is_asked_again(cast, draft, writer):
     incident = draft(severity="sev3")
     lead = writer("lead", incident)
     opened = shown(lead)
@@ -244,7 +244,7 @@ def test_a_choice_made_on_an_old_value_is_asked_again(cast, draft, writer):
     assert "Someone else changed this to SEV 4 in the meantime" in text_of(response)
 
 
-def test_a_bad_fact_is_shown_as_it_was_typed_and_the_others_are_saved(cast, draft, writer):
+def test_an_invalid_fact_is_shown_as_typed_and_the_others_are_saved(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     response = author.send(shown(author), started="yesterday", severity="sev2")
@@ -256,7 +256,7 @@ def test_a_bad_fact_is_shown_as_it_was_typed_and_the_others_are_saved(cast, draf
     assert incident.started_at is None
 
 
-def test_a_title_and_a_service_that_nobody_can_see_name_nothing(cast, draft, writer):
+def test_an_invisible_title_is_rejected_and_an_invisible_service_ignored(cast, draft, writer):
     incident = draft(services=["Cache"])
     author = writer("author", incident)
     response = author.send(shown(author), title="\u2060", services=["Cache", "\u200b"], severity="sev2")
@@ -267,7 +267,7 @@ def test_a_title_and_a_service_that_nobody_can_see_name_nothing(cast, draft, wri
     assert [service.name for service in incident.services.all()] == ["Cache"]
 
 
-def test_of_two_times_that_contradict_each_other_the_changed_one_is_named(cast, draft, writer):
+def test_when_two_times_contradict_each_other_the_changed_one_gets_the_error(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z", resolved="2026-03-31T15:15Z")
     author = writer("author", incident)
     response = author.client.post(
@@ -280,7 +280,7 @@ def test_of_two_times_that_contradict_each_other_the_changed_one_is_named(cast, 
     assert incident.title == "New title"
 
 
-def test_an_answer_never_holds_the_text_of_a_field(cast, draft, writer):
+def test_an_htmx_answer_never_holds_the_text_of_a_field(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     page = author.send(shown(author), htmx=True, title="Another title").content.decode()
@@ -300,7 +300,7 @@ def test_detection_before_the_start_of_a_planned_change_is_saved_with_a_warning(
     assert incident.detected_at is not None
 
 
-def test_organizations_that_only_others_drafts_name_are_not_suggested(cast, draft, writer):
+def test_organizations_named_only_in_hidden_drafts_are_not_suggested(cast, draft, writer):
     theirs = draft("Theirs", organization="Secret Supplier")
     ours = create_incident(actor=cast.viewer("outsider"), facts={"title": "Ours", "team": "payments"})
     outsider, author = writer("outsider", ours), writer("author", theirs)
@@ -308,7 +308,7 @@ def test_organizations_that_only_others_drafts_name_are_not_suggested(cast, draf
     assert '<option value="Secret Supplier">' in author.client.get(author.address()).content.decode()
 
 
-def test_an_offset_from_before_there_were_whole_minutes_is_left_out_too():
+def test_a_historical_offset_with_seconds_is_left_out_too():
     at = Moment(datetime(1970, 5, 1, 10, 44, 30, tzinfo=UTC), Precision.MINUTE)
     assert moments.typed(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")
 
@@ -321,7 +321,7 @@ def test_the_day_of_pasted_lines_follows_the_start(cast, draft, writer):
     assert 'name="day" value="2026-03-31" hx-swap-oob="true"' in answer
 
 
-def test_forms_for_what_comes_next_are_told_of_another_zone(cast, draft, writer):
+def test_forms_for_new_rows_learn_of_a_changed_zone(cast, draft, writer):
     author = writer("author", draft(time_zone="Asia/Kathmandu"))
     form = shown(author)
     zone = '<input type="hidden" name="zone" value="UTC">'
@@ -329,7 +329,7 @@ def test_forms_for_what_comes_next_are_told_of_another_zone(cast, draft, writer)
     assert zone in author.send(form, htmx=True, time_zone="UTC").content.decode()
 
 
-def test_whoever_takes_somebody_elses_zone_goes_on_in_it(cast, draft, writer):
+def test_forms_for_new_rows_learn_of_a_zone_taken_over_in_a_conflict(cast, draft, writer):
     author = writer("author", draft(time_zone="Asia/Kathmandu"))
     form = shown(author)
     writer("lead", author.incident).send(form, time_zone="UTC")

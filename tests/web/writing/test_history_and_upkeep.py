@@ -1,4 +1,4 @@
-"""What became of a postmortem: its revisions, what changed, who did what, and what lives on after publishing."""
+"""A postmortem's history and upkeep: revisions, changes, the audit log, and edits after publishing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.web.writing.conftest import forms_in, text_of
 
 @pytest.fixture
 def twice(cast, published):
-    """Published, reopened, changed in every way, and published again."""
+    """A postmortem published, reopened, changed in every way, and published again."""
     incident = published("Cache went cold", text="About 18% of checkouts failed.", visibility="public", severity="sev3")
     actor = {"actor": cast.viewer("author"), "incident_id": incident.pk}
     lifecycle.reopen(**actor)
@@ -33,7 +33,7 @@ def twice(cast, published):
     return incident
 
 
-def test_every_kind_of_change_is_told(twice):
+def test_every_kind_of_change_is_shown(twice):
     first, second = (twice.revisions.get(number=number).document for number in (1, 2))
     found = changes.between(first, second)
     assert {fact.label for fact in found.facts} == {"Severity", "Impact started", "Services"}
@@ -62,7 +62,7 @@ def test_the_working_copy_is_compared_with_what_readers_see(cast, twice, browser
     assert browser("reader").get(f"/incidents/{twice.ref}/history/compare?to=now").status_code == 404
 
 
-def test_who_writes_it_sees_every_revision_and_who_did_what(cast, twice, browser):
+def test_authors_see_every_revision_and_the_audit_log(cast, twice, browser):
     page = text_of(browser("author").get(f"/incidents/{twice.ref}/history"))
     assert "With numbers" in page
     assert "Who did what" in page
@@ -79,7 +79,7 @@ def test_who_writes_it_sees_every_revision_and_who_did_what(cast, twice, browser
 
 
 @pytest.mark.parametrize("name", ["outsider", "reader", "reviewer"])
-def test_readers_see_the_published_revision_and_no_earlier_text(cast, twice, browser, name):
+def test_readers_see_only_the_published_revision(cast, twice, browser, name):
     client = browser(name)
     page = text_of(client.get(f"/incidents/{twice.ref}/history"))
     assert "With numbers" in page
@@ -90,7 +90,7 @@ def test_readers_see_the_published_revision_and_no_earlier_text(cast, twice, bro
     assert "About 18%" not in client.get(f"/incidents/{twice.ref}/history/compare").content.decode()
 
 
-def test_strangers_learn_no_names_and_no_notes(cast, twice, browser):
+def test_strangers_see_no_names_and_no_notes(cast, twice, browser):
     response = browser("anonymous").get(f"/incidents/{twice.ref}/history")
     assert response.status_code == 200
     page = text_of(response)
@@ -99,14 +99,14 @@ def test_strangers_learn_no_names_and_no_notes(cast, twice, browser):
         assert secret not in page
 
 
-def test_a_comparison_of_what_is_not_there_is_not_there(cast, twice, draft, browser):
+def test_comparing_missing_revisions_is_a_404(cast, twice, draft, browser):
     client = browser("author")
     for query in ("?from=1&to=9", "?from=x&to=2", "?from=1&to=now", "?from=-1&to=2", "?from=%00&to=2"):
         assert client.get(f"/incidents/{twice.ref}/history/compare{query}").status_code == 404
     assert client.get(f"/incidents/{draft().ref}/history/compare").status_code == 200
 
 
-def test_the_audit_tells_nothing_of_incidents_that_the_viewer_cannot_see(cast, draft, published, browser):
+def test_the_audit_log_reveals_nothing_of_incidents_the_viewer_cannot_see(cast, draft, published, browser):
     ours, theirs = draft("Ours"), published("Theirs", visibility="team")
     change_incident(actor=cast.viewer("admin"), incident_id=theirs.pk, facts={"team": "payments"})
     add_link(actor=cast.viewer("admin"), incident_id=ours.pk, kind="related", to=theirs.ref)
@@ -117,7 +117,7 @@ def test_the_audit_tells_nothing_of_incidents_that_the_viewer_cannot_see(cast, d
         assert ("linked it" in text_of(browser(name).get(f"/incidents/{ours.ref}/history"))) is sees
 
 
-def test_a_long_history_comes_in_pages(cast, draft, browser):
+def test_a_long_history_is_paged(cast, draft, browser):
     incident = draft()
     for number in range(60):
         AuditEntry.objects.create(
@@ -135,7 +135,7 @@ def test_a_long_history_comes_in_pages(cast, draft, browser):
     assert "created it" in text_of(last)
 
 
-def test_a_time_that_is_only_written_in_another_zone_is_no_change_and_a_changed_one_is_shown_whole():
+def test_a_time_rewritten_in_another_zone_is_not_a_change_and_a_changed_one_is_shown_whole():
     def document(started, *events):
         rows = [{"id": name, "at": at, "precision": "minute", "text": name} for name, at in events]
         return {"started": {"at": started, "precision": "minute"}, "timeline": rows}
@@ -148,14 +148,14 @@ def test_a_time_that_is_only_written_in_another_zone_is_no_change_and_a_changed_
     assert row.fields == [("Time", differences.whole("2026-03-31 14:09+02:00", "2026-03-31 08:10-04:00"))]
 
 
-def test_documents_of_another_shape_are_compared_without_an_error(draft):
+def test_documents_with_missing_fields_are_compared_without_an_error(draft):
     document = build(with_everything(Incident.objects.filter(pk=draft().pk)).get())
     assert not changes.between({}, {})
     assert changes.between({}, document).facts
 
 
 # --- Upkeep ------------------------------------------------------------------------------------------
-def test_actions_go_on_after_publishing(cast, published, browser):
+def test_actions_can_be_updated_after_publishing(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
@@ -167,7 +167,7 @@ def test_actions_go_on_after_publishing(cast, published, browser):
     assert Incident.objects.get(pk=incident.pk).status == "published"
 
 
-def test_what_lives_on_lives_on_in_the_archive(cast, published, browser):
+def test_upkeep_continues_in_the_archive(cast, published, browser):
     incident, other = published(), published("Other")
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     action, author = incident.actionitems.get(), browser("author")
@@ -180,7 +180,7 @@ def test_what_lives_on_lives_on_in_the_archive(cast, published, browser):
     assert (action.state, incident.links_out.exists()) == ("done", False)
 
 
-def test_the_text_of_an_action_stays_as_it_was_published(cast, published, browser):
+def test_the_text_of_a_published_action_cannot_change(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
@@ -189,7 +189,7 @@ def test_the_text_of_an_action_stays_as_it_was_published(cast, published, browse
     assert (action.text, action.kind, action.state) == ("Add backoff to clients", "prevent", "done")
 
 
-def test_two_people_on_one_action_see_both_values(cast, published, browser):
+def test_conflicting_changes_to_one_action_show_both_values(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
@@ -204,14 +204,14 @@ def test_two_people_on_one_action_see_both_values(cast, published, browser):
     assert response.status_code == 409
     assert "<del>Dropped</del>" in response.content.decode()
     again = forms_in(response)["progress"]
-    # Saving once more is not saving over what was seen.
+    # Saving again without choosing to overwrite is still a conflict.
     assert author.post(again.action, again.values).status_code == 409
     assert author.post(again.action, again.with_(over=f"{action.uuid}:2")).status_code == 302
     action.refresh_from_db()
     assert action.state == "done"
 
 
-def test_a_bad_owner_is_said_and_nothing_is_changed(cast, published, browser):
+def test_an_invalid_owner_is_reported_and_nothing_is_changed(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
@@ -222,7 +222,7 @@ def test_a_bad_owner_is_said_and_nothing_is_changed(cast, published, browser):
     assert action.state == "open"
 
 
-def test_all_actions_are_saved_together_and_one_that_is_refused_keeps_no_other_from_it(cast, published, browser):
+def test_all_actions_are_saved_together_and_an_invalid_one_does_not_block_the_others(cast, published, browser):
     incident = published()
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     add = {"actor": cast.viewer("author"), "incident_id": incident.pk, "kind": "actions"}
@@ -231,7 +231,7 @@ def test_all_actions_are_saved_together_and_one_that_is_refused_keeps_no_other_f
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     author = browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
-    # Nobody is asked about an action that only a colleague has touched.
+    # An action that only another user changed causes no conflict.
     third = incident.actionitems.last()
     change_row(**add, row_id=third.uuid, values={"state": "done"})
     sent = form.with_(state=["done", "in_progress", "open"], owner=["nobody@acme.example", "lead@acme.example", ""])
@@ -247,7 +247,7 @@ def test_all_actions_are_saved_together_and_one_that_is_refused_keeps_no_other_f
     assert [action.state for action in incident.actionitems.all()] == ["done", "in_progress", "done"]
 
 
-def test_whoever_gives_way_on_an_action_sees_theirs(cast, published, browser):
+def test_taking_the_other_users_action_shows_it(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
@@ -257,7 +257,7 @@ def test_whoever_gives_way_on_an_action_sees_theirs(cast, published, browser):
     assert forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"].values["state"] == ["dropped"]
 
 
-def test_who_may_read_it_changes_at_once(cast, published, browser):
+def test_changing_the_visibility_takes_effect_at_once(cast, published, browser):
     incident = published(visibility="public")
     browser("author").post(f"/incidents/{incident.ref}/upkeep/visibility", {"visibility": "team"})
     assert browser("anonymous").get(f"/incidents/{incident.ref}").status_code == 404
@@ -285,7 +285,7 @@ def test_links_are_added_and_removed_before_and_after_publishing(cast, request, 
 
 
 @pytest.mark.parametrize("make", ["draft", "published"])
-def test_a_refused_link_says_why_beside_it_and_keeps_what_was_typed(request, browser, make):
+def test_a_rejected_link_is_shown_again_with_its_error(request, browser, make):
     incident = request.getfixturevalue(make)("One")
     typed = {"kind": "caused_by", "to": incident.ref, "note": "A note that took a while"}
     response = browser("author").post(f"/incidents/{incident.ref}/edit/links", typed)
@@ -296,7 +296,7 @@ def test_a_refused_link_says_why_beside_it_and_keeps_what_was_typed(request, bro
     assert {name: values[name] for name in typed} == {name: [value] for name, value in typed.items()}
 
 
-def test_a_link_that_is_there_with_another_note_is_told_beside_its_note(cast, draft, published, browser):
+def test_a_link_that_exists_with_another_note_is_reported_at_the_note(cast, draft, published, browser):
     incident, other, author = draft(), published("Other"), browser("author")
     for note in ("First", "Second"):
         response = author.post(
@@ -308,7 +308,7 @@ def test_a_link_that_is_there_with_another_note_is_told_beside_its_note(cast, dr
     assert incident.links_out.get().note == "First"
 
 
-def test_a_link_to_what_the_writer_cannot_see_says_the_same_as_one_to_nothing(cast, draft, published, browser):
+def test_linking_to_a_hidden_incident_gives_the_same_error_as_to_a_missing_one(cast, draft, published, browser):
     hidden = published("Theirs", visibility="team")
     change_incident(actor=cast.viewer("admin"), incident_id=hidden.pk, facts={"team": "payments"})
     incident, author, words = draft(), browser("author"), []

@@ -1,4 +1,4 @@
-"""Lines from a chat as timeline events: what is understood, and that nothing is lost or made up."""
+"""Parsing pasted lines into timeline events: what is recognized, and that nothing is lost or made up."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ DAY = date(2026, 3, 31)
         ("14:03 Zookeeper restarts", "2026-03-31 14:03", "Zookeeper restarts"),
     ],
 )
-def test_a_line_that_begins_with_a_time_is_an_event(line, at, text):
+def test_a_line_that_starts_with_a_time_is_an_event(line, at, text):
     assert read(line, day=DAY).events == [Understood(at, text)]
 
 
 @pytest.mark.parametrize(
     "line", ["Resize begins at 14:03", "25:03 no clock", "14:61 no clock", "114:03 no clock", "v1.14:03"]
 )
-def test_a_line_without_a_time_at_its_beginning_is_no_event(line):
+def test_a_line_that_does_not_start_with_a_time_is_not_an_event(line):
     reading = read(line, day=DAY)
     assert reading.events == []
     assert reading.unread == [line]
@@ -57,17 +57,17 @@ def test_a_line_without_a_time_belongs_to_the_event_above_it():
     assert reading.unread == ["before"]
 
 
-def test_a_clock_that_jumps_back_over_midnight_begins_a_new_day():
+def test_a_clock_that_jumps_back_over_midnight_starts_a_new_day():
     reading = read("23:50 Begins\n00:10 Alert\n00:05 A late note\n2026-05-01 08:00 Done\n08:30 Really", day=DAY)
     days = [event.at[:10] for event in reading.events]
     assert days == ["2026-03-31", "2026-04-01", "2026-04-01", "2026-05-01", "2026-05-01"]
 
 
-def test_a_date_that_is_not_on_the_calendar_is_not_read():
+def test_a_line_with_an_impossible_date_is_unread():
     assert read("2026-02-30 14:03 Begins", day=DAY).unread == ["2026-02-30 14:03 Begins"]
 
 
-def test_what_is_beyond_the_limit_is_said_not_to_be_read():
+def test_lines_beyond_the_limit_are_unread():
     reading = read("\n".join(["14:03 again"] * 501), day=DAY)
     assert len(reading.events) == 500
     assert reading.unread == ["14:03 again"]
@@ -85,7 +85,7 @@ def test_every_word_of_a_paste_is_either_an_event_a_time_or_unread(text):
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z][A-Za-z ]{0,20}[A-Za-z]", fullmatch=True), min_size=1, max_size=8))
-def test_every_text_behind_a_time_is_kept_word_for_word(texts):
+def test_every_text_after_a_time_is_kept_word_for_word(texts):
     texts = [text for text in texts if not text.lower().startswith(("am", "pm", "a m", "p m", "utc", "z"))] or ["ok"]
     reading = read("\n".join(f"1{place}:03 {text}" for place, text in enumerate(texts)), day=DAY)
     assert [event.text for event in reading.events] == texts

@@ -1,4 +1,4 @@
-"""How many queries the editor takes, above all each time that it saves what was typed: committed numbers."""
+"""Committed query counts of the editor, above all of each save while typing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import fill
 
-# Three of each are the session, its user, and who the viewer is.
+# Three of each read the session, the user and the viewer's memberships.
 BASELINE = {
     "the editor": 20,
     "a section is saved": 22,

@@ -1,4 +1,4 @@
-"""From draft to published and back, on the pages: who is asked, what is missing, what is said."""
+"""From draft to published and back on the pages: reviewers, what is missing, and messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_author_asks_people_and_they_decide_on_the_page(cast, complete, brows
     assert "Clear." in page
 
 
-def test_the_team_is_near_at_hand_and_oneself_is_not(cast, complete, browser):
+def test_team_members_are_offered_as_reviewers_and_oneself_is_not(cast, complete, browser):
     page = browser("author").get(f"/incidents/{complete.ref}/review").content.decode()
     ticks = page.split('<div class="choices">')[1].split("</div>")[0]
     assert 'value="lead@acme.example"' in ticks
@@ -65,7 +65,7 @@ def test_the_team_is_near_at_hand_and_oneself_is_not(cast, complete, browser):
         ("<script>alert(1)</script>", "Nobody here has the address"),
     ],
 )
-def test_whom_nobody_can_ask_is_said(cast, complete, browser, address, words):
+def test_an_invalid_reviewer_is_reported(cast, complete, browser, address, words):
     response = browser("author").post(f"/incidents/{complete.ref}/review/ask", {"reviewers": address})
     assert response.status_code == 400
     assert words in text_of(response)
@@ -73,7 +73,7 @@ def test_whom_nobody_can_ask_is_said(cast, complete, browser, address, words):
     assert state(complete) == "draft"
 
 
-def test_asking_for_changes_needs_a_comment_and_brings_it_back_to_draft(cast, complete, browser):
+def test_requesting_changes_needs_a_comment_and_returns_it_to_draft(cast, complete, browser):
     ask(cast, complete)
     reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"
     form = forms_in(reviewer.get(address))[f"{address}/decide"]
@@ -86,7 +86,7 @@ def test_asking_for_changes_needs_a_comment_and_brings_it_back_to_draft(cast, co
     assert "Which <strong>tool</strong> flushed it?" in page
 
 
-def test_the_author_is_told_that_changes_are_asked_for_until_it_is_sent_to_review_again(cast, complete, browser):
+def test_requested_changes_are_shown_to_the_author_until_the_next_review(cast, complete, browser):
     ask(cast, complete)
     said = {"approve": False, "comment": "Which **tool** flushed it?"}
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, **said)
@@ -100,7 +100,7 @@ def test_the_author_is_told_that_changes_are_asked_for_until_it_is_sent_to_revie
     assert "requested changes" not in text_of(author.get(editor))
 
 
-def test_a_text_that_changed_while_it_was_read_is_not_approved(cast, complete, browser):
+def test_a_stale_text_cannot_be_approved(cast, complete, browser):
     ask(cast, complete)
     reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"
     form = forms_in(reviewer.get(address))[f"{address}/decide"]
@@ -112,7 +112,7 @@ def test_a_text_that_changed_while_it_was_read_is_not_approved(cast, complete, b
     assert not complete.reviews.filter(state="approved").exists()
 
 
-def test_an_approval_of_an_earlier_text_is_shown_as_one(cast, complete, browser):
+def test_an_approval_of_an_earlier_text_is_shown_as_such(cast, complete, browser):
     ask(cast, complete)
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
     change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
@@ -121,7 +121,7 @@ def test_an_approval_of_an_earlier_text_is_shown_as_one(cast, complete, browser)
     assert "Approval required" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
 
 
-def test_asking_one_more_keeps_whoever_is_asked_now_unless_their_tick_is_taken_out(cast, complete, browser):
+def test_asking_another_reviewer_keeps_the_current_ones_unless_they_are_unticked(cast, complete, browser):
     ask(cast, complete, "reviewer", "outsider")
     author, address = browser("author"), f"/incidents/{complete.ref}/review"
     page = author.get(address)
@@ -138,7 +138,7 @@ def test_asking_one_more_keeps_whoever_is_asked_now_unless_their_tick_is_taken_o
     assert browser("reviewer").get(address).status_code == 404
 
 
-def test_whoever_is_asked_now_is_near_at_hand_however_large_the_team_is(cast, complete, browser):
+def test_current_reviewers_are_listed_however_large_the_team_is(cast, complete, browser):
     for place in range(40):
         person = User.objects.create(email=f"a{place}@acme.example", name=f"A {place}")
         Membership.objects.create(user=person, team=complete.team, role=Role.READER)
@@ -147,7 +147,7 @@ def test_whoever_is_asked_now_is_near_at_hand_however_large_the_team_is(cast, co
     assert form.values["reviewers"] == ["reviewer@acme.example", ""]
 
 
-def test_an_approval_of_a_round_that_is_over_is_not_told_as_one_of_another_text(cast, complete, browser):
+def test_an_approval_from_an_earlier_round_is_not_shown_as_one_of_an_earlier_text(cast, complete, browser):
     ask(cast, complete)
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
     ask(cast, complete, "lead")
@@ -155,7 +155,7 @@ def test_an_approval_of_a_round_that_is_over_is_not_told_as_one_of_another_text(
     assert "Reviewer Approved in an earlier round" in page
 
 
-def test_what_was_said_in_an_earlier_round_stands_below_who_is_asked_now(cast, complete, browser):
+def test_comments_from_an_earlier_round_are_shown_below_the_current_reviewers(cast, complete, browser):
     ask(cast, complete)
     lifecycle.review(
         actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=False, comment="Say when it was rebuilt."
@@ -166,13 +166,13 @@ def test_what_was_said_in_an_earlier_round_stands_below_who_is_asked_now(cast, c
     assert "for an earlier text" not in page
 
 
-def test_a_review_is_taken_back(cast, complete, browser):
+def test_a_review_can_be_withdrawn(cast, complete, browser):
     ask(cast, complete)
     browser("author").post(f"/incidents/{complete.ref}/review/withdraw")
     assert state(complete) == "draft"
 
 
-def test_only_who_was_asked_decides(cast, complete, browser):
+def test_only_reviewers_can_decide(cast, complete, browser):
     ask(cast, complete)
     address = f"/incidents/{complete.ref}/review/decide"
     sent = {"decision": "approve", "version": str(complete.version)}
@@ -182,7 +182,7 @@ def test_only_who_was_asked_decides(cast, complete, browser):
     assert "Your review is requested" not in text_of(browser("lead").get(f"/incidents/{complete.ref}/review"))
 
 
-def test_reviewers_get_a_mail_when_there_is_a_server_for_it(cast, complete, browser, settings):
+def test_reviewers_are_mailed_if_mail_is_set_up(cast, complete, browser, settings):
     settings.EMAIL_URL = "smtp://mail.acme.example"
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     browser("author").post(f"/incidents/{complete.ref}/review/ask", {"reviewers": "reviewer@acme.example"})
@@ -191,7 +191,7 @@ def test_reviewers_get_a_mail_when_there_is_a_server_for_it(cast, complete, brow
     assert f"{settings.BASE_URL}/incidents/{complete.ref}/review" in sent.body
 
 
-def test_a_mail_server_that_fails_fails_no_review_and_is_told(cast, complete, browser, settings):
+def test_a_failing_mail_server_is_reported_and_does_not_block_the_review(cast, complete, browser, settings):
     settings.EMAIL_URL = "smtp://127.0.0.1:1"
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
@@ -211,7 +211,7 @@ def test_without_a_mail_server_nothing_is_sent_and_the_page_says_what_to_do(cast
 
 
 # --- Publishing --------------------------------------------------------------------------------------
-def test_what_is_missing_is_listed_with_the_way_there(cast, draft, browser):
+def test_what_is_missing_is_listed_with_links_to_it(cast, draft, browser):
     incident = draft()
     response = browser("lead").get(f"/incidents/{incident.ref}/publish")
     page = response.content.decode()
@@ -233,7 +233,7 @@ def test_a_lead_publishes_with_a_note(cast, complete, browser):
     assert complete.revisions.get().note == "First account"
 
 
-def test_an_author_publishes_what_was_approved(cast, complete, browser):
+def test_an_author_can_publish_an_approved_text(cast, complete, browser):
     author, address = browser("author"), f"/incidents/{complete.ref}/publish"
     assert "Approval required" in text_of(author.get(address))
     complete.refresh_from_db()
@@ -248,7 +248,7 @@ def test_an_author_publishes_what_was_approved(cast, complete, browser):
     assert state(complete) == "published"
 
 
-def test_a_text_that_changed_meanwhile_is_not_published_unseen(cast, complete, browser):
+def test_a_stale_text_cannot_be_published(cast, complete, browser):
     lead, address = browser("lead"), f"/incidents/{complete.ref}/publish"
     form = forms_in(lead.get(address))[f"{address}/now"]
     change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
@@ -266,7 +266,7 @@ def test_a_note_that_is_too_long_is_shown_again(cast, complete, browser):
     assert "At most 500 characters" in text_of(response)
 
 
-def test_reopening_leads_to_the_editor_and_readers_keep_the_published_text(cast, published, browser):
+def test_reopening_opens_the_editor_and_readers_keep_the_published_text(cast, published, browser):
     incident = published(text="The first text.")
     response = browser("author").post(f"/incidents/{incident.ref}/reopen", follow=True)
     assert "Readers see revision 1" in text_of(response)
@@ -274,7 +274,7 @@ def test_reopening_leads_to_the_editor_and_readers_keep_the_published_text(cast,
     assert "The first text." in text_of(browser("outsider").get(f"/incidents/{incident.ref}"))
 
 
-def test_a_published_postmortem_is_not_edited_but_can_be_reopened(cast, published, browser):
+def test_a_published_postmortem_cannot_be_edited_until_it_is_reopened(cast, published, browser):
     incident = published()
     response = browser("author").get(f"/incidents/{incident.ref}/edit", follow=True)
     assert response.redirect_chain == [(f"/incidents/{incident.ref}", 302)]
@@ -283,7 +283,7 @@ def test_a_published_postmortem_is_not_edited_but_can_be_reopened(cast, publishe
     assert browser("author").post(f"/incidents/{incident.ref}/edit/sections/summary", sent).status_code == 409
 
 
-def test_archiving_and_back(cast, published, browser):
+def test_a_postmortem_can_be_archived_and_restored(cast, published, browser):
     incident, lead = published(), browser("lead")
     assert lead.post(f"/incidents/{incident.ref}/archive").status_code == 302
     assert state(incident) == "archived"

@@ -1,4 +1,4 @@
-"""Rows of records in the editor: each with its own version; they come, change, move, go, and come back."""
+"""Rows of records in the editor: adding, changing, moving, removing and putting back, each row with its own version."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def lessons(cast, incident, *texts):
 
 @pytest.mark.parametrize("htmx", [False, True])
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_a_row_of_every_kind_is_added_and_stands_in_the_editor_as_it_was_written(cast, draft, writer, kind, htmx):
+def test_rows_of_every_kind_are_added_and_shown_as_typed(cast, draft, writer, kind, htmx):
     incident = draft()
     author = writer("author", incident)
     response = author.send(author.open()[f"form-new-{kind}"], htmx=htmx, **SAMPLES[kind])
@@ -61,13 +61,13 @@ def test_a_row_of_every_kind_is_added_and_stands_in_the_editor_as_it_was_written
     form = author.open()[f"form-row-{row.uuid}"]
     for name, value in SAMPLES[kind].items():
         assert form.values.get(name, []) == (value if isinstance(value, list) else [value])
-    # Sent as it stands it changes nothing, so it loses nothing.
+    # Sending it unchanged must change nothing.
     assert author.send(form).status_code == 302
     assert rows(incident, kind)[0].version == 1
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_what_a_new_row_lacks_is_said_and_what_was_typed_stands_there_again(cast, draft, writer, kind):
+def test_an_incomplete_new_row_is_shown_again_with_its_errors(cast, draft, writer, kind):
     incident = draft()
     author = writer("author", incident)
     first = next(name for name, value in SAMPLES[kind].items() if name in ("text", "title", "label"))
@@ -84,7 +84,7 @@ def test_what_a_new_row_lacks_is_said_and_what_was_typed_stands_there_again(cast
 @pytest.mark.parametrize(
     ("typed", "value"), [("4,211", 4211), ("-1,234,567.5", -1234567.5), ("4211", 4211), ("12.5", 12.5)]
 )
-def test_a_figure_is_typed_as_the_page_shows_it(cast, draft, writer, typed, value):
+def test_a_figure_can_be_typed_as_the_page_shows_it(cast, draft, writer, typed, value):
     incident = draft()
     author = writer("author", incident)
     author.send(author.open()["form-new-impact_figures"], **{**SAMPLES["impact_figures"], "value": typed})
@@ -92,7 +92,7 @@ def test_a_figure_is_typed_as_the_page_shows_it(cast, draft, writer, typed, valu
 
 
 @pytest.mark.parametrize("typed", ["4,21", "4,2110", "0,125", "1.234,5", "12,5", "4,,211", ",211", "4,211e3", "many"])
-def test_a_figure_that_could_be_another_number_is_not_guessed_and_one_is_shown(cast, draft, writer, typed):
+def test_an_ambiguous_figure_is_rejected_with_an_example(cast, draft, writer, typed):
     incident = draft()
     author = writer("author", incident)
     values = {**SAMPLES["impact_figures"], "value": typed}
@@ -102,12 +102,12 @@ def test_a_figure_that_could_be_another_number_is_not_guessed_and_one_is_shown(c
     assert rows(incident, "impact_figures") == []
 
 
-def test_an_unknown_kind_is_not_there(cast, draft, writer):
+def test_an_unknown_kind_is_a_404(cast, draft, writer):
     author = writer("author", draft())
     assert author.client.post(author.address("/rows/nothing"), {}).status_code == 404
 
 
-def test_two_people_in_different_rows_never_collide(cast, draft, writer):
+def test_edits_to_different_rows_never_conflict(cast, draft, writer):
     incident = draft()
     one, two = lessons(cast, incident, "One", "Two")
     author, lead = writer("author", incident), writer("lead", incident)
@@ -118,7 +118,7 @@ def test_two_people_in_different_rows_never_collide(cast, draft, writer):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_the_second_writer_of_a_row_gets_both_and_saves_over_what_was_seen(cast, draft, writer, htmx):
+def test_the_second_writer_of_a_row_sees_both_and_can_overwrite_what_was_shown(cast, draft, writer, htmx):
     incident = draft()
     author = writer("author", incident)
     author.send(author.open()["form-new-actions"], **SAMPLES["actions"])
@@ -162,7 +162,7 @@ def test_rows_move_up_and_down_and_stop_at_the_ends(cast, draft, writer):
     assert two.version == 1
 
 
-def test_timeline_events_stand_in_the_order_of_their_times(cast, draft, writer):
+def test_timeline_events_are_in_chronological_order(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     for at, text in (("2026-03-31 15:00", "Later"), ("2026-03-31 14:00", "Earlier")):
@@ -206,14 +206,14 @@ def test_a_removed_row_comes_back_as_it_was_in_its_old_place(cast, draft, writer
         {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": "[" * 100_000},
     ],
 )
-def test_what_cannot_be_put_back_is_refused(cast, draft, writer, sent):
+def test_an_invalid_row_to_put_back_is_rejected(cast, draft, writer, sent):
     incident = draft()
     author = writer("author", incident)
     assert author.client.post(author.address("/rows/lessons/back"), sent).status_code == 400
     assert rows(incident, "lessons") == []
 
 
-def test_a_place_beyond_reason_is_no_error(cast, draft, writer):
+def test_an_out_of_range_position_is_not_an_error(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     sent = {"row": "8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10", "values": json.dumps({"text": "x"}), "position": "999999999"}
@@ -222,7 +222,7 @@ def test_a_place_beyond_reason_is_no_error(cast, draft, writer):
     assert [row.text for row in rows(incident, "lessons")] == ["x", "after"]
 
 
-def test_a_row_that_somebody_removed_meanwhile_is_not_there(cast, draft, writer):
+def test_a_row_removed_in_the_meantime_is_a_404(cast, draft, writer):
     incident = draft()
     (row,) = lessons(cast, incident, "One")
     author = writer("author", incident)
@@ -241,7 +241,7 @@ def test_a_row_of_another_incident_cannot_be_reached_through_this_one(cast, draf
     assert row.text == "One"
 
 
-def test_what_a_source_supports_beyond_the_known_facts_is_kept(cast, draft, writer):
+def test_unknown_facts_that_a_source_supports_are_kept(cast, draft, writer):
     incident = draft()
     add_row(
         actor=cast.viewer("author"),
@@ -258,7 +258,7 @@ def test_what_a_source_supports_beyond_the_known_facts_is_kept(cast, draft, writ
 
 
 def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast, draft, writer):
-    """Clocks went back in Madrid on 25 October 2026: 02:30 was there twice."""
+    """Clocks went back in Madrid on 25 October 2026, so 02:30 occurred twice."""
     incident = draft(time_zone="Europe/Madrid")
     row = add_row(
         actor=cast.viewer("author"),
@@ -276,7 +276,7 @@ def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast,
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_time_is_read_in_the_zone_in_which_it_was_shown_whatever_the_zone_is_by_then(cast, draft, writer, htmx):
+def test_a_time_is_read_in_the_zone_it_was_shown_in_even_if_the_zone_has_changed_since(cast, draft, writer, htmx):
     incident = draft(time_zone="Europe/Madrid")
     event = {"at": "2026-03-31 14:05", "text": "Resize begins"}
     row = add_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="timeline", values=event)
@@ -295,15 +295,15 @@ def test_a_time_is_read_in_the_zone_in_which_it_was_shown_whatever_the_zone_is_b
     assert at() == ["2026-03-31T12:06:00+00:00"]
     author.send(page["form-new-timeline"], htmx=htmx, at="2026-03-31 14:09", text="Alert")
     assert at() == ["2026-03-31T12:06:00+00:00", "2026-03-31T12:09:00+00:00"]
-    # A refused one stands there as it was typed, and is still read as it was meant.
+    # A rejected row keeps its text and the zone it was typed in.
     refused = author.send(form, htmx=htmx, at="2026-03-31 14:07", text="", version="3")
     assert b'name="zone" value="Europe/Madrid"' in refused.content
-    # Whoever opens the page from then on sees and writes the new one.
+    # A page opened after the change uses the new zone.
     page = author.open()[f"form-row-{row.uuid}"]
     assert (page.values["at"], page.values["zone"]) == (["2026-03-31 08:06"], ["America/New_York"])
 
 
-def test_a_new_event_by_clock_is_on_the_day_it_started(cast, draft, writer):
+def test_a_new_event_without_a_date_is_on_the_day_the_incident_started(cast, draft, writer):
     incident = draft(started="2026-03-31T22:03Z", time_zone="Europe/Madrid")
     author = writer("author", incident)
     author.send(author.open()["form-new-timeline"], at="9:05", text="Morning of the first of April, in Madrid")
@@ -312,7 +312,7 @@ def test_a_new_event_by_clock_is_on_the_day_it_started(cast, draft, writer):
 
 # --- Quick paste -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("htmx", [False, True])
-def test_pasted_lines_are_shown_as_understood_and_only_then_saved(cast, draft, writer, htmx):
+def test_pasted_lines_are_previewed_before_they_are_saved(cast, draft, writer, htmx):
     incident = draft(started="2026-03-31T14:03Z")
     author = writer("author", incident)
     lines = "hello\n14:03 Resize begins\n14:09 Alert\nsecond line\n14:58 <script>alert(1)</script>"
@@ -334,7 +334,7 @@ def test_pasted_lines_are_shown_as_understood_and_only_then_saved(cast, draft, w
     ]
 
 
-def test_of_pasted_events_all_are_saved_or_none(cast, draft, writer):
+def test_pasted_events_are_saved_all_or_none(cast, draft, writer):
     incident = draft(started="2026-03-31T14:03Z")
     author = writer("author", incident)
     form = forms_in(author.send(author.open()["form-paste"], lines="14:03 One\n14:09 Two"))["form-understood"]
@@ -347,12 +347,12 @@ def test_of_pasted_events_all_are_saved_or_none(cast, draft, writer):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_refused_paste_stands_there_whole_with_the_ticks_as_they_were(cast, draft, writer, htmx):
+def test_a_rejected_paste_is_shown_again_with_its_ticks(cast, draft, writer, htmx):
     incident = draft(started="2026-03-31T14:03Z", time_zone="Europe/Madrid")
     author = writer("author", incident)
     lines = "14:03 One\n14:09 Two\n14:15 Three"
     form = forms_in(author.send(author.open()["form-paste"], lines=lines))["form-understood"]
-    # Meanwhile somebody corrects the zone: what was shown in Madrid is still meant in Madrid.
+    # Another user corrects the zone in the meantime. Times shown in Madrid's zone must still be read in it.
     facts = {"time_zone": "America/New_York"}
     change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts=facts)
     form.values["keep"].remove("0")
@@ -371,6 +371,6 @@ def test_a_refused_paste_stands_there_whole_with_the_ticks_as_they_were(cast, dr
     assert saved == [("2026-03-31T12:09:00+00:00", "Two"), ("2026-03-31T12:15:00+00:00", "Three")]
 
 
-def test_a_paste_with_a_nul_is_refused(cast, draft, writer):
+def test_a_paste_with_a_nul_is_rejected(cast, draft, writer):
     author = writer("author", draft())
     assert author.send(author.open()["form-paste"], lines="14:03 a\x00b").status_code == 400

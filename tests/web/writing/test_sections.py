@@ -1,4 +1,4 @@
-"""Writing prose: saved card by card, never over somebody else's text, and never lost."""
+"""Writing prose: saved card by card, never silently over another user's text, and never lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_section_is_saved_on_its_own(cast, draft, writer, htmx):
         assert response["Location"].endswith("/edit#section-summary")
 
 
-def test_an_answer_carries_the_new_version_and_what_is_missing_but_no_text(cast, draft, writer):
+def test_an_htmx_answer_carries_the_new_version_and_what_is_missing_but_no_text(cast, draft, writer):
     author = writer("author", draft())
     page = author.send(author.open()["form-section-summary"], htmx=True, body="It broke.").content.decode()
     assert '<input type="hidden" name="version" value="2">' in page
@@ -34,7 +34,7 @@ def test_an_answer_carries_the_new_version_and_what_is_missing_but_no_text(cast,
     assert 'id="readiness"' in page
 
 
-def test_saving_twice_from_the_same_page_goes_on_with_the_answered_version(cast, draft, writer):
+def test_a_second_save_from_the_same_page_uses_the_new_version(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     form = author.open()["form-section-summary"]
@@ -44,7 +44,7 @@ def test_saving_twice_from_the_same_page_goes_on_with_the_answered_version(cast,
     assert body(incident) == "One. Two."
 
 
-def test_two_people_in_different_sections_never_collide(cast, draft, writer):
+def test_edits_to_different_sections_never_conflict(cast, draft, writer):
     incident = draft()
     author, lead = writer("author", incident), writer("lead", incident)
     mine, theirs = author.open()["form-section-summary"], lead.open()["form-section-impact"]
@@ -71,7 +71,7 @@ def test_the_second_writer_gets_both_texts_and_nothing_is_lost(cast, draft, writ
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_what_was_brought_together_is_saved_over_the_text_that_was_shown(cast, draft, writer, htmx):
+def test_a_merged_text_can_overwrite_the_version_that_was_shown(cast, draft, writer, htmx):
     incident = draft()
     lead = writer("lead", incident)
     form = lead.open()["form-section-summary"]
@@ -82,7 +82,7 @@ def test_what_was_brought_together_is_saved_over_the_text_that_was_shown(cast, d
     assert body(incident) == "Theirs. Mine."
 
 
-def test_a_third_text_that_nobody_has_shown_is_not_overwritten_either(cast, draft, writer):
+def test_a_third_version_that_was_not_shown_is_not_overwritten_either(cast, draft, writer):
     incident = draft()
     lead = writer("lead", incident)
     form = lead.open()["form-section-summary"]
@@ -93,7 +93,7 @@ def test_a_third_text_that_nobody_has_shown_is_not_overwritten_either(cast, draf
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_whoever_gives_way_takes_the_text_as_it_stands(cast, draft, writer, htmx):
+def test_taking_the_other_users_text_restores_it(cast, draft, writer, htmx):
     incident = draft()
     lead = writer("lead", incident)
     form = lead.open()["form-section-summary"]
@@ -108,7 +108,7 @@ def test_whoever_gives_way_takes_the_text_as_it_stands(cast, draft, writer, htmx
         assert lead.open()["form-section-summary"].values["body"] == ["Theirs."]
 
 
-def test_a_form_without_its_version_is_refused(cast, draft, writer):
+def test_a_form_without_its_version_is_rejected(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     response = author.client.post(author.address("/sections/summary"), {"body": "Blind."})
@@ -122,7 +122,7 @@ def test_a_form_without_its_version_is_refused(cast, draft, writer):
     [("a\x00b", "NUL character"), ("é" * (SECTION_BYTES // 2 + 1), "At most 256 KiB")],
 )
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_text_that_cannot_be_stored_says_why_and_is_shown_again(cast, draft, writer, text, words, htmx):
+def test_a_rejected_text_is_shown_again_with_its_error(cast, draft, writer, text, words, htmx):
     incident = draft()
     author = writer("author", incident)
     response = author.send(author.open()["form-section-summary"], htmx=htmx, body=text)
@@ -133,12 +133,12 @@ def test_a_text_that_cannot_be_stored_says_why_and_is_shown_again(cast, draft, w
         assert text[-1] in forms_in(response)["form-section-summary"].values["body"][0]
 
 
-def test_an_unknown_section_is_not_there(cast, draft, writer):
+def test_an_unknown_section_is_a_404(cast, draft, writer):
     author = writer("author", draft())
     assert author.client.post(author.address("/sections/nothing"), {"body": "x", "version": "1"}).status_code == 404
 
 
-def test_the_reason_why_there_is_nothing_is_saved_and_counts_as_done(cast, draft, writer):
+def test_a_reason_for_no_rows_is_saved_and_counts_as_done(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     response = author.client.post(author.address("/sections/lessons"), {"none_reason": "Known already", "version": "1"})
@@ -162,7 +162,7 @@ def test_a_preview_shows_safe_html_and_saves_nothing(cast, draft, writer):
     assert body(incident) == ""
 
 
-def test_somebody_who_was_signed_out_while_writing_sees_the_text_again(cast, draft, writer):
+def test_a_user_signed_out_while_writing_sees_their_text_again(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)
     form = author.open()["form-section-summary"]
@@ -175,7 +175,7 @@ def test_somebody_who_was_signed_out_while_writing_sees_the_text_again(cast, dra
 
 
 def test_signing_in_again_in_another_tab_lets_the_open_form_be_saved(cast, draft, writer):
-    """The script sends the token of the cookie, which the sign-in has changed."""
+    """The script sends the CSRF token from the cookie, which signing in has changed."""
     incident = draft()
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")

@@ -1,4 +1,4 @@
-"""Every address of the writing pages, tried by everybody: what is hidden is not there, what is readable stays."""
+"""Every route of the writing pages, by every kind of user: hidden incidents are 404, readable ones stay unchanged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STEPS = {
     "save-visibility",
     "save-progress",
 }
-# Pages that whoever may read the incident may read too.
+# Pages that everyone who can read the incident can read too.
 FOR_READERS = {"history", "compare"}
 
 
@@ -57,7 +57,7 @@ def hidden(cast: Cast) -> Incident:
 
 @pytest.fixture(scope="module")
 def shown(cast: Cast) -> Incident:
-    """Everybody may read it."""
+    """A published incident that everyone can read."""
     return publish_one(cast, visibility="public")
 
 
@@ -67,7 +67,7 @@ def reopened(cast: Cast) -> Incident:
 
 
 def nothing(incident: Incident) -> Incident:
-    """What is not there, in the place of this."""
+    """A copy of the incident whose id does not exist."""
     missing = copy(incident)
     missing.pk = 99_999
     return missing
@@ -90,13 +90,13 @@ def snapshot():
     return list(Incident.objects.order_by("pk").values_list("pk", "version", "status", "visibility", "deleted_at"))
 
 
-def test_every_address_has_its_row_here():
+def test_every_writing_route_is_tested_here():
     assert {route.pattern.name for route in every_route() if route.is_writing} == READS | STEPS | {"new"}
 
 
 @pytest.mark.parametrize("name", sorted(READS))
 @pytest.mark.parametrize("person", ["outsider", "reviewer"])
-def test_a_draft_is_not_there_for_other_teams(hidden, browser, name, person):
+def test_a_draft_is_a_404_for_other_teams(hidden, browser, name, person):
     refused, missing = (browser(person).get(address(name, incident)) for incident in (hidden, nothing(hidden)))
     assert (refused.status_code, missing.status_code) == (404, 404)
     assert text_of(refused) == text_of(missing)
@@ -104,14 +104,14 @@ def test_a_draft_is_not_there_for_other_teams(hidden, browser, name, person):
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 @pytest.mark.parametrize("person", ["outsider", "reviewer"])
-def test_a_draft_cannot_be_changed_by_other_teams_nor_told_from_nothing(hidden, browser, name, person):
+def test_other_teams_cannot_change_a_draft_and_get_a_404(hidden, browser, name, person):
     before = snapshot()
     assert browser(person).post(address(name, hidden), {"version": "1"}).status_code == 404
     assert snapshot() == before
 
 
 @pytest.mark.parametrize("name", sorted(READS | {"new"}))
-def test_strangers_are_led_to_signing_in_whether_there_is_something_or_not(hidden, browser, name):
+def test_strangers_are_sent_to_sign_in_whether_or_not_the_incident_exists(hidden, browser, name):
     response = browser("anonymous").get(address(name, hidden))
     if name in FOR_READERS:
         assert response.status_code == 404
@@ -131,7 +131,7 @@ def test_strangers_change_nothing(hidden, shown, browser, name):
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 @pytest.mark.parametrize("person", ["reader", "outsider"])
-def test_who_may_only_read_it_changes_nothing(reopened, browser, name, person):
+def test_readers_cannot_change_anything(reopened, browser, name, person):
     before = snapshot()
     sent = {
         "version": "1",
@@ -149,25 +149,25 @@ def test_who_may_only_read_it_changes_nothing(reopened, browser, name, person):
 
 
 @pytest.mark.parametrize("name", sorted(READS - FOR_READERS))
-def test_pages_of_writers_are_closed_to_readers(shown, browser, name):
+def test_writing_pages_are_forbidden_for_readers(shown, browser, name):
     response = browser("outsider").get(address(name, shown))
     assert response.status_code == 403
     assert "You are not allowed to do this" in text_of(response)
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))
-def test_what_changes_something_is_only_posted(hidden, browser, name):
+def test_changes_need_a_post(hidden, browser, name):
     before = snapshot()
     response = browser("admin").get(address(name, hidden))
     assert response.status_code == 405
-    # A refused form leaves its address to whoever reloads it.
+    # A rejected form leaves this address in the address bar, where a reload can request it.
     assert "It only accepts submitted forms. Opening it changed nothing." in text_of(response)
     assert f'href="/incidents/{hidden.ref}"' in response.content.decode()
     assert snapshot() == before
 
 
 @pytest.mark.parametrize("name", ["archive", "restore", "delete-now"])
-def test_only_leads_and_admins_archive_and_delete(cast, published, browser, name):
+def test_only_leads_and_admins_can_archive_and_delete(cast, published, browser, name):
     incident = published()
     if name == "restore":
         lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
@@ -177,7 +177,7 @@ def test_only_leads_and_admins_archive_and_delete(cast, published, browser, name
     assert browser("lead").post(address(name, incident), {"confirm": incident.ref}).status_code == 302
 
 
-def test_a_form_from_another_site_is_refused(cast, draft):
+def test_a_form_from_another_site_is_rejected(cast, draft):
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.author, backend="django.contrib.auth.backends.ModelBackend")
     incident = draft()
@@ -197,21 +197,21 @@ def test_a_reviewer_reads_but_does_not_write(cast, draft, browser):
     assert client.post(address("save-section", incident), {"version": "2", "body": "x"}).status_code == 403
 
 
-def test_famous_outages_are_not_edited_by_anybody(cast, browser):
+def test_no_one_can_edit_famous_outages(cast, browser):
     incident = famous()
     for person in ("author", "admin"):
         assert browser(person).get(address("edit", incident)).status_code == 403
         assert browser(person).post(address("reopen", incident)).status_code == 403
 
 
-def test_beginning_one_needs_a_team_to_write_for(browser):
+def test_a_new_postmortem_needs_a_team_to_write_for(browser):
     before = snapshot()
     assert browser("reader").get("/incidents/new").status_code == 403
     assert browser("reader").post("/incidents/new", {"title": "x", "team": "checkout"}).status_code == 403
     assert snapshot() == before
 
 
-def test_pages_that_carry_versions_are_not_stored_so_that_going_back_shows_them_as_they_are(browser, draft):
+def test_pages_with_versions_are_not_cached_so_that_going_back_reloads_them(browser, draft):
     incident = draft()
     author = browser("author")
     for page in ("edit", "review", "publish"):

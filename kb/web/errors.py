@@ -19,7 +19,7 @@ def refused(request: HttpRequest, error: ActionError) -> HttpResponse:
 
 
 def only_for_forms(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The 405 page for a GET of a POST-only address, which a refused form can leave in the address bar."""
+    """The 405 page for a GET of a POST-only address, which a rejected form can leave in the address bar."""
     page = render(request, "405.html", status=response.status_code)
     page["Allow"] = response["Allow"]
     return page

@@ -42,7 +42,7 @@ Check = Callable[[], dict[str, Any]]
 
 
 def works_without_database(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Mark a view that reports on the database, so that middleware must not query it first."""
+    """Mark a view that must work without the database, because it reports on it. Middleware makes no queries for it."""
     view.works_without_database = True  # type: ignore[attr-defined]
     return view
 
@@ -61,7 +61,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @works_without_database
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Metrics in the Prometheus exposition format. 404 unless the request is local or carries METRICS_TOKEN as bearer.
+    """Metrics in the Prometheus exposition format. 404 unless the request is local or has METRICS_TOKEN as its bearer.
 
     A request forwarded by a proxy does not count as local, even when the proxy runs on this machine.
     """

@@ -184,7 +184,7 @@ def _unwritten(reading: Reading) -> list[Unwritten]:
 def _banner(reading: Reading) -> Banner | None:
     incident, document = reading.incident, reading.document
     if document["status"] == Status.ARCHIVED:
-        return Banner("Archived", "Hidden from lists and searches unless they ask for archived incidents.")
+        return Banner("Archived", "Hidden from lists and searches unless you filter for archived incidents.")
     if not reading.is_working_copy or incident.status not in scopes.UNPUBLISHED:
         return None
     title = Status(incident.status).label

@@ -26,7 +26,7 @@ _PHASES = ("impact", "detect", "mitigate")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One coloured part of the bar, in units of which the whole bar has WIDTH."""
+    """One coloured part of the bar. The whole bar is WIDTH units wide."""
 
     kind: str
     x: float

@@ -118,8 +118,10 @@ class PasswordForm(SetPasswordForm):
 
 
 class ChangePasswordForm(PasswordForm):
-    """Asks for the current password too. Failures count towards the same limit as at the sign-in, so that a stolen
-    session cannot be used to guess the password."""
+    """Also asks for the current password.
+
+    Failures count towards the same limit as at the sign-in, so that a stolen session cannot be used to guess it.
+    """
 
     old_password = forms.CharField(
         label="Current password",
@@ -154,7 +156,7 @@ class AccountForm(ChangeForm):
 
 
 class InviteForm(forms.Form):
-    """Invites someone to `team`. Without `team` it is the admins' form, which offers every team, none, and admin."""
+    """Invites someone to `team`. Without `team` it is the form for admins, who can choose any team or none."""
 
     email = forms.CharField(
         label="E-mail address",

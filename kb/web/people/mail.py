@@ -1,4 +1,4 @@
-"""E-mail, where a mail server is configured. No feature depends on it: every page that sends mail works without.
+"""E-mail, where a mail server is configured. No feature depends on it: every page that sends mail works without it.
 
 Callers send after the commit, so that no mail announces a change that was rolled back. A failure is logged, and
 reported to the caller by the return value of `send`.

@@ -69,7 +69,7 @@ def incident_named(request: Request, reference: str) -> Incident:
 
 
 def incident_with_parts(request: Request, reference: str) -> Incident:
-    """Like `incident_named`, with all sections and rows loaded, as the answers to a save need them."""
+    """Like `incident_named`, with all sections and rows loaded, as the answer to a save needs them."""
     incident = incident_named(request, reference)
     read_parts(incident)
     return incident

@@ -16,7 +16,7 @@ from incidents.models import Incident
 from incidents.vocabulary import Precision
 from kb.web.writing.inputs import Choice, choices_of
 
-# All but the hour can be told from the text. The coarser ones are for times typed in more detail than is known.
+# Every precision but the hour shows in the text. The coarser choices are for times typed in more detail than is known.
 PRECISIONS: tuple[Choice, ...] = choices_of(
     [(p.value, p.label) for p in (Precision.HOUR, Precision.DAY, Precision.MONTH, Precision.YEAR)],
     none="as written",

@@ -28,7 +28,7 @@ QUICK_PICKS = 30
 @page
 @signed_in
 def review(request: Request, reference: str) -> HttpResponse:
-    """The reviewers and their decisions, with the form to decide for reviewers and the form to ask for authors."""
+    """The reviewers and their decisions. Reviewers can decide here, and authors can ask for a review."""
     return review_page(request, incident_named(request, reference))
 
 

@@ -100,7 +100,7 @@ def _rows(request: Request) -> list[dict[str, Any]]:
 
 
 def _blame(sent: list[dict[str, Any]], refused: Invalid) -> None:
-    """Add to each event that was sent its own errors."""
+    """Attach its errors to each event that was sent."""
     for place, row in enumerate(sent):
         of_row = [ms for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.")]
         row["errors"] = [message for messages in of_row for message in messages]

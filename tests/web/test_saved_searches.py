@@ -93,7 +93,7 @@ def test_a_search_saved_from_the_list_of_incidents_keeps_its_order(cast, browser
 @pytest.mark.parametrize(
     ("search", "name", "words"),
     [
-        (RETRIES, "", "Give it a name."),
+        (RETRIES, "", "Enter a name."),
         (RETRIES, "n" * 81, "At most 80 characters"),
         (RETRIES, "a\x00b", "Null characters are not allowed."),
         (RETRIES, "QUEUES", "You already have a different search named Queues."),

@@ -81,7 +81,9 @@ def add_service_account(request: Request) -> HttpResponse:
         values = form.cleaned_data
         made = carried_out(form, lambda: actions.create_service_account(actor=request.viewer, **values))
         if made is not None:
-            messages.success(request, f"Added {made.name}. Create its token over REST, with its address as the owner.")
+            messages.success(
+                request, f"Added {made.name}. Create a token for it over REST, with its address as the owner."
+            )
             return redirect("web:people")
     return people_page(request, account=form, status=status_of(form))
 

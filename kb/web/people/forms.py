@@ -98,7 +98,7 @@ def _zone_field(**options: Any) -> forms.ChoiceField:
 class SignInForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "The e-mail address and password do not match. Passwords are case-sensitive.",
-        "inactive": "This account is closed. Ask an admin.",
+        "inactive": "This account is closed. Ask an admin to reopen it.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -212,7 +212,9 @@ class MemberForm(forms.Form):
 
 
 class ServiceAccountForm(forms.Form):
-    name = forms.CharField(label="Name", max_length=120, help_text="The tool that will use it, such as Deploy bot.")
+    name = forms.CharField(
+        label="Name", max_length=120, help_text="The tool that will use this account, such as Deploy bot."
+    )
     email = forms.EmailField(label="Address", help_text="Any address that is not in use here. Nothing is sent to it.")
 
 

@@ -13,7 +13,7 @@ class SaveForm(forms.Form):
 
     name = forms.CharField(
         label="Name",
-        error_messages={"required": "Give it a name."},
+        error_messages={"required": "Enter a name."},
         widget=forms.TextInput(attrs={"maxlength": NAME_CHARACTERS, "autocomplete": "off"}),
     )
 

@@ -37,7 +37,12 @@ SAID = {
     "link.changed": "changed a link",
     "link.removed": "removed a link",
 }
-ROWS_SAID = {"added": "added to", "changed": "changed in", "removed": "removed from", "moved": "moved in"}
+ROWS_SAID = {
+    "added": "added a row to",
+    "changed": "changed a row in",
+    "removed": "removed a row from",
+    "moved": "moved a row in",
+}
 
 
 @page

@@ -105,7 +105,9 @@ def _moving(act: Callable[..., Incident], said: str, to: str) -> View[[str]]:
 reopen = _moving(
     lifecycle.reopen, "Open for changes. Readers keep the published text until you publish again.", "web:edit"
 )
-archive = _moving(lifecycle.archive, "Archived. It stays readable, but not in lists and searches.", "web:incident")
+archive = _moving(
+    lifecycle.archive, "Archived. It stays readable but is hidden from lists and searches.", "web:incident"
+)
 restore = _moving(lifecycle.restore, "Restored from the archive.", "web:incident")
 
 

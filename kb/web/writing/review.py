@@ -144,7 +144,9 @@ def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) 
             request, "In review. Your reviewers will see it on their start page. If it is urgent, send them the link."
         )
     elif unreached:
-        messages.warning(request, f"In review. No e-mail could be sent to {', '.join(unreached)}. Tell them yourself.")
+        messages.warning(
+            request, f"In review. No e-mail could be sent to {', '.join(unreached)}. Let them know yourself."
+        )
     else:
         messages.success(request, "In review. Your reviewers have been notified by e-mail.")
 

@@ -71,8 +71,8 @@ def test_authors_see_every_revision_and_the_audit_log(cast, twice, browser):
         "reopened it",
         "published revision 2",
         "edited the section summary",
-        "added to causes",
-        "removed from timeline",
+        "added a row to causes",
+        "removed a row from timeline",
         "changed facts: severity",
     ):
         assert words in page

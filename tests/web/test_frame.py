@@ -165,7 +165,7 @@ def test_pages_are_not_stored_in_shared_caches(cast, browser):
         assert {"private", "no-cache"} <= set(re.split(r",\s*", browser(name).get("/")["Cache-Control"]))
 
 
-# --- Refusals --------------------------------------------------------------------------------------
+# --- Error pages -----------------------------------------------------------------------------------
 REFUSALS = {
     "missing": (Missing(), 404, "not shared with you"),
     "not-allowed": (NotAllowed("Only leads can change this."), 403, "Only leads can change this."),

@@ -58,7 +58,7 @@ def section(page, title):
     return re.sub(r"\s+", " ", found[0]) if found else ""
 
 
-# --- What is known ---------------------------------------------------------------------------------
+# --- Statistics ------------------------------------------------------------------------------------
 def test_the_page_shows_where_a_pattern_occurred_with_what_else_and_what_mitigated_it(storm, browser):
     page = page_of(browser, "anonymous")
     assert "Square & Sons 2 incidents" in section(page, "Where it happened")

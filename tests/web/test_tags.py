@@ -309,7 +309,7 @@ def test_an_invalid_addition_is_shown_again_with_its_error(stormy, browser, type
     assert Tag.objects.count() == 1
 
 
-# --- Who may ---------------------------------------------------------------------------------------
+# --- Permissions -----------------------------------------------------------------------------------
 STEPS = [
     ("confirm-pattern", ["retry-storm"], {}),
     ("reject-pattern", ["retry-storm"], {"reason": "One client."}),

@@ -105,11 +105,11 @@ def test_an_unchanged_form_writes_nothing(browser, cast):
 def test_a_save_between_comparison_and_saving_is_compared_too(browser, cast, monkeypatch):
     form, lead = opened(browser, TEAM), cast.viewer("lead")
 
-    def after_somebody_else(**given):
+    def save_after_another_user(**given):
         monkeypatch.setattr(teams.organizations, "change_team", change_team)
         change_team(actor=lead, team_id=cast.checkout.pk, values={"name": "Cash desk"})
         return change_team(**given)
 
-    monkeypatch.setattr(teams.organizations, "change_team", after_somebody_else)
+    monkeypatch.setattr(teams.organizations, "change_team", save_after_another_user)
     assert browser("admin").post(TEAM, {**form, "name": "Till", "description": "Pays"}).status_code == 409
     assert saved(cast, TEAM) == {"name": "Cash desk", "description": ""}

@@ -257,14 +257,14 @@ def test_a_concurrent_second_use_of_a_password_link_is_rejected(as_, client, cas
     answers = []
     is_valid = PasswordForm.is_valid
 
-    def then_look_at_it(form):
+    def use_the_link_first(form):
         """Use the link after the page has checked it and before the form is read."""
         if not answers:
             answers.append(None)
             answers[0] = first.post(where, {"new_password1": sent[0], "new_password2": sent[0]})
         return is_valid(form)
 
-    monkeypatch.setattr(PasswordForm, "is_valid", then_look_at_it)
+    monkeypatch.setattr(PasswordForm, "is_valid", use_the_link_first)
     answer = second.post(where, {"new_password1": sent[1], "new_password2": sent[1]})
     assert answers[0].status_code == 302
     assert "This link has expired or was already used" in answer.content.decode()

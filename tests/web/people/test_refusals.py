@@ -136,11 +136,11 @@ def test_withdrawing_an_accepted_invitation_says_what_to_do_instead(browser, cas
 def test_referring_to_something_that_was_just_deleted_says_so(browser, cast, monkeypatch):
     team = create_team(actor=cast.viewer("admin"), name="Tea")
 
-    def after_it_was_deleted(**values):
+    def invite_after_the_deletion(**values):
         delete_team(actor=cast.viewer("admin"), team_id=team.pk)
         return invite(**values)
 
-    monkeypatch.setattr(people, "invite", after_it_was_deleted)
+    monkeypatch.setattr(people, "invite", invite_after_the_deletion)
     response = browser("admin").post("/teams/tea/invite", {"email": "", "role": "reader"})
     assert response.status_code == 409
     assert "Something that this refers to was just deleted" in parsed(response).text

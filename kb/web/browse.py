@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from incidents import scopes
+from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Status
-from kb.search.service import FacetValue, Page, SearchRequest
+from kb.search.service import FacetValue, Page, SearchRequest, search
 from kb.web import counts
 from kb.web.request import Request
 from kb.web.search.hits import hits
@@ -42,9 +43,7 @@ def organization(request: Request, slug: str) -> HttpResponse:
     if found is None:
         raise Http404
     _, context = incidents_found(request, {"organization": [found.name]})
-    archived = urlencode({"organization": found.name, "status": Status.ARCHIVED.value})
-    context |= {"organization": found, "archived_url": f"{reverse('web:search')}?{archived}"}
-    return render(request, "web/browse/organization.html", context)
+    return render(request, "web/browse/organization.html", context | {"organization": found})
 
 
 def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
@@ -58,7 +57,15 @@ def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Pa
         "first_url": request.path,
         "next_url": next_url(page, request.GET, request.path),
         "unfiltered_url": reverse("web:search"),
+        "archived_url": "" if page.total else _archived_url(request.viewer, filters),
     }
+
+
+def _archived_url(viewer: Viewer, filters: dict[str, list[str]]) -> str:
+    """A search for the archived incidents that match `filters`; empty when the viewer can see none."""
+    archived = {**filters, "status": [Status.ARCHIVED.value]}
+    found = search(viewer, SearchRequest(filters=archived, page_size=1)).total
+    return f"{reverse('web:search')}?{urlencode(archived, doseq=True)}" if found else ""
 
 
 def _split(values: list[FacetValue]) -> tuple[list[FacetValue], list[FacetValue]]:

@@ -122,7 +122,7 @@ def test_an_organization_with_only_archived_incidents_has_a_page_and_counts_none
     assert 'href="/organizations/square"' in client.get(f"/incidents/{incident.ref}").content.decode()
     page = parsed(client.get("/organizations/square"))
     assert "No incidents" in page.text
-    assert "No published incidents you can see. There may be archived ones." in page.text
+    assert "Only archived incidents here" in page.text
     # Links to searches that leave out archived incidents would find nothing, so they are not offered.
     assert {"Search without filters", "Filter these incidents"}.isdisjoint(link.text for link in page.all("a"))
     way = next(link.attributes["href"] for link in page.all("a") if link.text == "Show archived incidents")
@@ -149,7 +149,7 @@ def test_a_reopened_postmortem_counts_under_the_organization_its_readers_see(cas
 def test_the_home_organization_has_a_page_before_its_first_incident(cast, browser):
     response = browser("anonymous").get("/organizations/acme")
     assert response.status_code == 200
-    assert "No published incidents you can see. There may be archived ones." in parsed(response).text
+    assert "No matching incidents you can see" in parsed(response).text
 
 
 # --- Patterns --------------------------------------------------------------------------------------

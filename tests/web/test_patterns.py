@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from django.utils import timezone
 
+from incidents.actions.lifecycle import archive
 from kb.patterns.models import Pattern, Tag, TagSource, TagState
 from kb.web.colours import colours
 from tests.conftest import Cast, forget_counts
@@ -227,3 +228,14 @@ def test_the_patterns_that_a_search_is_about_are_shown_first_in_each_hit(publish
     links = parsed(browser("anonymous").get(address)).all("a")
     shown = [link.text for link in links if "pattern" in link.attributes.get("class", "").split()]
     assert shown == ["Retry storm", "Cold cache 0", "Cold cache 1", "Cold cache 2"]
+
+
+def test_a_pattern_of_archived_incidents_links_to_them(cast, published, indexed, browser):
+    incident = published("Long ago", visibility="public")
+    tag(incident, make_pattern())
+    archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    indexed()
+    page = page_of(browser, "anonymous")
+    assert "Only archived incidents here" in page.text
+    (link,) = (link for link in page.all("a") if link.text == "Show archived incidents")
+    assert "Long ago" in parsed(browser("anonymous").get(link.attributes["href"])).text

@@ -45,6 +45,10 @@ from kb.web.writing.rounds import changes_asked
 
 SUGGESTIONS = 500
 EDITABLE = (Status.DRAFT, Status.IN_REVIEW)
+BEFORE_EDITING = {
+    Status.PUBLISHED: "Reopen it to change its text.",
+    Status.ARCHIVED: "Restore it from the archive and reopen it to change its text.",
+}
 
 
 # --- Beginning -------------------------------------------------------------------------------------
@@ -129,10 +133,8 @@ def edit(request: Request, reference: str) -> HttpResponse:
     incident = incident_to_edit(request, reference)
     if reference != incident.ref:
         return redirect("web:edit", incident.ref)
-    if incident.status not in EDITABLE:
-        messages.info(
-            request, f"{incident.ref} is {incident.get_status_display().lower()}. Reopen it to change its text."
-        )
+    if (status := Status(incident.status)) not in EDITABLE:
+        messages.info(request, f"{incident.ref} is {incident.get_status_display().lower()}. {BEFORE_EDITING[status]}")
         return redirect("web:incident", incident.ref)
     return editor_page(request, incident)
 

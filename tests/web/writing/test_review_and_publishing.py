@@ -281,6 +281,9 @@ def test_a_published_postmortem_cannot_be_edited_until_it_is_reopened(cast, publ
     assert "Reopen it to change its text" in text_of(response)
     sent = {"body": "Quietly different.", "version": "2"}
     assert browser("author").post(f"/incidents/{incident.ref}/edit/sections/summary", sent).status_code == 409
+    lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
+    response = browser("author").get(f"/incidents/{incident.ref}/edit", follow=True)
+    assert "is archived. Restore it from the archive and reopen it to change its text." in text_of(response)
 
 
 def test_a_postmortem_can_be_archived_and_restored(cast, published, browser):

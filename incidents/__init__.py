@@ -1,1 +1,1 @@
-"""What happened: the record of incidents and postmortems. Knows nothing of search, patterns, web or REST."""
+"""The record of incidents and postmortems. Knows nothing about search, patterns, web pages or REST."""

@@ -1,4 +1,4 @@
-"""When two web addresses mean the same page."""
+"""Tells when two web addresses lead to the same page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _ARCHIVED = re.compile(r"^https?://web\.archive\.org/web/\d+[a-z_]*/(?P<url>.+)$
 
 
 def page_key(url: str) -> str:
-    """Equal for addresses that lead to the same page: an archive's copy, http or https, with or without www, a slash
-    at the end, or a place within the page."""
+    """A key that is equal for addresses of the same page. It ignores an archive's prefix, the scheme, a leading www, a
+    trailing slash and the fragment."""
     if archived := _ARCHIVED.match(url.strip()):
         url = archived["url"]
     try:

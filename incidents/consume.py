@@ -16,22 +16,22 @@ from incidents.outbox import Claim
 
 log = structlog.get_logger(__name__)
 
-# Given incident ids, brings them up to date; returns {id: reason} for those that are refused for what they are.
+# Brings the given incidents up to date; returns {id: reason} for those rejected because of their content.
 Work = Callable[[list[int]], dict[int, str]]
 
 BATCH = 100
 PAUSE = timedelta(seconds=5)
-# Work that takes longer than this hangs: its lease runs out, and somebody else begins anew.
+# Work that takes longer than this counts as hung: its lease expires and another worker starts over.
 LONGEST = timedelta(minutes=10)
 
 
 class Unreachable(Exception):
-    """What the consumer works for cannot be reached now. Says nothing about the incidents, so it counts as no try."""
+    """The consumer's service cannot be reached. This says nothing about the incidents, so no try is counted."""
 
 
 def run_once(consumer: str, work: Work) -> int:
-    """Handle one batch of `consumer`'s entries; returns how many incidents it was about, 0 when there is nothing to
-    do now."""
+    """Handle one batch of `consumer`'s entries. Returns the number of incidents in it, 0 when nothing is due or the
+    service cannot be reached."""
     claim = outbox.claim(consumer, most=BATCH)
     if not claim:
         return 0
@@ -45,7 +45,7 @@ def _handle(claim: Claim, work: Work) -> int:
     except Unreachable as error:
         return _pause(claim, error)
     except Exception:
-        # One of them cannot be handled at all; alone, it shows itself and holds up nobody.
+        # One incident broke the batch. Handled one by one, it is identified and does not block the others.
         return _one_by_one(claim, work)
     outbox.done(claim, [pk for pk in claim.entries if pk not in refused])
     for pk, reason in refused.items():
@@ -55,9 +55,9 @@ def _handle(claim: Claim, work: Work) -> int:
 
 @contextmanager
 def _held(claim: Claim) -> Iterator[None]:
-    """Renews the lease while its holder is at work, so that nobody begins slow work a second time before its end."""
+    """Renew the lease while its holder works, so that no other worker starts the same slow work."""
     over = threading.Event()
-    # A killed process takes this thread with it, and so its lease runs out.
+    # This thread dies with its process, so the lease of a killed worker expires.
     keeper = threading.Thread(target=_renew, args=(claim, over), name="outbox-lease", daemon=True)
     keeper.start()
     try:

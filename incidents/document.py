@@ -1,7 +1,7 @@
-"""The one document of an incident: what revisions store, the API and pages show, and the JSON export writes.
+"""The document of an incident: what revisions store, the API and pages show, and the JSON export writes.
 
-`build` makes it from the rows. `read` gives a viewer the document that is theirs: the working copy for those who may
-see it, else the latest revision with what lives on after publishing laid over it, and without what they may not know.
+`build` makes it from the rows. `read` returns a viewer's document: the working copy for those who can see it, otherwise
+the latest revision with the fields that stay live after publishing on top. Anonymous viewers get no private fields.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from incidents.template import plan
 
 FORMAT = "precedent/1"
 
-# What is the same in a working copy and in what is published of it, because it lives on after publishing.
+# Fields that stay live after publishing, and so are the same in a working copy and its published revision.
 LIVES_ON = ("id", "ref", "external_id", "origin", "visibility", "team", "created_at")
 
-_BESIDE = ("organization", "team", "published_revision", "published_organization")
+_RELATED = ("organization", "team", "published_revision", "published_organization")
 
 
 def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """Many incidents with the rows that their documents are made of, in a fixed number of queries."""
-    return incidents.select_related(*_BESIDE).prefetch_related(
-        # Many incidents share one template, whose definition then is read once.
+    """Many incidents with all rows of their documents, in a fixed number of queries."""
+    return incidents.select_related(*_RELATED).prefetch_related(
+        # Prefetched rather than joined: many incidents share one template, whose definition is then read once.
         "template",
         "published_services",
         *map(_stored, PARTS),
@@ -37,13 +37,13 @@ def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 
 def to_read(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """One incident with what stands beside it; `read` and `read_parts` bring its rows, as far as they are needed."""
-    return incidents.select_related(*_BESIDE, "template")
+    """One incident with its related objects. `read` and `read_parts` load its rows, as far as they are needed."""
+    return incidents.select_related(*_RELATED, "template")
 
 
 def read_parts(incident: Incident, *names: str) -> None:
-    """Read the services, sections and rows of one that is held, or of these the named ones, once for everything that
-    asks about them from then on. What is read already is not read again."""
+    """Prefetch the services, sections and rows of a loaded incident, or only the named ones, for all later access.
+    Parts that were loaded before are not queried again."""
     prefetch_related_objects([incident], *map(_stored, names or PARTS))
 
 
@@ -51,14 +51,14 @@ PARTS = ("services", "sections", *records.KINDS)
 
 
 def _stored(name: str) -> Prefetch[str, Any, Any]:
-    """The rows of a part, with what is written of them."""
+    """The rows of a part, with the related objects that the document shows."""
     if name == "actions":
         return Prefetch(relation(name), ActionItem.objects.select_related("owner"))
     return Prefetch(relation(name) if name in records.KINDS else name)
 
 
 def relation(kind_name: str) -> str:
-    """The name under which an incident holds its rows of a kind."""
+    """The name of an incident's reverse relation to its rows of a kind."""
     return f"{records.KINDS[kind_name].model._meta.model_name}s"
 
 
@@ -75,7 +75,7 @@ def moments(incident: Incident) -> dict[str, Any]:
 
 
 def facts(incident: Incident) -> dict[str, Any]:
-    """The incident's own fields: what a reader learns before any prose."""
+    """The incident's own fields, which a reader sees before any prose."""
     duration = incident.duration
     return {
         "title": incident.title,
@@ -99,7 +99,7 @@ def facts(incident: Incident) -> dict[str, Any]:
 
 
 def surroundings(incident: Incident, organization: Organization, services: Iterable[Service]) -> dict[str, Any]:
-    """What lives on after publishing and is always shown as it is now."""
+    """The fields that stay live after publishing, so that their current values are always shown."""
     return {
         "id": str(incident.uuid),
         "ref": incident.ref,
@@ -135,7 +135,7 @@ def sections(incident: Incident) -> list[dict[str, Any]]:
 
 
 def build(incident: Incident) -> dict[str, Any]:
-    """The working copy. Links are not in it: they live on after publishing, and depend on who looks."""
+    """The working copy as a document. Links are not in it: they stay live after publishing and depend on the viewer."""
     return {
         "format": FORMAT,
         **surroundings(incident, incident.organization, incident.services.all()),
@@ -150,7 +150,7 @@ def build(incident: Incident) -> dict[str, Any]:
 
 
 def published(incident: Incident) -> dict[str, Any]:
-    """The latest revision with what lives on laid over it: visibility, names, and the actions' own progress."""
+    """The latest revision with its live fields on top: visibility, names, and the progress of action items."""
     revision, organization = incident.published_revision, incident.published_organization
     if revision is None or organization is None:
         raise ValueError(f"{incident.ref} was never published")
@@ -165,7 +165,7 @@ def published(incident: Incident) -> dict[str, Any]:
 
 
 def _with_progress(incident: Incident, actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Published actions as far as they have come by now."""
+    """Published action items with their current progress."""
     live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
     now = {row["id"]: row for row in rows(incident, "actions")}
     return [
@@ -174,8 +174,8 @@ def _with_progress(incident: Incident, actions: list[dict[str, Any]]) -> list[di
 
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
-    """`published` of many incidents by id, in three queries and without a row as an object; those that were never
-    published are not among them. Many times as fast, for whoever goes through all of them."""
+    """{incident id: its `published` document}, without the incidents that were never published. Takes three queries and
+    makes no model objects, so it is many times as fast for callers that go through all incidents."""
     rows = incidents.filter(published_revision__isnull=False).order_by().values(*_STANDING)
     found = {row["pk"]: row for row in rows}
     services: dict[int, list[str]] = {}
@@ -232,7 +232,7 @@ def _published(row: dict[str, Any], services: list[str], progress: dict[str, dic
 
 
 def redacted(document: dict[str, Any]) -> dict[str, Any]:
-    """Without the names of people and teams, addresses, and links into private tools: for anonymous viewers."""
+    """The document for anonymous viewers: no names of people or teams, no addresses, no links into private tools."""
     return {**document, "team": None, **{name: _without_private(name, document[name]) for name in records.KINDS}}
 
 
@@ -244,7 +244,7 @@ def _without_private(kind_name: str, shown: list[dict[str, Any]]) -> list[dict[s
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One incident as one viewer may read it."""
+    """One incident as one viewer can read it."""
 
     incident: Incident
     document: dict[str, Any]
@@ -254,19 +254,19 @@ class Reading:
 
     @property
     def is_reopened(self) -> bool:
-        """Is this a draft beside which readers have a published text?"""
+        """Is this a draft while readers see a published revision?"""
         is_draft = self.is_working_copy and self.incident.status in scopes.UNPUBLISHED
         return is_draft and self.incident.published_revision_id is not None
 
 
 def read(incident: Incident, viewer: Viewer) -> Reading:
-    """The incident must come from a queryset that is visible to the viewer, `to_read` or with everything."""
+    """The incident must come from a queryset visible to the viewer, through `to_read` or `with_everything`."""
     is_working_copy = scopes.sees_working_copy(viewer, incident)
     if is_working_copy:
         read_parts(incident)
         document = build(incident)
     else:
-        # The rest stands in the revision.
+        # Everything else is in the revision.
         read_parts(incident, "published_services", "actions")
         document = published(incident)
     if not viewer.is_signed_in:
@@ -281,9 +281,9 @@ def read(incident: Incident, viewer: Viewer) -> Reading:
 
 
 def part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
-    """One list of the document that `read` gives (`sections`, `links` or a kind of rows), without reading the rest.
+    """One list of the document that `read` returns (`sections`, `links` or a kind of rows), without loading the rest.
 
-    The incident must come from a queryset that is visible to the viewer.
+    The incident must come from a queryset visible to the viewer.
     """
     if name == "links":
         return links(incident, viewer)
@@ -310,8 +310,8 @@ def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
 
 
 def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:
-    """Links both ways, only to incidents that the viewer may see; `direction` says who is the subject."""
-    # Most incidents have none, and what is at their other end costs more to read than they do.
+    """Links to and from incidents that the viewer can see. `direction` is "out" when this incident is the subject."""
+    # Most incidents have no links, and loading the other ends costs more than this query.
     between = list(IncidentLink.objects.filter(Q(from_incident=incident) | Q(to_incident=incident)))
     if not between:
         return []

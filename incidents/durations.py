@@ -1,8 +1,8 @@
 """Moments with a precision, and the durations between them.
 
-A moment is a point in time known to the second, minute, hour, day, month or year; it stands for the whole span of that
-length. A duration is *measured* when the precision of its ends barely matters, *stated* when only a source says it, and
-*about* when precision makes it uncertain. "About" stays out of statistics.
+A moment is a point in time known to the second, minute, hour, day, month or year; it covers the whole span of that
+length. A duration is *measured* when the precision of its ends barely matters, *stated* when only a source gives it,
+and *about* when precision makes it uncertain. "About" stays out of statistics.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SPAN = {
     Precision.MONTH: timedelta(days=31),
     Precision.YEAR: timedelta(days=366),
 }
-# Those in which anything can be said to have happened.
+# The years in which a moment can lie.
 YEARS = range(1900, 2101)
-# In seconds: how long a source can say that something lasted.
+# The longest duration that a source can state, in seconds.
 LONGEST = 10**10 - 1
 # A duration whose ends are coarser than a minute counts as measured while their spans stay below this share of it.
 TOLERATED_UNCERTAINTY = 0.1
@@ -41,7 +41,7 @@ class DurationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`at` is aware, in UTC, the first instant of the span that `precision` names."""
+    """`at` is the first instant of the span that `precision` names, as an aware datetime in UTC."""
 
     at: datetime
     precision: Precision
@@ -63,7 +63,7 @@ class Duration:
 
 
 def between(start: Moment | None, end: Moment | None) -> Duration | None:
-    """The time from one moment to another; None when either is unknown or they cannot be told apart."""
+    """The time between two moments. None when one is unknown, the end is earlier, or they cannot be told apart."""
     if start is None or end is None:
         return None
     seconds = int((end.at - start.at).total_seconds())
@@ -81,7 +81,7 @@ def total(
     stated_seconds: int | None = None,
     stated_text: str = "",
 ) -> Duration | None:
-    """How long the incident lasted: measured if it can be, else as a source states it, else about."""
+    """How long the incident lasted: measured if possible, else as a source states it, else "about"."""
     measured = between(started, resolved)
     if measured and measured.kind is DurationKind.MEASURED:
         return measured
@@ -101,7 +101,7 @@ def in_words(seconds: int) -> str:
         if seconds >= size:
             whole, rest = divmod(seconds, size)
             part = rest // smaller
-            # Seconds beside minutes only where they matter.
+            # Seconds are shown only below ten minutes, where they matter.
             if part and not (name == "min" and whole >= 10):
                 return f"{whole} {name} {part} {below}"
             return f"{whole} {name}"
@@ -119,9 +119,9 @@ _LENGTH = re.compile(r"(?=\d)" + "".join(rf"(?:(\d{{1,7}})\s*{unit}\s*)?" for un
 
 
 def length(text: str) -> tuple[int, int] | None:
-    """In seconds, a length of time as people write it ('1h30m', '2 h 40 min', '3 days') and the smallest unit that it
-    names; None when it is none."""
-    # As it is set on a page, with spaces that do not break.
+    """A length of time as people write it ('1h30m', '2 h 40 min', '3 days') and the smallest unit that it names, both
+    in seconds. None when the text is not a length of time."""
+    # Text copied from a page has non-breaking spaces.
     match = _LENGTH.fullmatch(" ".join(text.split()))
     if match is None:
         return None
@@ -139,7 +139,7 @@ def in_full(seconds: int) -> str:
 
 
 def moved(moment: Moment, *, old: str, new: str) -> Moment:
-    """The moment after its zone was corrected: a day stays the day that was written, an instant stays the instant."""
+    """The moment after its zone was corrected: a date stays the date as written, a time stays the same instant."""
     if SPAN[moment.precision] < SPAN[Precision.DAY]:
         return moment
     wall = moment.at.astimezone(ZoneInfo(old)).replace(tzinfo=ZoneInfo(new))
@@ -157,8 +157,8 @@ _ORDER = [Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.HOUR, Precis
 def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | None:
     """Read `{"at": ..., "precision": ...}` or a bare string such as 2019, 2019-07-02 or 2019-07-02T13:42Z.
 
-    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid, also
-    for a year that is not one of YEARS.
+    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid,
+    including for a year outside YEARS.
     """
     moment = _read(field, value, zone)
     if moment and not is_in_years(moment, zone):
@@ -168,14 +168,14 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
 
 
 def kept_moment(value: object, *, zone: str = "UTC") -> Moment | None:
-    """A moment of a document that is kept, whose times are written in its own `zone`. It was accepted once: whatever is
-    asked of new ones by now, it can be read."""
+    """Read a moment of a stored document, whose times are written in its own `zone`. It was accepted before, so it is
+    read even when its year is outside YEARS."""
     return _read("at", value, zone)
 
 
 def is_in_years(moment: Moment, zone: str) -> bool:
-    """A time of the clock is told in `zone` and in UTC, and its year must be one of YEARS in both; a date is told as it
-    is on the calendar of its zone."""
+    """Is the moment's year one of YEARS? Clock times are shown in `zone` and in UTC, so the year must be in both; dates
+    only in `zone`."""
     is_date = SPAN[moment.precision] >= SPAN[Precision.DAY]
     return (is_date or moment.at.year in YEARS) and moment.at.astimezone(ZoneInfo(zone)).year in YEARS
 
@@ -187,14 +187,14 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
     text = value
     if isinstance(value, dict):
         if unknown := set(value) - {"at", "precision"}:
-            raise Invalid({f"{field}.{sorted(unknown)[0]}": "Unknown here; a moment has `at` and `precision`."})
+            raise Invalid({f"{field}.{sorted(unknown)[0]}": "Unknown field. Expected one of at, precision."})
         text, precision = value.get("at"), value.get("precision")
     if isinstance(text, datetime):
         text = text.isoformat()
     match = _AT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise Invalid(
-            {field: "Write a time as 2026-03-31 14:05, or a day, month or year as 2026-03-31, 2026-03, 2026."}
+            {field: "Enter a time as 2026-03-31 14:05, or a date, month or year as 2026-03-31, 2026-03 or 2026."}
         )
     parts = match.groupdict()
     written = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]
@@ -203,9 +203,9 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
     if precision not in Precision.values:
         raise Invalid({f"{field}.precision": f"Choose one of {', '.join(Precision.values)}."})
     known = Precision(precision)
-    # An hour is always written with its minutes.
+    # `written` is never HOUR, because an hour is always written with its minutes.
     if _ORDER.index(known) > _ORDER.index(written):
-        raise Invalid({field: f"{text} is not written as far as {known.label}."})
+        raise Invalid({field: f"{text} is not precise {known.label}. Complete it, or choose a coarser precision."})
     is_time = known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
     read = _ORDER if is_time else _ORDER[: _ORDER.index(known) + 1]
     kept = {p.value: int(parts[p.value]) for p in read if parts[p.value] is not None}
@@ -223,16 +223,16 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
         else:
             aware = naive.replace(tzinfo=ZoneInfo(zone))
         if is_time and known is not Precision.SECOND:
-            # An hour or a minute is one of the clock on the incident's wall, whatever offset the writer used.
+            # Hours and minutes are those of a clock in the incident's zone, whatever offset the writer used.
             local = aware.astimezone(ZoneInfo(zone))
             aware = local.replace(second=0, minute=0 if known is Precision.HOUR else local.minute)
         return Moment(aware.astimezone(UTC), known)
     except (ValueError, OverflowError) as error:
-        raise Invalid({field: f"{text} is no time on the calendar."}) from error
+        raise Invalid({field: f"{text} is not a valid date or time."}) from error
 
 
 def written(moment: Moment, zone: str = "UTC") -> str:
-    """The moment as far as it is known, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by kept_moment."""
+    """The moment to its precision, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by kept_moment."""
     local = moment.at.astimezone(ZoneInfo(zone))
     match moment.precision:
         case Precision.YEAR:
@@ -251,25 +251,25 @@ def check_order(times: dict[str, Moment | None], *, planned_change: bool = False
     """Refuse times that contradict each other; returns warnings for those that are only unusual.
 
     `times` has the keys started, detected, mitigated, resolved. Detection before the start is allowed for a planned
-    change (somebody was watching), with a warning. Raises Invalid.
+    change (someone was watching), with a warning. Raises Invalid.
     """
     warnings: list[str] = []
     started, detected, mitigated, resolved = (times.get(k) for k in ("started", "detected", "mitigated", "resolved"))
     if started and resolved and resolved.surely_before(started):
-        raise Invalid({"resolved": "The end is before the start. Check both times and their zone."})
+        raise Invalid({"resolved": "The end is before the start. Check both times and the time zone."})
     if started and mitigated and mitigated.surely_before(started):
-        raise Invalid({"mitigated": "The mitigation is before the start. Check both times and their zone."})
+        raise Invalid({"mitigated": "The mitigation is before the start. Check both times and the time zone."})
     if mitigated and resolved and resolved.surely_before(mitigated):
-        raise Invalid({"resolved": "The end is before the mitigation. Check both times and their zone."})
+        raise Invalid({"resolved": "The end is before the mitigation. Check both times and the time zone."})
     if started and detected and detected.surely_before(started):
         if not planned_change:
             raise Invalid(
                 {
-                    "detected": "Detection is before the start. That is possible only for a planned change; "
-                    "mark it as one, or check both times and their zone."
+                    "detected": "Detection is before the start, which is possible only for a planned change. "
+                    "Mark it as one, or check both times and the time zone."
                 }
             )
-        warnings.append("Detected before the impact began, as can be in a planned change.")
+        warnings.append("Detected before the impact began, which can happen with a planned change.")
     if detected and resolved and resolved.surely_before(detected):
-        warnings.append("Detected only after it was over.")
+        warnings.append("Detected only after the incident was over.")
     return warnings

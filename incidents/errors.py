@@ -1,4 +1,4 @@
-"""What an action refuses, in words a person can act on. Web and REST turn these into pages and problem documents."""
+"""The errors that actions raise, with messages a user can act on. Web and REST render them as pages and problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import IntegrityError
 
 
 class ActionError(Exception):
-    """Base of everything that an action may refuse."""
+    """Base class of every refusal by an action."""
 
     code = "refused"
 
@@ -19,11 +19,11 @@ class ActionError(Exception):
 
 
 class Missing(ActionError):
-    """Not there, or not there for this viewer: the two are never told apart."""
+    """The object does not exist or is hidden from this viewer. The two cases look the same on purpose."""
 
     code = "not_found"
 
-    def __init__(self, message: str = "There is no such thing here, or it is not shared with you.") -> None:
+    def __init__(self, message: str = "This does not exist, or it is not shared with you.") -> None:
         super().__init__(message)
 
 
@@ -34,7 +34,7 @@ class NotAllowed(ActionError):
 
 
 class Invalid(ActionError):
-    """Bad input. `fields` maps the field's path to the messages about it."""
+    """Bad input. `fields` maps each field's path to the messages about it."""
 
     code = "invalid"
 
@@ -45,7 +45,7 @@ class Invalid(ActionError):
 
 @contextmanager
 def within(path: str) -> Iterator[None]:
-    """What is Invalid in here is named by its path from further out."""
+    """Prefix the field paths of an Invalid raised in the block with `path`."""
     try:
         yield
     except Invalid as error:
@@ -53,19 +53,19 @@ def within(path: str) -> Iterator[None]:
 
 
 class Stale(ActionError):
-    """Somebody else saved first. `current_version` is what stands now; `field` is the path of the version that a body
-    named for a part of it."""
+    """Someone else saved first. `current_version` is the stored version. `field` is the path of the stale version in
+    the request body, when it belongs to a section or row."""
 
     code = "stale"
 
     def __init__(self, current_version: int, *, field: str = "") -> None:
-        super().__init__("This was changed by someone else since you opened it. Compare both texts and save again.")
+        super().__init__("Someone else changed this after you opened it. Compare the two versions and save again.")
         self.current_version = current_version
         self.field = field
 
 
 class WrongState(ActionError):
-    """The thing is in a state that does not allow this step."""
+    """The object's state does not allow this step."""
 
     code = "wrong_state"
 
@@ -77,24 +77,24 @@ class Incomplete(ActionError):
 
     def __init__(self, missing: Mapping[str, str]) -> None:
         self.missing = dict(missing)
-        super().__init__("Before this can be published: " + "; ".join(self.missing.values()))
+        super().__init__("Not ready to publish: " + "; ".join(self.missing.values()))
 
 
 def refusal_of(error: Exception) -> ActionError | None:
-    """What an exception refuses, if it is no failure.
+    """The refusal that an exception stands for, or None when it is a failure.
 
-    That something which a change refers to was just deleted, the database finds only when the change is committed.
-    To hold all of that meanwhile would make everybody wait who writes about the same organization.
+    When a change refers to a row that was just deleted, the foreign key fails only at commit. Locking every row that
+    a change refers to would instead make all writers of the same organization wait for each other.
     """
     if isinstance(error, ActionError):
         return error
-    if isinstance(error, IntegrityError) and _misses_what_it_refers_to(error.__cause__):
-        return WrongState("Something that this refers to was just deleted. Read it again.")
+    if isinstance(error, IntegrityError) and _is_foreign_key_violation(error.__cause__):
+        return WrongState("Something this refers to was just deleted. Reload and try again.")
     return None
 
 
-def _misses_what_it_refers_to(cause: BaseException | None) -> bool:
-    """In the words of PostgreSQL, or of SQLite."""
+def _is_foreign_key_violation(cause: BaseException | None) -> bool:
+    """As PostgreSQL or SQLite reports it."""
     return (
         getattr(cause, "sqlstate", None) == "23503"
         or getattr(cause, "sqlite_errorname", None) == "SQLITE_CONSTRAINT_FOREIGNKEY"

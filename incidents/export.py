@@ -1,7 +1,7 @@
-"""An incident as something to take away: the JSON document that import reads without loss, and Markdown to read.
+"""Exports an incident: as a JSON document that the import reads without loss, and as Markdown to read.
 
-Both show what a Reading shows: what the viewer may not know is not in it. The JSON of a reopened draft has what is
-published beside it. Write nothing into the JSON that incidents/importing/documents.py does not read back.
+Both show what a Reading shows, and so nothing that the viewer cannot see. The JSON of a reopened draft also contains
+the published revision. Write nothing into the JSON that incidents/importing/documents.py does not read back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BATCH = 100
 def json_document(reading: Reading) -> dict[str, Any]:
     """The document with its links, as plain JSON values.
 
-    One that was reopened also has `published`: what readers have meanwhile, without what both say alike.
+    That of a reopened incident also has `published`: the revision that readers see, without the fields both share.
     """
     if not reading.is_reopened:
         return reading.document
@@ -29,12 +29,12 @@ def json_document(reading: Reading) -> dict[str, Any]:
 
 
 def markdown(reading: Reading) -> str:
-    """The whole postmortem to read, with YAML front matter."""
+    """The whole postmortem as Markdown, with YAML front matter."""
     return readable.markdown(reading.document)
 
 
 def readings(viewer: Viewer) -> Iterator[Reading]:
-    """Every incident that the viewer may see, oldest first, as they may read it. Takes any number of them."""
+    """Every incident that the viewer can see, oldest first, loaded in batches."""
     last = 0
     while True:
         visible = scopes.visible_incidents(viewer).filter(pk__gt=last).order_by("pk")

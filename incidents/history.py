@@ -1,4 +1,4 @@
-"""What a viewer may know of an incident's past: its revisions, and who did what."""
+"""What a viewer can see of an incident's history: its revisions and its audit entries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from incidents.scopes import Viewer
 
 
 def revisions(incident: Incident, viewer: Viewer) -> QuerySet[Revision]:
-    """Newest first: all of them for who sees the working copy, for everybody else the one that is published.
+    """Newest first: all of them for viewers who see the working copy, only the published one for everyone else.
 
-    What left the text must not be read in an older one, nor by people for whom it was not published then.
+    Text that was removed must not stay readable in an older revision, nor reach people to whom that revision was never
+    published.
     """
     found = incident.revisions.select_related("published_by")
     if scopes.sees_working_copy(viewer, incident):
@@ -21,7 +22,7 @@ def revisions(incident: Incident, viewer: Viewer) -> QuerySet[Revision]:
 
 
 def audit(incident: Incident, viewer: Viewer) -> QuerySet[AuditEntry]:
-    """Newest first, only for who sees the working copy, and without links to what the viewer cannot see."""
+    """Newest first, only for viewers who see the working copy, and without links to incidents they cannot see."""
     if not scopes.sees_working_copy(viewer, incident):
         return AuditEntry.objects.none()
     entries = AuditEntry.objects.filter(incident=incident).select_related("actor")
@@ -29,7 +30,7 @@ def audit(incident: Incident, viewer: Viewer) -> QuerySet[AuditEntry]:
 
 
 def _about_hidden_links(incident: Incident, viewer: Viewer) -> list[int]:
-    """Entries about links to incidents that the viewer cannot see, and about links whose other end is not known."""
+    """The ids of entries about links to incidents that the viewer cannot see, or whose other end is unknown."""
     kind = IncidentLink._meta.model_name or ""
     here = dict(AuditEntry.objects.filter(incident=incident, object_type=kind).values_list("pk", "object_id"))
     if not here:

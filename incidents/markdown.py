@@ -1,7 +1,7 @@
-"""Putting people's text into a larger Markdown document without either changing the other, and reading how one begins.
+"""Embeds people's text in a larger Markdown document without either affecting the other, and reads how a text begins.
 
-Prose stays as it was written, but for two things: its headings step down below ours, and what it leaves open (a code
-fence, a comment) is closed, so that it cannot swallow what follows. Single lines are shown to the letter.
+Prose stays as written, with two exceptions: its headings are demoted below ours, and what it leaves open (a code fence,
+a comment) is closed, so that it cannot swallow what follows. Single lines are escaped and shown literally.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from markdown_it.token import Token
 _MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>&~|#])")
 _LEFT_OPEN = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
 _BEGINS_A_BLOCK = re.compile(r"\s|[-+*>#<|`~=]|\d+[.)]")
-# What an account is told in: paragraphs, else lists, tables and the like, and HTML only where there is nothing else.
+# Which block says most about a text: a paragraph, then a list, table or the like, and HTML only as a last resort.
 _TELLS_LESS = {"paragraph_open": 0, "html_block": 2}
 _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 
 
 @cache
 def _parser() -> MarkdownIt:
-    """Blocks alone, since nothing inside a line opens or closes one: a long text is read up to a dozen times."""
+    """Parses blocks only: inline content never opens or closes one, and a long text is parsed up to a dozen times."""
     return MarkdownIt("commonmark").disable("inline")
 
 
 @cache
 def _reader() -> tuple[MarkdownIt, MarkdownIt]:
-    """For the blocks that readers see, tables among them, and for what is inside a line."""
+    """One parser for the blocks that readers see, including tables, and one for inline content."""
     return MarkdownIt("commonmark").enable("table").disable("inline"), MarkdownIt("commonmark")
 
 
@@ -38,9 +38,9 @@ def _reader() -> tuple[MarkdownIt, MarkdownIt]:
 class Opening:
     """How a text begins.
 
-    heading    the words of the heading before everything else, "" when there is none
-    paragraph  the Markdown of the first paragraph; in a text without any, of the first block that is no heading
-    words      what that says, or where it is a list or the like, what its first entry says
+    heading    the words of a heading that comes before everything else, "" when there is none
+    paragraph  the Markdown of the first paragraph; in a text without any, of the first block other than a heading
+    words      the words of that block, or of its first entry when it is a list or the like
     """
 
     heading: str
@@ -49,7 +49,7 @@ class Opening:
 
 
 def opening(text: str) -> Opening:
-    """Words are on one line and without markup; what looks like HTML stays, as it may be meant as it stands."""
+    """Words are on one line and without markup. What looks like HTML stays, since it may be meant literally."""
     environment: dict[str, Any] = {}
     tokens = _reader()[0].parse(text, environment)
     blocks = [place for place, token in enumerate(tokens) if token.level == 0 and token.map and token.type != "hr"]
@@ -67,7 +67,7 @@ def opening(text: str) -> Opening:
 
 
 def _words(tokens: list[Token], environment: dict[str, Any]) -> str:
-    """What stands in the first line of text of the block that begins these."""
+    """The first text in the block that these tokens start with, on one line."""
     end = next((place for place, token in enumerate(tokens) if token.level == 0 and token.nesting != 1), 0)
     line = next((token for token in tokens[:end] if token.type == "inline"), None)
     if line is None:
@@ -83,7 +83,7 @@ def _said(token: Token) -> str:
 
 
 def plain(text: str) -> str:
-    """A single line of plain text that reads in Markdown as it is."""
+    """A single line escaped so that Markdown shows it literally."""
     return _MEANS_SOMETHING.sub(r"\\\1", text)
 
 
@@ -93,12 +93,12 @@ def link(text: str, url: str) -> str:
 
 
 def prose(text: str, *, below: int) -> str:
-    """Markdown whose largest possible heading stands below the given level."""
+    """Markdown whose headings are all below the given level, and that leaves nothing open."""
     return _closed(_demoted(text, below).strip("\n"))
 
 
 def under(lead: str, text: str, *, below: int) -> str:
-    """A list entry: a lead, which may be empty, and Markdown that belongs to it; on one line when that is plain."""
+    """A list entry: a lead, which can be empty, and its Markdown, on the same line when that is a plain line."""
     body = prose(text, below=below)
     if "\n" in body or _BEGINS_A_BLOCK.match(body):
         indented = "\n".join(f"  {line}" if line else "" for line in body.split("\n"))
@@ -114,7 +114,7 @@ def _demoted(text: str, below: int) -> str:
         first, after = token.map
         level = min(6, int(token.tag[1]) + below)
         if token.markup in ("=", "-"):
-            # Underlined headings know two levels only.
+            # Underlined headings exist in two levels only.
             if token.level == 0:
                 lines[first:after] = ["#" * level + " " + " ".join(line.strip() for line in lines[first : after - 1])]
         else:
@@ -131,6 +131,6 @@ def _closed(text: str) -> str:
 
 
 def _ends_by_itself(text: str) -> bool:
-    """Would a heading after it be one?"""
+    """Would a heading after this text be parsed as a heading?"""
     tokens = _parser().parse(f"{text}\n\n## End\n")
     return len(tokens) >= 3 and tokens[-3].type == "heading_open" and tokens[-3].level == 0

@@ -1,9 +1,9 @@
-"""The outbox: what consumers still have to look at, committed with the change that made it necessary.
+"""The outbox: what consumers still have to process, committed together with the change that caused it.
 
 An entry names a consumer and an incident and carries no content. A consumer claims entries by compare-and-set with a
 lease (so it works on SQLite too), reads the current state, does its work, and deletes exactly the entries it
-claimed. An entry written meanwhile stays for the next round. A consumer whose service cannot be reached releases its
-claim without counting a try; an object that its service rejects again and again is parked, visibly, and blocks nobody.
+claimed. An entry written in the meantime stays for the next round. A consumer whose service cannot be reached releases
+its claim without counting a try. An entry that the service keeps rejecting is parked: visible, and blocking no others.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ PARKED_AT_ONCE = 100
 def enqueue(incident_ids: Iterable[int], *, narrows: bool = False, consumers: Collection[str] | None = None) -> None:
     """Write one entry per consumer and incident. Call it inside the transaction of the change.
 
-    `narrows`: fewer people may see this, or less of it, than the index knows. Until the entries are gone, readers
-    exclude these incidents inside their queries. `consumers`: those that have to look; otherwise all.
+    `narrows`: fewer people can see the incidents, or less of them, than the index reflects. Until these entries are
+    gone, queries exclude the incidents. `consumers`: the ones to notify; all by default.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("outbox.enqueue belongs inside the transaction of the change")
+        raise RuntimeError("outbox.enqueue must be called inside the transaction of the change")
     OutboxEntry.objects.bulk_create(
         [
             OutboxEntry(consumer=consumer, incident_id=incident_id, narrows=narrows)
@@ -49,14 +49,14 @@ def enqueue(incident_ids: Iterable[int], *, narrows: bool = False, consumers: Co
 
 
 def enqueue_again(incident_ids: Iterable[int], *, consumer: str, narrows: bool = False) -> None:
-    """Have a consumer look at these incidents once more, though nothing in them changed. `narrows` as in `enqueue`."""
+    """Have a consumer process these incidents again although they did not change. `narrows` as in `enqueue`."""
     with transaction.atomic():
         enqueue(incident_ids, narrows=narrows, consumers=[consumer])
 
 
 def nudge() -> None:
-    """Tell a worker that there is work. Disposable: the beat schedule is the guarantee, so a broker that is down
-    loses nothing."""
+    """Tell a worker that there is work. Best effort: the beat schedule is the guarantee, so nothing is lost when the
+    broker is down."""
     try:
         current_app.send_task(settings.OUTBOX_NUDGE, retry=False, expires=60)
     except Exception as error:
@@ -67,7 +67,7 @@ def nudge() -> None:
 class Claim:
     """The entries that one worker holds, coalesced by incident: {incident_id: [entry ids]}.
 
-    `parked`: the entries of these incidents that were parked before.
+    `parked`: entries of the same incidents that were parked earlier.
     """
 
     consumer: str
@@ -89,15 +89,15 @@ def _due(consumer: str, now: datetime) -> Q:
 
 
 def claim(consumer: str, *, most: int = 200) -> Claim:
-    """Take up to `most` due entries for `consumer`. Zero rows won from a faster worker is a normal outcome."""
+    """Claim up to `most` due entries for `consumer`. Losing all of them to a faster worker is a normal outcome."""
     now = timezone.now()
     due = _due(consumer, now)
     lease = uuid.uuid4()
     with transaction.atomic():
-        # Where the database can, workers that come at once take different entries instead of waiting for each other.
+        # Where the database supports it, concurrent workers take different entries instead of waiting for each other.
         free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(due).order_by("pk")
         ids = list(free.values_list("pk", flat=True)[:most])
-        # The condition is repeated in the update: that is the compare of the compare-and-set.
+        # Repeating the condition in the update is the compare of the compare-and-set.
         OutboxEntry.objects.filter(due, pk__in=ids).update(lease=lease, leased_until=now + settings.OUTBOX_LEASE)
     entries: dict[int, list[int]] = {}
     tries: dict[int, int] = {}
@@ -115,15 +115,15 @@ def claim(consumer: str, *, most: int = 200) -> Claim:
 
 
 def renew(claim: Claim) -> bool:
-    """Hold on for another lease. False when nothing is held any more: it is done, or the lease ran out and somebody
-    else has it."""
+    """Extend the lease. False when nothing is held: the work is done, or the lease expired and another worker took
+    over."""
     held = OutboxEntry.objects.filter(lease=claim.lease)
     return held.update(leased_until=timezone.now() + settings.OUTBOX_LEASE) > 0
 
 
 def done(claim: Claim, incident_ids: Iterable[int]) -> None:
-    """Delete exactly the claimed entries of these incidents, if the lease is still ours, and what of theirs was parked
-    before: the state that was delivered now came after the one that was refused then."""
+    """Delete exactly the claimed entries of these incidents, if the lease is still ours. Also delete their entries that
+    were parked earlier: the state delivered by this claim is newer than the one rejected then."""
     ids = list(incident_ids)
     OutboxEntry.objects.filter(pk__in=_of(claim.entries, ids), lease=claim.lease).delete()
     if parked := _of(claim.parked, ids):
@@ -135,7 +135,7 @@ def _of(entries: dict[int, list[int]], incident_ids: list[int]) -> list[int]:
 
 
 def release(claim: Claim, *, wait: timedelta = timedelta(0), reason: str = "") -> None:
-    """Give everything still held back, counting no try: the consumer's service could not be reached."""
+    """Release everything still held without counting a try: the consumer's service could not be reached."""
     OutboxEntry.objects.filter(lease=claim.lease).update(
         lease=None,
         leased_until=None,
@@ -145,7 +145,7 @@ def release(claim: Claim, *, wait: timedelta = timedelta(0), reason: str = "") -
 
 
 def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
-    """This object was refused. Counts a try, waits longer each time, and parks it after the last. True when parked."""
+    """Count a try for a rejected incident, back off exponentially, and park it after the last. True when parked."""
     tries = claim.tries[incident_id] + 1
     parked = tries >= settings.OUTBOX_TRIES
     now = timezone.now()
@@ -161,7 +161,7 @@ def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
 
 
 def retry_parked() -> int:
-    """Give parked entries a fresh start; returns how many."""
+    """Make parked entries due again, with no tries counted; returns how many."""
     parked = OutboxEntry.objects.filter(parked_at__isnull=False)
     return parked.update(parked_at=None, tries=0, not_before=None, last_error="")
 
@@ -174,7 +174,7 @@ class Parked:
 
 
 def parked() -> list[Parked]:
-    """What was set aside after repeated refusal, the latest first, once for each consumer and incident."""
+    """The latest PARKED_AT_ONCE parked entries, newest first, one per consumer and incident."""
     found: dict[tuple[str, int], Parked] = {}
     rows = OutboxEntry.objects.filter(parked_at__isnull=False).order_by("-parked_at", "-pk")
     for consumer, incident_id, reason in rows.values_list("consumer", "incident_id", "last_error")[:PARKED_AT_ONCE]:
@@ -183,8 +183,8 @@ def parked() -> list[Parked]:
 
 
 def narrowing_ids(consumer: str, *, among: Iterable[int] | None = None) -> list[int]:
-    """Incidents, of all or among some, whose narrowing `consumer` has not yet taken in: to be excluded inside its
-    queries."""
+    """Incidents, of all or of those in `among`, with a narrowing change that `consumer` has not processed yet. Its
+    queries exclude them."""
     entries = OutboxEntry.objects.filter(consumer=consumer, narrows=True)
     if among is not None:
         entries = entries.filter(incident_id__in=list(among))
@@ -192,7 +192,7 @@ def narrowing_ids(consumer: str, *, among: Iterable[int] | None = None) -> list[
 
 
 def waiting_ids(consumer: str) -> set[int]:
-    """Incidents that `consumer` still has to look at, parked ones among them."""
+    """Incidents that `consumer` still has to process, including parked ones."""
     return set(OutboxEntry.objects.filter(consumer=consumer).values_list("incident_id", flat=True))
 
 
@@ -200,10 +200,10 @@ def waiting_ids(consumer: str) -> set[int]:
 class Depth:
     """How far behind a consumer is.
 
-    retrying  waiting entries that were refused before
-    tries     how often the one was refused that was refused most
-    lag       age of the oldest waiting entry
-    paused    whether the consumer's service could not be reached when it was tried last
+    retrying     waiting entries that were rejected before
+    tries        the most rejections of any waiting entry
+    lag_seconds  age of the oldest waiting entry
+    paused       whether the consumer's service could not be reached at the last attempt
     """
 
     consumer: str
@@ -216,7 +216,7 @@ class Depth:
 
 
 def depths() -> list[Depth]:
-    """Of each consumer in the settings, and of each that left entries behind."""
+    """The depth of each consumer in the settings, and of any other that left entries behind."""
     now = timezone.now()
     waits = Q(parked_at__isnull=True)
     # Only `release` leaves an error without counting a try.
@@ -244,36 +244,36 @@ def depths() -> list[Depth]:
 
 
 def reindex(incidents: QuerySet[Incident]) -> None:
-    """Something that stands in the documents of all of these changed, and is not theirs alone: a name, a pattern. Call
+    """Reindex these incidents after a change to something that their documents share, such as a name or a pattern. Call
     it inside the transaction of the change.
 
-    Nobody who writes waits for that change. So an incident may come to be among these, and be indexed as it was before,
-    by others until this is committed: the commit is followed by a look at those that have come meanwhile.
+    Other writers do not wait for that transaction. Until it commits, they can add an incident to this queryset and have
+    it indexed in its old form, so the queryset is evaluated again after the commit.
     """
     known = set(incidents.values_list("pk", flat=True))
     if known:
         raise_index_version(known)
 
-    def those_that_came() -> None:
+    def reindex_latecomers() -> None:
         if late := set(incidents.values_list("pk", flat=True)) - known:
             with transaction.atomic():
                 raise_index_version(late)
 
-    transaction.on_commit(those_that_came, robust=True)
+    transaction.on_commit(reindex_latecomers, robust=True)
 
 
 def hold(incident_ids: Iterable[int]) -> list[int]:
-    """Lock the rows of these incidents, until the end of the transaction, in the one order that everybody keeps who
-    locks several; returns the ids of those that are there."""
+    """Take the row locks of these incidents, by ascending id; returns the ids of those that exist. Everything that
+    locks several incidents uses this order, so that no two transactions deadlock."""
     rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=list(incident_ids)).order_by("pk")
     return list(rows.values_list("pk", flat=True))
 
 
 def raise_index_version(incident_ids: Iterable[int], *, consumers: Collection[str] | None = None) -> None:
-    """Something in the documents of these incidents changed other than their own rows: a name, a tag. `consumers` as in
+    """Reindex these incidents after a change outside their own rows, such as a name or a tag. `consumers` as in
     `enqueue`."""
     ids = list(incident_ids)
-    # An update alone takes them as they lie on disk.
+    # An update alone would lock the rows in no particular order.
     hold(ids)
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
     enqueue(ids, consumers=consumers)

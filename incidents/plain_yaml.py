@@ -1,6 +1,6 @@
-"""YAML as it is written: dates stay texts, so that nothing is read into them that is not there. In files from anywhere
-numbers do so too, and what YAML takes for true or false: a version 1.10 would become 1.1, a title 12:30:45 would become
-45045, and a company named On would be none."""
+"""Reads YAML values as they are written: dates stay strings, so that no precision is added to them. In untrusted files,
+numbers and booleans stay strings too. Otherwise a version 1.10 would become 1.1, a title 12:30:45 would become 45045,
+and a company named On would become true."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import yaml
 
 
 class Unreadable(ValueError):
-    """No YAML, or more of it than anybody writes. The message is one line that says where."""
+    """Not YAML, or YAML that is refused as unsafe. The message is one line that says where."""
 
 
 def _without(*kinds: str) -> dict[str, Any]:
-    """How plain scalars are resolved, but for these kinds."""
+    """The rules that give plain scalars their types, without those for these kinds."""
     return {
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in kinds]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -22,7 +22,7 @@ def _without(*kinds: str) -> dict[str, Any]:
 
 
 class _KeysOnce(yaml.constructor.SafeConstructor):
-    """Refuses a key that stands twice in one mapping, where YAML's own way is to keep the last silently."""
+    """Refuses a key that appears twice in one mapping. PyYAML by itself keeps the last one silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[tuple[str, str]] = set()
@@ -30,22 +30,22 @@ class _KeysOnce(yaml.constructor.SafeConstructor):
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value[:60]} stands there twice", key.start_mark
+                        None, None, f"the key {key.value[:60]} appears twice", key.start_mark
                     )
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
 
-class _Strange(_KeysOnce, yaml.SafeLoader):
-    """For files from anywhere: in Python throughout, because the C parser crashes on deep nesting, and without
-    aliases, because a few lines of them unfold into gigabytes."""
+class _Untrusted(_KeysOnce, yaml.SafeLoader):
+    """For untrusted files: pure Python, because the C parser crashes on deep nesting, and no aliases, because a few
+    lines of them can expand to gigabytes."""
 
     yaml_implicit_resolvers = _without("timestamp", "int", "float", "bool")
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases are not read", mark)
+            raise yaml.composer.ComposerError(None, None, "aliases are not supported", mark)
         return super().compose_node(parent, index)
 
 
@@ -59,9 +59,9 @@ class _Own(_KeysOnce, _Fast):
 
 
 def read(text: str, *, own: bool = False) -> Any:
-    """What the text says. `own` files come with the project and are read fast. Raises Unreadable."""
+    """Parse the text. `own` files come with the project and use the fast loader. Raises Unreadable."""
     try:
-        return yaml.load(text, _Own if own else _Strange)  # noqa: S506  (both are safe loaders)
+        return yaml.load(text, _Own if own else _Untrusted)  # noqa: S506  (both are safe loaders)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}" if mark else ""

@@ -1,4 +1,4 @@
-"""A whole postmortem to read, as Markdown: facts first, then the sections in the template's order, links at the end."""
+"""Renders a whole postmortem as Markdown: the facts, then the sections in the template's order, then the links."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from incidents.vocabulary import (
 
 Document = Mapping[str, Any]
 
-# What the other incident is to this one, when it is the other that was linked.
+# How incoming links read from this incident's side.
 _SEEN_FROM_THE_OTHER = {
     LinkKind.PART_OF: "Includes",
     LinkKind.CAUSED_BY: "Caused",
@@ -44,7 +44,7 @@ def markdown(document: Document) -> str:
     for section in document["sections"]:
         blocks += _section(document, section)
         shown.add(section["key"])
-    # A template need not have a section for sources, but what is there is shown.
+    # Shown even when the template has no section for sources.
     if document["sources"] and "sources" not in shown:
         blocks += ["## Sources", _records("sources", document)]
     if document["disagreements"]:
@@ -101,7 +101,7 @@ def _facts(document: Document) -> Iterator[str]:
 
 
 def _moment(moment: Mapping[str, str]) -> str:
-    """2019-07-02 13:42 +00:00; coarser ones say so where their digits do not."""
+    """For example 2019-07-02 13:42 +00:00. States the precision where the digits do not show it."""
     day, _, clock = moment["at"].partition("T")
     if not clock:
         return day
@@ -117,13 +117,13 @@ def _duration(document: Document) -> str:
             return f"about {duration['text']}"
         case DurationKind.STATED:
             words = stated["text"] if stated and stated["text"] else duration["text"]
-            return f"{plain(words)}, as a source states"
+            return f"{plain(words)}, as stated by a source"
         case _:
             return str(duration["text"])
 
 
 def _section(document: Document, section: Mapping[str, str]) -> list[str]:
-    """The section's heading and what it holds; nothing at all when it is empty."""
+    """The section's heading and content; empty when the section is empty."""
     held = []
     if section["kind"] == SectionKind.PROSE:
         if section["body"].strip():
@@ -154,7 +154,7 @@ def _records(kind: str, document: Document) -> str:
             places = _places(document)
             entries = [f"{i}. {_source(row, places)}" for i, row in enumerate(rows, 1)]
         case _:
-            raise ValueError(f"There is no way to show {kind}.")
+            raise ValueError(f"Unknown kind of record: {kind}.")
     return "\n".join(entries)
 
 
@@ -173,7 +173,7 @@ def _action(row: Mapping[str, Any]) -> str:
     lead = [f"**{ActionKind(row['kind']).label}**", ActionState(row["state"]).label.lower()]
     if row["owner"]:
         lead.append(plain(row["owner"]))
-    # Revisions from before this was kept do not have it.
+    # Older revisions do not have this field.
     if row.get("done_at"):
         lead.append(f"since {row['done_at'][:10]}")
     elif row["due"]:
@@ -184,7 +184,7 @@ def _action(row: Mapping[str, Any]) -> str:
 
 
 def amount(figure: Mapping[str, Any]) -> str:
-    """What an impact figure says: "about 1,200 customers"."""
+    """An impact figure in words: "about 1,200 customers"."""
     qualifier = Qualifier(figure["qualifier"]).label if figure["qualifier"] else ""
     return " ".join(filter(None, [qualifier, f"{figure['value']:,}", figure["unit"]]))
 
@@ -211,7 +211,7 @@ def _source(row: Mapping[str, Any], places: Mapping[str, tuple[str, int]]) -> st
 
 
 def _places(document: Document) -> dict[str, tuple[str, int]]:
-    """Rows by their ids, as a reader would point at them: the kind, and which of them."""
+    """{row id: (kind, number)}, as a reader would refer to a row. Numbers start at 1."""
     return {
         row["id"]: (kind.replace("_", " "), place)
         for kind in records.KINDS
@@ -220,7 +220,7 @@ def _places(document: Document) -> dict[str, tuple[str, int]]:
 
 
 def _supported(names: Sequence[str], places: Mapping[str, tuple[str, int]]) -> Iterator[str]:
-    """What a source supports, in words: the facts, then rows by kind, as in causes 1-3 and 5."""
+    """What a source supports, in words: the facts, then rows by kind, such as "causes 1-3 and 5"."""
     rows: dict[str, list[int]] = {}
     for name in names:
         if name in places:

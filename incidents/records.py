@@ -32,16 +32,16 @@ from incidents.models import (
 from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
-# Of facts that one source supports.
+# Facts that one source can support.
 MOST_NAMES = 200
 
-# By e-mail address, as it is kept and in lower case.
+# Users by e-mail address, both as stored and in lower case.
 People = Mapping[str, User]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a row is read in besides its own values: the zone of its times, and the people whom it may name."""
+    """What reading a row needs besides its values: the time zone of its times, and the users that it can name."""
 
     zone: str
     people: People
@@ -51,9 +51,9 @@ class Setting:
 class Field:
     """One field of a record.
 
-    `read(path, value, setting)` gives the stored value or raises Invalid; `write(row, zone)` gives the exported one.
-    `shape` is the JSON type for the API's schema; `private` fields are for signed-in viewers only; `live` ones stay
-    changeable after publishing; one that is not `nullable` always holds something, and takes no null.
+    `read(path, value, setting)` returns the stored value or raises Invalid; `write(value)` returns the exported one.
+    `shape` is the JSON type in the API's schema. A `private` field is shown to signed-in viewers only; a `live` one can
+    be changed after publishing; one that is not `nullable` always has a value and does not accept null.
     """
 
     name: str
@@ -120,7 +120,7 @@ def _choice(
 def _read_date(path: str, value: Any, setting: Setting) -> date | None:
     text = "" if value is None else str(value)
     if text and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise Invalid({path: "Write a day as 2026-03-31."})
+        raise Invalid({path: "Enter a date as YYYY-MM-DD, such as 2026-03-31."})
     moment = read_moment(path, text)
     return moment.at.date() if moment else None
 
@@ -141,29 +141,29 @@ def _read_instant(path: str, value: Any, setting: Setting) -> datetime | None:
 def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
     text = clean(path, value, single_line=True)
     if text and not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", text, re.ASCII):
-        raise Invalid({path: "Write a year, month or day as 2026, 2026-03 or 2026-03-31."})
-    # For what is not on the calendar.
+        raise Invalid({path: "Enter a year, month or date, such as 2026, 2026-03 or 2026-03-31."})
+    # Refuses dates that do not exist.
     read_moment(path, text)
     return text
 
 
-# Decimal alone would take underscores, other scripts, and exponents that nothing can be computed with.
+# Decimal alone would accept underscores, digits of other scripts, and exponents too large to compute with.
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
     text = str(value).strip()
     if not _NUMBER.fullmatch(text):
-        raise Invalid({path: "Write a number such as 4211 or 12.5."})
+        raise Invalid({path: "Enter a number, such as 4211 or 12.5."})
     given = Decimal(text)
     if abs(given) >= Decimal(10) ** 19:
-        raise Invalid({path: "This takes a number below 10^19."})
+        raise Invalid({path: "Must be a number between -10^19 and 10^19."})
     number = given.quantize(Decimal("0.0001"))
     if number != given:
-        raise Invalid({path: "This takes a number of at most 4 digits after the point; write it as it is to be read."})
-    # As many as every database and every reader of JSON keep.
+        raise Invalid({path: "Must have at most 4 decimal places. Round it to the precision to show."})
+    # As many as every database and every JSON reader preserve.
     if len(number.normalize().as_tuple().digits) > 15:
-        raise Invalid({path: "This takes a number of at most 15 digits."})
+        raise Invalid({path: "Must have at most 15 significant digits."})
     return number
 
 
@@ -175,7 +175,7 @@ def _read_flag(path: str, value: Any, setting: Setting) -> bool:
     if value in (None, ""):
         return False
     if not isinstance(value, bool):
-        raise Invalid({path: "This takes true or false."})
+        raise Invalid({path: "Must be true or false."})
     return value
 
 
@@ -183,28 +183,28 @@ def _read_names(path: str, value: Any, setting: Setting) -> list[str]:
     if value in (None, ""):
         return []
     if not isinstance(value, list) or len(value) > MOST_NAMES:
-        raise Invalid({path: f"This takes a list of at most {MOST_NAMES} names of facts."})
+        raise Invalid({path: f"Must be a list of at most {MOST_NAMES} fact names."})
     return [
         clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)
     ]
 
 
 def _read_person(path: str, value: Any, setting: Setting) -> User | None:
-    """An e-mail address of someone here, or nobody."""
+    """The user with this e-mail address, or None when it is empty."""
     if value in (None, ""):
         return None
     found = setting.people.get(str(value)) or setting.people.get(str(value).lower())
     if found is None:
-        raise Invalid({path: "Nobody here has this address. Leave it empty if nobody owns this yet."})
+        raise Invalid({path: "No active user has this e-mail address. Leave it empty if there is no owner yet."})
     return found
 
 
 def _people(addresses: Iterable[Any], *, also_left: bool) -> People:
-    """Those here who have one of these addresses."""
+    """The users with one of these addresses; deactivated ones only with `also_left`."""
     asked = {str(address) for address in addresses if address not in (None, "") and "\x00" not in str(address)}
     if not asked:
         return {}
-    # SQLite knows only the letters of ASCII in both cases.
+    # SQLite's LOWER handles only ASCII, so the address is matched as given too.
     is_asked = Q(address__in={address.lower() for address in asked}) | Q(email__in=asked)
     found = User.objects.annotate(address=Lower("email")).filter(is_asked, is_system=False)
     if not also_left:
@@ -214,7 +214,7 @@ def _people(addresses: Iterable[Any], *, also_left: bool) -> People:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of record. `name` is its key in documents and addresses; `ordered_by_time` rows sort by `at`."""
+    """A kind of record. `name` is its key in documents and URLs; `ordered_by_time` rows sort by `at`."""
 
     name: str
     model: type[Row]
@@ -224,29 +224,27 @@ class Kind:
 
     @property
     def person_fields(self) -> tuple[str, ...]:
-        """Those in which a row names somebody here."""
+        """The names of the fields that refer to a user."""
         return tuple(field.name for field in self.fields if field.shape == "email")
 
     def people(self, rows: Iterable[Any], *, also_left: bool = False) -> People:
-        """Everybody whom any of these rows names, looked up together: for `read` of each of them. With `also_left`
-        those too who are here no more."""
+        """The users named by any of these rows, looked up together, to pass to `read` for each row. Includes
+        deactivated users with `also_left`."""
         named = (row.get(name) for row in rows if isinstance(row, Mapping) for name in self.person_fields)
         return _people(named, also_left=also_left)
 
     def read(
         self, path: str, values: dict[str, Any], *, zone: str, partial: bool, people: People | None = None
     ) -> dict[str, Any]:
-        """Column values for what is in `values`. Unknown names, missing required ones and bad values raise Invalid
-        together. `people`: whom the values may name; whom they name is looked up when it is not given."""
+        """The column values for `values`. Raises one Invalid for all unknown names, missing required fields and bad
+        values. `people`: the users that the values can name; looked up when not given."""
         setting = Setting(zone, self.people([values]) if people is None else people)
         known = {field.name: field for field in self.fields}
         timed = {"at", "precision"} if self.ordered_by_time else set()
         problems: dict[str, list[str]] = {}
         for name in values:
             if name not in known and name not in timed:
-                problems[f"{path}{name}"] = [
-                    f"Unknown here. A {self.singular} has {', '.join([*sorted(timed), *known])}."
-                ]
+                problems[f"{path}{name}"] = [f"Unknown field. Expected one of {', '.join([*sorted(timed), *known])}."]
         out: dict[str, Any] = {}
         if self.ordered_by_time and ("at" in values or not partial):
             try:
@@ -256,7 +254,7 @@ class Kind:
                     zone=zone,
                 )
                 if moment is None:
-                    raise Invalid({f"{path}at": "This is needed."})
+                    raise Invalid({f"{path}at": "This field is required."})
                 out["at"], out["precision"] = moment.at, moment.precision.value
             except Invalid as error:
                 problems.update(error.fields)

@@ -1,8 +1,8 @@
-"""Who sees and changes what: one rule, as a predicate and as a queryset, proven equal by tests.
+"""Who can see and change what: one rule as a predicate and as a queryset, proven equal by tests.
 
-A Viewer is resolved once per request, frozen, and passed down. Every read starts at a queryset's scope for the viewer.
+A Viewer is resolved once per request, frozen, and passed down. Every read starts from a queryset scoped to the viewer.
 
-    draft, in review   the owning team, asked reviewers, admins; whatever the visibility says
+    draft, in review   the owning team, asked reviewers and admins, regardless of visibility
     published          public: everyone. internal: every active signed-in user. team: its members and admins
     archived           as published
     deleted            nobody
@@ -29,7 +29,7 @@ UNPUBLISHED = (Status.DRAFT, Status.IN_REVIEW)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking. `user_id` None is an anonymous viewer, who sees only what is public."""
+    """The viewer, resolved once at the start of the request. An anonymous one has no `user_id` and sees only public."""
 
     user_id: int | None = None
     is_admin: bool = False
@@ -45,14 +45,14 @@ class Viewer:
 
     @property
     def person(self) -> int:
-        """The id of whoever acts. Raises NotAllowed for a stranger, who never does."""
+        """The id of the acting user. Raises NotAllowed for an anonymous viewer."""
         if self.user_id is None:
             raise NotAllowed("Sign in first.")
         return self.user_id
 
     @classmethod
     def of(cls, user: User | AnonymousUser | None) -> Viewer:
-        """The viewer that this user is now. An inactive user is anonymous."""
+        """The viewer for this user's current roles and reviews. An inactive user is anonymous."""
         if user is None or not isinstance(user, User) or not user.is_active:
             return cls()
         roles, reviews = _standing(user.pk)
@@ -73,7 +73,7 @@ class Viewer:
 
 ANONYMOUS = Viewer()
 
-# Every request asks this, and having it composed anew each time would take thirty times as long as the answer.
+# Raw SQL because every request runs it: composing it with the ORM would take thirty times as long as running it.
 _STANDING = f"""
     SELECT team_id, role FROM {Membership._meta.db_table} WHERE user_id = %s
     UNION ALL
@@ -91,10 +91,10 @@ def _standing(user_id: int) -> tuple[dict[int, str], frozenset[int]]:
 
 # --- May they see it? ------------------------------------------------------------------------------
 def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
-    """May the viewer see the draft state, as against the published revision?
+    """Can the viewer see the working copy, rather than only the published revision?
 
-    The owning team, asked reviewers and admins do; once there is a revision, those of them who may not edit see it
-    instead.
+    Those who can edit it and asked reviewers can. Other members of the owning team, and admins, can until there is a
+    published revision, which they see from then on.
     """
     if incident.deleted_at is not None or not viewer.is_signed_in:
         return False
@@ -112,7 +112,7 @@ def _reviews(viewer: Viewer, incident: Incident) -> bool:
 
 
 def sees_published(viewer: Viewer, incident: Incident) -> bool:
-    """May the viewer see the published revision, if there is one?"""
+    """Can the viewer see the published revision, if there is one?"""
     if incident.deleted_at is not None or incident.published_revision_id is None:
         return False
     match incident.visibility:
@@ -147,7 +147,7 @@ def visible_condition(viewer: Viewer, prefix: str = "") -> Q:
 
 
 def visible_incidents(viewer: Viewer | None) -> QuerySet[Incident]:
-    """Every incident that the viewer may see; without a viewer, none."""
+    """Every incident that the viewer can see; without a viewer, none."""
     if viewer is None:
         return Incident.objects.none()
     return Incident.objects.filter(visible_condition(viewer))
@@ -173,25 +173,25 @@ def _working_copy_condition(viewer: Viewer) -> Q:
 
 
 def reads_published(viewer: Viewer) -> Q:
-    """The condition on visible incidents under which the viewer reads the published revision of one whose working copy
-    may say something else by now."""
+    """The condition, on visible incidents, that the viewer reads the published revision of a reopened one, whose
+    working copy may differ from it."""
     return reopened() & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened()
 
 
 def reopened() -> Q:
-    """The condition under which readers have the published revision while the working copy may say something else. It
-    is what search finds, for whoever works on it too."""
+    """The condition that an incident is reopened: readers see its published revision, and its working copy may differ.
+    Search finds the published revision, even for its authors."""
     return Q(status__in=UNPUBLISHED, published_revision__isnull=False)
 
 
 def called(wanted: Sequence[str]) -> Q:
-    """The condition that an organization or a service has one of these slugs or, whatever their case, names."""
+    """The condition that an organization or service has one of these slugs or, ignoring case, one of these names."""
     return Q(slug__in=wanted) | Q(name__called_any=wanted)
 
 
 def organizations_called(wanted: Sequence[str]) -> dict[str, list[Organization]]:
-    """For each of these slugs and names those whom it means, hidden ones too. A slug stays when its organization is
-    renamed, so the name that another has by now comes before it."""
+    """The organizations that each of these slugs or names refers to, including hidden ones. A name match wins: a slug
+    outlives a rename, so it may match the name that another organization has by now."""
     found = list(Organization.objects.filter(called(wanted)))
     out = {}
     for value in wanted:
@@ -201,19 +201,19 @@ def organizations_called(wanted: Sequence[str]) -> dict[str, list[Organization]]
 
 
 def about_organization(viewer: Viewer, wanted: Q) -> Q:
-    """The condition that an incident is, as the viewer reads it, about an organization that is `wanted` (a condition on
-    organizations)."""
+    """The condition that an incident, in the version the viewer reads, is about an organization that matches `wanted`
+    (a condition on organizations)."""
     return _as_read(viewer, "organization", Organization.objects.filter(wanted))
 
 
 def about_service(viewer: Viewer, wanted: Q) -> Q:
-    """As `about_organization`, for one of its services."""
+    """As `about_organization`, for at least one of the incident's services."""
     return _as_read(viewer, "services", Service.objects.filter(wanted))
 
 
 def _as_read(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
     def among(column: str) -> Q:
-        # In a subquery, so that an incident of two such services is still one row.
+        # A subquery, so that an incident with two such services is still one row.
         return Q(pk__in=Incident.objects.filter(**{f"{column}__in": wanted}).order_by().values("pk"))
 
     published = reads_published(viewer)
@@ -221,19 +221,19 @@ def _as_read(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
 
 
 def with_organization_read(published: Q, incidents: QuerySet[Incident]) -> QuerySet[Any]:
-    """Incidents with `organization_read`: the id of the organization that stands there, in the published revision of
-    those that are `published` (`reads_published` or `reopened`)."""
+    """Incidents with `organization_read`: the id of the organization shown, which is the published revision's where the
+    condition `published` holds (`reads_published` or `reopened`)."""
     shown = Case(When(published, then=F("published_organization")), default=F("organization"))
     return incidents.annotate(organization_read=shown)
 
 
-# --- What incidents stand in -----------------------------------------------------------------------
+# --- Organizations and services --------------------------------------------------------------------
 def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
-    """Home, and those that stand in an incident that the viewer can see, in what is published of it or in the working
-    copy: a name alone may tell of a hidden one. Admins see all.
+    """Home, and those named in an incident that the viewer can see, in its published revision or its working copy. The
+    rest is hidden, because a name alone can reveal a hidden incident. Admins see all.
 
-    Each has `listed`: how many incidents of it the viewer can see, without those that are archived; None where there
-    is none at all, as the viewer reads them.
+    Each has `listed`: how many of its incidents the viewer can see, not counting archived ones; None when the viewer
+    reads no incident of it at all.
     """
     visible = visible_incidents(viewer).order_by()
     read = with_organization_read(reads_published(viewer), visible)
@@ -247,7 +247,7 @@ def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
 
 
 def visible_services(viewer: Viewer) -> QuerySet[Service]:
-    """Those of incidents that the viewer can see; to colleagues also those that a team keeps. Admins see all."""
+    """Services of incidents that the viewer can see; when signed in, also those that a team owns. Admins see all."""
     services = Service.objects.select_related("organization", "team")
     if viewer.is_admin:
         return services
@@ -261,7 +261,7 @@ def visible_services(viewer: Viewer) -> QuerySet[Service]:
 
 # --- May they change it? ---------------------------------------------------------------------------
 def may_edit(viewer: Viewer, incident: Incident) -> bool:
-    """Authors and leads of the owning team, and admins. Curated outages are changed only by their loader."""
+    """Authors and leads of the owning team, and admins. Famous outages can be changed only by their loader."""
     if incident.deleted_at is not None or not viewer.is_signed_in:
         return False
     if incident.origin == Origin.FAMOUS:
@@ -270,7 +270,7 @@ def may_edit(viewer: Viewer, incident: Incident) -> bool:
 
 
 def may_lead(viewer: Viewer, incident: Incident) -> bool:
-    """Leads of the owning team and admins: delete, archive, publish without a review."""
+    """Leads of the owning team and admins. They can delete, archive, and publish without a review."""
     if not may_edit(viewer, incident):
         return False
     return viewer.is_admin or incident.team_id in viewer.leads
@@ -281,12 +281,12 @@ def may_manage_team(viewer: Viewer, team: Team) -> bool:
 
 
 def visible_teams(viewer: Viewer | None) -> QuerySet[Team]:
-    """Signed-in users know which teams there are; strangers do not."""
+    """Every team for signed-in users, none for anonymous viewers."""
     return Team.objects.all() if viewer is not None and viewer.is_signed_in else Team.objects.none()
 
 
 def visible_people(viewer: Viewer | None) -> QuerySet[User]:
-    """Names of colleagues, for those who are signed in. The system user is nobody's colleague."""
+    """Every user but the system user, for signed-in viewers; none for anonymous ones."""
     if viewer is None or not viewer.is_signed_in:
         return User.objects.none()
     return User.objects.filter(is_system=False)

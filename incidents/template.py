@@ -1,7 +1,7 @@
 """Postmortem templates: read from files or from a team, checked, and kept as immutable versions.
 
-A template's definition is data: an ordered list of sections, each prose or records, with guidance. Required in every
-template, whatever it says: the six sections without which a postmortem cannot be published.
+A template's definition is data: an ordered list of sections, each prose or records, with guidance. Every template must
+have the six sections without which a postmortem cannot be published.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from incidents.text import is_blank
 from incidents.vocabulary import SectionKind
 
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
-# Searchable texts of the incident that are no sections.
+# Keys of the incident's other searchable texts, which no section can use.
 RESERVED = ("title", "ref", "organization", "services", "other")
 _MEASURED = {"maxItems": "entries", "maxLength": "characters"}
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
-# What a definition looks like.
+# The JSON schema of a definition.
 SCHEMA: dict[str, Any] = json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8"))
 MOST_SECTIONS: int = SCHEMA["properties"]["sections"]["maxItems"]
 
 
 @dataclass(frozen=True, slots=True)
 class SectionPlan:
-    """One section as the template plans it. `records` names the record kind of a records section."""
+    """One section as the template defines it. `records` names the record kind of a records section."""
 
     key: str
     title: str
@@ -60,23 +60,23 @@ def check(definition: Any, *, field: str = "definition") -> None:
     names = {f"{field}.name": definition["name"]}
     names |= {f"{field}.sections.{place}.title": part["title"] for place, part in enumerate(definition["sections"])}
     if nameless := [place for place, name in names.items() if is_blank(name)]:
-        raise Invalid(dict.fromkeys(nameless, "This is needed."))
+        raise Invalid(dict.fromkeys(nameless, "This field is required."))
     keys = [section["key"] for section in definition["sections"]]
     if reserved := [key for key in keys if key in RESERVED]:
-        raise Invalid({f"{field}.sections": f"The key {reserved[0]} is taken by the incident itself; choose another."})
+        raise Invalid({f"{field}.sections": f"The key {reserved[0]} is reserved. Choose another."})
     if twice := {key for key in keys if keys.count(key) > 1}:
-        raise Invalid({f"{field}.sections": f"The key {min(twice)} stands here twice."})
+        raise Invalid({f"{field}.sections": f"The key {min(twice)} is used twice."})
     if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in keys]:
-        raise Invalid({f"{field}.sections": f"These sections are needed too: {', '.join(lacking)}."})
+        raise Invalid({f"{field}.sections": f"Required sections are missing: {', '.join(lacking)}."})
     for section in definition["sections"]:
         if section["kind"] == SectionKind.RECORDS and section["records"] != section["key"]:
             raise Invalid(
-                {f"{field}.sections": f"The records of {section['records']} stand in the section of that key."}
+                {f"{field}.sections": f"Records of kind {section['records']} belong in the section with that key."}
             )
 
 
 def _in_words(error: ValidationError) -> str:
-    """What is too long is not said again."""
+    """The message about a schema error. It does not repeat a value that is too long."""
     if what := _MEASURED.get(str(error.validator)):
         return f"At most {error.validator_value:,} {what}; this has {len(cast('Sized', error.instance)):,}."
     return error.message[:300]
@@ -108,5 +108,5 @@ def files() -> list[dict[str, Any]]:
 
 
 def current() -> PostmortemTemplate:
-    """The standard one."""
+    """The current version of the standard template."""
     return PostmortemTemplate.objects.get(key="standard", is_current=True)

@@ -1,4 +1,4 @@
-"""Reading text that people and tools send in: what is refused, what is stripped, how long it may be."""
+"""Cleans text that people and tools send: what is refused, what is stripped, and how long it can be."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import unicodedata
 
 from incidents.errors import Invalid
 
-# Search engines put these two around matches; they are stripped from everything that comes in, so that
-# nobody can forge a highlight.
+# Search engines put these two around matches. They are stripped from all input, so that a highlight cannot be
+# forged.
 MARK_START, MARK_END = "\ue000", "\ue001"
 _STRIPPED = re.compile(f"[{MARK_START}{MARK_END}]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Control characters have no meaning in Markdown or JSON exports; tabs and line breaks do.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# Characters that show nothing of themselves: by their category, and those that Unicode files among letters, marks and
-# symbols or keeps for later (what it calls Default_Ignorable, and the empty Braille cell).
+# Invisible characters: whole categories, and single ones that Unicode counts among letters, marks and symbols or leaves
+# unassigned (those it calls Default_Ignorable, and the blank Braille pattern).
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
@@ -28,12 +28,12 @@ INCIDENT_BYTES = 1024 * 1024
 
 
 def is_blank(text: str) -> bool:
-    """There is nothing to read here: nothing at all, or only characters that nobody sees."""
+    """True when the text is empty or has only invisible characters."""
     return all(unicodedata.category(c) in _UNSEEN_CATEGORIES or _UNSEEN.match(c) for c in text)
 
 
 def printable(text: str) -> str:
-    """The text as a line on a terminal: what would act there, as a line break or an escape, stands there as U+FFFD."""
+    """The text as one line for a terminal: characters that would act on it, such as escapes, become U+FFFD."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
@@ -46,21 +46,21 @@ def clean(
     required: bool = False,
     single_line: bool = False,
 ) -> str:
-    """The text as it may be stored: NFC, `\\n` line ends, no control characters, no highlight marks; empty when nothing
-    in it can be seen.
+    """The text as it is stored: NFC, `\\n` line ends, no control characters, no highlight marks; empty when it has no
+    visible characters.
 
-    Raises Invalid, naming `field`, for a NUL, a lone surrogate, something that is no text, a text that is too long,
-    or an empty one where one is required.
+    Raises Invalid, naming `field`, for a NUL, a lone surrogate, a value that is not text, text that is too long, or
+    empty text when it is `required`.
     """
     if value is None:
         value = ""
     if not isinstance(value, str):
-        raise Invalid({field: "This takes text."})
+        raise Invalid({field: "Must be text."})
     if "\x00" in value:
-        raise Invalid({field: "The text holds a NUL character (U+0000). Remove it and try again."})
+        raise Invalid({field: "The text contains a NUL character (U+0000). Remove it and try again."})
     if _LONE_SURROGATE.search(value):
         raise Invalid(
-            {field: "The text holds half of a surrogate pair, which is no character. Remove it and try again."}
+            {field: "The text contains half of a surrogate pair, which is not a character. Remove it and try again."}
         )
     text = _CONTROL.sub("", _STRIPPED.sub("", value.replace("\r\n", "\n").replace("\r", "\n")))
     text = unicodedata.normalize("NFC", text)
@@ -68,7 +68,7 @@ def clean(
     if is_blank(text):
         text = ""
     if required and not text:
-        raise Invalid({field: "This is needed."})
+        raise Invalid({field: "This field is required."})
     if max_characters is not None and len(text) > max_characters:
         raise Invalid({field: f"At most {max_characters:,} characters; this has {len(text):,}."})
     if max_bytes is not None and (size := len(text.encode())) > max_bytes:
@@ -82,13 +82,13 @@ def clean(
 
 
 def clean_url(field: str, value: object, *, required: bool = False) -> str:
-    """An absolute http(s) address, or empty. Other schemes are refused: they would run in a reader's browser."""
+    """An absolute http(s) address, or empty. Other schemes are refused: some would run code in a reader's browser."""
     text = clean(field, value, max_characters=1_000, required=required, single_line=True)
     site = re.match(r"https?://([^/?#]+)", text, re.IGNORECASE)
     if text and (site is None or re.search(r"\s", site[1])):
-        raise Invalid({field: "Give a full address that begins with https:// or http://."})
+        raise Invalid({field: "Enter a full address that starts with https:// or http://."})
     if site and "@" in site[1]:
-        raise Invalid({field: "Leave out what stands before the @: whoever reads the address could sign in with it."})
+        raise Invalid({field: "Remove the sign-in details before the @. Anyone who reads this address could use them."})
     return text
 
 

@@ -1,4 +1,4 @@
-"""The closed word lists of the record. Their values are part of the API: they are added to, never renamed."""
+"""The enumerations of the record. Their values are part of the API: new ones can be added, none renamed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from incidents.text import clean
 
 @cache
 def zones() -> list[str]:
-    """Every name a person may choose, UTC first."""
+    """Every time zone name that a user can choose, UTC first."""
     names = {
         name
         for name in available_timezones()
@@ -22,8 +22,8 @@ def zones() -> list[str]:
 
 
 def clean_zone(field: str, value: Any) -> str:
-    """Raises Invalid, naming `field`, for anything that is no IANA time zone."""
+    """The name as given. Raises Invalid, naming `field`, when it is not one of `zones`."""
     name = clean(field, value, max_characters=64, single_line=True)
     if name not in zones():
-        raise Invalid({field: "Give a time zone by its IANA name, such as UTC or Europe/Madrid."})
+        raise Invalid({field: "Enter an IANA time zone name, such as UTC or Europe/Madrid."})
     return name

@@ -1,4 +1,4 @@
-"""What every action on an incident shares: the lock, the permission, the version, the audit entry, the outbox."""
+"""What all actions on an incident share: the lock, the permission, the version, the audit entry, the outbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEADS_ONLY = "Only leads of the owning team and admins can do this."
 
 @dataclass(slots=True)
 class Change:
-    """An incident under its row lock, inside a transaction. Say what was done; leaving the block writes the rest."""
+    """An incident under its row lock, inside a transaction. Record steps with `did`; the end of the block saves all."""
 
     actor: Viewer
     incident: Incident
@@ -39,12 +39,12 @@ class Change:
 
 
 def audit(actor: Viewer, action: str, thing: Model, *, incident: Incident | None = None, **change: Any) -> None:
-    """An audit entry by itself: of people, teams, organizations, and of an incident that is not held to change it."""
+    """Write a single audit entry: for users, teams, organizations, or an incident outside `changing`."""
     _entry(actor, action, thing, incident, change).save()
 
 
 def audit_each(actor: Viewer, action: str, things: Iterable[tuple[Model, dict[str, Any]]]) -> None:
-    """`audit` of many things to which the same was done, each with its own change."""
+    """`audit` for the same action on many objects, each with its own change."""
     AuditEntry.objects.bulk_create(_entry(actor, action, thing, None, change) for thing, change in things)
 
 
@@ -69,10 +69,10 @@ def changing(
     expected_version: int | None = None,
     states: tuple[str, ...] = (Status.DRAFT, Status.IN_REVIEW),
 ) -> Iterator[Change]:
-    """Hold one incident to change it. `refusal` says who may, where `permission` does not let the actor.
+    """Lock one incident to change it. `refusal` is the message when `permission` does not allow the actor.
 
-    Raises Missing when the actor may not even see it, NotAllowed, Stale when `expected_version` is not the current
-    one, and WrongState outside `states`. Nothing is written when the block records no step.
+    Raises Missing when the actor cannot see it, NotAllowed, Stale when `expected_version` is not the current one, and
+    WrongState outside `states`. Nothing is written when the block records no step.
     """
     with transaction.atomic():
         incident = locked(actor, incident_id)
@@ -89,11 +89,11 @@ def changing(
 
 
 def locked(actor: Viewer, incident_id: int) -> Incident:
-    """The incident under its row lock; Missing when the actor may not see it."""
+    """The incident under its row lock. Raises Missing when the actor cannot see it."""
     query = scopes.visible_incidents(actor)
     if connection.features.has_select_for_update:
-        # Rows that refer to it may still be written: at their commit they would wait for this, and this perhaps for
-        # them.
+        # Without `no_key`, a transaction that writes rows referring to this incident would wait for this lock at its
+        # commit, while this transaction may be waiting for that one.
         query = query.select_for_update(of=("self",), no_key=True)
     try:
         return query.get(pk=incident_id)
@@ -102,7 +102,7 @@ def locked(actor: Viewer, incident_id: int) -> Incident:
 
 
 def _audience(incident: Incident) -> tuple[object, ...]:
-    """A published text keeps its readers while somebody works on the next."""
+    """What decides who can see it. Reopening changes nothing: readers keep the published revision."""
     return incident.visibility, incident.team_id, incident.stands_published or incident.status
 
 
@@ -116,7 +116,7 @@ def _finish(change: Change) -> None:
     AuditEntry.objects.bulk_create(
         _entry(change.actor, action, thing, incident, what) for action, thing, what in change.entries
     )
-    # Any change of who may see it counts as narrowing: excluding a document for a moment longer than needed is
+    # Any change of who can see it counts as narrowing: excluding a document for a moment longer than needed is
     # harmless, showing it to the wrong people is not.
     narrows = change.narrows or _audience(incident) != change.was_visible_to
     outbox.enqueue([incident.pk], narrows=narrows)
@@ -124,15 +124,15 @@ def _finish(change: Change) -> None:
 
 def _refusal(incident: Incident, refusal: str) -> str:
     if incident.origin == "famous":
-        return "Curated outages are kept by their files and are not changed here. Link to it, tag it, or quote it."
+        return "Famous outages are maintained in files and cannot be changed here. Link to it, tag it, or quote it."
     return refusal
 
 
 def _wrong_state(incident: Incident) -> str:
     match incident.status:
         case Status.PUBLISHED:
-            return "This is published. Reopen it to change it; readers keep the published text meanwhile."
+            return "This is published. Reopen it to make changes; until you publish again, readers see this revision."
         case Status.ARCHIVED:
             return "This is archived. Restore it first."
         case _:
-            return f"This step is not possible while it is {Status(incident.status).label.lower()}."
+            return f"This step is not possible while the status is {Status(incident.status).label.lower()}."

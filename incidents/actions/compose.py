@@ -1,8 +1,8 @@
-"""An incident and its content written at once: facts, sections and rows together, all or nothing.
+"""Writes an incident and its content at once: facts, sections and rows together, all or nothing.
 
-A body has keys of FACTS and of CONTENT; a key that is absent means unchanged. Sections are matched by key. Rows match
-by id: one without an id is new, one that is not there any more is removed. A `version` in a section or row is what the
-writer read; when it is no longer the current one, nothing is written.
+A body has keys of FACTS and of CONTENT; an absent key means unchanged. Sections are matched by key. Rows are matched by
+id: a row without an id is new, a row that is missing from the list is removed. A `version` in a section or row is the
+one that the client read; when it is not the current one, nothing is written.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 
 CONTENT = ("sections", *KINDS)
-# What a list of sections that was read brings back besides their keys and texts.
+# Read-only fields in a list of sections that a client read and sends back.
 SECTION_READ = frozenset({"id", "title", "kind"})
-# Who reads something can be changed at any time; the text of what is published cannot.
+# Access can be changed at any time; a published text cannot.
 ACCESS = frozenset({"visibility", "team"})
 
 
 def create_with_content(
     *, actor: Viewer, body: Mapping[str, Any], template_key: str = "standard"
 ) -> tuple[Incident, list[str]]:
-    """Begin a postmortem with whatever is known already; returns it and warnings about unusual times.
+    """Start a postmortem with whatever is known already; returns it and warnings about unusual times.
 
-    Raises Invalid, naming every field at once where it can, and NotAllowed.
+    Raises Invalid, naming as many wrong fields at once as it can, and NotAllowed.
     """
     facts, content = _parted(body)
     with transaction.atomic():
@@ -72,13 +72,13 @@ def write_incident(
 
 def _parted(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if strange := [name for name in body if name not in FACTS and name not in CONTENT]:
-        raise Invalid({name: f"Unknown here. Known are {', '.join([*FACTS, *CONTENT])}." for name in strange})
+        raise Invalid({name: f"Unknown field. Expected one of {', '.join([*FACTS, *CONTENT])}." for name in strange})
     facts = {name: value for name, value in body.items() if name in FACTS}
     return facts, {name: body[name] for name in CONTENT if name in body}
 
 
 def _raise_all(steps: list[Callable[[], None]]) -> None:
-    """Take every step, and raise what was invalid in any of them as one. The transaction undoes the rest."""
+    """Take every step, then raise one Invalid for all that were invalid. The transaction undoes the rest."""
     problems: dict[str, list[str]] = {}
     for step in steps:
         try:
@@ -100,7 +100,7 @@ def _content_steps(change: Change, content: Mapping[str, Any]) -> list[Callable[
 
 
 def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(key, what to write) of `{key: {...}}` or of `[{"key": key, ...}]`, the list that is read of an incident."""
+    """(key, what to write) from `{key: {...}}` or from `[{"key": key, ...}]`, the form in which sections are read."""
     if isinstance(value, Mapping):
         entries = [(key, values) for key, values in value.items()]
     elif isinstance(value, list):
@@ -108,18 +108,23 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         elsewhere = {"key", *SECTION_READ}
         for place, item in enumerate(value):
             if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
-                raise Invalid({f"sections.{place}.key": "Name the section by its key."})
+                raise Invalid({f"sections.{place}.key": "Give the key of the section."})
             entries.append((item["key"], {name: inner for name, inner in item.items() if name not in elsewhere}))
     else:
-        raise Invalid({"sections": "This takes sections by key."})
+        raise Invalid({"sections": "Must be an object of sections by key, or a list of sections."})
     seen: set[str] = set()
     for key, values in entries:
         if key in seen:
-            raise Invalid({f"sections.{key}": "This section stands here twice."})
+            raise Invalid({f"sections.{key}": "This section appears twice."})
         if not isinstance(values, Mapping):
-            raise Invalid({f"sections.{key}": "This takes an object with body, none_reason, or both."})
+            raise Invalid({f"sections.{key}": "Must be an object with body, none_reason, or both."})
         if strange := set(values) - {"body", "none_reason", "version"}:
-            raise Invalid({f"sections.{key}.{name}": "Unknown here." for name in sorted(strange)})
+            raise Invalid(
+                {
+                    f"sections.{key}.{name}": "Unknown field. Expected one of body, none_reason, version."
+                    for name in sorted(strange)
+                }
+            )
         seen.add(key)
         yield key, values
 
@@ -131,7 +136,7 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
     def rewriting(key: str, values: Mapping[str, Any]) -> Callable[[], None]:
         def step() -> None:
             if key not in here:
-                raise Invalid({f"sections.{key}": "The template has no section of this key."})
+                raise Invalid({f"sections.{key}": "The template has no section with this key."})
             if values.get("version", here[key].version) != here[key].version:
                 raise Stale(here[key].version, field=f"sections.{key}.version")
             texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
@@ -144,12 +149,12 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
 
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
-    # Before any step is taken: a new time zone makes new versions of the rows that it moves.
+    # Checked before any step is taken: a new time zone raises the versions of the rows that it moves.
     expect_versions(change, KINDS[name], wanted)
 
     def step() -> None:
         if not isinstance(wanted, list):
-            raise Invalid({name: "This takes a list."})
+            raise Invalid({name: "Must be a list."})
         replace_rows(change, KINDS[name], wanted)
 
     return step

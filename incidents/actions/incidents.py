@@ -1,4 +1,4 @@
-"""Beginning an incident, changing its facts, deleting and purging it."""
+"""Actions that create an incident, change its facts, and delete it."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def create_incident(
     uuid: uuids.UUID | None = None,
     template_key: str = "standard",
 ) -> Incident:
-    """Begin a postmortem from the current version of a template.
+    """Start a postmortem from the current version of a template.
 
-    `facts` has keys of FACTS: title is needed; team (a slug) too, unless an admin or the system creates it;
-    organization is the home organization unless named. Raises Invalid, NotAllowed.
+    `facts` has keys of FACTS. The title is required. So is the team (a slug), unless the actor is an admin or writes
+    for only one team. The organization is home unless named. Raises Invalid, NotAllowed.
     """
     with transaction.atomic():
         planned = PostmortemTemplate.objects.filter(key=template_key, is_current=True).first()
         if planned is None:
             raise Invalid({"template": "There is no such template."})
         if not actor.writes_for and not actor.is_admin:
-            raise NotAllowed("To write a postmortem you need to be an author in a team. Ask a team lead or an admin.")
+            raise NotAllowed("Only team authors can write postmortems. Ask a team lead or an admin for access.")
         incident = Incident(
             origin=origin,
             external_id=external_id,
@@ -68,7 +68,7 @@ def create_incident(
         given = {"organization": None, "team": None, **facts}
         later = _apply(actor, incident, given)
         if incident.team_id is None and not actor.is_admin:
-            raise Invalid({"team": "Choose the team that owns this."})
+            raise Invalid({"team": "Choose the team that owns this incident."})
         incident.save()
         if later is not None:
             incident.services.set(later)
@@ -89,8 +89,8 @@ def change_incident(
 ) -> tuple[Incident, list[str]]:
     """Change facts; returns the incident and warnings about unusual times.
 
-    Visibility and team may also be changed once it is published: narrowing who reads something must not wait for an
-    edit. Raises Missing, NotAllowed, Stale, WrongState, Invalid.
+    Visibility and team can also be changed while it is published: narrowing access must not wait for an edit. Raises
+    Missing, NotAllowed, Stale, WrongState, Invalid.
     """
     everywhere = set(facts) <= {"visibility", "team"}
     states = tuple(Status) if everywhere else (Status.DRAFT, Status.IN_REVIEW)
@@ -99,7 +99,7 @@ def change_incident(
 
 
 def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
-    """Facts onto an incident that is being changed; records what really differs."""
+    """Set facts of a locked incident and record those that differ; returns warnings about unusual times."""
     incident = change.incident
     before = {name: _shown(incident, name) for name in facts if name in FACTS}
     later = _apply(change.actor, incident, facts)
@@ -113,7 +113,7 @@ def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
 
 
 def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> None:
-    """Nobody sees it from the commit on. The row stays until it is purged, so that the index hears of it."""
+    """Hide it from everyone. The row stays until it is purged, so that the index learns of the deletion."""
     with changing(
         actor,
         incident_id,
@@ -128,7 +128,7 @@ def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | 
 
 
 def _shown(incident: Incident, name: str) -> Any:
-    """A fact in the form the audit keeps."""
+    """A fact in the form that the audit entry stores."""
     match name:
         case "organization":
             return incident.organization.name if incident.organization_id else None
@@ -148,16 +148,16 @@ def _shown(incident: Incident, name: str) -> Any:
 
 
 def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[Service] | None:
-    """Read every fact, collect what is wrong with any, and set them. Returns the services to set, or None."""
+    """Read and set every fact, or raise Invalid for all wrong ones. Returns the services still to set, or None."""
     problems: dict[str, list[str]] = {
-        name: [f"Unknown here. The facts are {', '.join(FACTS)}."] for name in facts if name not in FACTS
+        name: [f"Unknown field. Expected one of {', '.join(FACTS)}."] for name in facts if name not in FACTS
     }
     services: list[Service] | None = None
     if "organization" in facts and "services" not in facts and incident.pk:
-        # Services belong to an organization: their names go along to another.
+        # Services belong to an organization, so a new organization needs services of the same names.
         facts = {**facts, "services": [service.name for service in incident.services.all()]}
     zone = incident.time_zone
-    # The zone and the organization come first: times are read in the one, services belong to the other.
+    # Zone and organization first: times are read in this zone, and services belong to this organization.
     order = sorted(
         (n for n in facts if n in FACTS),
         key=lambda n: (n not in ("time_zone", "organization"), FACTS.index(n)),
@@ -166,14 +166,14 @@ def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[
         value = facts[name]
         try:
             if name == "services":
-                # Of an organization that could not be read there are none to look for.
+                # Without a valid organization there are no services to look up.
                 services = _services(actor, incident, value) if incident.organization_id else None
             else:
                 _READERS[name](actor, incident, value)
         except Invalid as error:
             problems.update(error.fields)
     if "title" not in facts and not incident.title:
-        problems["title"] = ["This is needed."]
+        problems["title"] = ["This field is required."]
     if not problems:
         try:
             if incident.time_zone != zone:
@@ -220,19 +220,19 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
 
 
 def _check_years(incident: Incident) -> None:
-    """The same instants may stand in another year in another zone."""
+    """The same instant can lie in another year in another zone. Raises Invalid."""
     moments = [moment for moment in incident.times.values() if moment]
     if incident.pk:
         moments += [Moment(event.at, Precision(event.precision)) for event in incident.timelineevents.all()]
     if not all(is_in_years(moment, incident.time_zone) for moment in moments):
         raise Invalid(
-            {"time_zone": f"In this zone one of the times would be outside the years {YEARS[0]} to {YEARS[-1]}."}
+            {"time_zone": f"In this zone, one of the times would fall outside the years {YEARS[0]} to {YEARS[-1]}."}
         )
 
 
 def _planned(actor: Viewer, incident: Incident, value: Any) -> None:
     if not isinstance(value, bool):
-        raise Invalid({"planned_change": "This takes true or false."})
+        raise Invalid({"planned_change": "Must be true or false."})
     incident.planned_change = value
 
 
@@ -240,7 +240,7 @@ def _mitigations(actor: Viewer, incident: Incident, value: Any) -> None:
     if value is None:
         value = []
     if not isinstance(value, list):
-        raise Invalid({"mitigations": f"This takes a list of {', '.join(Mitigation.values)}."})
+        raise Invalid({"mitigations": f"Must be a list whose entries are any of {', '.join(Mitigation.values)}."})
     read = [clean_choice(f"mitigations.{i}", item, Mitigation.values) for i, item in enumerate(value)]
     incident.mitigations = list(dict.fromkeys(read))
 
@@ -250,17 +250,19 @@ def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
         incident.stated_seconds, incident.stated_text = None, ""
         return
     if not isinstance(value, dict) or set(value) - {"seconds", "text"}:
-        raise Invalid({"stated_duration": "This takes seconds and, as the source says it, text."})
+        raise Invalid(
+            {"stated_duration": "Must be an object with seconds and, optionally, the source's own wording as text."}
+        )
     seconds = value.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds <= LONGEST:
-        raise Invalid({"stated_duration.seconds": "This takes a whole number of seconds above 0."})
+        raise Invalid({"stated_duration.seconds": f"Must be a whole number from 1 to {LONGEST:,}."})
     incident.stated_seconds = seconds
     incident.stated_text = clean("stated_duration.text", value.get("text"), max_characters=80, single_line=True)
 
 
 def _organization(actor: Viewer, incident: Incident, value: Any) -> None:
     if value in (None, "") and incident.organization_id:
-        raise Invalid({"organization": "This is needed."})
+        raise Invalid({"organization": "This field is required."})
     incident.organization = organization_named(actor, value)
 
 
@@ -271,7 +273,7 @@ def _team(actor: Viewer, incident: Incident, value: Any) -> None:
         if not actor.is_admin and len(actor.writes_for) == 1 and incident.pk is None:
             incident.team_id = next(iter(actor.writes_for))
         elif not actor.is_admin:
-            raise Invalid({"team": "Choose the team that owns this."})
+            raise Invalid({"team": "Choose the team that owns this incident."})
         else:
             incident.team = None
         return
@@ -288,7 +290,7 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > 100:
-        raise Invalid({"services": "This takes a list of at most 100 names."})
+        raise Invalid({"services": "Must be a list of at most 100 names."})
     names = [
         clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
         for i, item in enumerate(value)

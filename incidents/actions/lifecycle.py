@@ -18,11 +18,11 @@ from incidents.text import clean, is_blank
 from incidents.vocabulary import ReviewState, SectionKind, Status, Visibility
 
 MISSING_PROSE = "{title} has no text yet"
-MISSING_ROWS = "{title} has no entry yet; add one, or say why there is none"
+MISSING_ROWS = "{title} has no entries yet (add one, or say why there are none)"
 
 
 def missing(incident: Incident) -> dict[str, str]:
-    """What publishing still needs, by section key, in the words of the page."""
+    """What publishing still needs: {section key: the words of the page}."""
     sections = {section.key: section for section in incident.sections.all()}
     out: dict[str, str] = {}
     for planned in plan(incident.template):
@@ -42,8 +42,8 @@ def missing(incident: Incident) -> dict[str, str]:
 def submit(
     *, actor: Viewer, incident_id: int, reviewers: Sequence[str], expected_version: int | None = None
 ) -> Incident:
-    """Ask people, by e-mail address, to review: a new round. Whoever decided before and is named again decides anew,
-    and what they said before stays; who is not named is asked no more."""
+    """Start a new round of review by these people, given by e-mail address. Earlier decisions are kept, but reviewers
+    who are named again must decide again, and those who are not named are no longer reviewers."""
     with changing(actor, incident_id, expected_version=expected_version) as change:
         found = _reviewers(actor, reviewers)
         _end_round(change)
@@ -56,7 +56,7 @@ def submit(
 
 
 def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """Back to draft, before anybody decided."""
+    """Take it back from review to draft, which ends the round."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
         change.incident.status = Status.DRAFT
         _end_round(change)
@@ -67,7 +67,7 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
 def review(
     *, actor: Viewer, incident_id: int, approve: bool, comment: str = "", expected_version: int | None = None
 ) -> Incident:
-    """An asked reviewer approves or asks for changes; the latter needs a comment and brings it back to draft."""
+    """A reviewer approves or requests changes; a request needs a comment and takes it back to draft."""
     comment = clean("comment", comment, max_characters=20_000)
     if not approve and not comment:
         raise Invalid({"comment": "Say what should change."})
@@ -75,20 +75,20 @@ def review(
         actor,
         incident_id,
         permission=_was_asked,
-        refusal="Only those who were asked to review this can do this.",
+        refusal="Only the requested reviewers can do this.",
         expected_version=expected_version,
         states=(Status.IN_REVIEW,),
     ) as change:
         request = change.incident.reviews.filter(reviewer_id=actor.user_id, ended_at__isnull=True).first()
         if request is None:
-            raise NotAllowed("This was sent to review anew meanwhile, and you are not asked any more.")
+            raise NotAllowed("This was sent to review again in the meantime, and you are no longer a reviewer.")
         if approve and _wrote_in_this_round(change.incident, actor.person):
-            raise NotAllowed("You changed this text while it was in review, so somebody else approves it.")
+            raise NotAllowed("You changed this text during the review, so someone else has to approve it.")
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
         request.comment, request.decided_at = comment, timezone.now()
         request.approved_version = change.incident.version if approve else None
         request.save()
-        # An approval changes nothing in the text, so it must not make the version it approves an old one.
+        # An approval does not change the text, so it must not make the version that it approves stale.
         change.counts_as_edit = not approve
         if not approve:
             change.incident.status = Status.DRAFT
@@ -97,26 +97,26 @@ def review(
 
 
 def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version: int | None = None) -> Revision:
-    """Write an immutable revision and show it. Needs an approval of its present text, or a lead.
+    """Publish the working copy as an immutable revision. Needs an approval of the current text, or a lead.
 
-    Raises Incomplete with what is missing, NotAllowed without an approval.
+    Raises Incomplete with what is missing, NotAllowed without an approval, WrongState when it is not in review.
     """
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, expected_version=expected_version) as change:
         if not scopes.may_lead(actor, change.incident) and not _is_approved(change.incident):
-            raise NotAllowed("Publishing needs an approval: send it to review, or ask a team lead to publish it.")
+            raise NotAllowed("Publishing needs an approval. Send it to review, or ask a team lead to publish it.")
         return write_revision(change, note)
 
 
 def write_revision(change: Change, note: str) -> Revision:
-    """The working copy as the next revision of an incident that is being changed. Raises Incomplete."""
+    """Write the working copy of a locked incident as its next revision. Raises Incomplete."""
     incident = change.incident
     read_parts(incident)
     if lacking := missing(incident):
         raise Incomplete(lacking)
     incident.status = Status.PUBLISHED
-    # Not saved before: a row written twice makes its commit wait for its organization, which somebody who renames that
-    # holds while waiting for this row.
+    # Do not save the incident before this: writing its row twice would make the commit wait for the organization's row.
+    # A concurrent rename holds that lock while it waits for this row, so the two would deadlock.
     document = build(incident)
     last = incident.revisions.aggregate(number=Max("number"))["number"]
     revision = Revision.objects.create(
@@ -130,27 +130,27 @@ def write_revision(change: Change, note: str) -> Revision:
     incident.published_organization = incident.organization
     incident.published_services.set(incident.services.all())
     _end_round(change)
-    # The index still holds the text before, with names that may have left it.
+    # The index still holds the previous text, and with it names that may have been removed.
     change.narrows = True
     change.did("incident.published", revision, number=revision.number)
     return revision
 
 
 def reopen(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """Back to draft for those who write it; everybody else keeps the published revision."""
+    """Back to draft for its authors; everyone else keeps the published revision."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.PUBLISHED,)) as change:
         back_to_draft(change)
     return change.incident
 
 
 def back_to_draft(change: Change) -> None:
-    """Reopen what is published, of an incident that is being changed."""
+    """Reopen a locked incident that is published."""
     change.incident.status = Status.DRAFT
     change.did("incident.reopened")
 
 
 def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """Out of lists and default search, still readable by who could read it."""
+    """Hide it from lists and default search. Everyone who could read it still can."""
     with changing(
         actor,
         incident_id,
@@ -165,7 +165,7 @@ def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = N
 
 
 def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """From the archive back to published."""
+    """Back from the archive to published."""
     with changing(
         actor,
         incident_id,
@@ -180,13 +180,13 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
 
 
 def _end_round(change: Change) -> None:
-    """Whom nobody is asking any more sees later drafts no more, and approves none. What they said is kept."""
+    """End the round: its reviewers no longer see drafts and cannot approve them. Their decisions are kept."""
     round_now = change.incident.reviews.filter(ended_at__isnull=True)
     if round_now.exists():
         round_now.filter(state=ReviewState.ASKED).delete()
         round_now.update(ended_at=timezone.now())
     if not change.incident.stands_published or change.incident.visibility == Visibility.TEAM:
-        # The index may still hold who was asked.
+        # The index may still list the reviewers of this round.
         change.narrows = True
 
 
@@ -194,7 +194,7 @@ def _wrote_in_this_round(incident: Incident, user_id: int) -> bool:
     entries = AuditEntry.objects.filter(incident=incident)
     submitted = entries.filter(action="incident.submitted").aggregate(last=Max("pk"))["last"] or 0
     later = entries.filter(pk__gt=submitted, actor_id=user_id)
-    # What somebody says about its patterns is no part of the text.
+    # Decisions about patterns do not change the text.
     return later.exclude(action="incident.reviewed").exclude(object_type="tag").exists()
 
 
@@ -222,11 +222,11 @@ def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
             is_service_account=False,
         ).first()
         if user is None:
-            unknown[f"reviewers.{place}"] = f"Nobody here has the address {address}."
+            unknown[f"reviewers.{place}"] = f"No active user has the address {address}."
         else:
             found[user.pk] = user
     if unknown:
         raise Invalid(unknown)
     if actor.user_id in found:
-        raise Invalid({"reviewers": "Somebody else should review it."})
+        raise Invalid({"reviewers": "Choose someone other than yourself to review it."})
     return list(found.values())

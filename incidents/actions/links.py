@@ -1,4 +1,4 @@
-"""Links between incidents. They live on after publishing: whoever may edit the one and see the other may link them."""
+"""Links between incidents. They stay live after publishing. An editor of one can link it to any that they can see."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from incidents.vocabulary import LinkKind, Status
 
 
 def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Incident:
-    """The incident that INC-12, 12 or a UUID names, if asked `to_read` it as a whole. Raises Missing when there is none
-    that the viewer may see."""
+    """The incident that INC-12, 12 or a UUID names; with `whole`, ready to be read as a whole (`to_read`). Raises
+    Missing when there is none that the viewer can see."""
     visible = scopes.visible_incidents(viewer)
     if whole:
         visible = to_read(visible)
@@ -33,9 +33,9 @@ def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Inci
 
 
 def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str = "") -> tuple[IncidentLink, bool]:
-    """Say that the incident is <kind> of another: the link, and whether it is new.
+    """Record that the incident is <kind> of another; returns the link and whether it is new.
 
-    One that is there already stays as it is; raises WrongState when its note says something else.
+    An existing link stays as it is. Raises WrongState when its note is different.
     """
     kind = clean_choice("kind", kind, LinkKind.values) or ""
     note = clean("note", note, max_characters=500, single_line=True)
@@ -56,7 +56,9 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
             change.counts_as_edit = False
             change.did("link.added", link, kind=kind, to=target.ref)
         elif note and note != link.note:
-            raise WrongState("This link is there already, with another note. Change that one, or remove it first.")
+            raise WrongState(
+                "This link already exists with a different note. Edit that note, or remove the link first."
+            )
     return link, is_new
 
 

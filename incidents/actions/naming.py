@@ -1,7 +1,7 @@
-"""Organizations and services by the names that people write: found, or made.
+"""Finds organizations and services by the names that people write, and creates those that are missing.
 
-A name is the identity, whatever its case; the slug is only its address. A slug finds an organization that the actor can
-see anyway, so that nobody learns of a hidden one by guessing.
+The name is the identity, ignoring case; the slug is only for URLs. A slug finds only an organization that the actor can
+see anyway, so that guessing slugs does not reveal hidden ones.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from incidents.models import Organization, Service
 from incidents.scopes import Viewer
 from incidents.text import clean
 
-# Each try that fails means that somebody else took a slug in the same moment.
+# A try fails only when a concurrent request takes the name or slug first.
 _TRIES = 5
 
 
 def organization_named(actor: Viewer, value: Any) -> Organization:
-    """The organization of this name or slug; home when nothing is named; a new one when the name is new."""
+    """The organization with this name or slug, or home when nothing is named. A new name creates one."""
     if value in (None, ""):
         home = Organization.objects.filter(is_home=True).first()
         if home is None:
-            raise Invalid({"organization": "There is no home organization yet; name one."})
+            raise Invalid({"organization": "There is no home organization yet. Name an organization."})
         return home
     if isinstance(value, dict):
         value = value.get("name")
@@ -47,15 +47,15 @@ def organization_named(actor: Viewer, value: Any) -> Organization:
             continue
         audit(actor, "organization.created", made, name=name)
         return made
-    raise Invalid({"organization": "Others are adding organizations of this name; try again."})
+    raise Invalid({"organization": "Other requests are adding organizations with this name. Try again."})
 
 
 def services_named(organization: Organization, names: Sequence[str]) -> list[Service]:
-    """The organization's services of these names, in their order; new ones for new names."""
+    """The organization's services with these names, in the same order. New names create services."""
     if not names:
         return []
     known = {service.name: service for service in organization.services.filter(name__in=names)}
-    # In one order everywhere, so that two who add the same names do not wait for each other.
+    # In one order everywhere, so that two requests that add the same names do not deadlock.
     for name in sorted(set(names) - set(known)):
         known[name] = _service_named(organization, name)
     return [known[name] for name in names]
@@ -70,11 +70,11 @@ def _service_named(organization: Organization, name: str) -> Service:
                 return organization.services.create(name=name, slug=free_slug(organization.services.all(), name))
         except IntegrityError:
             continue
-    raise Invalid({"services": "Others are adding services of this name; try again."})
+    raise Invalid({"services": "Other requests are adding services with this name. Try again."})
 
 
 def free_slug(among: QuerySet[Any], name: str, *, most: int = 100) -> str:
-    """A slug that none of them has yet; names without any letter of the alphabet get a short random one."""
+    """A slug that none of these rows has. A name that has no Latin letters or digits gets a short random one."""
     base = slugify(name)[: most - 4].strip("-") or uuids.uuid4().hex[:8]
     slug, n = base, 1
     while among.filter(slug=slug).exists():

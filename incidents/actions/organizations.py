@@ -1,4 +1,4 @@
-"""Organizations, services, teams and templates: the surroundings that incidents stand in."""
+"""Actions on organizations, services, teams and templates."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create_organization(
 def change_organization(
     *, actor: Viewer, organization_id: int, values: Mapping[str, Any], expected_version: int | None = None
 ) -> Organization:
-    """Change name, website or sector. A new name reaches the documents of all its incidents."""
+    """Change name, website or sector. All incidents of the organization are reindexed."""
     _only_admins(actor)
     with transaction.atomic():
         organization = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
@@ -74,7 +74,7 @@ def change_organization(
 
 
 def delete_organization(*, actor: Viewer, organization_id: int, expected_version: int | None = None) -> None:
-    """Only one that no incident is about, and never home."""
+    """Delete an organization that no incident is about. Home is never deleted."""
     _only_admins(actor)
     with transaction.atomic():
         organization = Organization.objects.select_for_update().filter(pk=organization_id).first()
@@ -82,7 +82,7 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
             raise Missing
         _expect(organization, expected_version)
         if organization.is_home or organization.incidents.exists() or organization.published_incidents.exists():
-            raise Invalid({"organization": "There are incidents of this organization; move them first."})
+            raise Invalid({"organization": "Only an organization without incidents can be deleted, and never home."})
         audit(actor, "organization.deleted", organization, name=organization.name)
         organization.delete()
 
@@ -131,19 +131,19 @@ def delete_service(*, actor: Viewer, service_id: int, expected_version: int | No
         _may_keep_services(actor, service.team)
         _expect(service, expected_version)
         if _incidents_of(service).exists():
-            raise Invalid({"service": "There are incidents of this service; take it off them first."})
+            raise Invalid({"service": "Some incidents still list this service. Remove it from them first."})
         audit(actor, "service.deleted", service, name=service.name)
         service.delete()
 
 
 def _incidents_of(service: Service) -> QuerySet[Incident]:
-    """Those that are about it now, or were when they were published."""
+    """Incidents that name it in their working copy or their published revision."""
     return Incident.objects.filter(Q(services=service) | Q(published_services=service)).distinct()
 
 
 def _may_keep_services(actor: Viewer, team: Team | None) -> None:
     if not (actor.is_admin or (team is not None and team.pk in actor.leads)):
-        raise NotAllowed("Only admins, and leads for the services of their team, can change this.")
+        raise NotAllowed("Only admins, and leads for their own team's services, can change this.")
 
 
 # --- Teams -----------------------------------------------------------------------------------------
@@ -182,26 +182,26 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
 def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = None) -> None:
     _only_admins(actor)
     with transaction.atomic():
-        # Held more tightly than to change it: nothing may begin to refer to it once this has looked.
+        # A full row lock, so that no new row can refer to the team after the check below.
         team = _own_team(actor, team_id, no_key=False)
         _expect(team, expected_version)
         if team.incidents.exists() or team.templates.exists():
-            raise Invalid({"team": "This team owns incidents or templates; hand them over first."})
+            raise Invalid({"team": "This team owns incidents or templates. Move them to another team first."})
         audit(actor, "team.deleted", team, name=team.name)
         team.delete()
 
 
 def set_membership(*, actor: Viewer, team_id: int, user: User, role: str | None) -> None:
-    """Give someone a role in a team, or with None take them out of it. A team keeps at least one lead."""
+    """Give a user a role in a team, or remove them with None. A team keeps at least one lead."""
     with transaction.atomic():
         team = _own_team(actor, team_id)
-        # None alone takes somebody out: a role that was left empty is a mistake.
+        # Only None removes the user: an empty role is a mistake, and is refused.
         role = None if role is None else clean_choice("role", role, Role.values)
         before = Membership.objects.filter(team=team, user=user).first()
         loses_lead = before is not None and before.role == Role.LEAD and role != Role.LEAD
         others = team.memberships.filter(role=Role.LEAD, user__is_active=True).exclude(user=user)
         if loses_lead and not others.exists():
-            raise Invalid({"role": "A team needs a lead. Make somebody else lead first."})
+            raise Invalid({"role": "A team needs at least one lead. Make someone else a lead first."})
         if role is None:
             if before is not None:
                 before.delete()
@@ -230,12 +230,12 @@ def team_named(actor: Viewer, slug: Any) -> Team | None:
 
 # --- Templates -------------------------------------------------------------------------------------
 def save_template(*, actor: Viewer, definition: Mapping[str, Any], team: Team | None = None) -> PostmortemTemplate:
-    """A new template, or the next version of the one with its key. The same definition again changes nothing."""
+    """Save a new template, or the next version of the one with its key. The same definition changes nothing."""
     template.check(dict(definition))
     try:
         return _save_version(actor, definition, team)
     except IntegrityError:
-        # Somebody added one of this key in the same moment. Now it is there and can be locked.
+        # A concurrent request added a template with this key. It exists by now and can be locked.
         return _save_version(actor, definition, team)
 
 
@@ -244,7 +244,7 @@ def _save_version(actor: Viewer, definition: Mapping[str, Any], team: Team | Non
         current = PostmortemTemplate.objects.select_for_update().filter(key=definition["key"], is_current=True).first()
         owner = current.team if current else team
         if not actor.is_admin and (owner is None or owner.pk not in actor.leads):
-            raise NotAllowed("Leads change the templates of their team; shared ones are changed by admins.")
+            raise NotAllowed("Leads can change their own team's templates. Only admins can change shared ones.")
         if current and current.definition == definition:
             return current
         if current:
@@ -268,9 +268,9 @@ def _expect(thing: Organization | Service | Team, expected_version: int | None) 
 
 
 def _held(thing: Organization | Service | Team, values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """What it holds of what `values` may change, which is `names`. Raises Invalid for others."""
+    """The current values of the fields in `values`. Raises Invalid for a field that is not in `names`."""
     if unknown := [name for name in values if name not in names]:
-        raise Invalid({name: f"Unknown here. Can be changed: {', '.join(names)}." for name in unknown})
+        raise Invalid({name: f"Unknown field. Expected one of {', '.join(names)}." for name in unknown})
     return {name: getattr(thing, name) for name in values}
 
 
@@ -288,12 +288,12 @@ def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: in
 def _free_service_name(organization: Organization, name: Any, *, besides: int = 0) -> str:
     text = clean("name", name, max_characters=120, required=True, single_line=True)
     if organization.services.filter(name__called=text).exclude(pk=besides).exists():
-        raise Invalid({"name": f"{organization.name} already has a service of this name."})
+        raise Invalid({"name": f"{organization.name} already has a service with this name."})
     return text
 
 
 def _save_under_free_name(thing: Organization | Service | Team) -> None:
-    """The name was free a moment ago; somebody may have taken it since."""
+    """Save it. Raises Invalid when a concurrent request took the name after it was checked."""
     try:
         with transaction.atomic():
             thing.save()

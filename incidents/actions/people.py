@@ -1,4 +1,4 @@
-"""People: the first start, invitations, accounts, passwords."""
+"""Actions on users: the first start, invitations, accounts, passwords."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from incidents.zones import clean_zone
 
 
 def first_start(*, organization: str, team: str, email: str, password: str) -> User | None:
-    """The home organization and one team led by the admin. None when there is somebody already."""
+    """Create the admin, the home organization, and a team that the admin leads. None when there is a user already."""
     with transaction.atomic():
         system = Viewer.system()
-        # Whoever starts at the same moment waits here, and then finds that there is somebody.
+        # A concurrent first start blocks here, then sees that there is a user.
         User.objects.select_for_update().get(pk=system.person)
         if User.objects.filter(is_system=False).exists():
             return None
@@ -49,7 +49,7 @@ def clean_email(value: Any) -> str:
     try:
         validate_email(text)
     except ValidationError as error:
-        raise Invalid({"email": "This is no e-mail address."}) from error
+        raise Invalid({"email": "Enter a valid e-mail address."}) from error
     return text
 
 
@@ -82,13 +82,13 @@ def invite(
     role: str = Role.AUTHOR,
     as_admin: bool = False,
 ) -> tuple[Invitation, str]:
-    """An invitation and its secret, which is shown once and kept only as a digest. Leads invite into their team."""
+    """An invitation and its secret, which is shown once and stored only as a digest. Leads invite to their own team."""
     role = clean_choice("role", role, Role.values) or Role.AUTHOR
     if not _may_invite(actor, team, as_admin):
-        raise NotAllowed("Leads invite into their team; everybody else is invited by an admin.")
+        raise NotAllowed("Leads can invite people to their own team. Only admins can send other invitations.")
     address = clean_email(email) if email else ""
     if address and User.objects.filter(email=address).exists():
-        raise Invalid({"email": "Somebody with this address is here already. Add them to the team instead."})
+        raise Invalid({"email": "A user with this address already exists. Add them to the team instead."})
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         invitation = Invitation.objects.create(
@@ -105,7 +105,7 @@ def invite(
 
 
 def open_invitation(secret: str) -> Invitation:
-    """The invitation that this secret opens. Raises Missing when it was used, revoked, or is too old."""
+    """The invitation that this secret opens. Raises Missing when it was used or revoked, or has expired."""
     found = (
         Invitation.objects.filter(
             digest=digest(secret),
@@ -116,9 +116,9 @@ def open_invitation(secret: str) -> Invitation:
         .select_related("team", "invited_by")
         .first()
     )
-    # Nobody gets in by the word of somebody who could not invite them any more.
+    # An invitation is valid only while its sender could still send it.
     if found is None or not _may_invite(Viewer.of(found.invited_by), found.team, found.as_admin):
-        raise Missing("This invitation was used, withdrawn, or is too old. Ask for a new link.")
+        raise Missing("This invitation was used or withdrawn, or has expired. Ask for a new link.")
     return found
 
 
@@ -127,10 +127,10 @@ def _may_invite(actor: Viewer, team: Team | None, as_admin: bool) -> bool:
 
 
 def accept(*, secret: str, name: str, email: str, password: str, time_zone: str = "UTC") -> User:
-    """Become a user through an invitation. An address in the invitation is the one that counts."""
+    """Create an account through an invitation. An address in the invitation takes precedence over `email`."""
     with transaction.atomic():
         invitation = open_invitation(secret)
-        # The compare-and-set: a link that two people open at once lets in one.
+        # Compare-and-set: of two people who use the link at once, only one gets an account.
         still_open = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True, revoked_at__isnull=True)
         if not still_open.update(accepted_at=timezone.now()):
             raise Missing("This invitation was just used or withdrawn.")
@@ -142,7 +142,7 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
             time_zone=clean_zone("time_zone", time_zone),
         )
         user.set_password(clean_password(password, user))
-        _save_under_free_address(user, "Somebody with this address is here already. Sign in instead.")
+        _save_under_free_address(user, "A user with this address already exists. Sign in instead.")
         Invitation.objects.filter(pk=invitation.pk).update(accepted_by=user)
         if invitation.team:
             Membership.objects.create(team=invitation.team, user=user, role=invitation.role)
@@ -151,7 +151,7 @@ def accept(*, secret: str, name: str, email: str, password: str, time_zone: str 
 
 
 def revoke_invitation(*, actor: Viewer, invitation_id: int) -> Invitation:
-    """Its link opens nothing any more. Raises WrongState when somebody accepted it before."""
+    """Disable its link. Raises WrongState when it was accepted before."""
     with transaction.atomic():
         invitation = Invitation.objects.filter(pk=invitation_id).select_related("team").first()
         if invitation is None or not _may_see_invitation(actor, invitation):
@@ -161,7 +161,8 @@ def revoke_invitation(*, actor: Viewer, invitation_id: int) -> Invitation:
             audit(actor, "invitation.revoked", invitation)
         elif Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=False).exists():
             raise WrongState(
-                "Somebody accepted it meanwhile. An admin can close the account, and a lead take them out of the team."
+                "This invitation was just accepted. An admin can close the account, "
+                "or a lead can remove the person from the team."
             )
     return invitation
 
@@ -172,7 +173,7 @@ def _may_see_invitation(actor: Viewer, invitation: Invitation) -> bool:
 
 # --- Accounts --------------------------------------------------------------------------------------
 def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
-    """Somebody changes their own name or time zone."""
+    """Change the actor's own name or time zone."""
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=actor.person)
         if "name" in values:
@@ -186,9 +187,9 @@ def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
 
 
 def set_password(*, actor: Viewer, user: User, password: str) -> None:
-    """A person sets their own password (the page has checked the old one)."""
+    """Set the actor's own password (the page has checked the old one), or as an admin anyone's."""
     if actor.user_id != user.pk and not actor.is_admin:
-        raise NotAllowed("Only your own password.")
+        raise NotAllowed("You can change only your own password.")
     with transaction.atomic():
         user.set_password(clean_password(password, user))
         user.save(update_fields=["password"])
@@ -196,19 +197,19 @@ def set_password(*, actor: Viewer, user: User, password: str) -> None:
 
 
 def reset_password(*, user_id: int, token: str, password: str) -> None:
-    """Through a one-time link, which carries `token`. Raises Missing when that was used, or is too old."""
+    """Set a password through a one-time link that carries `token`. Raises Missing when it was used or has expired."""
     with transaction.atomic():
-        # Of two who send it at once, the second one waits here and then finds that it was used.
+        # Two concurrent requests: the second blocks here, then sees that the link was already used.
         user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
         if user is None or not default_token_generator.check_token(user, token):
-            raise Missing("This link was used, or is too old. Ask for a new one.")
+            raise Missing("This link was already used or has expired. Ask for a new one.")
         set_password(actor=Viewer.of(user), user=user, password=password)
 
 
 def allow_reset(*, actor: Viewer, user_id: int) -> User:
-    """The person for whom an admin makes a one-time password link; the audit keeps that they did."""
+    """The user for whom an admin creates a one-time password link. Writes an audit entry about it."""
     if not actor.is_admin:
-        raise NotAllowed("Only admins make password links.")
+        raise NotAllowed("Only admins can create password links.")
     with transaction.atomic():
         user = User.objects.filter(pk=user_id, is_system=False, is_service_account=False).first()
         if user is None:
@@ -218,11 +219,11 @@ def allow_reset(*, actor: Viewer, user_id: int) -> User:
 
 
 def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, is_admin: bool | None = None) -> User:
-    """An admin lets somebody in or out, or makes them admin. One active admin always remains."""
+    """As an admin, open or close an account, or change who is admin. At least one active admin remains."""
     if not actor.is_admin:
         raise NotAllowed("Only admins can change this.")
     with transaction.atomic():
-        # All admins, in one order: two who end each other's standing at once must not both find one left.
+        # Lock all admins, in one order: two admins who remove each other at once must not both find one left.
         list(User.objects.select_for_update(no_key=True).filter(is_admin=True).order_by("pk"))
         user = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_system=False).first()
         if user is None:
@@ -232,18 +233,18 @@ def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, 
         if is_admin is not None:
             user.is_admin = is_admin
         user.save()
-        # A service account cannot sign in to let anybody in again.
+        # A service account does not count: it cannot sign in to open an account again.
         people = User.objects.filter(is_system=False, is_service_account=False)
         if not people.filter(is_admin=True, is_active=True).exists():
-            raise Invalid({"user": "Somebody has to be admin. Make somebody else admin first."})
+            raise Invalid({"user": "There must be at least one admin. Make someone else an admin first."})
         audit(actor, "user.standing", user, active=user.is_active, admin=user.is_admin)
     return user
 
 
 def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
-    """An account for a tool: it holds tokens and cannot sign in."""
+    """Create an account for a tool. It holds tokens and cannot sign in."""
     if not actor.is_admin:
-        raise NotAllowed("Only admins make service accounts.")
+        raise NotAllowed("Only admins can create service accounts.")
     with transaction.atomic():
         address = clean_email(email)
         user = User(

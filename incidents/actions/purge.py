@@ -1,4 +1,4 @@
-"""Taking deleted incidents out of the database for good."""
+"""Removes deleted incidents from the database for good."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from incidents.scopes import Viewer
 
 
 def purge(*, actor: Viewer, deleted_before: datetime) -> int:
-    """Remove incidents that were deleted before a moment, with everything in them; returns how many.
+    """Remove incidents that were deleted before this time, with everything in them; returns how many.
 
-    Their audit entries stay, without the link. The index is told once more, in case it never heard of the deletion.
+    Their audit entries stay, without the reference. The index is notified again, in case it missed the deletion.
     """
     count = 0
     due = Incident.objects.filter(deleted_at__lt=deleted_before)
     for pk in due.values_list("pk", flat=True):
         with transaction.atomic():
-            # Asked once more under the lock: somebody else may have removed it or put it back.
+            # Re-check under the lock: another process may have purged or restored it.
             incident = due.select_for_update().filter(pk=pk).first()
             if incident is None:
                 continue

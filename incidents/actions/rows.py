@@ -1,4 +1,4 @@
-"""What people do with several rows at once, or with the place of one: add many, move, put back what was removed."""
+"""Actions on several rows, or on the position of one: add many, move one, put a removed one back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST_POSITION = 1_000_000
 
 
 def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Add all rows or none. Raises Invalid with every problem; a field is named by its row's place: timeline.2.text."""
+    """Add all rows or none. Raises Invalid with every problem, naming fields by their row's index: timeline.2.text."""
     added: list[Row] = []
     problems: dict[str, list[str]] = {}
     with changing(actor, incident_id) as change:
@@ -39,13 +39,13 @@ def add_rows(*, actor: Viewer, incident_id: int, kind: str, rows: Sequence[Mappi
 
 
 def move_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, by: int) -> None:
-    """Move a row up (`by` -1) or down (+1) among its kind; at the end it stays. Its version stays too: its text did not
-    change.
+    """Move a row up (`by` -1) or down (+1) within its kind; at either end it stays. Its version stays too, because its
+    text does not change.
 
-    Raises Missing, and Invalid for rows that stand in the order of their times.
+    Raises Missing, and Invalid for rows that are ordered by time.
     """
     if KINDS[kind].ordered_by_time:
-        raise Invalid({kind: "These stand in the order of their times."})
+        raise Invalid({kind: "These rows are ordered by time and cannot be moved."})
     with changing(actor, incident_id) as change:
         rows = list(getattr(change.incident, relation(kind)).all())
         here = next((place for place, row in enumerate(rows) if row.uuid == row_id), None)
@@ -70,21 +70,21 @@ def put_back_row(
     position: int,
     values: Mapping[str, Any],
 ) -> Row:
-    """Undo a removal: the row as it was, under its old id, so that what points to it finds it again. Whoever it names
-    may have left since.
+    """Undo a removal: the row as it was, under its old id, so that references to it work again. It can name a user who
+    was deactivated since.
 
-    Raises Invalid when it is there already or its values cannot be read.
+    Raises Invalid when the row exists or its values are wrong.
     """
     with changing(actor, incident_id) as change:
         if KINDS[kind].model._default_manager.filter(uuid=row_id).exists():
-            raise Invalid({kind: "This is there already."})
-        # For its limit alone: this one goes where it was.
+            raise Invalid({kind: "This row already exists."})
+        # Only to check the limit: this row goes back to its old position.
         next_position(change, KINDS[kind])
         place = min(max(position, 0), LAST_POSITION)
         people = KINDS[kind].people([values], also_left=True)
         row = new_row(change, KINDS[kind], values, uuid=row_id, position=place, people=people)
-        # A number that it never had, so that nobody writes over what they did not see: one write raises the version of
-        # a row by at most two, and that of its incident by one.
+        # Skip to an unused version so that a stale If-Match cannot succeed: one write raises the version of a row by at
+        # most two, and that of its incident by one.
         row.version = 2 * change.incident.version
         row.save()
         check_size(change.incident)

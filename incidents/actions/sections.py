@@ -1,5 +1,5 @@
-"""Writing prose, and the rows of the records sections. Each section and row has its own version, so that two people in
-different ones never collide."""
+"""Actions on sections of prose and on the rows of records sections. Each section and row has its own version, so that
+two people who edit different ones never conflict."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def change_section(
     none_reason: str | None = None,
     expected_version: int | None = None,
 ) -> PostmortemSection:
-    """Save one section's text, or the reason why a records section has no rows. Raises Stale when somebody saved it
-    first."""
+    """Save one section's text, or the reason why a records section has no rows. Raises Stale when someone else saved
+    it first."""
     with changing(actor, incident_id) as change:
         section = change.incident.sections.filter(key=key).first()
         if section is None:
@@ -56,7 +56,7 @@ def rewrite(
     body: str | None = None,
     none_reason: str | None = None,
 ) -> bool:
-    """`set_texts`, told in the audit. Raises Invalid."""
+    """`set_texts`, recorded for the audit. Raises Invalid."""
     differs = set_texts(change, section, body=body, none_reason=none_reason)
     if differs:
         change.did("section.changed", section, key=section.key, size=len(section.body))
@@ -66,17 +66,17 @@ def rewrite(
 def set_texts(
     change: Change, section: PostmortemSection, *, body: str | None = None, none_reason: str | None = None
 ) -> bool:
-    """Set what a section is to hold, to be saved with `save_sections`; False when nothing differs. Raises Invalid."""
+    """Set a section's texts, to be saved with `save_sections`. False when nothing differs. Raises Invalid."""
     key = section.key
     kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
     if body is not None:
         body = clean(f"sections.{key}.body", body, max_bytes=SECTION_BYTES)
         if body and kind is SectionKind.RECORDS:
-            raise Invalid({f"sections.{key}.body": "This section is made of records; add rows to it instead."})
+            raise Invalid({f"sections.{key}.body": "This section holds records, not text. Add rows instead."})
     if none_reason is not None:
         none_reason = clean(f"sections.{key}.none_reason", none_reason, max_characters=500, single_line=True)
         if none_reason and kind is SectionKind.PROSE:
-            raise Invalid({f"sections.{key}.none_reason": "Only sections of records can be left empty with a reason."})
+            raise Invalid({f"sections.{key}.none_reason": "Only a records section can be left empty with a reason."})
     wanted = {
         name: value
         for name, value in (("body", body), ("none_reason", none_reason))
@@ -91,8 +91,8 @@ def set_texts(
 
 
 def save_sections(sections: Sequence[PostmortemSection]) -> None:
-    """Save the texts of sections that are there, in one statement."""
-    # As an upsert: `bulk_update` would choose each value of each row by a condition, and take longer than saving each.
+    """Save the texts of existing sections, in one statement."""
+    # An upsert: `bulk_update` builds a CASE for every value, and is slower than saving the sections one by one.
     PostmortemSection.objects.bulk_create(
         sections,
         update_conflicts=True,
@@ -111,7 +111,7 @@ def add_row(*, actor: Viewer, incident_id: int, kind: str, values: Mapping[str, 
 
 
 def next_position(change: Change, kind: Kind, *, adding: int = 1) -> int:
-    """Where the first of the rows to be added goes. Raises Invalid when they are too many."""
+    """The position for the first of the rows to be added. Raises Invalid when there are too many."""
     stands = getattr(change.incident, relation(kind.name)).order_by().aggregate(n=Count("pk"), last=Max("position"))
     if stands["n"] + adding > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
@@ -128,7 +128,7 @@ def new_row(
     uuid: uuids.UUID | None = None,
     people: People | None = None,
 ) -> Row:
-    """A row of these values, to be saved. `people` as for `Kind.read`. Raises Invalid, naming fields."""
+    """An unsaved row with these values. `people` as for `Kind.read`. Raises Invalid, naming fields."""
     columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False, people=people)
     row = kind.model(
         incident=change.incident,
@@ -149,8 +149,8 @@ def change_row(
     values: Mapping[str, Any],
     expected_version: int | None = None,
 ) -> Row:
-    """Change some fields of a row. The fields of an action that live on (state, owner, due, tracker) may be changed
-    after publishing too. Raises Missing, Stale, Invalid."""
+    """Change some fields of a row. The live fields of an action item, such as its state and owner, can be changed after
+    publishing too. Raises Missing, Stale, Invalid."""
     live = {field.name for field in KINDS[kind].fields if field.live}
     states = tuple(Status) if values and set(values) <= live else (Status.DRAFT, Status.IN_REVIEW)
     with changing(actor, incident_id, states=states) as change:
@@ -169,14 +169,14 @@ def apply_row(
     path: str = "",
     people: People | None = None,
 ) -> None:
-    """Change some fields of a row, and save it where they differ. `people` as for `Kind.read`. Raises Invalid, naming
+    """Change some fields of a row, and save it if they differ. `people` as for `Kind.read`. Raises Invalid, naming
     fields."""
-    # What is as it was needs no reading anew: its owner may have left since.
+    # Unchanged values are not read again: an unchanged owner may have been deactivated since.
     now = kind.write(row, change.incident.time_zone)
     wanted = {name: value for name, value in values.items() if name not in now or now[name] != value}
     if kind.ordered_by_time and wanted.keys() & {"at", "precision"}:
         wanted |= {name: value for name, value in values.items() if name in ("at", "precision")}
-        # A precision alone is that of the present time.
+        # A precision alone applies to the row's current time.
         wanted.setdefault("at", now["at"])
     columns = kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people)
     columns = _dated(columns, row, path)
@@ -208,7 +208,7 @@ def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int |
 
 
 def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
-    """Raises Stale, naming the place, when a row of `wanted` names a `version` that is not its current one."""
+    """Raises Stale, naming the index, when a row of `wanted` has a `version` that is not its current one."""
     rows = wanted if isinstance(wanted, list) else []
     named = {
         _row_id(row.get("id")): (place, row["version"])
@@ -224,11 +224,11 @@ def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
 
 
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
-    """Make the rows of a kind exactly `wanted`, in that order: rows match by id, one without an id is new, one that is
-    not there any more is removed. One that was moved keeps its version: its text did not change. What versions they
-    name is a matter of `expect_versions`.
+    """Make the rows of a kind exactly `wanted`, in that order. Rows are matched by id: a row without an id is new, a
+    row that is missing from `wanted` is removed. A row that was only moved keeps its version, because its text does
+    not change. The versions in `wanted` are checked by `expect_versions`.
 
-    Raises Invalid, naming the row by its place.
+    Raises Invalid, naming the row by its index.
     """
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
@@ -247,7 +247,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     for place, item in enumerate(wanted):
         path = f"{kind.name}.{place}."
         if not isinstance(item, Mapping):
-            problems[path.rstrip(".")] = ["This takes an object."]
+            problems[path.rstrip(".")] = ["Must be an object."]
             continue
         values = dict(item)
         row_id = _row_id(values.pop("id", None))
@@ -256,11 +256,11 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             values.pop("version", None)
         try:
             if not row_id and "version" in values:
-                problems[f"{path}version"] = ["A row without an id is new, and has no version yet."]
+                problems[f"{path}version"] = ["A row without an id is new and cannot have a version."]
             elif not row_id:
                 added.append(new_row(change, kind, values, path=path, position=place, people=people))
             elif row is None or row_id in places:
-                problems[f"{path}id"] = ["There is no such row in this incident, or it stands here twice."]
+                problems[f"{path}id"] = ["This incident has no row with this id, or the id appears twice."]
             else:
                 places[row_id] = place
                 apply_row(change, kind, row, values, path=path, people=people)
@@ -276,17 +276,17 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
 
 
 def _row_id(value: Any) -> str:
-    """As it is written here: a UUID is the same in letters of either case. Empty when there is none."""
+    """The id in lower case, since a UUID can be written in either. Empty when there is none."""
     return "" if value is None else str(value).lower()
 
 
 def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
-    """Which of the kept rows stand elsewhere among the others than they did. Other places because of rows that came or
-    went are no moves. `times`: of rows that stand in the order of their times, where these stood."""
+    """The kept rows whose order among each other changed. A row is not moved when its position changes only because
+    others were added or removed. `times`: for rows that are ordered by time, their times before the change."""
     still = set(kept)
     stood = [row_id for row_id in stood if row_id in still]
     if times:
-        # Only rows of the same time can change places.
+        # Only rows with the same time can change places.
         kept = sorted(kept, key=lambda row_id: times[row_id])
     blocks = SequenceMatcher(None, stood, kept, autojunk=False).get_matching_blocks()
     stayed = {row_id for block in blocks for row_id in stood[block.a : block.a + block.size]}
@@ -294,13 +294,15 @@ def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> 
 
 
 def _dated(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:
-    """An action that becomes done gets its time unless one is given, one that is reopened loses it. Raises Invalid for
-    the time of what is not done."""
+    """Set `done_at` when an action item becomes done, unless it is given, and clear it when the item is reopened.
+    Raises Invalid for a `done_at` of an item that is not done."""
     if columns.keys() & {"state", "done_at"}:
         here = row if isinstance(row, ActionItem) else ActionItem()
         if columns.get("state", here.state) != ActionState.DONE:
             if columns.get("done_at"):
-                raise Invalid({f"{path}done_at": "Only what is done has this; set its state to done as well."})
+                raise Invalid(
+                    {f"{path}done_at": "Only an action item that is done can have this. Set its state to done as well."}
+                )
             columns["done_at"] = None
         else:
             columns["done_at"] = columns.get("done_at") or here.done_at or timezone.now().replace(microsecond=0)

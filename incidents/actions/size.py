@@ -1,4 +1,4 @@
-"""How much text an incident may hold in all."""
+"""Limits the total text of an incident."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from incidents.models import Incident, PostmortemSection
 from incidents.records import KINDS
 from incidents.text import INCIDENT_BYTES
 
-# The octets of a text in UTF-8. SQLite has a function for it only since 3.43.
+# The length of a text in UTF-8 bytes. SQLite has OCTET_LENGTH only since 3.43.
 _OCTETS = {"postgresql": "OCTET_LENGTH({}::text)", "sqlite": "LENGTH(CAST({} AS BLOB))"}
 
 
 def check_size(incident: Incident) -> None:
-    """Refuse what makes the whole incident larger than it may be. Raises Invalid, naming `incident`."""
+    """Raise Invalid, naming `incident`, when the incident's total text exceeds the limit."""
     statement, tables = _statement(connection.vendor)
     with connection.cursor() as cursor:
         cursor.execute(statement, [incident.pk] * tables)
@@ -24,7 +24,7 @@ def check_size(incident: Incident) -> None:
     if size > INCIDENT_BYTES:
         raise Invalid(
             {
-                "incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this it has {size // 1024:,} KiB. "
+                "incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this, it has {size // 1024:,} KiB. "
                 "Move logs and long listings to a linked page."
             }
         )
@@ -32,8 +32,8 @@ def check_size(incident: Incident) -> None:
 
 @cache
 def _statement(vendor: str) -> tuple[str, int]:
-    """One statement that adds up every text of an incident, and how often it wants the incident's id. Every row that is
-    saved asks it, so the texts stay in the database."""
+    """The statement that sums the size of an incident's texts, and how many times it takes the incident's id. It runs
+    on every save, so it sums in the database instead of fetching the texts."""
     kinds = {
         kind.model: [f.stored_in for f in kind.fields if f.shape in ("string", "strings")] for kind in KINDS.values()
     }

@@ -1,10 +1,9 @@
-"""Writing a whole postmortem at once and publishing it: what importers and the loader of public outages do.
+"""Writes a whole postmortem at once and publishes it, for importers and the loader of famous outages.
 
-The incident becomes exactly the given content, in one transaction, and a mark in the audit remembers a digest
-of that content. The next run compares digests instead of texts, and finds what people changed after the mark.
-What was reopened where it comes from is published first, and then gets its draft in the same way.
-Not for people's own writing: nothing here asks what somebody else may have saved meanwhile. Importers hold the incident
-and ask before.
+The incident becomes exactly the given content, in one transaction, and a mark among the audit entries stores a digest
+of that content. The next run compares digests instead of texts, and detects what people changed after the mark.
+A postmortem that was reopened where it comes from is published first, and then gets its draft in the same way.
+Not for people's own edits: nothing here checks for concurrent saves. Importers lock the incident and check first.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class SectionText:
 
 @dataclass(frozen=True, slots=True)
 class RowText:
-    """One record, with the id that it has or gets."""
+    """One record, with its current or future id."""
 
     uuid: uuids.UUID
     values: Mapping[str, Any]
@@ -53,7 +52,7 @@ class RowText:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A whole postmortem. `facts` has keys of FACTS; sections and kinds of rows not named become empty."""
+    """A whole postmortem. `facts` has keys of FACTS. Sections and kinds of rows that are not named become empty."""
 
     facts: Mapping[str, Any]
     sections: Mapping[str, SectionText] = field(default_factory=dict)
@@ -62,8 +61,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The last time that an importer or loader wrote an incident, and digests of what it wrote and of what it
-    published of that."""
+    """The last write of an incident by an importer or loader: the id of its audit entry, and digests of what it wrote
+    and of the part that it published."""
 
     entry: int
     digest: str
@@ -71,7 +70,7 @@ class Mark:
 
 
 def digest_of(content: Any) -> str:
-    """The same for the same content, whatever the order of its keys."""
+    """A digest of the content that does not depend on the order of keys."""
     text = json.dumps(content, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -93,7 +92,7 @@ def write_whole(
     template: PostmortemTemplate,
     note: str = "",
 ) -> Incident:
-    """Make a new incident, or an existing one, exactly this content, and publish it.
+    """Create an incident with exactly this content, or change an existing one to it, and publish it.
 
     `template` is the current version of its key. Raises what creating, changing and publishing raise.
     """
@@ -130,11 +129,11 @@ def write_draft(
     incident_id: int,
     template: PostmortemTemplate,
 ) -> Incident:
-    """Reopen what is published, unless it is a draft again already, and make its working copy exactly this content.
-    Readers keep the revision.
+    """Reopen a published incident, unless it is a draft already, and make its working copy exactly this content.
+    Readers keep the published revision.
 
-    `digest` is of all that was brought in, `published` of what that revision was made from. Raises what reopening and
-    changing raise.
+    `digest` covers everything that was imported, `published` what the published revision was made from. Raises what
+    reopening and changing raise.
     """
     with changing(
         actor, incident_id, permission=scopes.may_lead, refusal=LEADS_ONLY, states=(Status.PUBLISHED, Status.DRAFT)
@@ -149,13 +148,13 @@ def write_draft(
 
 
 def take_turns(actor: Viewer) -> None:
-    """Importers and loaders at once write one after the other, each until the end of its transaction: who comes second
-    waits here, and then looks at what the first one made before writing."""
+    """Make concurrent importers and loaders write one after the other. The second one blocks here until the end of the
+    first one's transaction, and then sees what that one wrote."""
     User.objects.select_for_update(no_key=True).get(pk=actor.person)
 
 
 def settle_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
-    """See that an organization of this name is here, with its website and sector where nobody gave any yet."""
+    """Create the organization unless it exists, and fill in its website and sector where they are empty."""
     name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
     described = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
     found = Organization.objects.filter(name__called=name).first()
@@ -175,22 +174,22 @@ def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
 
 
 def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
-    """Which of these incidents somebody other than the system changed after their mark, in what a next write would
-    write again."""
+    """Those of these incidents that a user other than the system changed after their mark, in something that another
+    write would overwrite."""
     entries = AuditEntry.objects.filter(incident__in=list(marks)).exclude(actor__is_system=True)
-    # Patterns and links stand beside the text, and a write leaves them be. It would bring back a link taken away.
+    # A write does not touch tags, nor links that were added or changed. It would restore a link that was removed.
     entries = entries.exclude(object_type="tag").exclude(action__in=("link.added", "link.changed"))
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
 
 def published_since(marks: Mapping[int, Mark]) -> set[int]:
-    """Which of these incidents readers have another text of than their mark left."""
+    """Those of these incidents that were published again after their mark."""
     entries = AuditEntry.objects.filter(incident__in=list(marks), action="incident.published")
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
 
 def _follow(change: Change, template: PostmortemTemplate) -> None:
-    """Content made for another template brings it along; sections that it does not plan go."""
+    """Change the incident to the content's template. Sections that this template does not have are deleted."""
     incident = change.incident
     if incident.template_id == template.pk:
         return
@@ -203,7 +202,7 @@ def _follow(change: Change, template: PostmortemTemplate) -> None:
 
 
 def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
-    """Sections and rows, in a template that plans them."""
+    """Write the sections and rows. The incident must have the content's template already."""
     sections = _write_sections(change, content.sections)
     rows = {
         kind.name: _write_rows(change, kind, content.rows.get(kind.name, ()), none_yet=is_new)
@@ -215,7 +214,7 @@ def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
 
 
 def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[str]:
-    """Returns the keys of those that changed."""
+    """Returns the keys of the sections that changed."""
     here = {section.key: section for section in change.incident.sections.all()}
     if unknown := set(wanted) - set(here):
         raise Invalid({f"sections.{min(unknown)}": "The template has no such section."})
@@ -227,7 +226,7 @@ def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[s
 
 
 def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_yet: bool) -> dict[str, int]:
-    """Rows match by id: one that is there is changed where it differs, others are added, the rest goes."""
+    """Rows are matched by id: existing ones are changed where they differ, new ones added, the rest deleted."""
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows; this has {len(wanted):,}."})
     stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
@@ -269,7 +268,7 @@ def _read(incident: Incident, kind: Kind, place: int, item: RowText, people: Peo
 
 
 def _empty(kind: Kind) -> dict[str, Any]:
-    """What a field holds that is not given, so that rewriting a row forgets what it held."""
+    """The defaults of the optional fields, so that rewriting a row clears those that are not given."""
     return {
         field.stored_in: kind.model._meta.get_field(field.stored_in).get_default()  # type: ignore[union-attr]
         for field in kind.fields

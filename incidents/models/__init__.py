@@ -1,4 +1,4 @@
-"""The rows of the record. Nothing outside incidents/actions/ saves any of them."""
+"""The models of the record. Nothing outside incidents/actions/ saves them."""
 
 from incidents.models.history import AuditEntry, OutboxEntry, Revision
 from incidents.models.incident import Incident, IncidentLink, Organization, Service

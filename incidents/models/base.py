@@ -1,4 +1,4 @@
-"""What every addressable thing has: a public id, a version that is its ETag, and its dates."""
+"""What every addressable object has (a public id, a version that is its ETag, its dates), and lookups of names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from django.dispatch import receiver
 
 @models.CharField.register_lookup
 class Called(models.Lookup):
-    """`name__called`: the same name, whatever its case.
+    """`name__called`: the same name, ignoring case.
 
-    Compared in small letters, as the constraints on names do it: what a database takes for the large and for the small
-    form of a letter is not always a pair. SQLite by itself knows the case of 26 letters.
+    Compares in lower case, as the constraints on names do: lower and upper case do not always pair up. SQLite's own
+    LOWER handles only ASCII.
     """
 
     lookup_name = "called"
@@ -35,7 +35,7 @@ class Called(models.Lookup):
 
 @models.CharField.register_lookup
 class CalledAny(Called):
-    """`name__called_any`: one of these names, whatever its case."""
+    """`name__called_any`: one of these names, ignoring case."""
 
     lookup_name = "called_any"
     prepare_rhs = False

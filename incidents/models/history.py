@@ -1,4 +1,4 @@
-"""What was published, who did what, and what the index still has to hear about."""
+"""Published revisions, the audit entries, and the outbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from incidents.models.incident import Incident
 
 
 class Revision(models.Model):
-    """What was published: an immutable document in the shape of the JSON export."""
+    """One published version: an immutable document in the shape of the JSON export."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -46,9 +46,9 @@ class AuditEntry(models.Model):
 
 
 class OutboxEntry(models.Model):
-    """One consumer still has to look at one incident. Carries no content: consumers read the current state.
+    """One consumer still has to process one incident. Carries no content: consumers read the current state.
 
-    `incident_id` is no foreign key, so that an entry outlives a purged incident.
+    `incident_id` is not a foreign key, so that an entry outlives a purged incident.
     """
 
     consumer = models.CharField(max_length=30)

@@ -1,4 +1,4 @@
-"""The incident and what it is about."""
+"""The incident, its organization and services, and links between incidents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from incidents.vocabulary import DetectedBy, LinkKind, Origin, Precision, Severi
 
 
 class Organization(Versioned):
-    """Whose incident it was, by the name of the time. Exactly one is home: ours."""
+    """Whose incident it was, by its name at the time. One of them is home: ours."""
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=120, unique=True)
@@ -26,7 +26,7 @@ class Organization(Versioned):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(fields=["is_home"], condition=Q(is_home=True), name="one_home"),
-            # Of an expression, because PostgreSQL locks a row whose unique column changes against all who refer to it.
+            # On an expression: changing a plain unique column makes PostgreSQL lock the row against references to it.
             models.UniqueConstraint(Lower("name"), name="organization_name_once"),
         ]
 
@@ -62,9 +62,9 @@ def _precision() -> models.CharField:
 
 
 class Incident(Versioned):
-    """One incident and its postmortem's working copy. What readers see is its latest Revision.
+    """One incident and the working copy of its postmortem. Readers see its latest Revision.
 
-    `version` counts changes to the record; `index_version` also counts changes of anything else in the search document.
+    `version` counts changes to the record; `index_version` also counts changes to anything else in the search document.
     """
 
     title = models.CharField(max_length=200)
@@ -92,7 +92,7 @@ class Incident(Versioned):
     published_revision = models.ForeignKey(
         "Revision", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    # What the published revision is about. It differs from the above only while a reopened incident is a draft.
+    # Of the published revision. They differ from those above only while the incident is reopened.
     published_organization = models.ForeignKey(
         Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="published_incidents"
     )
@@ -114,7 +114,7 @@ class Incident(Versioned):
             models.Index(fields=["status", "visibility"]),
             models.Index(fields=["team", "status"]),
             models.Index(fields=["started_at"]),
-            # What everybody may see, without a look at the rows.
+            # Finds what everyone can see without reading the table.
             models.Index(fields=["visibility", "deleted_at", "published_revision"]),
         ]
 
@@ -127,7 +127,7 @@ class Incident(Versioned):
 
     @property
     def stands_published(self) -> bool:
-        """Has it a published text in front of readers, whether somebody works on the next one or not?"""
+        """Do readers see a published revision, whether or not the incident is reopened? Archived ones do not count."""
         return self.published_revision_id is not None and self.status != Status.ARCHIVED
 
     def moment(self, name: str) -> Moment | None:

@@ -1,4 +1,4 @@
-"""People, teams, and the invitations that bring them in."""
+"""Users, teams, and invitations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email__iexact=username or "")
 
     def system(self) -> User:
-        """The user as whom importers and loaders act. Cannot sign in."""
+        """The user that importers and loaders act as. Cannot sign in."""
         user, _ = self.get_or_create(
             email=SYSTEM_EMAIL,
             defaults={
@@ -67,7 +67,7 @@ class Team(Versioned):
 
     class Meta:
         ordering = ["name"]
-        # Of an expression, for the same reason as an organization's.
+        # On an expression, for the same reason as in Organization.
         constraints = [models.UniqueConstraint(Lower("name"), name="team_name_once")]
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Membership(models.Model):
 
 
 class Invitation(models.Model):
-    """A link that lets one person in. Only the digest of its secret is kept."""
+    """A link through which one person can create an account. Only the digest of its secret is stored."""
 
     email = models.EmailField(blank=True)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE)

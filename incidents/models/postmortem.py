@@ -21,7 +21,7 @@ from incidents.vocabulary import (
 
 
 class PostmortemTemplate(models.Model):
-    """One immutable version of a template. A change makes a new version; postmortems keep the one they began with."""
+    """One immutable version of a template. A change makes a new version; postmortems keep the one they started with."""
 
     key = models.SlugField(max_length=60)
     number = models.PositiveIntegerField()
@@ -40,7 +40,7 @@ class PostmortemTemplate(models.Model):
 
 
 class PostmortemSection(Versioned):
-    """One section of a postmortem: prose in `body`, or, for records, at most the reason why there are none."""
+    """One section of a postmortem: prose in `body`, or for a records section the reason why it has no rows."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="sections")
     key = models.CharField(max_length=40)
@@ -57,7 +57,7 @@ class PostmortemSection(Versioned):
 
 
 class Row(Versioned):
-    """A record inside a section. `position` orders rows that have no order of their own."""
+    """A record inside a section. `position` orders rows that are not ordered by time."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="%(class)ss")
     position = models.PositiveIntegerField(default=0)
@@ -118,7 +118,7 @@ class ActionItem(Row):
 
 
 class ImpactFigure(Row):
-    """A number of the impact. `source` says where it comes from: a dashboard's address, a query, a report."""
+    """A figure for the impact. `source` says where it comes from: a dashboard's address, a query, a report."""
 
     label = models.CharField(max_length=120)
     qualifier = models.CharField(max_length=10, choices=Qualifier.choices, default=Qualifier.EXACTLY)
@@ -131,7 +131,7 @@ class ImpactFigure(Row):
 
 
 class Source(Row):
-    """Where facts come from. `supports` names them: keys of facts and sections, or ids of rows."""
+    """A source of facts. `supports` names these facts: keys of facts and sections, or ids of rows."""
 
     url = models.CharField(max_length=1000)
     archive_url = models.CharField(max_length=1000, blank=True)
@@ -157,7 +157,7 @@ class Disagreement(Row):
 
 
 class ReviewRequest(models.Model):
-    """What one person was asked in one round of review, and what they said."""
+    """The request to one reviewer in one round of review, and their decision."""
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="reviews")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reviews")
@@ -167,7 +167,7 @@ class ReviewRequest(models.Model):
     approved_version = models.PositiveIntegerField(null=True, blank=True)
     asked_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
-    # The round is over: published, withdrawn, or others were asked. What was said stays for those who write.
+    # Set when the round ends by publishing, withdrawing or submitting again. Its decisions stay for the authors.
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

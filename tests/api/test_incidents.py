@@ -68,7 +68,7 @@ def test_a_refusal_says_who_is_allowed(api, published):
     assert fields(refused) == {"reviewers.1"}
     author.post(f"{address}/submit", {"reviewers": ["reviewer@acme.example"]})
     unasked = api("lead").post(f"{address}/review", {"approve": True}, if_match="*")
-    assert "asked to review" in unasked.json()["detail"]
+    assert "requested reviewers" in unasked.json()["detail"]
     assert "authors and leads" in api("reviewer").patch(address, {"title": "x"}).json()["detail"]
 
 
@@ -310,7 +310,7 @@ def test_unusual_times_are_accepted_with_a_warning(api):
     times = {"started": "2026-03-03T14:00Z", "detected": "2026-03-03T13:00Z", "planned_change": True}
     made = api("author").post("incidents", {"title": "A planned change", **times})
     assert made.status_code == 201
-    assert made.json()["warnings"] == ["Detected before the impact began, as can be in a planned change."]
+    assert made.json()["warnings"] == ["Detected before the impact began, which can happen with a planned change."]
     refused = api("author").post("incidents", {"title": "No plan", **times, "planned_change": False})
     assert fields(refused) == {"detected"}
 

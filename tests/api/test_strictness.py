@@ -184,8 +184,8 @@ def test_a_nul_in_a_parameter_is_refused(api, path):
     [
         (b"{", "line 1"),
         (b'{"title": "x",}', "line 1"),
-        (b'{"title": "a", "title": "b"}', "stands twice"),
-        (b'{"title": "x", "causes": [{"kind": "root", "kind": "root"}]}', "stands twice"),
+        (b'{"title": "a", "title": "b"}', "appears twice"),
+        (b'{"title": "x", "causes": [{"kind": "root", "kind": "root"}]}', "appears twice"),
         (b'{"title": NaN}', "NaN"),
         (b'{"title": -Infinity}', "-Infinity"),
         (b'{"title": 1e999}', "too large"),

@@ -67,7 +67,7 @@ def test_an_invalid_name_is_reported_on_the_page(people):
     page = author.go("/account/tokens")
     page.get_by_label("Name").fill(" ")
     page.get_by_role("button", name="Create token").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is needed.")
+    expect(page.get_by_role("alert")).to_contain_text("This field is required.")
     author.look()
     assert not AccessToken.objects.exists()
 

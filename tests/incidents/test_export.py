@@ -158,7 +158,7 @@ def test_everything_that_is_there_is_shown(cast, published):
     add_link(actor=actor, incident_id=incident.pk, kind="recurrence_of", to=other.ref, note="the same key")
     text = markdown(reading(incident, actor))
     for line in (
-        "- **Duration:** an hour and a half, as a source states",
+        "- **Duration:** an hour and a half, as stated by a source",
         "- **Mitigated by:** rollback, fix forward",
         "- **Services:** Cart, Pay",
         "- **Started:** 2026-03",

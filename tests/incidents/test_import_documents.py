@@ -63,7 +63,7 @@ def reopened(cast, rich):
         ({"causes": [{"kind": "root", "text": "x", "who": "me"}]}, "causes.0.who"),
         ({"causes": [{"kind": "root"}]}, "causes.0.text"),
         ({"actions": [{"kind": "prevent", "text": "x", "tracker_url": "javascript:x"}]}, "actions.0.tracker_url"),
-        ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "NaN is no JSON number"),
+        ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "NaN is not a JSON number"),
         ({"lessons": [{"text": "\ud800"}]}, "lessons.0.text"),
         ({"lessons": [{"text": "x"}] * 1001}, "lessons"),
         ({"lessons": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, "lessons"),
@@ -137,9 +137,9 @@ def test_anything_but_a_document_is_rejected(text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"visibility": "team", "visibility": "public"}', "The key 'visibility' stands twice in one object."),
-        ("[Infinity]", "Infinity is no JSON number."),
-        ("[1e999]", "It holds a number that is too large."),
+        ('{"visibility": "team", "visibility": "public"}', "The key 'visibility' appears twice in one object."),
+        ("[Infinity]", "Infinity is not a JSON number."),
+        ("[1e999]", "It contains a number that is too large."),
         ("[", "Expecting value, in line 1, column 2."),
     ],
 )

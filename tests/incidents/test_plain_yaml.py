@@ -15,7 +15,7 @@ BOTH_MODES = pytest.mark.parametrize("own", [True, False])
     [("a: 1\nb: 2\na: 3\n", 3), ("rows:\n  - a: 1\n    a: 1\n", 3), ("{a: 1, 'a': 2}", 1)],
 )
 def test_a_duplicate_key_is_refused_with_its_line(own: bool, text: str, line: int) -> None:
-    with pytest.raises(plain_yaml.Unreadable, match=f"the key a stands there twice in line {line}$"):
+    with pytest.raises(plain_yaml.Unreadable, match=f"the key a appears twice in line {line}$"):
         plain_yaml.read(text, own=own)
 
 

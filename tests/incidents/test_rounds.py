@@ -84,7 +84,7 @@ def test_whoever_changed_the_text_in_review_cannot_approve_it(cast, in_review):
     ask(cast, in_review, REVIEWER, "reader@acme.example")
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.reviewer, role="author")
     change_section(actor=cast.viewer("reviewer"), incident_id=in_review.pk, key="summary", body="My own words.")
-    with pytest.raises(NotAllowed, match="somebody else approves"):
+    with pytest.raises(NotAllowed, match="someone else has to approve"):
         approve(cast, in_review)
     approve(cast, in_review, "reader")
     lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
@@ -99,6 +99,6 @@ def test_a_round_that_ended_meanwhile_takes_no_decision(cast, in_review, decided
     ask(cast, in_review, "outsider@acme.example")
     in_review.refresh_from_db()
     # As somebody whose request came before the new round, and waited for it.
-    with pytest.raises(NotAllowed, match="not asked any more"):
+    with pytest.raises(NotAllowed, match="no longer a reviewer"):
         lifecycle.review(actor=reviewer, incident_id=in_review.pk, approve=approves, comment="Name the cause.")
     assert in_review.reviews.get(reviewer=cast.outsider).state == "asked"

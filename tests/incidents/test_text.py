@@ -32,7 +32,7 @@ def refused(text, **how):
 
 @pytest.mark.parametrize("character", UNSEEN, ids=lambda character: f"U+{ord(character):04X}")
 def test_a_character_that_nobody_sees_is_no_name(character):
-    assert refused(character, single_line=True) == {"title": ["This is needed."]}
+    assert refused(character, single_line=True) == {"title": ["This field is required."]}
 
 
 @pytest.mark.parametrize("between", ["\ue000", "\x01"])

@@ -169,8 +169,8 @@ def test_pages_are_not_stored_in_shared_caches(cast, browser):
 REFUSALS = {
     "missing": (Missing(), 404, "not shared with you"),
     "not-allowed": (NotAllowed("Only leads can change this."), 403, "Only leads can change this."),
-    "invalid": (Invalid({"title": "This is needed."}), 400, "title: This is needed."),
-    "stale": (Stale(3), 409, "changed by someone else"),
+    "invalid": (Invalid({"title": "This field is required."}), 400, "title: This field is required."),
+    "stale": (Stale(3), 409, "Someone else changed this"),
     "incomplete": (Incomplete({"summary": "Summary has no text yet"}), 409, "Summary has no text yet"),
     "forbidden": (PermissionDenied(), 403, "not allowed to do this"),
     "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),

@@ -143,5 +143,5 @@ def test_referring_to_something_that_was_just_deleted_says_so(browser, cast, mon
     monkeypatch.setattr(people, "invite", invite_after_the_deletion)
     response = browser("admin").post("/teams/tea/invite", {"email": "", "role": "reader"})
     assert response.status_code == 409
-    assert "Something that this refers to was just deleted" in parsed(response).text
+    assert "Something this refers to was just deleted" in parsed(response).text
     assert not Invitation.objects.exists()

@@ -29,7 +29,7 @@ def test_an_invisible_title_is_rejected(cast, browser):
     author = browser("author")
     response = author.post("/incidents/new", {"title": "\u200b\u2060", "team": "checkout"})
     assert response.status_code == 400
-    assert "This is needed." in text_of(response)
+    assert "This field is required." in text_of(response)
     assert not Incident.objects.exists()
 
 
@@ -56,7 +56,7 @@ def test_only_the_authors_own_teams_are_offered_and_accepted(cast, browser):
 
 
 @pytest.mark.parametrize(
-    ("title", "words"), [("", "This is needed."), ("t" * 201, "At most 200 characters"), ("\x00", "NUL")]
+    ("title", "words"), [("", "This field is required."), ("t" * 201, "At most 200 characters"), ("\x00", "NUL")]
 )
 def test_an_invalid_title_is_shown_again_with_its_error(cast, browser, title, words):
     response = browser("author").post("/incidents/new", {"title": title, "team": "checkout"})

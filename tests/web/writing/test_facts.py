@@ -250,7 +250,7 @@ def test_an_invalid_fact_is_shown_as_typed_and_the_others_are_saved(cast, draft,
     response = author.send(shown(author), started="yesterday", severity="sev2")
     assert response.status_code == 400
     assert forms_in(response)["form-facts"].values["started"] == ["yesterday"]
-    assert "Write a time as 2026-03-31 14:05, or" in text_of(response)
+    assert "Enter a time as 2026-03-31 14:05, or" in text_of(response)
     incident.refresh_from_db()
     assert incident.severity == "sev2"
     assert incident.started_at is None
@@ -261,7 +261,7 @@ def test_an_invisible_title_is_rejected_and_an_invisible_service_ignored(cast, d
     author = writer("author", incident)
     response = author.send(shown(author), title="\u2060", services=["Cache", "\u200b"], severity="sev2")
     assert response.status_code == 400
-    assert "This is needed." in text_of(response)
+    assert "This field is required." in text_of(response)
     incident.refresh_from_db()
     assert (incident.title, incident.severity) == ("Checkout returned errors", "sev2")
     assert [service.name for service in incident.services.all()] == ["Cache"]

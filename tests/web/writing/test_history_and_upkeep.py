@@ -217,7 +217,7 @@ def test_an_invalid_owner_is_reported_and_nothing_is_changed(cast, published, br
     form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
     response = author.post(form.action, form.with_(owner="nobody@acme.example", state="done"))
     assert response.status_code == 400
-    assert "Nobody here has this address" in text_of(response)
+    assert "No active user has this e-mail address" in text_of(response)
     action.refresh_from_db()
     assert action.state == "open"
 
@@ -303,7 +303,7 @@ def test_a_link_that_exists_with_another_note_is_reported_at_the_note(cast, draf
             f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": other.ref, "note": note}
         )
     assert response.status_code == 400
-    assert "This link is there already, with another note." in text_of(response)
+    assert "This link already exists with a different note." in text_of(response)
     assert forms_in(response)["form-new-link"].values["note"] == ["Second"]
     assert incident.links_out.get().note == "First"
 

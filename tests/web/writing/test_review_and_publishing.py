@@ -59,10 +59,10 @@ def test_team_members_are_offered_as_reviewers_and_oneself_is_not(cast, complete
     ("address", "words"),
     [
         ("", "Name at least one reviewer."),
-        ("nobody@acme.example", "Nobody here has the address nobody@acme.example."),
-        ("author@acme.example", "Somebody else should review it."),
+        ("nobody@acme.example", "No active user has the address nobody@acme.example."),
+        ("author@acme.example", "Choose someone other than yourself to review it."),
         ("a\x00b", "NUL"),
-        ("<script>alert(1)</script>", "Nobody here has the address"),
+        ("<script>alert(1)</script>", "No active user has the address"),
     ],
 )
 def test_an_invalid_reviewer_is_reported(cast, complete, browser, address, words):

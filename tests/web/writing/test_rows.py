@@ -73,7 +73,7 @@ def test_an_incomplete_new_row_is_shown_again_with_its_errors(cast, draft, write
     first = next(name for name, value in SAMPLES[kind].items() if name in ("text", "title", "label"))
     response = author.send(author.open()[f"form-new-{kind}"], **{**SAMPLES[kind], first: ""})
     assert response.status_code == 400
-    assert "This is needed." in text_of(response)
+    assert "This field is required." in text_of(response)
     form = forms_in(response)[f"form-new-{kind}"]
     for name, value in SAMPLES[kind].items():
         if name != first:
@@ -97,7 +97,7 @@ def test_an_ambiguous_figure_is_rejected_with_an_example(cast, draft, writer, ty
     author = writer("author", incident)
     values = {**SAMPLES["impact_figures"], "value": typed}
     response = author.send(author.open()["form-new-impact_figures"], **values)
-    assert "Write a number such as 4211 or 12.5." in text_of(response)
+    assert "Enter a number, such as 4211 or 12.5." in text_of(response)
     assert forms_in(response)["form-new-impact_figures"].values["value"] == [typed]
     assert rows(incident, "impact_figures") == []
 
@@ -341,7 +341,7 @@ def test_pasted_events_are_saved_all_or_none(cast, draft, writer):
     form.values["at"][1] = "soon"
     response = author.send(form)
     assert response.status_code == 400
-    assert "Write a time as" in text_of(response)
+    assert "Enter a time as" in text_of(response)
     assert forms_in(response)["form-understood"].values["text"] == ["One", "Two"]
     assert rows(incident, "timeline") == []
 

@@ -1,4 +1,4 @@
-"""From draft to published and back: who may, what is needed, what readers see meanwhile."""
+"""From draft to published and back: permissions, requirements, and what readers see meanwhile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_publishing_without_the_required_parts_says_what_is_missing(cast, draft)
     assert incident.status == "draft"
 
 
-def test_a_records_section_may_be_empty_with_a_reason(cast, draft):
+def test_a_records_section_can_be_empty_with_a_reason(cast, draft):
     incident = draft()
     fill(cast, incident)
     incident.actionitems.all().delete()
@@ -43,7 +43,7 @@ def test_a_records_section_may_be_empty_with_a_reason(cast, draft):
     assert lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk).number == 1
 
 
-def test_an_author_publishes_only_what_a_reviewer_approved(cast, draft):
+def test_an_author_can_publish_only_what_a_reviewer_approved(cast, draft):
     incident = draft()
     fill(cast, incident)
     with pytest.raises((NotAllowed, WrongState)):
@@ -55,7 +55,7 @@ def test_an_author_publishes_only_what_a_reviewer_approved(cast, draft):
     assert lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk).number == 1
 
 
-def test_an_approval_does_not_cover_what_was_written_after_it(cast, draft):
+def test_an_approval_does_not_cover_later_changes(cast, draft):
     incident = draft()
     fill(cast, incident)
     lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
@@ -65,7 +65,7 @@ def test_an_approval_does_not_cover_what_was_written_after_it(cast, draft):
         lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk)
 
 
-def test_asking_for_changes_brings_it_back_to_draft(cast, draft):
+def test_requesting_changes_returns_it_to_draft(cast, draft):
     incident = draft()
     fill(cast, incident)
     lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
@@ -75,7 +75,7 @@ def test_asking_for_changes_brings_it_back_to_draft(cast, draft):
     assert incident.reviews.get().comment == "Add the trigger."
 
 
-def test_only_an_asked_reviewer_decides(cast, draft):
+def test_only_a_requested_reviewer_can_decide(cast, draft):
     incident = draft()
     fill(cast, incident)
     lifecycle.submit(actor=cast.viewer("author"), incident_id=incident.pk, reviewers=["reviewer@acme.example"])
@@ -130,7 +130,7 @@ def test_a_step_that_is_refused_enqueues_nothing(cast, draft):
     assert not OutboxEntry.objects.exists()
 
 
-def test_readers_of_a_reopened_postmortem_learn_no_organization_or_service_of_its_draft(cast, published):
+def test_readers_of_a_reopened_postmortem_do_not_see_the_organization_and_services_of_its_draft(cast, published):
     incident = published(visibility="public", services=["Checkout"])
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_incident(

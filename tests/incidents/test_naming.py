@@ -1,4 +1,4 @@
-"""Organizations and services by the names that people write."""
+"""Organizations and services are found by the names that people write."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ def names(found):
     return [service.name for service in found]
 
 
-def test_a_hidden_organization_is_found_by_its_name_and_not_guessed_by_its_address(cast, draft):
+def test_a_hidden_organization_is_found_by_its_name_but_not_by_guessing_its_slug(cast, draft):
     hidden = create_organization(actor=Viewer.system(), name="Initech Merger GmbH")
     author = cast.viewer("author")
     assert organization_named(author, "initech-merger-gmbh").name == "initech-merger-gmbh"
     assert organization_named(author, "INITECH merger GmbH") == hidden
     draft(organization="Initech Merger GmbH")
-    assert organization_named(author, hidden.slug) != hidden, "a name comes before an address"
+    assert organization_named(author, hidden.slug) != hidden, "a name match comes before a slug match"
 
 
-def test_a_visible_organization_is_found_by_its_address(cast, published):
+def test_a_visible_organization_is_found_by_its_slug(cast, published):
     published(organization="Globex Corporation", visibility="public")
     assert organization_named(cast.viewer("outsider"), "globex-corporation").name == "Globex Corporation"
 
 
-def test_names_with_the_same_letters_are_two_services(cast):
+def test_names_that_differ_only_in_symbols_are_different_services(cast):
     found = services_named(cast.home, ["C++", "C#", "c++"])
     assert names(found) == ["C++", "C#", "C++"]
     assert len({service.slug for service in cast.home.services.all()}) == 2
 
 
 @pytest.mark.parametrize(("name", "again"), [("Äpp", "äPP"), ("Große Bank", "GROẞE BANK"), ("ϴeta", "θETA")])
-def test_a_name_is_the_same_in_small_and_in_large_letters_of_any_script(cast, name, again):
+def test_names_ignore_case_in_any_script(cast, name, again):
     assert len(set(services_named(cast.home, [name, again]))) == 1
     author = cast.viewer("author")
     assert organization_named(author, name) == organization_named(author, again)
 
 
-def test_services_of_an_organization_that_cannot_be_read_are_not_looked_for(cast, draft):
+def test_services_are_not_looked_up_when_the_organization_is_invalid(cast, draft):
     with pytest.raises(Invalid) as refused:
         draft(organization="\u200b", services=["Ledger"])
     assert list(refused.value.fields) == ["organization"]
@@ -75,14 +75,14 @@ def test_a_renamed_service_is_found_by_its_new_name(cast, draft):
     assert Service.objects.count() == 1
 
 
-def test_services_go_along_to_another_organization_by_name(cast, draft):
+def test_services_keep_their_names_when_the_organization_changes(cast, draft):
     incident = draft(services=["Ledger"])
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"organization": "Globex"})
     service = incident.services.get()
     assert (service.name, service.organization.name) == ("Ledger", "Globex")
 
 
-def test_what_is_published_about_an_organization_or_service_keeps_it(cast, published):
+def test_an_organization_or_service_in_a_published_revision_cannot_be_deleted(cast, published):
     incident = published(organization="Globex", services=["Ledger"])
     reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     facts = {"organization": "Initech", "services": []}
@@ -101,7 +101,7 @@ def test_what_is_published_about_an_organization_or_service_keeps_it(cast, publi
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_many_who_write_the_same_new_names_at_once_get_the_same_things(cast):
+def test_concurrent_writers_of_the_same_new_names_get_the_same_rows(cast):
     author, errors, ready = cast.viewer("author"), [], threading.Barrier(6)
 
     def write(backwards: bool) -> None:
@@ -128,7 +128,7 @@ def test_many_who_write_the_same_new_names_at_once_get_the_same_things(cast):
     assert Incident.objects.count() == 6
 
 
-def test_names_in_any_script_are_one_service_each(cast):
+def test_each_name_in_any_script_is_one_service(cast):
     first, second = services_named(cast.home, ["日本", "中国"])
     assert first != second
     assert services_named(cast.home, ["日本"]) == [first]
@@ -136,7 +136,7 @@ def test_names_in_any_script_are_one_service_each(cast):
         cast.home.services.create(name="日本", slug="another")
 
 
-def test_what_was_published_is_filled_in_for_incidents_from_before(cast, draft, published):
+def test_the_migration_fills_in_what_older_incidents_published(cast, draft, published):
     standing, opened = (published(name, organization="Globex", services=["Cart", "API"]) for name in ("One", "Two"))
     reopen(actor=cast.viewer("author"), incident_id=opened.pk)
     change_incident(actor=cast.viewer("author"), incident_id=opened.pk, facts={"services": ["API"]})
@@ -151,7 +151,7 @@ def test_what_was_published_is_filled_in_for_incidents_from_before(cast, draft, 
     assert shown["Two"]["organization"]["name"] == "Globex"
 
 
-def test_names_that_differ_only_in_case_are_told_apart_before_they_may_not():
+def test_the_migration_renames_names_that_differ_only_in_case():
     apart = import_module("incidents.migrations.0003_names_once").apart
     names = [(1, "Globex"), (1, "GLOBEX"), (1, "globex"), (2, "Globex"), (1, "Acme")]
     assert apart(names) == ["Globex", "GLOBEX (2)", "globex (3)", "Globex", "Acme"]

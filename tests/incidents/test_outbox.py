@@ -1,5 +1,5 @@
-"""The outbox and its nudges, with a real broker: what a transaction that comes to nothing leaves behind, and what is
-there when the broker is not."""
+"""The outbox and its nudges, with a real broker: what a transaction that is rolled back leaves behind, and what happens
+while the broker is down."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kb.search.service import SearchRequest, search
 
 @contextmanager
 def sending(folder: Path, **options: Any) -> Iterator[Celery]:
-    """Nudges go by a Celery application with these options; with the filesystem broker, to a queue in the folder."""
+    """Send nudges with a Celery application of these options; with the filesystem broker, to a queue in `folder`."""
     own = Celery("own", set_as_current=False)
     own.config_from_object("django.conf:settings", namespace="CELERY")
     own.conf.update(options)
@@ -46,7 +46,7 @@ def sending(folder: Path, **options: Any) -> Iterator[Celery]:
 
 @pytest.fixture
 def nudges(tmp_path: Path) -> Iterator[Callable[[], int]]:
-    """A function that counts what was sent to the broker, in a queue that nobody else uses."""
+    """A function that counts the messages sent to the broker, in a queue of its own."""
     for name in ("queue", "control"):
         (tmp_path / name).mkdir()
     with sending(tmp_path, task_default_queue=f"nudges-{uuid4().hex}") as own:
@@ -74,7 +74,7 @@ def test_a_change_that_is_rolled_back_leaves_no_entry_and_sends_no_nudge(draft, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_step_that_is_rolled_back_takes_its_entry_with_it_and_not_the_nudge_for_the_rest(draft, nudges):
+def test_a_savepoint_that_is_rolled_back_removes_its_entry_but_not_the_nudge_for_the_rest(draft, nudges):
     with transaction.atomic():
         with transaction.atomic():
             draft("Never mind")
@@ -93,23 +93,23 @@ def test_an_entry_is_never_written_outside_the_transaction_of_its_change(cast, n
 
 
 @pytest.fixture
-def broker_away(tmp_path: Path) -> Iterator[Celery]:
-    """The broker is a port that nobody listens at, or a folder that cannot be."""
+def broker_down(tmp_path: Path) -> Iterator[Celery]:
+    """A broker that cannot be reached: a port where nothing listens, or a folder that cannot exist."""
     no_folder = tmp_path / "file"
     no_folder.write_text("")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # That of broker_url may come from the environment.
+    # Not broker_url, which CELERY_BROKER_URL in the environment overrides.
     options = {} if settings.EMBEDDED else {"broker_write_url": f"redis://127.0.0.1:{port}/0"}
     with sending(no_folder, **options) as own:
         yield own
 
 
 @pytest.mark.django_db(transaction=True)
-def test_with_the_broker_away_a_save_succeeds_at_once_and_the_work_is_done_later(cast, draft, broker_away):
+def test_with_the_broker_down_a_save_succeeds_at_once_and_the_work_is_done_later(cast, draft, broker_down):
     with pytest.raises((OperationalError, ChannelError, OSError)):
-        broker_away.send_task(settings.OUTBOX_NUDGE, retry=False)
+        broker_down.send_task(settings.OUTBOX_NUDGE, retry=False)
     began = time.monotonic()
     incident = draft("Saved all the same")
     assert time.monotonic() - began < 2

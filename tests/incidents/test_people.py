@@ -1,4 +1,4 @@
-"""Invitations and standing: nobody gets in by the word of somebody who left, and somebody is always left to lead."""
+"""Invitations and roles: an invitation needs a sender who can still invite, and an admin and a lead always remain."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def join(secret, email="new@acme.example"):
     return accept(secret=secret, name="New", email=email, password=PASSWORD)
 
 
-def leaves(cast):
+def is_deactivated(cast):
     set_standing(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_active=False)
 
 
-def leads_no_more(cast):
+def loses_the_lead_role(cast):
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.author, role="lead")
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.lead, role="reader")
 
 
-@pytest.mark.parametrize("change", [leaves, leads_no_more])
-def test_an_invitation_ends_with_the_standing_of_who_sent_it(cast, change):
+@pytest.mark.parametrize("change", [is_deactivated, loses_the_lead_role])
+def test_an_invitation_ends_when_its_sender_can_no_longer_invite(cast, change):
     _, secret = invite(actor=cast.viewer("lead"), team=cast.checkout, role="author")
     change(cast)
     with pytest.raises(Missing):
@@ -49,7 +49,7 @@ def test_an_invitation_ends_with_the_standing_of_who_sent_it(cast, change):
     assert not User.objects.filter(email="new@acme.example").exists()
 
 
-def test_an_invitation_to_be_admin_ends_with_the_admin_who_sent_it(cast):
+def test_an_invitation_as_admin_ends_when_its_sender_is_no_longer_admin(cast):
     _, secret = invite(actor=cast.viewer("admin"), as_admin=True)
     set_standing(actor=Viewer.system(), user_id=cast.lead.pk, is_admin=True)
     set_standing(actor=cast.viewer("lead"), user_id=cast.admin.pk, is_admin=False)
@@ -57,21 +57,21 @@ def test_an_invitation_to_be_admin_ends_with_the_admin_who_sent_it(cast):
         join(secret)
 
 
-def test_an_invitation_that_stands_lets_one_person_in(cast):
+def test_an_open_invitation_lets_one_person_in(cast):
     _, secret = invite(actor=cast.viewer("lead"), team=cast.checkout, role="author")
     assert join(secret).memberships.get().role == "author"
     with pytest.raises(Missing):
         join(secret, "other@acme.example")
 
 
-def test_a_withdrawn_invitation_lets_nobody_in(cast):
+def test_a_withdrawn_invitation_lets_no_one_in(cast):
     invitation, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
     revoke_invitation(actor=cast.viewer("lead"), invitation_id=invitation.pk)
     with pytest.raises(Missing):
         join(secret)
 
 
-def test_an_invitation_that_somebody_accepted_is_withdrawn_no_more(cast):
+def test_an_accepted_invitation_cannot_be_withdrawn(cast):
     invitation, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
     join(secret)
     with pytest.raises(WrongState, match="just accepted"):
@@ -79,14 +79,14 @@ def test_an_invitation_that_somebody_accepted_is_withdrawn_no_more(cast):
     assert not AuditEntry.objects.filter(action="invitation.revoked").exists()
 
 
-def test_an_invitation_is_withdrawn_once(cast):
+def test_withdrawing_an_invitation_twice_is_recorded_once(cast):
     invitation, _ = invite(actor=cast.viewer("lead"), team=cast.checkout)
     for _ in range(2):
         revoke_invitation(actor=cast.viewer("lead"), invitation_id=invitation.pk)
     assert AuditEntry.objects.filter(action="invitation.revoked").count() == 1
 
 
-def test_an_invitation_lets_somebody_in_until_it_is_too_old(cast):
+def test_an_invitation_works_until_it_expires(cast):
     _, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
     Invitation.objects.update(expires_at=timezone.now())
     with pytest.raises(Missing, match="has expired"):
@@ -95,7 +95,7 @@ def test_an_invitation_lets_somebody_in_until_it_is_too_old(cast):
     assert join(secret)
 
 
-def test_an_address_that_is_here_already_is_refused_by_name(cast):
+def test_an_address_that_is_taken_is_refused_by_field_name(cast):
     _, secret = invite(actor=cast.viewer("admin"))
     with pytest.raises(Invalid) as refused:
         join(secret, "READER@acme.example")
@@ -103,7 +103,7 @@ def test_an_address_that_is_here_already_is_refused_by_name(cast):
     assert join(secret), "the invitation is still open"
 
 
-def test_a_service_account_is_not_the_admin_who_remains(cast):
+def test_a_service_account_does_not_count_as_the_last_admin(cast):
     robot = create_service_account(actor=cast.viewer("admin"), name="Robot", email="robot@acme.example")
     set_standing(actor=cast.viewer("admin"), user_id=robot.pk, is_admin=True)
     with pytest.raises(Invalid):
@@ -111,13 +111,13 @@ def test_a_service_account_is_not_the_admin_who_remains(cast):
 
 
 @pytest.mark.parametrize("name", ["anonymous", "outsider", "reader", "reviewer", "author", "lead"])
-def test_only_admins_make_password_links(cast, name):
+def test_only_admins_create_password_links(cast, name):
     with pytest.raises(NotAllowed):
         allow_reset(actor=cast.viewer(name), user_id=cast.reader.pk)
     assert not AuditEntry.objects.filter(action="user.reset_allowed").exists()
 
 
-def test_a_password_link_is_for_people_and_is_kept_in_the_audit(cast):
+def test_a_password_link_is_only_for_people_and_is_audited(cast):
     assert allow_reset(actor=cast.viewer("admin"), user_id=cast.reader.pk) == cast.reader
     entry = AuditEntry.objects.get(action="user.reset_allowed")
     assert (entry.actor, entry.object_id) == (cast.admin, str(cast.reader.pk))
@@ -128,7 +128,7 @@ def test_a_password_link_is_for_people_and_is_kept_in_the_audit(cast):
 
 
 @pytest.mark.parametrize("role", ["", "boss", "lead\0"])
-def test_only_no_role_at_all_takes_somebody_out_of_a_team(cast, role):
+def test_only_none_removes_a_member_and_an_invalid_role_is_refused(cast, role):
     lead = cast.viewer("lead")
     with pytest.raises(Invalid) as refused:
         set_membership(actor=lead, team_id=cast.checkout.pk, user=cast.reader, role=role)
@@ -138,7 +138,7 @@ def test_only_no_role_at_all_takes_somebody_out_of_a_team(cast, role):
     assert not Membership.objects.filter(user=cast.reader).exists()
 
 
-def test_a_lead_whose_account_was_closed_is_not_the_lead_who_remains(cast):
+def test_a_lead_whose_account_is_closed_does_not_count_as_the_last_lead(cast):
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.author, role="lead")
     set_standing(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
     with pytest.raises(Invalid):
@@ -147,12 +147,12 @@ def test_a_lead_whose_account_was_closed_is_not_the_lead_who_remains(cast):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_of_two_admins_who_end_each_others_standing_at_once_one_stays(cast):
+def test_of_two_admins_who_demote_each_other_at_once_one_stays(cast):
     set_standing(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_admin=True)
     admin, lead = cast.viewer("admin"), cast.viewer("lead")
     refused = []
 
-    def end_the_admin():
+    def demote_the_admin():
         try:
             set_standing(actor=lead, user_id=cast.admin.pk, is_admin=False)
         except Invalid as error:
@@ -160,12 +160,12 @@ def test_of_two_admins_who_end_each_others_standing_at_once_one_stays(cast):
         finally:
             connection.close()
 
-    other = threading.Thread(target=end_the_admin)
+    other = threading.Thread(target=demote_the_admin)
     with transaction.atomic():
         set_standing(actor=admin, user_id=cast.lead.pk, is_admin=False)
         other.start()
         other.join(1)
-        assert other.is_alive(), "it waits for what is decided here"
+        assert other.is_alive(), "it waits for this transaction"
     other.join(30)
     assert len(refused) == 1
     assert User.objects.filter(is_admin=True, is_active=True, is_system=False).get() == cast.admin
@@ -173,7 +173,7 @@ def test_of_two_admins_who_end_each_others_standing_at_once_one_stays(cast):
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_use_a_password_link_at_once_the_second_finds_it_used(cast):
+def test_of_two_concurrent_uses_of_a_password_link_the_second_finds_it_used(cast):
     token = default_token_generator.make_token(cast.reader)
     refused = []
 
@@ -190,7 +190,7 @@ def test_of_two_who_use_a_password_link_at_once_the_second_finds_it_used(cast):
         reset_password(user_id=cast.reader.pk, token=token, password="the phrase of the first")
         other.start()
         other.join(1)
-        assert other.is_alive(), "it waits for what is decided here"
+        assert other.is_alive(), "it waits for this transaction"
     other.join(30)
     assert len(refused) == 1
     assert User.objects.get(pk=cast.reader.pk).check_password("the phrase of the first")

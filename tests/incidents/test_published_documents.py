@@ -1,4 +1,4 @@
-"""What readers get of an incident: one at a time, many in bulk, and one part alone. All of them must be equal."""
+"""What readers see of an incident, read one at a time, in bulk, and part by part. All of them must be equal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def both(*incidents):
     return published_many(chosen), one_by_one
 
 
-def test_many_are_as_each_alone(cast, published, draft):
+def test_documents_read_in_bulk_equal_those_read_one_by_one(cast, published, draft):
     admin = cast.viewer("admin")
     for name in ("Web", "Api"):
         create_service(actor=admin, name=name, organization=cast.home, team=cast.checkout)
@@ -39,7 +39,7 @@ def test_many_are_as_each_alone(cast, published, draft):
     assert many[archived.pk]["status"] == "archived"
 
 
-def test_what_lives_on_after_publishing_is_laid_over_both_alike(cast, published):
+def test_live_fields_show_their_current_values_in_both(cast, published):
     incident = published("Living on")
     action = incident.actionitems.get()
     values = {"state": "done", "owner": "lead@acme.example", "due": "2026-05-01", "tracker_url": "https://t.example/2"}
@@ -51,7 +51,7 @@ def test_what_lives_on_after_publishing_is_laid_over_both_alike(cast, published)
     assert many[incident.pk]["organization"]["name"] == "Zenith"
 
 
-def test_a_reopened_draft_shows_in_neither(cast, published):
+def test_a_reopened_draft_appears_in_neither(cast, published):
     incident = published("Once")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Twice"})
@@ -63,7 +63,7 @@ def test_a_reopened_draft_shows_in_neither(cast, published):
     assert len(many[incident.pk]["actions"]) == 1
 
 
-def test_a_part_alone_is_as_it_stands_in_the_whole_for_everybody(cast, published, draft):
+def test_a_part_read_alone_equals_that_part_of_the_document_for_every_viewer(cast, published, draft):
     author = cast.viewer("author")
     reopened = published("Reopened", visibility="public")
     for other in (published("Other", visibility="team"), draft("Hidden")):
@@ -86,5 +86,5 @@ def test_a_part_alone_is_as_it_stands_in_the_whole_for_everybody(cast, published
         seen.add((len(whole["lessons"]), len(whole["links"]), whole["actions"][0]["owner"]))
         for kind in ("sections", "links", *KINDS):
             assert part(visible.get(), viewer, kind) == whole[kind], (name, kind)
-    # Strangers, colleagues and the team read different things.
+    # Anonymous viewers, other users and the team see different documents.
     assert len(seen) > 2

@@ -1,4 +1,4 @@
-"""Deleted incidents leave the database for good, when they have been deleted long enough."""
+"""Incidents that were deleted long enough ago are removed from the database for good."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from incidents.models import AuditEntry, Cause, Incident, OutboxEntry
 
 @pytest.fixture
 def deleted(cast, published):
-    """Two deleted incidents, one forty days ago, one now; and one that is not deleted."""
+    """An incident deleted forty days ago, one deleted just now, and one that is not deleted."""
     old, new, kept = published("Old"), published("New"), published("Kept")
     for incident in (old, new):
         delete_incident(actor=cast.viewer("lead"), incident_id=incident.pk)
@@ -32,7 +32,7 @@ def purge(**options):
     return out.getvalue()
 
 
-def test_what_was_deleted_long_ago_goes_with_everything_in_it(deleted):
+def test_an_incident_deleted_long_ago_is_removed_with_everything_in_it(deleted):
     old, new, kept = deleted
     assert purge() == "1 incidents removed.\n"
     assert set(Incident.objects.values_list("pk", flat=True)) == {new.pk, kept.pk}
@@ -52,28 +52,28 @@ def test_a_dry_run_names_them_and_removes_nothing(deleted):
     assert Incident.objects.count() == 3
 
 
-@pytest.mark.parametrize("put_back", [True, False])
-def test_what_somebody_else_removes_or_puts_back_meanwhile_is_left_alone(deleted, monkeypatch, put_back):
+@pytest.mark.parametrize("restored", [True, False])
+def test_an_incident_that_another_process_purges_or_restores_first_is_left_alone(deleted, monkeypatch, restored):
     old, new, kept = deleted
     audit = purging.audit
 
-    def meanwhile(actor, action, incident, **change):
+    def audit_after_another_process(actor, action, incident, **change):
         other = Incident.objects.filter(pk__in={old.pk, new.pk} - {incident.pk})
-        if put_back:
+        if restored:
             other.update(deleted_at=None)
         else:
             other.update(published_revision=None)
             other.delete()
         return audit(actor, action, incident, **change)
 
-    monkeypatch.setattr(purging, "audit", meanwhile)
+    monkeypatch.setattr(purging, "audit", audit_after_another_process)
     assert purge(older_than_days=0) == "1 incidents removed.\n"
-    assert Incident.objects.count() == (2 if put_back else 1)
+    assert Incident.objects.count() == (2 if restored else 1)
     assert Incident.objects.filter(pk=kept.pk).exists()
 
 
 @pytest.mark.parametrize("days", [-1, 10**9])
-def test_a_senseless_age_is_bad_usage(db, days):
+def test_a_nonsensical_age_is_a_usage_error(db, days):
     with pytest.raises(CommandError) as stopped:
         purge(older_than_days=days)
     assert stopped.value.returncode == 2

@@ -1,4 +1,4 @@
-"""Renaming while others write: names stay unique, and nobody waits for a name."""
+"""Renaming during concurrent writes: names stay unique, and no writer waits for a name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.conftest import in_another_connection
 
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
-def test_while_an_organization_or_team_is_being_renamed_incidents_of_it_can_be_written(cast):
-    # Whoever has a row and waits for a name, while the renaming waits for the row, would deadlock.
+def test_incidents_can_be_written_while_their_organization_or_team_is_being_renamed(cast):
+    # A writer that holds a row and waits for the name, while the rename waits for that row, would deadlock.
     author, admin = cast.viewer("author"), cast.viewer("admin")
     facts = {"title": "Cats", "team": "checkout", "organization": "Acme"}
     create_incident(actor=author, facts=facts)
@@ -33,9 +33,7 @@ def test_while_an_organization_or_team_is_being_renamed_incidents_of_it_can_be_w
 @pytest.mark.parametrize(
     ("renamed", "expected"), [("organization", ("Acme Holding", "Basket")), ("service", ("Acme", "Shopping basket"))]
 )
-def test_what_is_written_and_indexed_while_a_renaming_is_not_yet_committed_gets_the_new_name_too(
-    cast, renamed, expected
-):
+def test_an_incident_indexed_during_an_uncommitted_rename_gets_the_new_name_too(cast, renamed, expected):
     author, admin = cast.viewer("author"), cast.viewer("admin")
     acme = Organization.objects.get(name="Acme")
     basket = create_service(actor=admin, name="Basket", organization=acme, team=cast.checkout)
@@ -61,7 +59,7 @@ def test_what_is_written_and_indexed_while_a_renaming_is_not_yet_committed_gets_
 
 
 @pytest.mark.parametrize("model", [Organization, Team])
-def test_the_database_itself_keeps_names_apart_whatever_their_case(cast, model):
+def test_the_database_itself_enforces_unique_names_ignoring_case(cast, model):
     model.objects.create(name="Initech", slug="one")
     with pytest.raises(IntegrityError), transaction.atomic():
         model.objects.create(name="INITECH", slug="other")

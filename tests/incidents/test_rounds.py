@@ -1,4 +1,4 @@
-"""Rounds of review: who is asked no more sees and approves nothing later, and nobody approves their own text."""
+"""Rounds of review: former reviewers see and approve no later draft, and no one approves their own text."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def test_a_reviewer_of_an_earlier_round_sees_no_later_draft_and_cannot_approve_i
     with pytest.raises(Missing):
         approve(cast, in_review)
     review = in_review.reviews.get(reviewer=cast.reviewer)
-    assert (review.state, review.ended_at is None) == ("approved", False), "what was said is kept"
+    assert (review.state, review.ended_at is None) == ("approved", False), "the decision is kept"
 
 
-def test_who_is_not_named_again_is_asked_no_more_and_search_hears_of_it(cast, in_review):
+def test_a_reviewer_who_is_not_named_again_loses_access_and_search_is_notified(cast, in_review):
     OutboxEntry.objects.all().delete()
     ask(cast, in_review, "outsider@acme.example")
     assert (sees(cast, "reviewer", in_review), sees(cast, "outsider", in_review)) == (False, True)
     assert OutboxEntry.objects.get(incident_id=in_review.pk).narrows
 
 
-def test_who_is_named_again_decides_anew(cast, in_review):
+def test_a_reviewer_who_is_named_again_must_decide_again(cast, in_review):
     approve(cast, in_review)
     ask(cast, in_review, REVIEWER)
     with pytest.raises(NotAllowed):
@@ -63,7 +63,7 @@ def test_who_is_named_again_decides_anew(cast, in_review):
     lifecycle.publish(actor=cast.viewer("author"), incident_id=in_review.pk)
 
 
-def test_what_was_said_in_a_round_stays_when_the_same_person_is_asked_again(cast, in_review):
+def test_a_decision_is_kept_when_the_same_reviewer_is_asked_again(cast, in_review):
     say = "Please say when the index was rebuilt."
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=in_review.pk, approve=False, comment=say)
     ask(cast, in_review, REVIEWER, "Reviewer@acme.example")
@@ -75,12 +75,12 @@ def test_what_was_said_in_a_round_stays_when_the_same_person_is_asked_again(cast
     assert in_review.reviews.order_by("pk")[0].comment == say
 
 
-def test_taking_it_back_ends_the_round(cast, in_review):
+def test_withdrawing_ends_the_round(cast, in_review):
     lifecycle.withdraw(actor=cast.viewer("author"), incident_id=in_review.pk)
     assert not sees(cast, "reviewer", in_review)
 
 
-def test_whoever_changed_the_text_in_review_cannot_approve_it(cast, in_review):
+def test_a_reviewer_who_changed_the_text_in_review_cannot_approve_it(cast, in_review):
     ask(cast, in_review, REVIEWER, "reader@acme.example")
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.reviewer, role="author")
     change_section(actor=cast.viewer("reviewer"), incident_id=in_review.pk, key="summary", body="My own words.")
@@ -92,13 +92,13 @@ def test_whoever_changed_the_text_in_review_cannot_approve_it(cast, in_review):
 
 @pytest.mark.parametrize("decided", [False, True])
 @pytest.mark.parametrize("approves", [False, True])
-def test_a_round_that_ended_meanwhile_takes_no_decision(cast, in_review, decided, approves):
+def test_a_decision_for_a_round_that_has_ended_is_refused(cast, in_review, decided, approves):
     reviewer = cast.viewer("reviewer")
     if decided:
         approve(cast, in_review)
     ask(cast, in_review, "outsider@acme.example")
     in_review.refresh_from_db()
-    # As somebody whose request came before the new round, and waited for it.
+    # Like a request that started before the new round and was blocked by it.
     with pytest.raises(NotAllowed, match="no longer a reviewer"):
         lifecycle.review(actor=reviewer, incident_id=in_review.pk, approve=approves, comment="Name the cause.")
     assert in_review.reviews.get(reviewer=cast.outsider).state == "asked"

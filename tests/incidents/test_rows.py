@@ -1,4 +1,4 @@
-"""Rows of records: what is kept as it was, how many there may be, and what a time zone does to them."""
+"""Rows of records: unchanged values, limits, time zones, and putting rows back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def action(cast, draft):
     return add_row(actor=cast.viewer("author"), incident_id=draft().pk, kind="actions", values=values)
 
 
-def test_an_action_whose_owner_left_is_saved_as_it_was_read(cast, action):
+def test_an_action_can_be_saved_after_its_owner_was_deactivated(cast, action):
     set_standing(actor=cast.viewer("admin"), user_id=cast.reader.pk, is_active=False)
     (row,) = content(action.incident, "actions")
     write_incident(
@@ -53,7 +53,7 @@ def test_an_action_whose_owner_left_is_saved_as_it_was_read(cast, action):
         )
 
 
-def test_an_action_is_done_now_or_when_one_says(cast, action):
+def test_an_action_is_done_now_unless_a_time_is_given(cast, action):
     def change(**values):
         change_row(
             actor=cast.viewer("author"),
@@ -73,7 +73,7 @@ def test_an_action_is_done_now_or_when_one_says(cast, action):
     assert change(state="done", done_at="2026-05-02").isoformat() == "2026-05-02T00:00:00+00:00"
 
 
-def test_as_many_rows_as_may_be_are_replaced_by_as_many_others(cast, draft, monkeypatch):
+def test_a_full_list_of_rows_can_be_replaced_by_another_full_list(cast, draft, monkeypatch):
     monkeypatch.setattr("incidents.actions.sections.ROWS_PER_KIND", 3)
     incident, author = draft(), cast.viewer("author")
     for texts in (["a", "b", "c"], ["d", "e", "f"]):
@@ -91,12 +91,12 @@ def queries(act):
 
 
 def owned(number, text="Add backoff"):
-    """That many actions, of three owners in turn, and in whatever case."""
+    """This many actions of three owners in turn, with addresses in mixed case."""
     owners = ("reader@acme.example", "Lead@ACME.example", "outsider@acme.example")
     return [{"kind": "prevent", "text": f"{text} {place}", "owner": owners[place % 3]} for place in range(number)]
 
 
-def test_many_owned_actions_are_written_and_left_alone_in_as_many_queries_as_few(cast, draft):
+def test_writing_many_owned_actions_takes_no_more_queries_than_few(cast, draft):
     author = cast.viewer("author")
 
     def written(number):
@@ -106,7 +106,7 @@ def test_many_owned_actions_are_written_and_left_alone_in_as_many_queries_as_few
         assert [row["owner"] for row in stands["actions"]] == [row["owner"].lower() for row in owned(number)]
         kept = queries(lambda: write_incident(actor=author, incident_id=incident.pk, body=stands))
         incident.refresh_from_db()
-        # The second time nothing differed.
+        # The second write changed nothing.
         assert incident.version == 2
         return added, kept
 
@@ -114,7 +114,7 @@ def test_many_owned_actions_are_written_and_left_alone_in_as_many_queries_as_few
     assert written(2) == written(20)
 
 
-def test_several_owned_actions_are_added_at_once_in_as_many_queries_as_few(cast, draft):
+def test_adding_many_owned_actions_takes_no_more_queries_than_few(cast, draft):
     author = cast.viewer("author")
 
     def added(number):
@@ -125,7 +125,7 @@ def test_several_owned_actions_are_added_at_once_in_as_many_queries_as_few(cast,
     assert added(2) == added(20)
 
 
-def test_an_import_writes_many_owned_actions_anew_in_as_many_queries_as_few(cast, draft):
+def test_importing_many_owned_actions_takes_no_more_queries_than_few(cast, draft):
     def written(number):
         incident, ids = draft(), [uuid.uuid4() for _ in range(number)]
         needed = {
@@ -151,7 +151,7 @@ def test_an_import_writes_many_owned_actions_anew_in_as_many_queries_as_few(cast
     assert written(2) == written(20)
 
 
-def test_every_text_counts_to_the_size_of_an_incident(cast, draft):
+def test_every_text_counts_toward_the_size_of_an_incident(cast, draft):
     incident, author = draft(), cast.viewer("author")
     sources = [
         {"url": f"https://acme.example/{number}", "title": "Page", "supports": ["x" * 80] * 200} for number in range(70)
@@ -191,24 +191,24 @@ def write_all(author, incident):
     write_incident(actor=author, incident_id=incident.pk, body={"sections": {"summary": {"body": LONG}}})
 
 
-def begin_with_all(author, incident):
+def create_with_all(author, incident):
     rows = [{"text": lesson.text} for lesson in incident.lessons.all()]
     create_with_content(actor=author, body={"title": "Too long", "lessons": [*rows, {"text": LONG}]})
 
 
-def bring(incident, rows, **more):
+def import_whole(incident, rows, **more):
     too_long = Content({"title": "Brought"}, rows={"lessons": [*rows, RowText(NEW, {"text": LONG})]})
     template = incident.template
     write_whole(actor=Viewer.system(), content=too_long, mark="test.marked", digest="0", template=template, **more)
 
 
-def bring_new(author, incident):
-    bring(incident, [RowText(uuid.uuid4(), {"text": lesson.text}) for lesson in incident.lessons.all()])
+def import_new(author, incident):
+    import_whole(incident, [RowText(uuid.uuid4(), {"text": lesson.text}) for lesson in incident.lessons.all()])
 
 
-def bring_again(author, incident):
+def import_again(author, incident):
     rows = [RowText(lesson.uuid, {"text": lesson.text}) for lesson in incident.lessons.all()]
-    bring(incident, rows, incident_id=incident.pk)
+    import_whole(incident, rows, incident_id=incident.pk)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +220,12 @@ def bring_again(author, incident):
         lengthen,
         put_back,
         write_all,
-        begin_with_all,
-        bring_new,
-        bring_again,
+        create_with_all,
+        import_new,
+        import_again,
     ],
 )
-def test_no_way_of_writing_makes_an_incident_larger_than_it_may_be(cast, draft, write):
+def test_no_kind_of_write_exceeds_the_size_limit_of_an_incident(cast, draft, write):
     incident, author = draft(), cast.viewer("author")
     full = INCIDENT_BYTES // len(LONG)
     texts = [*[LONG] * full, "short"]
@@ -253,7 +253,7 @@ def test_a_number_with_more_digits_than_documents_carry_is_refused(cast, draft):
     ]
 
 
-def test_events_that_a_new_zone_moves_are_new_versions(cast, draft):
+def test_events_that_a_new_zone_moves_get_new_versions(cast, draft):
     incident, author = draft(), cast.viewer("author")
     add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": "2026-03-03", "text": "That day"})
     add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": "2026-03-03T14:03Z", "text": "Then"})
@@ -262,7 +262,7 @@ def test_events_that_a_new_zone_moves_are_new_versions(cast, draft):
     assert versions["That day"] == 2
 
 
-def test_a_revision_from_before_the_day_of_actions_was_kept_is_still_read(cast, published):
+def test_a_revision_without_done_at_can_still_be_read(cast, published):
     incident = published()
     revision = incident.published_revision
     document = {**revision.document, "actions": [dict(row) for row in revision.document["actions"]]}
@@ -277,7 +277,7 @@ def test_a_revision_from_before_the_day_of_actions_was_kept_is_still_read(cast, 
 
 
 @pytest.mark.parametrize("asked", ["ÜNAL@acme.example", "Author@Acme.example"])
-def test_an_owner_is_found_by_the_address_as_it_is_kept_and_in_any_case(cast, action, asked):
+def test_an_owner_is_found_by_the_stored_address_or_in_any_case(cast, action, asked):
     User.objects.create(email="ÜNAL@acme.example", name="Ünal")
     change_row(
         actor=cast.viewer("author"),
@@ -290,7 +290,7 @@ def test_an_owner_is_found_by_the_address_as_it_is_kept_and_in_any_case(cast, ac
     assert action.owner.email.lower() == asked.lower()
 
 
-def test_a_row_that_is_put_back_has_a_version_that_it_never_had(cast, draft):
+def test_a_row_that_is_put_back_gets_an_unused_version(cast, draft):
     incident, author = draft(), cast.viewer("author")
     row = add_row(actor=author, incident_id=incident.pk, kind="lessons", values={"text": "One"})
     at = {"actor": author, "incident_id": incident.pk, "kind": "lessons", "row_id": row.uuid}
@@ -306,7 +306,7 @@ def test_a_row_that_is_put_back_has_a_version_that_it_never_had(cast, draft):
         seen.add(back.version)
 
 
-def test_an_action_whose_owner_left_meanwhile_is_put_back_as_it_was(cast, action):
+def test_an_action_is_put_back_as_it_was_even_if_its_owner_was_deactivated(cast, action):
     author, admin = cast.viewer("author"), cast.viewer("admin")
     at = {"actor": author, "incident_id": action.incident_id, "kind": "actions", "row_id": action.uuid}
     (was,) = content(action.incident, "actions")
@@ -320,7 +320,7 @@ def test_an_action_whose_owner_left_meanwhile_is_put_back_as_it_was(cast, action
         put_back_row(**at, position=0, values={**values, "owner": "nobody@acme.example"})
 
 
-def test_a_precision_alone_says_how_far_the_present_time_is_known(cast, draft):
+def test_a_precision_alone_applies_to_the_current_time_of_the_row(cast, draft):
     incident, author = draft(time_zone="Asia/Kolkata"), cast.viewer("author")
     values = {"at": "2026-03-31T14:05:09", "text": "An alert"}
     row = add_row(actor=author, incident_id=incident.pk, kind="timeline", values=values)
@@ -340,7 +340,7 @@ def test_a_precision_alone_says_how_far_the_present_time_is_known(cast, draft):
     assert set(refused.value.fields) == {"at"}
 
 
-def test_only_what_is_done_takes_the_time_at_which_it_was(cast, action):
+def test_only_an_action_that_is_done_can_have_a_completion_time(cast, action):
     author, done_at = cast.viewer("author"), "2026-05-01T10:00:00+00:00"
     at = {"actor": author, "incident_id": action.incident_id, "kind": "actions"}
     for write in (
@@ -355,13 +355,13 @@ def test_only_what_is_done_takes_the_time_at_which_it_was(cast, action):
     with pytest.raises(Invalid) as refused:
         write_incident(actor=author, incident_id=action.incident_id, body=body)
     assert set(refused.value.fields) == {"actions.0.done_at"}
-    # What is reopened is sent back with the time that was read.
+    # A client that reopens the action sends back the time that it read.
     change_row(**at, row_id=action.uuid, values={"state": "done", "done_at": done_at})
     change_row(**at, row_id=action.uuid, values={"state": "open", "done_at": done_at})
     assert content(action.incident, "actions")[0]["done_at"] is None
 
 
-def test_a_new_zone_comes_with_the_timeline_as_it_was_read(cast, draft):
+def test_a_new_zone_can_be_sent_with_the_timeline_as_it_was_read(cast, draft):
     incident, author = draft(), cast.viewer("author")
     for at in ("2026-03-03", "2026-03-03T14:03Z"):
         add_row(actor=author, incident_id=incident.pk, kind="timeline", values={"at": at, "text": at})
@@ -377,7 +377,7 @@ def test_a_new_zone_comes_with_the_timeline_as_it_was_read(cast, draft):
 
 
 @pytest.mark.parametrize("text", ["20260331", "2026-W14-2", "0001-01-01", "9999-12-31", "2026-02-31", "٢٠٢٦-03-31"])
-def test_a_day_is_written_in_one_way_and_is_on_the_calendar(cast, draft, text):
+def test_a_date_has_one_format_and_must_exist(cast, draft, text):
     incident, author = draft(), cast.viewer("author")
     action = {"kind": "prevent", "text": "Add backoff", "due": text}
     source = {"url": "https://acme.example/", "title": "Page", "published": text}

@@ -1,4 +1,4 @@
-"""Who sees and changes what: the predicate and the queryset are one rule, for everybody, in every state."""
+"""Who can see and change what: predicate and queryset agree for every viewer and in every state."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ def test_predicate_and_queryset_are_one_rule(cast, every_state):
         assert working == {i.pk for i in every_state if scopes.sees_working_copy(viewer, i)}, name
 
 
-def test_whoever_sees_an_incident_has_something_to_read(cast, every_state):
+def test_a_viewer_who_sees_an_incident_can_read_a_version_of_it(cast, every_state):
     for viewer, incident in itertools.product(map(cast.viewer, Cast.NAMES), every_state):
         if scopes.may_see(viewer, incident):
             assert scopes.sees_working_copy(viewer, incident) or incident.published_revision_id is not None
 
 
-def test_nobody_sees_what_is_deleted(cast, every_state):
+def test_no_viewer_sees_a_deleted_incident(cast, every_state):
     for name in Cast.NAMES:
         assert not scopes.visible_incidents(cast.viewer(name)).filter(deleted_at__isnull=False).exists()
 
 
-def test_strangers_see_published_public_incidents_and_nothing_else(cast, every_state):
+def test_anonymous_viewers_see_published_public_incidents_and_nothing_else(cast, every_state):
     seen = scopes.visible_incidents(cast.viewer("anonymous"))
     assert seen.exists()
     assert not seen.exclude(visibility=Visibility.PUBLIC).exists()
@@ -103,7 +103,7 @@ def test_a_reviewer_sees_what_they_were_asked_about_only_until_it_is_published(c
     assert set(asked.filter(status__in=["draft", "in_review"])) == set(seen & asked)
 
 
-def test_only_writers_of_the_team_and_admins_edit_and_nobody_edits_curated_outages(cast, every_state):
+def test_only_writers_of_the_team_and_admins_can_edit_and_no_user_can_edit_famous_outages(cast, every_state):
     expected = {"author", "lead", "admin"}
     viewers = {name: cast.viewer(name) for name in Cast.NAMES}
     for incident in every_state:
@@ -120,7 +120,7 @@ def test_without_a_viewer_there_are_no_rows(cast, every_state):
     assert not scopes.visible_people(None).exists()
 
 
-def test_an_inactive_user_is_a_stranger(cast):
+def test_an_inactive_user_is_an_anonymous_viewer(cast):
     cast.author.is_active = False
     cast.author.save()
     assert Viewer.of(cast.author) == scopes.ANONYMOUS

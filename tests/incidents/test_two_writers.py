@@ -15,7 +15,7 @@ from django.db import connection
 
 ROOT = Path(__file__).parents[2]
 CHANGES = 25
-# Seconds. Left to itself, a writer gives up after five.
+# Seconds. Longer than the five after which SQLite gives up by default.
 HELD = 5.5
 
 WRITER = f"""
@@ -45,7 +45,7 @@ def test_two_processes_write_to_one_file_at_once_and_nothing_fails_or_is_lost(dr
     shared = draft("Written by both")
     file = tmp_path / "precedent.sqlite3"
     with closing(sqlite3.connect(file)) as database, ExitStack() as started:
-        # The database of the tests is in memory, which no other process can open.
+        # The test database is in memory, where no other process can open it.
         connection.connection.backup(database)
         database.execute("PRAGMA journal_mode=WAL")
         database.isolation_level = None
@@ -69,7 +69,7 @@ def test_two_processes_write_to_one_file_at_once_and_nothing_fails_or_is_lost(dr
 
         assert set(column("SELECT title FROM incidents_incident WHERE severity = 'sev2'")) == titles
         assert sorted(column(f"SELECT text FROM incidents_lesson WHERE incident_id = {shared.pk}")) == sorted(titles)
-        # Not one of the additions was made over another.
+        # No addition overwrote another.
         assert column(f"SELECT version FROM incidents_incident WHERE id = {shared.pk}") == [1 + len(titles)]
 
 

@@ -10,7 +10,7 @@ _ARCHIVED = re.compile(r"^https?://web\.archive\.org/web/\d+[a-z_]*/(?P<url>.+)$
 
 def page_key(url: str) -> str:
     """A key that is equal for addresses of the same page. It ignores an archive's prefix, the scheme, a leading www, a
-    trailing slash and the fragment."""
+    default port, a trailing slash and the fragment."""
     if archived := _ARCHIVED.match(url.strip()):
         url = archived["url"]
     try:

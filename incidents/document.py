@@ -1,7 +1,7 @@
 """The document of an incident: what revisions store, the API and pages show, and the JSON export writes.
 
 `build` makes it from the rows. `read` returns a viewer's document: the working copy for those who can see it, otherwise
-the latest revision with the fields that stay live after publishing on top. Anonymous viewers get no private fields.
+the latest revision with current values for what stays live after publishing. Anonymous viewers get no private fields.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from incidents.template import plan
 
 FORMAT = "precedent/1"
 
-# Fields that stay live after publishing, and so are the same in a working copy and its published revision.
+# Fields that stay live after publishing. They are the same in a working copy and its published revision.
 LIVES_ON = ("id", "ref", "external_id", "origin", "visibility", "team", "created_at")
 
 _RELATED = ("organization", "team", "published_revision", "published_organization")
@@ -150,7 +150,7 @@ def build(incident: Incident) -> dict[str, Any]:
 
 
 def published(incident: Incident) -> dict[str, Any]:
-    """The latest revision with its live fields on top: visibility, names, and the progress of action items."""
+    """The latest revision with current values for what stays live: visibility, names, the progress of action items."""
     revision, organization = incident.published_revision, incident.published_organization
     if revision is None or organization is None:
         raise ValueError(f"{incident.ref} was never published")
@@ -260,7 +260,10 @@ class Reading:
 
 
 def read(incident: Incident, viewer: Viewer) -> Reading:
-    """The incident must come from a queryset visible to the viewer, through `to_read` or `with_everything`."""
+    """Read the incident as this viewer.
+
+    It must come from a queryset visible to the viewer, through `to_read` or `with_everything`.
+    """
     is_working_copy = scopes.sees_working_copy(viewer, incident)
     if is_working_copy:
         read_parts(incident)
@@ -302,11 +305,11 @@ def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
     revision = incident.published_revision
     if revision is None:
         raise ValueError(f"{incident.ref} was never published")
-    stood: list[dict[str, Any]] = revision.document[name]
+    as_published: list[dict[str, Any]] = revision.document[name]
     if name != "actions":
-        return stood
+        return as_published
     read_parts(incident, name)
-    return _with_progress(incident, stood)
+    return _with_progress(incident, as_published)
 
 
 def links(incident: Incident, viewer: Viewer) -> list[dict[str, Any]]:

@@ -187,7 +187,7 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
     text = value
     if isinstance(value, dict):
         if unknown := set(value) - {"at", "precision"}:
-            raise Invalid({f"{field}.{sorted(unknown)[0]}": "Unknown field. Expected one of at, precision."})
+            raise Invalid({f"{field}.{sorted(unknown)[0]}": "Unknown field. Known ones are at, precision."})
         text, precision = value.get("at"), value.get("precision")
     if isinstance(text, datetime):
         text = text.isoformat()

@@ -1,4 +1,4 @@
-"""The errors that actions raise, with messages a user can act on. Web and REST render them as pages and problems."""
+"""Errors that actions raise, with messages a user can act on. Web and REST show them as pages and problem documents."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Incomplete(ActionError):
 
 
 def refusal_of(error: Exception) -> ActionError | None:
-    """The refusal that an exception stands for, or None when it is a failure.
+    """The refusal that an exception stands for, or None when it is a real failure.
 
     When a change refers to a row that was just deleted, the foreign key fails only at commit. Locking every row that
     a change refers to would instead make all writers of the same organization wait for each other.

@@ -157,13 +157,13 @@ def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
         raise Invalid({path: "Enter a number, such as 4211 or 12.5."})
     given = Decimal(text)
     if abs(given) >= Decimal(10) ** 19:
-        raise Invalid({path: "Must be a number between -10^19 and 10^19."})
+        raise Invalid({path: "This must be a number between -10^19 and 10^19."})
     number = given.quantize(Decimal("0.0001"))
     if number != given:
-        raise Invalid({path: "Must have at most 4 decimal places. Round it to the precision to show."})
+        raise Invalid({path: "This can have at most 4 decimal places. Round it to the precision to show."})
     # As many as every database and every JSON reader preserve.
     if len(number.normalize().as_tuple().digits) > 15:
-        raise Invalid({path: "Must have at most 15 significant digits."})
+        raise Invalid({path: "This can have at most 15 significant digits."})
     return number
 
 
@@ -175,7 +175,7 @@ def _read_flag(path: str, value: Any, setting: Setting) -> bool:
     if value in (None, ""):
         return False
     if not isinstance(value, bool):
-        raise Invalid({path: "Must be true or false."})
+        raise Invalid({path: "This must be true or false."})
     return value
 
 
@@ -183,7 +183,7 @@ def _read_names(path: str, value: Any, setting: Setting) -> list[str]:
     if value in (None, ""):
         return []
     if not isinstance(value, list) or len(value) > MOST_NAMES:
-        raise Invalid({path: f"Must be a list of at most {MOST_NAMES} fact names."})
+        raise Invalid({path: f"This must be a list of at most {MOST_NAMES} fact names."})
     return [
         clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)
     ]
@@ -244,7 +244,7 @@ class Kind:
         problems: dict[str, list[str]] = {}
         for name in values:
             if name not in known and name not in timed:
-                problems[f"{path}{name}"] = [f"Unknown field. Expected one of {', '.join([*sorted(timed), *known])}."]
+                problems[f"{path}{name}"] = [f"Unknown field. Known ones are {', '.join([*sorted(timed), *known])}."]
         out: dict[str, Any] = {}
         if self.ordered_by_time and ("at" in values or not partial):
             try:

@@ -29,7 +29,10 @@ UNPUBLISHED = (Status.DRAFT, Status.IN_REVIEW)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The viewer, resolved once at the start of the request. An anonymous one has no `user_id` and sees only public."""
+    """The viewer, resolved once at the start of the request.
+
+    An anonymous viewer has no `user_id` and sees only what is public.
+    """
 
     user_id: int | None = None
     is_admin: bool = False
@@ -93,8 +96,8 @@ def _standing(user_id: int) -> tuple[dict[int, str], frozenset[int]]:
 def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
     """Can the viewer see the working copy, rather than only the published revision?
 
-    Those who can edit it and asked reviewers can. Other members of the owning team, and admins, can until there is a
-    published revision, which they see from then on.
+    Those who can edit it and asked reviewers can. Other members of the owning team, and admins of a famous outage, can
+    only until there is a published revision.
     """
     if incident.deleted_at is not None or not viewer.is_signed_in:
         return False

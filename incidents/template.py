@@ -78,7 +78,7 @@ def check(definition: Any, *, field: str = "definition") -> None:
 def _in_words(error: ValidationError) -> str:
     """The message about a schema error. It does not repeat a value that is too long."""
     if what := _MEASURED.get(str(error.validator)):
-        return f"At most {error.validator_value:,} {what}; this has {len(cast('Sized', error.instance)):,}."
+        return f"This can have at most {error.validator_value:,} {what}; it has {len(cast('Sized', error.instance)):,}."
     return error.message[:300]
 
 

@@ -55,7 +55,7 @@ def clean(
     if value is None:
         value = ""
     if not isinstance(value, str):
-        raise Invalid({field: "Must be text."})
+        raise Invalid({field: "This must be text."})
     if "\x00" in value:
         raise Invalid({field: "The text contains a NUL character (U+0000). Remove it and try again."})
     if _LONE_SURROGATE.search(value):
@@ -70,11 +70,11 @@ def clean(
     if required and not text:
         raise Invalid({field: "This field is required."})
     if max_characters is not None and len(text) > max_characters:
-        raise Invalid({field: f"At most {max_characters:,} characters; this has {len(text):,}."})
+        raise Invalid({field: f"This can have at most {max_characters:,} characters; it has {len(text):,}."})
     if max_bytes is not None and (size := len(text.encode())) > max_bytes:
         raise Invalid(
             {
-                field: f"At most {max_bytes // 1024:,} KiB; this has {size // 1024 + 1:,} KiB. "
+                field: f"This can have at most {max_bytes // 1024:,} KiB; it has {size // 1024 + 1:,} KiB. "
                 "Move logs and long listings to a linked page."
             }
         )

@@ -22,7 +22,7 @@ def zones() -> list[str]:
 
 
 def clean_zone(field: str, value: Any) -> str:
-    """The name as given. Raises Invalid, naming `field`, when it is not one of `zones`."""
+    """The cleaned name. Raises Invalid, naming `field`, unless it is one of `zones`."""
     name = clean(field, value, max_characters=64, single_line=True)
     if name not in zones():
         raise Invalid({field: "Enter an IANA time zone name, such as UTC or Europe/Madrid."})

@@ -72,7 +72,7 @@ def write_incident(
 
 def _parted(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if strange := [name for name in body if name not in FACTS and name not in CONTENT]:
-        raise Invalid({name: f"Unknown field. Expected one of {', '.join([*FACTS, *CONTENT])}." for name in strange})
+        raise Invalid({name: f"Unknown field. Known ones are {', '.join([*FACTS, *CONTENT])}." for name in strange})
     facts = {name: value for name, value in body.items() if name in FACTS}
     return facts, {name: body[name] for name in CONTENT if name in body}
 
@@ -111,17 +111,17 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 raise Invalid({f"sections.{place}.key": "Give the key of the section."})
             entries.append((item["key"], {name: inner for name, inner in item.items() if name not in elsewhere}))
     else:
-        raise Invalid({"sections": "Must be an object of sections by key, or a list of sections."})
+        raise Invalid({"sections": "This must be an object of sections by key, or a list of sections."})
     seen: set[str] = set()
     for key, values in entries:
         if key in seen:
             raise Invalid({f"sections.{key}": "This section appears twice."})
         if not isinstance(values, Mapping):
-            raise Invalid({f"sections.{key}": "Must be an object with body, none_reason, or both."})
+            raise Invalid({f"sections.{key}": "This must be an object with body, none_reason, or both."})
         if strange := set(values) - {"body", "none_reason", "version"}:
             raise Invalid(
                 {
-                    f"sections.{key}.{name}": "Unknown field. Expected one of body, none_reason, version."
+                    f"sections.{key}.{name}": "Unknown field. Known ones are body, none_reason, version."
                     for name in sorted(strange)
                 }
             )
@@ -154,7 +154,7 @@ def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
 
     def step() -> None:
         if not isinstance(wanted, list):
-            raise Invalid({name: "Must be a list."})
+            raise Invalid({name: "This must be a list."})
         replace_rows(change, KINDS[name], wanted)
 
     return step

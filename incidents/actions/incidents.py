@@ -150,7 +150,7 @@ def _shown(incident: Incident, name: str) -> Any:
 def _apply(actor: Viewer, incident: Incident, facts: Mapping[str, Any]) -> list[Service] | None:
     """Read and set every fact, or raise Invalid for all wrong ones. Returns the services still to set, or None."""
     problems: dict[str, list[str]] = {
-        name: [f"Unknown field. Expected one of {', '.join(FACTS)}."] for name in facts if name not in FACTS
+        name: [f"Unknown field. Known ones are {', '.join(FACTS)}."] for name in facts if name not in FACTS
     }
     services: list[Service] | None = None
     if "organization" in facts and "services" not in facts and incident.pk:
@@ -232,7 +232,7 @@ def _check_years(incident: Incident) -> None:
 
 def _planned(actor: Viewer, incident: Incident, value: Any) -> None:
     if not isinstance(value, bool):
-        raise Invalid({"planned_change": "Must be true or false."})
+        raise Invalid({"planned_change": "This must be true or false."})
     incident.planned_change = value
 
 
@@ -240,7 +240,7 @@ def _mitigations(actor: Viewer, incident: Incident, value: Any) -> None:
     if value is None:
         value = []
     if not isinstance(value, list):
-        raise Invalid({"mitigations": f"Must be a list whose entries are any of {', '.join(Mitigation.values)}."})
+        raise Invalid({"mitigations": f"This must be a list with any of {', '.join(Mitigation.values)}."})
     read = [clean_choice(f"mitigations.{i}", item, Mitigation.values) for i, item in enumerate(value)]
     incident.mitigations = list(dict.fromkeys(read))
 
@@ -251,11 +251,11 @@ def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
         return
     if not isinstance(value, dict) or set(value) - {"seconds", "text"}:
         raise Invalid(
-            {"stated_duration": "Must be an object with seconds and, optionally, the source's own wording as text."}
+            {"stated_duration": "This must be an object with seconds and, optionally, text: the source's own words."}
         )
     seconds = value.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds <= LONGEST:
-        raise Invalid({"stated_duration.seconds": f"Must be a whole number from 1 to {LONGEST:,}."})
+        raise Invalid({"stated_duration.seconds": f"This must be a whole number from 1 to {LONGEST:,}."})
     incident.stated_seconds = seconds
     incident.stated_text = clean("stated_duration.text", value.get("text"), max_characters=80, single_line=True)
 
@@ -290,7 +290,7 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > 100:
-        raise Invalid({"services": "Must be a list of at most 100 names."})
+        raise Invalid({"services": "This must be a list of at most 100 names."})
     names = [
         clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
         for i, item in enumerate(value)

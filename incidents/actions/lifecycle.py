@@ -22,7 +22,7 @@ MISSING_ROWS = "{title} has no entries yet (add one, or say why there are none)"
 
 
 def missing(incident: Incident) -> dict[str, str]:
-    """What publishing still needs: {section key: the words of the page}."""
+    """What publishing still needs, as {section key: message}."""
     sections = {section.key: section for section in incident.sections.all()}
     out: dict[str, str] = {}
     for planned in plan(incident.template):
@@ -67,7 +67,7 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
 def review(
     *, actor: Viewer, incident_id: int, approve: bool, comment: str = "", expected_version: int | None = None
 ) -> Incident:
-    """A reviewer approves or requests changes; a request needs a comment and takes it back to draft."""
+    """A reviewer approves or requests changes. Requesting changes needs a comment and returns it to draft."""
     comment = clean("comment", comment, max_characters=20_000)
     if not approve and not comment:
         raise Invalid({"comment": "Say what should change."})

@@ -270,7 +270,7 @@ def _expect(thing: Organization | Service | Team, expected_version: int | None) 
 def _held(thing: Organization | Service | Team, values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """The current values of the fields in `values`. Raises Invalid for a field that is not in `names`."""
     if unknown := [name for name in values if name not in names]:
-        raise Invalid({name: f"Unknown field. Expected one of {', '.join(names)}." for name in unknown})
+        raise Invalid({name: f"Unknown field. Known ones are {', '.join(names)}." for name in unknown})
     return {name: getattr(thing, name) for name in values}
 
 

@@ -187,7 +187,7 @@ def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
 
 
 def set_password(*, actor: Viewer, user: User, password: str) -> None:
-    """Set the actor's own password (the page has checked the old one), or as an admin anyone's."""
+    """Set the actor's own password (the page has checked the old one) or, as an admin, anyone's."""
     if actor.user_id != user.pk and not actor.is_admin:
         raise NotAllowed("You can change only your own password.")
     with transaction.atomic():

@@ -112,10 +112,10 @@ def add_row(*, actor: Viewer, incident_id: int, kind: str, values: Mapping[str, 
 
 def next_position(change: Change, kind: Kind, *, adding: int = 1) -> int:
     """The position for the first of the rows to be added. Raises Invalid when there are too many."""
-    stands = getattr(change.incident, relation(kind.name)).order_by().aggregate(n=Count("pk"), last=Max("position"))
-    if stands["n"] + adding > ROWS_PER_KIND:
-        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
-    return (stands["last"] or 0) + 1
+    existing = getattr(change.incident, relation(kind.name)).order_by().aggregate(n=Count("pk"), last=Max("position"))
+    if existing["n"] + adding > ROWS_PER_KIND:
+        raise Invalid({kind.name: f"This can have at most {ROWS_PER_KIND:,} rows."})
+    return (existing["last"] or 0) + 1
 
 
 def new_row(
@@ -231,7 +231,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     Raises Invalid, naming the row by its index.
     """
     if len(wanted) > ROWS_PER_KIND:
-        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows."})
+        raise Invalid({kind.name: f"This can have at most {ROWS_PER_KIND:,} rows."})
     stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
     here = {str(row.uuid): row for row in stored}
     people = kind.people(wanted)
@@ -247,7 +247,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     for place, item in enumerate(wanted):
         path = f"{kind.name}.{place}."
         if not isinstance(item, Mapping):
-            problems[path.rstrip(".")] = ["Must be an object."]
+            problems[path.rstrip(".")] = ["This must be an object."]
             continue
         values = dict(item)
         row_id = _row_id(values.pop("id", None))
@@ -280,16 +280,16 @@ def _row_id(value: Any) -> str:
     return "" if value is None else str(value).lower()
 
 
-def _moved(stood: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
+def _moved(before: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
     """The kept rows whose order among each other changed. A row is not moved when its position changes only because
     others were added or removed. `times`: for rows that are ordered by time, their times before the change."""
     still = set(kept)
-    stood = [row_id for row_id in stood if row_id in still]
+    before = [row_id for row_id in before if row_id in still]
     if times:
         # Only rows with the same time can change places.
         kept = sorted(kept, key=lambda row_id: times[row_id])
-    blocks = SequenceMatcher(None, stood, kept, autojunk=False).get_matching_blocks()
-    stayed = {row_id for block in blocks for row_id in stood[block.a : block.a + block.size]}
+    blocks = SequenceMatcher(None, before, kept, autojunk=False).get_matching_blocks()
+    stayed = {row_id for block in blocks for row_id in before[block.a : block.a + block.size]}
     return [row_id for row_id in kept if row_id not in stayed]
 
 

@@ -24,8 +24,8 @@ def check_size(incident: Incident) -> None:
     if size > INCIDENT_BYTES:
         raise Invalid(
             {
-                "incident": f"At most {INCIDENT_BYTES // 1024:,} KiB in all; with this, it has {size // 1024:,} KiB. "
-                "Move logs and long listings to a linked page."
+                "incident": f"An incident can have at most {INCIDENT_BYTES // 1024:,} KiB; "
+                f"this one would have {size // 1024:,} KiB. Move logs and long listings to a linked page."
             }
         )
 

@@ -148,8 +148,8 @@ def write_draft(
 
 
 def take_turns(actor: Viewer) -> None:
-    """Make concurrent importers and loaders write one after the other. The second one blocks here until the end of the
-    first one's transaction, and then sees what that one wrote."""
+    """Make concurrent importers and loaders write one after the other. The second one blocks here until the transaction
+    of the first one ends, and then sees what it wrote."""
     User.objects.select_for_update(no_key=True).get(pk=actor.person)
 
 
@@ -174,7 +174,7 @@ def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
 
 
 def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
-    """Those of these incidents that a user other than the system changed after their mark, in something that another
+    """The incidents among these that a user other than the system changed after their mark, in something that another
     write would overwrite."""
     entries = AuditEntry.objects.filter(incident__in=list(marks)).exclude(actor__is_system=True)
     # A write does not touch tags, nor links that were added or changed. It would restore a link that was removed.
@@ -183,7 +183,7 @@ def changed_by_people(marks: Mapping[int, Mark]) -> set[int]:
 
 
 def published_since(marks: Mapping[int, Mark]) -> set[int]:
-    """Those of these incidents that were published again after their mark."""
+    """The incidents among these that were published again after their mark."""
     entries = AuditEntry.objects.filter(incident__in=list(marks), action="incident.published")
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
@@ -228,7 +228,7 @@ def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[s
 def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_yet: bool) -> dict[str, int]:
     """Rows are matched by id: existing ones are changed where they differ, new ones added, the rest deleted."""
     if len(wanted) > ROWS_PER_KIND:
-        raise Invalid({kind.name: f"At most {ROWS_PER_KIND:,} rows; this has {len(wanted):,}."})
+        raise Invalid({kind.name: f"This can have at most {ROWS_PER_KIND:,} rows; it has {len(wanted):,}."})
     stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
     rows: Iterable[Row] = () if none_yet else stored
     here = {row.uuid: row for row in rows}

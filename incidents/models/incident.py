@@ -14,7 +14,7 @@ from incidents.vocabulary import DetectedBy, LinkKind, Origin, Precision, Severi
 
 
 class Organization(Versioned):
-    """Whose incident it was, by its name at the time. One of them is home: ours."""
+    """The organization that had the incident, under its name at the time. One of them is home: ours."""
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=120, unique=True)
@@ -114,7 +114,7 @@ class Incident(Versioned):
             models.Index(fields=["status", "visibility"]),
             models.Index(fields=["team", "status"]),
             models.Index(fields=["started_at"]),
-            # Finds what everyone can see without reading the table.
+            # Finds what everyone can see without reading the rows.
             models.Index(fields=["visibility", "deleted_at", "published_revision"]),
         ]
 

@@ -151,7 +151,7 @@ def test_a_document_with_more_sections_than_a_template_can_have_is_rejected_with
     document = exported()["Rich"]
     more = [{"key": f"more_{n}", "title": "More", "kind": "prose", "body": "x"} for n in range(300)]
     (line,) = brought_in({**document, "team": None, "sections": [*document["sections"], *more]})
-    assert line == f"template.sections: At most 40 entries; this has {300 + len(document['sections'])}."
+    assert line == f"template.sections: This can have at most 40 entries; it has {300 + len(document['sections'])}."
 
 
 def test_an_unknown_key_is_reported_and_does_not_stop_the_rest(cast, rich):

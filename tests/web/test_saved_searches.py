@@ -94,7 +94,7 @@ def test_a_search_saved_from_the_list_of_incidents_keeps_its_order(cast, browser
     ("search", "name", "words"),
     [
         (RETRIES, "", "Enter a name."),
-        (RETRIES, "n" * 81, "At most 80 characters"),
+        (RETRIES, "n" * 81, "at most 80 characters"),
         (RETRIES, "a\x00b", "Null characters are not allowed."),
         (RETRIES, "QUEUES", "You already have a different search named Queues."),
         ("/search", "All", "This search matches everything."),

@@ -56,7 +56,7 @@ def test_only_the_authors_own_teams_are_offered_and_accepted(cast, browser):
 
 
 @pytest.mark.parametrize(
-    ("title", "words"), [("", "This field is required."), ("t" * 201, "At most 200 characters"), ("\x00", "NUL")]
+    ("title", "words"), [("", "This field is required."), ("t" * 201, "at most 200 characters"), ("\x00", "NUL")]
 )
 def test_an_invalid_title_is_shown_again_with_its_error(cast, browser, title, words):
     response = browser("author").post("/incidents/new", {"title": title, "team": "checkout"})

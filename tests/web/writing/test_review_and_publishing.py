@@ -263,7 +263,7 @@ def test_a_note_that_is_too_long_is_shown_again(cast, complete, browser):
     sent = {"version": str(complete.version), "note": "n" * 501}
     response = browser("lead").post(f"/incidents/{complete.ref}/publish/now", sent)
     assert response.status_code == 400
-    assert "At most 500 characters" in text_of(response)
+    assert "at most 500 characters" in text_of(response)
 
 
 def test_reopening_opens_the_editor_and_readers_keep_the_published_text(cast, published, browser):

@@ -119,7 +119,7 @@ def test_a_form_without_its_version_is_rejected(cast, draft, writer):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a\x00b", "NUL character"), ("é" * (SECTION_BYTES // 2 + 1), "At most 256 KiB")],
+    [("a\x00b", "NUL character"), ("é" * (SECTION_BYTES // 2 + 1), "at most 256 KiB")],
 )
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_rejected_text_is_shown_again_with_its_error(cast, draft, writer, text, words, htmx):

@@ -24,7 +24,7 @@ LEADS_ONLY = "Only leads of the owning team and admins can do this."
 
 @dataclass(slots=True)
 class Change:
-    """An incident under its row lock, inside a transaction. Record steps with `did`; leaving the block saves everything."""
+    """An incident under its row lock, inside a transaction. Record steps with `did`; leaving the block writes all."""
 
     actor: Viewer
     incident: Incident

@@ -87,7 +87,7 @@ def test_the_first_start_uses_the_names_from_the_settings(place, settings):
 
 def test_an_invalid_email_address_stops_the_first_start_and_can_be_corrected(place, settings):
     settings.ADMIN_EMAIL = "nobody"
-    with pytest.raises(CommandError, match="no e-mail address"):
+    with pytest.raises(CommandError, match="valid e-mail address"):
         prepare()
     settings.ADMIN_EMAIL = "admin@localhost.localdomain"
     assert "Password" in prepare()[0]

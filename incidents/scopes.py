@@ -5,7 +5,7 @@ A Viewer is resolved once per request, frozen, and passed down. Every read start
     draft, in review   the owning team, asked reviewers and admins, regardless of visibility
     published          public: everyone. internal: every active signed-in user. team: its members and admins
     archived           as published
-    deleted            nobody
+    deleted            no one
 A reopened postmortem keeps its published revision visible as published.
 """
 

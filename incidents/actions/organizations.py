@@ -54,7 +54,7 @@ def change_organization(
         _expect(organization, expected_version)
         before = _held(organization, values, ("name", "website", "sector"))
         if "name" in values:
-            organization.name = _free_name(Organization, values["name"], besides=organization.pk)
+            organization.name = _free_name(Organization, values["name"], excluding=organization.pk)
         if "website" in values:
             organization.website = clean_url("website", values["website"])
         if "sector" in values:
@@ -110,7 +110,7 @@ def change_service(
         _expect(service, expected_version)
         before = _held(service, values, ("name", "team"))
         if "name" in values:
-            service.name = _free_service_name(service.organization, values["name"], besides=service.pk)
+            service.name = _free_service_name(service.organization, values["name"], excluding=service.pk)
         if "team" in values:
             service.team = team_named(actor, values["team"])
             _may_keep_services(actor, service.team)
@@ -167,7 +167,7 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
         _expect(team, expected_version)
         before = _held(team, values, ("name", "description"))
         if "name" in values:
-            team.name = _free_name(Team, values["name"], besides=team.pk, most=80)
+            team.name = _free_name(Team, values["name"], excluding=team.pk, most=80)
         if "description" in values:
             team.description = clean("description", values["description"], max_characters=300, single_line=True)
         if not _differs(team, before):
@@ -278,16 +278,16 @@ def _differs(thing: Organization | Service | Team, before: Mapping[str, Any]) ->
     return any(getattr(thing, name) != value for name, value in before.items())
 
 
-def _free_name(model: type[Organization] | type[Team], name: Any, *, besides: int = 0, most: int = 120) -> str:
+def _free_name(model: type[Organization] | type[Team], name: Any, *, excluding: int = 0, most: int = 120) -> str:
     text = clean("name", name, max_characters=most, required=True, single_line=True)
-    if model.objects.filter(name__called=text).exclude(pk=besides).exists():
+    if model.objects.filter(name__called=text).exclude(pk=excluding).exists():
         raise Invalid({"name": "This name is taken."})
     return text
 
 
-def _free_service_name(organization: Organization, name: Any, *, besides: int = 0) -> str:
+def _free_service_name(organization: Organization, name: Any, *, excluding: int = 0) -> str:
     text = clean("name", name, max_characters=120, required=True, single_line=True)
-    if organization.services.filter(name__called=text).exclude(pk=besides).exists():
+    if organization.services.filter(name__called=text).exclude(pk=excluding).exists():
         raise Invalid({"name": f"{organization.name} already has a service with this name."})
     return text
 

@@ -15,7 +15,7 @@ from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
-from kb.folders import alone_in
+from kb.folders import folder_lock
 
 
 class Channel(filesystem.Channel):
@@ -40,11 +40,11 @@ class Channel(filesystem.Channel):
 
     def _queue_bind(self, *args: Any) -> None:
         # Every process writes the routing table when it starts.
-        with alone_in(self.control_folder):
+        with folder_lock(self.control_folder):
             super()._queue_bind(*args)
 
     def get_table(self, exchange: str) -> Any:
-        with alone_in(self.control_folder):
+        with folder_lock(self.control_folder):
             return super().get_table(exchange)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def alone_in(folder: Path | str) -> Iterator[None]:
+def folder_lock(folder: Path | str) -> Iterator[None]:
     """Hold an exclusive lock on the folder. The lock is on the folder itself and is released if the process dies."""
     opened = os.open(folder, os.O_RDONLY)
     try:

@@ -15,7 +15,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 from kb.environment import Environment, is_mail, is_postgresql, is_sqlite, own_address
-from kb.folders import alone_in
+from kb.folders import folder_lock
 
 env = Environment()
 UNUSABLE_VARIABLES = env.unusable
@@ -29,7 +29,7 @@ def _generated_secret_key() -> str:
     try:
         VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Processes that start at the same time must get the same key.
-        with alone_in(VAR_DIR):
+        with folder_lock(VAR_DIR):
             if not path.exists() or not path.read_text().strip():
                 # Renamed into place once it is complete: on a full disk a file can stay empty.
                 new = path.with_suffix(".new")

@@ -56,6 +56,6 @@ def audit_index() -> dict[str, int]:
     """
     finding = search_relay.audit()
     if elastic.CONSUMER in finding.consumers_ahead:
-        with suppress(rebuild.AtWork):
+        with suppress(rebuild.RebuildInProgress):
             rebuild.rebuild()
     return {consumer: len(outcomes) for consumer, outcomes in finding.by_consumer.items()}

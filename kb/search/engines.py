@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 from django.conf import settings
 
-from kb.search import in_step
+from kb.search import engines_in_step
 from kb.search.breaker import Breaker
 from kb.search.database import engine as database
 from kb.search.elastic import client, generations
@@ -40,13 +40,13 @@ def consumers() -> list[Consumer]:
 
 @cache
 def breaker() -> Breaker:
-    return Breaker(lambda: client.answers(generations.read_alias()))
+    return Breaker(lambda: client.can_answer(generations.read_alias()))
 
 
 def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered]:
     """The engine that answered, whether it was only the fallback, and its answer."""
     has_elasticsearch = bool(settings.ELASTICSEARCH_URL)
-    if has_elasticsearch and in_step.includes(elastic.CONSUMER) and breaker().allows():
+    if has_elasticsearch and engines_in_step.includes(elastic.CONSUMER) and breaker().allows():
         engine = elastic.ElasticEngine()
         try:
             answer = ask(engine)

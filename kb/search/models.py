@@ -65,7 +65,8 @@ class SearchValue(models.Model):
 
 
 class EngineInStep(models.Model):
-    """An engine, by its name as a consumer of the outbox, that is sent every change; see kb/search/in_step.py."""
+    """An engine, by its name as a consumer of the outbox, that is sent every change; see
+    kb/search/engines_in_step.py."""
 
     consumer = models.CharField(max_length=30, primary_key=True)
 

@@ -24,22 +24,22 @@ from django.core.cache import cache
 
 from incidents import outbox
 from incidents.models import Incident
-from kb.search import in_step
-from kb.search.alone import alone
+from kb.search import engines_in_step
 from kb.search.document import build_many
 from kb.search.elastic import generations, lineage
-from kb.search.elastic.client import PATIENCE, client, reachable
+from kb.search.elastic.client import MAINTENANCE_BUDGET, client, raising_unavailable
 from kb.search.elastic.engine import CONSUMER, operations, send, source_and_version, versions_in, write
 from kb.search.elastic.generations import Generation
 from kb.search.engine import Unavailable
+from kb.search.locks import try_lock
 from kb.search.plan import Outcome, differences
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 GATE_ROUNDS = 20
-# How long `ensure` waits after the gate stayed closed: whatever kept it closed will not be gone at once.
-PAUSE = timedelta(minutes=5)
+# How long `ensure_generation` waits after the gate stayed closed: whatever kept it closed will not be gone at once.
+RETRY_PAUSE = timedelta(minutes=5)
 
 Progress = Callable[[int], None]
 
@@ -55,7 +55,7 @@ class GateClosed(Exception):
         )
 
 
-class AtWork(Exception):
+class RebuildInProgress(Exception):
     """Another process is already building a generation."""
 
     def __init__(self) -> None:
@@ -68,22 +68,25 @@ def total() -> int:
 
 
 def rebuild(progress: Progress | None = None) -> Generation:
-    """Build a generation, compare it with the record, and promote it. Raises AtWork, GateClosed and Unavailable."""
-    with alone("search-rebuild") as is_mine:
-        if not is_mine:
-            raise AtWork
+    """Build a generation, compare it with the record, and promote it.
+
+    Raises RebuildInProgress, GateClosed and Unavailable.
+    """
+    with try_lock("search-rebuild") as is_held:
+        if not is_held:
+            raise RebuildInProgress
         return _rebuild(progress)
 
 
 def _rebuild(progress: Progress | None = None) -> Generation:
-    _clear_away()
+    _delete_unusable()
     generation = generations.create()
     log.info("rebuild.began", generation=generation.name)
     promote(generation, refused=fill(generation, progress))
     return generation
 
 
-def ensure() -> bool:
+def ensure_generation() -> bool:
     """Make sure that a generation of this record can answer, building one if there is none.
 
     There is none on the first start, and after Elasticsearch lost its data, the database was restored from a backup, or
@@ -96,16 +99,16 @@ def ensure() -> bool:
             return True
         if cache.get(pause):
             return False
-        with alone("search-rebuild") as is_mine:
+        with try_lock("search-rebuild") as is_held:
             # Check again under the lock: another process may just have finished.
-            if is_mine and not _can_answer():
+            if is_held and not _can_answer():
                 _rebuild()
-            return is_mine
+            return is_held
     except Unavailable as error:
         log.warning("rebuild.postponed", error=str(error))
     except GateClosed as error:
-        cache.set(pause, True, PAUSE.total_seconds())
-        log.error("rebuild.postponed", error=str(error), pause=str(PAUSE))
+        cache.set(pause, True, RETRY_PAUSE.total_seconds())
+        log.error("rebuild.postponed", error=str(error), pause=str(RETRY_PAUSE))
     return False
 
 
@@ -116,14 +119,14 @@ def _can_answer() -> bool:
         return False
 
 
-def _clear_away() -> None:
-    existing, lost = generations.generations(), generations.lost()
-    present = next((g for g in existing if g.reads), None)
+def _delete_unusable() -> None:
+    existing, lost_names = generations.generations(), generations.lost_names()
+    serving = next((g for g in existing if g.reads), None)
     for generation in existing:
-        is_unfinished = present is None or generation.number > present.number
-        if is_unfinished or generation.name in lost or not lineage.is_ours(generation.name):
+        is_unfinished = serving is None or generation.number > serving.number
+        if is_unfinished or generation.name in lost_names or not lineage.is_ours(generation.name):
             log.warning("rebuild.threw_away", generation=generation.name)
-            generations.throw_away(generation)
+            generations.delete(generation)
 
 
 def fill(generation: Generation, progress: Progress | None = None) -> dict[int, str]:
@@ -136,18 +139,18 @@ def fill(generation: Generation, progress: Progress | None = None) -> dict[int, 
         for ids in _batches():
             batch = operations(source_and_version(build_many(ids).values()), [generation.name])
             refused |= sending.result() if sending else {}
-            sending = sender.submit(send, batch, budget=PATIENCE)
+            sending = sender.submit(send, batch, budget=MAINTENANCE_BUDGET)
             if progress:
                 progress(len(ids))
         refused |= sending.result() if sending else {}
     return refused
 
 
-def differing(generation: Generation) -> dict[int, Outcome]:
+def remaining_differences(generation: Generation) -> dict[int, Outcome]:
     """Where the generation differs from the record, apart from what the outbox is still going to deliver."""
     # Read before the generation is: an entry delivered in between still counts as waiting.
     waiting = outbox.waiting_ids(CONSUMER)
-    with reachable():
+    with raising_unavailable():
         client().indices.refresh(index=generation.name)
     found = differences(versions_in(generation.name))
     return {pk: outcome for pk, outcome in found.items() if pk not in waiting}
@@ -163,16 +166,16 @@ def promote(generation: Generation, *, refused: Mapping[int, str] | None = None)
     absent = dict(refused or {})
     missing: dict[int, Outcome] = {}
     for _ in range(GATE_ROUNDS):
-        missing = {pk: outcome for pk, outcome in differing(generation).items() if pk not in absent}
+        missing = {pk: outcome for pk, outcome in remaining_differences(generation).items() if pk not in absent}
         if not missing:
             break
         documents = build_many(pk for pk, outcome in missing.items() if outcome is Outcome.INDEX)
-        absent |= write(source_and_version(documents.values()), [generation.name], budget=PATIENCE)
+        absent |= write(source_and_version(documents.values()), [generation.name], budget=MAINTENANCE_BUDGET)
         time.sleep(0.1)
     else:
         raise GateClosed(generation, missing)
     generations.swap(generation)
-    in_step.add(CONSUMER)
+    engines_in_step.add(CONSUMER)
     for pk, reason in absent.items():
         log.error("rebuild.refused", generation=generation.name, incident_id=pk, reason=reason)
     if absent:
@@ -184,8 +187,8 @@ def promote(generation: Generation, *, refused: Mapping[int, str] | None = None)
 def rollback() -> Generation:
     """Switch readers back to the generation before the present one. Raises LookupError if there is none."""
     existing = generations.generations()
-    present = next((g for g in existing if g.reads), None)
-    before = [g for g in existing if present and g.number < present.number and g.writes]
+    serving = next((g for g in existing if g.reads), None)
+    before = [g for g in existing if serving and g.number < serving.number and g.writes]
     if not before:
         raise LookupError("There is no earlier generation to roll back to.")
     generations.swap(before[-1])
@@ -219,7 +222,7 @@ class _without_refresh:
         self.name = generation.name
 
     def _set(self, interval: str | None) -> None:
-        with reachable():
+        with raising_unavailable():
             client().indices.put_settings(index=self.name, settings={"index": {"refresh_interval": interval}})
 
     def __enter__(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from incidents import consume, outbox
-from kb.search import in_step, rebuild
+from kb.search import engines_in_step, rebuild
 from kb.search.database import engine as database
 from kb.search.document import build_many
 from kb.search.elastic import engine as elastic
@@ -62,7 +62,7 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
 
 def _turn(consumer: Consumer) -> int:
     if consumer.name == elastic.CONSUMER:
-        rebuild.ensure()
+        rebuild.ensure_generation()
     return run_once(consumer)
 
 
@@ -70,8 +70,8 @@ def _bring_into_step() -> None:
     """Compare engines that may have missed changes with the record; from then on they answer searches. The database
     engine never needs this: it has been sent every change from the beginning."""
     engines = {consumer.name: consumer for consumer in consumers() if consumer.name != database.CONSUMER}
-    for name in in_step.missing(engines):
-        if name == elastic.CONSUMER and not rebuild.ensure():
+    for name in engines_in_step.missing(engines):
+        if name == elastic.CONSUMER and not rebuild.ensure_generation():
             continue
         try:
             # Do not skip incidents with waiting entries: those date from before the engine missed changes.
@@ -79,7 +79,7 @@ def _bring_into_step() -> None:
         except Unavailable as error:
             log.warning("relay.not_in_step", consumer=name, error=str(error))
             continue
-        in_step.add(name)
+        engines_in_step.add(name)
         log.info("relay.in_step", consumer=name, incidents=len(found))
 
 

@@ -15,12 +15,12 @@ from incidents import outbox
 from incidents.actions.incidents import change_incident, delete_incident
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from kb.search import engines, rebuild, relay
-from kb.search.alone import alone
 from kb.search.document import build_many
 from kb.search.elastic import engine, generations, lineage, mapping
 from kb.search.elastic.client import client
-from kb.search.elastic.engine import GONE, ElasticEngine, source_and_version, versions_in, write
+from kb.search.elastic.engine import PURGED_VERSION, ElasticEngine, source_and_version, versions_in, write
 from kb.search.engine import Unavailable
+from kb.search.locks import try_lock
 from kb.search.service import SearchRequest, search
 from tests.search.elastic import own_generations
 
@@ -123,7 +123,7 @@ def test_elasticsearch_that_lost_its_data_answers_nothing_until_everything_is_in
     for n in range(3):
         published(f"Cats {n}", visibility="public")
     relay.drain()
-    generations.throw_away(generations.generations()[0])
+    generations.delete(generations.generations()[0])
     page = search(cast.viewer("anonymous"), SearchRequest(q="cats"))
     assert (page.degraded, page.total) == (True, 3)
     published("Cats again", visibility="public")
@@ -138,7 +138,7 @@ def test_a_write_to_a_deleted_generation_creates_no_index(elastic, published):
     incident = published("Cats")
     relay.drain()
     gone = generations.generations()[0]
-    generations.throw_away(gone)
+    generations.delete(gone)
     with pytest.raises(Unavailable):
         write(source_and_version(build_many([incident.pk]).values()), [gone.name])
     assert generations.generations() == []
@@ -177,8 +177,8 @@ def test_only_one_rebuild_runs_at_a_time(elastic, published):
     tried = threading.Event()
 
     def hold():
-        with alone("search-rebuild") as is_mine:
-            assert is_mine
+        with try_lock("search-rebuild") as is_held:
+            assert is_held
             holding.set()
             tried.wait(10)
         connection.close()
@@ -188,7 +188,7 @@ def test_only_one_rebuild_runs_at_a_time(elastic, published):
     holder.start()
     holding.wait(10)
     try:
-        with pytest.raises(rebuild.AtWork):
+        with pytest.raises(rebuild.RebuildInProgress):
             rebuild.rebuild()
     finally:
         tried.set()
@@ -256,7 +256,9 @@ def test_a_generation_that_cannot_be_marked_is_rebuilt_and_no_incident_is_blamed
     del unmarked["mappings"]["properties"]["mark"]
     unmarked["mappings"]["_meta"] = {"fingerprint": "of an earlier version"}
     name = f"{generations.prefix()}-000001"
-    aliases = {alias: {} for alias in (generations.read_alias(), generations.write_alias(), generations.way_into(name))}
+    aliases = {
+        alias: {} for alias in (generations.read_alias(), generations.write_alias(), generations.own_write_alias(name))
+    }
     client().indices.create(index=name, **unmarked, aliases=aliases)
     with pytest.raises(Unavailable, match="search_index rebuild"):
         ElasticEngine().index(list(build_many([incident.pk]).values()))
@@ -325,7 +327,7 @@ def test_a_purged_incident_never_comes_back(elastic, published):
     ElasticEngine().index([document])
     refresh()
     assert incident.pk not in ElasticEngine().versions()
-    assert client().get(index=generations.read_alias(), id=str(incident.pk))["_version"] == GONE
+    assert client().get(index=generations.read_alias(), id=str(incident.pk))["_version"] == PURGED_VERSION
 
 
 def test_a_document_with_an_unknown_field_is_refused_and_retried(elastic, published, monkeypatch):

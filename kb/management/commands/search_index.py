@@ -40,7 +40,7 @@ class Command(BaseCommand):
             getattr(self, step)(*([generation] if step == "promote" else []))
         except Unavailable as error:
             raise CommandError(f"Elasticsearch cannot be reached: {error}") from error
-        except (rebuild.GateClosed, rebuild.AtWork, LookupError) as error:
+        except (rebuild.GateClosed, rebuild.RebuildInProgress, LookupError) as error:
             raise CommandError(str(error)) from error
 
     def status(self) -> None:

@@ -21,22 +21,22 @@ from kb.search.engine import Unavailable
 SEARCH_BUDGET = 2.0
 WRITE_BUDGET = 10.0
 # Everything else is work on whole generations, which no user waits for.
-PATIENCE = 60.0
+MAINTENANCE_BUDGET = 60.0
 
 
 @cache
 def client() -> Elasticsearch:
     """The shared client. It never retries: the circuit breaker and the outbox decide what happens after a failure."""
-    return Elasticsearch(**options(), request_timeout=PATIENCE, max_retries=0, retry_on_timeout=False)
+    return Elasticsearch(**options(), request_timeout=MAINTENANCE_BUDGET, max_retries=0, retry_on_timeout=False)
 
 
-def within(seconds: float) -> Elasticsearch:
+def with_timeout(seconds: float) -> Elasticsearch:
     """The client with a different time limit for each request."""
-    return _within(client(), seconds)
+    return _with_timeout(client(), seconds)
 
 
 @lru_cache(maxsize=8)
-def _within(base: Elasticsearch, seconds: float) -> Elasticsearch:
+def _with_timeout(base: Elasticsearch, seconds: float) -> Elasticsearch:
     """Cached, because creating one takes as long as a small query."""
     return base.options(request_timeout=seconds)
 
@@ -57,7 +57,7 @@ def options() -> dict[str, Any]:
 
 
 @contextmanager
-def reachable() -> Iterator[None]:
+def raising_unavailable() -> Iterator[None]:
     """Turn every failure that means "not now" into Unavailable. An error in the request itself is raised unchanged."""
     try:
         yield
@@ -70,10 +70,10 @@ def reachable() -> Iterator[None]:
         raise
 
 
-def answers(index: str) -> bool:
+def can_answer(index: str) -> bool:
     """Whether the index can be searched right now, checked with the smallest possible search. Never raises."""
     try:
-        found = within(0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
+        found = with_timeout(0.5).search(index=index, size=0, track_total_hits=False, timeout="300ms")
     except (ApiError, TransportError):
         return False
     return not found["timed_out"] and not found["_shards"]["failed"]

@@ -13,7 +13,7 @@ from incidents import outbox
 from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
-from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, reachable, within
+from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, raising_unavailable, with_timeout
 from kb.search.elastic.mapping import OWN, SECTIONS
 from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
 from kb.search.highlight import START, plain, strip_marks
@@ -22,7 +22,7 @@ from kb.search.likeness import Likeness
 CONSUMER = "elasticsearch"
 MOST_FRAGMENTS = 2
 # The version of a purged incident's tombstone: no later version can follow.
-GONE = 2**62
+PURGED_VERSION = 2**62
 _PAGE = 10_000
 DOCUMENT_ERRORS = (
     "document_parsing_exception",
@@ -39,8 +39,8 @@ class ElasticEngine:
 
     # --- Reading -----------------------------------------------------------------------------------
     def search(self, ask: Ask) -> Answer:
-        with _answering() as index:
-            found = _searched(index, query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
+        with _readable_index() as index:
+            found = _search(index, query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
         hits = [_hit(hit) for hit in found["hits"]["hits"]]
         median = found["aggregations"]["median"]["of"]["values"]["50.0"]
         return Answer(
@@ -56,11 +56,13 @@ class ElasticEngine:
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
         hidden = outbox.narrowing_ids(CONSUMER)
-        with _answering() as index:
-            likeness = Likeness.of(document, lambda nodes: _counted(index, query.counts(viewer, nodes, hidden=hidden)))
+        with _readable_index() as index:
+            likeness = Likeness.of(
+                document, lambda nodes: _count_matches(index, query.counts(viewer, nodes, hidden=hidden))
+            )
             if not likeness:
                 return []
-            found = _searched(index, query.like(viewer, document.incident_id, likeness, size, hidden=hidden))
+            found = _search(index, query.like(viewer, document.incident_id, likeness, size, hidden=hidden))
         return [_hit(hit) for hit in found["hits"]["hits"]]
 
     # --- Writing -----------------------------------------------------------------------------------
@@ -69,7 +71,11 @@ class ElasticEngine:
 
     def remove(self, incident_ids: dict[int, int]) -> None:
         tombstones = [
-            (pk, version or GONE, {"deleted": True, "incident_id": pk, "index_version": version or GONE})
+            (
+                pk,
+                version or PURGED_VERSION,
+                {"deleted": True, "incident_id": pk, "index_version": version or PURGED_VERSION},
+            )
             for pk, version in incident_ids.items()
         ]
         if refused := write(tombstones, generations.write_targets()):
@@ -77,8 +83,8 @@ class ElasticEngine:
 
     def refresh(self) -> None:
         try:
-            with reachable():
-                within(WRITE_BUDGET).indices.refresh(index=generations.write_alias())
+            with raising_unavailable():
+                with_timeout(WRITE_BUDGET).indices.refresh(index=generations.write_alias())
         except NotFoundError as error:
             raise Unavailable("there is no generation yet") from error
 
@@ -87,39 +93,39 @@ class ElasticEngine:
 
 
 @contextmanager
-def _answering() -> Iterator[str]:
+def _readable_index() -> Iterator[str]:
     """Yields the index to search. Turns errors raised in the block into Unavailable and Refused."""
-    index, none = generations.read_alias(), "there is no generation to read yet"
+    index, no_generation = generations.read_alias(), "there is no generation to read yet"
     try:
         try:
-            ours = lineage.is_ours(index)
+            is_ours = lineage.is_ours(index)
         except LookupError as error:
-            raise Unavailable(none) from error
-        if not ours:
+            raise Unavailable(no_generation) from error
+        if not is_ours:
             raise Unavailable("the index was built from a different history of the record")
-        with reachable():
+        with raising_unavailable():
             yield index
     except NotFoundError as error:
-        raise Unavailable(none) from error
+        raise Unavailable(no_generation) from error
     except ApiError as error:
-        said = f"{error.status_code}: {error.message}"
-        raise (Refused if error.status_code < 500 else Unavailable)(said) from error
+        message = f"{error.status_code}: {error.message}"
+        raise (Refused if error.status_code < 500 else Unavailable)(message) from error
 
 
-def _searched(index: str, body: dict[str, Any]) -> Any:
+def _search(index: str, body: dict[str, Any]) -> Any:
     """The response to a search body. Raises Unavailable unless it is complete and in time."""
-    return _whole(within(SEARCH_BUDGET).search(index=index, body=body, allow_partial_search_results=False))
+    return _complete(with_timeout(SEARCH_BUDGET).search(index=index, body=body, allow_partial_search_results=False))
 
 
-def _counted(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
+def _count_matches(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[int]]:
     """The totals of the searches: that of the first, and a list of the others'."""
     searches = [part for body in bodies for part in ({"index": index}, body)]
-    answers = within(SEARCH_BUDGET).msearch(searches=searches)["responses"]
-    total, *held = (_whole(answer)["hits"]["total"]["value"] for answer in answers)
-    return total, held
+    answers = with_timeout(SEARCH_BUDGET).msearch(searches=searches)["responses"]
+    total, *matching = (_complete(answer)["hits"]["total"]["value"] for answer in answers)
+    return total, matching
 
 
-def _whole(answer: Any) -> Any:
+def _complete(answer: Any) -> Any:
     """Returns the response unchanged. Raises Unavailable if it is incomplete, or if it is an error.
 
     Only single responses of a multi-search can be errors, and our multi-searches are never at fault themselves.
@@ -174,9 +180,9 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
     """Like `write`, for operations that are ready to send: it makes no database queries, so any thread can call it. A
     version conflict means that a newer write won, which is fine."""
     refused: dict[int, str] = {}
-    with reachable():
+    with raising_unavailable():
         for ok, item in helpers.streaming_bulk(
-            within(budget),
+            with_timeout(budget),
             operations,
             chunk_size=500,
             max_chunk_bytes=8 * 1024 * 1024,
@@ -197,33 +203,33 @@ def send(operations: list[dict[str, Any]], *, budget: float) -> dict[int, str]:
             # are not the document's fault.
             if reason.get("type") not in DOCUMENT_ERRORS:
                 raise Unavailable(f"{result['status']}: {reason.get('type')}: {reason.get('reason')}")
-            said = f"{reason.get('type')}: {reason.get('reason')}"
-            if result["_id"] == lineage.ID:
+            message = f"{reason.get('type')}: {reason.get('reason')}"
+            if result["_id"] == lineage.MARK_ID:
                 # The generation is at fault, not the documents meant for it.
                 raise Unavailable(
-                    f"{result['_index']} cannot store the record's mark ({said}). Run `search_index rebuild` to build "
-                    "a new generation, then `search_index retire` to delete this one"
+                    f"{result['_index']} cannot store the record's mark ({message}). Run `search_index rebuild` to "
+                    "build a new generation, then `search_index retire` to delete this one"
                 )
-            refused[int(result["_id"])] = said
+            refused[int(result["_id"])] = message
     return refused
 
 
 def operations(documents: Iterable[tuple[int, int, dict[str, Any]]], targets: list[str]) -> list[dict[str, Any]]:
     """The operations for `send`. The mark goes first, so that a generation never has documents without it."""
     mark = lineage.latest()
-    marks = [(lineage.ID, mark.entry, mark.source)] if mark else []
-    ways = [generations.way_into(target) for target in targets]
+    marks = [(lineage.MARK_ID, mark.entry, mark.source)] if mark else []
+    aliases = [generations.own_write_alias(target) for target in targets]
     return [
         {
             "_op_type": "index",
-            "_index": way,
+            "_index": alias,
             "_id": str(key),
             "version": version,
             "version_type": "external_gte",
             "_source": body,
         }
         for key, version, body in itertools.chain(marks, documents)
-        for way in ways
+        for alias in aliases
     ]
 
 
@@ -233,7 +239,7 @@ def versions_in(index: str) -> dict[int, int]:
     after: list[int] | None = None
     while True:
         try:
-            with reachable():
+            with raising_unavailable():
                 page = client().search(
                     index=index,
                     query={"term": {"deleted": False}},

@@ -16,7 +16,7 @@ from django.conf import settings
 from elasticsearch import NotFoundError
 
 from kb.search.elastic import mapping
-from kb.search.elastic.client import SEARCH_BUDGET, client, reachable, within
+from kb.search.elastic.client import SEARCH_BUDGET, client, raising_unavailable, with_timeout
 from kb.search.engine import Unavailable
 
 
@@ -47,13 +47,13 @@ def write_alias() -> str:
     return f"{prefix()}-write"
 
 
-def way_into(generation: str) -> str:
+def own_write_alias(generation: str) -> str:
     return f"{generation}-in"
 
 
 def generations() -> list[Generation]:
     """Every generation, oldest first. Raises Unavailable."""
-    with reachable():
+    with raising_unavailable():
         found = client().indices.get(index=f"{prefix()}-*", ignore_unavailable=True)
         stats = client().indices.stats(index=f"{prefix()}-*", metric="docs")["indices"]
     out = []
@@ -78,8 +78,8 @@ def create() -> Generation:
     existing = generations()
     number = max((generation.number for generation in existing), default=0) + 1
     name = f"{prefix()}-{number:06d}"
-    with reachable():
-        client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}, way_into(name): {}})
+    with raising_unavailable():
+        client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}, own_write_alias(name): {}})
     return Generation(name, number, False, True, mapping.fingerprint(), 0)
 
 
@@ -94,7 +94,7 @@ def swap(to: Generation) -> None:
         {"add": {"index": to.name, "alias": read_alias()}},
         {"add": {"index": to.name, "alias": write_alias()}},
     ]
-    with reachable():
+    with raising_unavailable():
         client().indices.update_aliases(actions=actions)
 
 
@@ -102,18 +102,18 @@ def retire(generation: Generation) -> None:
     """Delete a generation. Raises ValueError if it is being read."""
     if generation.reads:
         raise ValueError(f"{generation.name} is being read")
-    throw_away(generation)
+    delete(generation)
 
 
-def throw_away(generation: Generation) -> None:
+def delete(generation: Generation) -> None:
     """Delete a generation even if it is being read: the database answers searches until there is another."""
-    with reachable():
+    with raising_unavailable():
         client().indices.delete(index=generation.name, ignore_unavailable=True)
 
 
-def lost() -> set[str]:
+def lost_names() -> set[str]:
     """The names of the generations whose data cannot be reached."""
-    with reachable():
+    with raising_unavailable():
         health = client().cluster.health(index=f"{prefix()}-*", level="indices")
     return {name for name, about in health["indices"].items() if about["status"] == "red"}
 
@@ -121,8 +121,8 @@ def lost() -> set[str]:
 def write_targets() -> list[str]:
     """The generations that every write goes to. Raises Unavailable, also if there is none yet."""
     try:
-        with reachable():
-            found = within(SEARCH_BUDGET).indices.get_alias(name=write_alias())
+        with raising_unavailable():
+            found = with_timeout(SEARCH_BUDGET).indices.get_alias(name=write_alias())
     except NotFoundError as error:
         raise Unavailable("there is no generation to write to yet") from error
     return sorted(found)

@@ -20,10 +20,10 @@ from elasticsearch import NotFoundError
 
 from incidents.models import AuditEntry
 from kb.search.elastic import mapping
-from kb.search.elastic.client import SEARCH_BUDGET, reachable, within
+from kb.search.elastic.client import SEARCH_BUDGET, raising_unavailable, with_timeout
 
 # The id of the document that holds the mark. The ids of incidents are numbers.
-ID = "mark"
+MARK_ID = "mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def is_ours(index: str) -> bool:
     Raises LookupError if there is no such index, and Unavailable.
     """
     try:
-        with reachable():
-            found = within(SEARCH_BUDGET).get(index=index, id=ID, source_includes=["mark"])
+        with raising_unavailable():
+            found = with_timeout(SEARCH_BUDGET).get(index=index, id=MARK_ID, source_includes=["mark"])
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
@@ -66,7 +66,7 @@ def is_ours(index: str) -> bool:
 
 
 def _is_of_this_version(index: str) -> bool:
-    with reachable():
-        found = within(SEARCH_BUDGET).indices.get_mapping(index=index)
+    with raising_unavailable():
+        found = with_timeout(SEARCH_BUDGET).indices.get_mapping(index=index)
     made_by = {about["mappings"].get("_meta", {}).get("fingerprint") for about in found.values()}
     return made_by == {mapping.fingerprint()}

@@ -14,32 +14,32 @@ from django.db import DatabaseError, connection
 
 
 @contextmanager
-def alone(what: str) -> Iterator[bool]:
-    """Yields whether the lock named `what` was acquired; if so, it is held until the block ends. Never waits."""
-    with _in_postgresql(what) if connection.vendor == "postgresql" else _on_this_machine(what) as mine:
-        yield mine
+def try_lock(name: str) -> Iterator[bool]:
+    """Yields whether the lock named `name` was acquired; if so, it is held until the block ends. Never waits."""
+    with _advisory_lock(name) if connection.vendor == "postgresql" else _file_lock(name) as is_held:
+        yield is_held
 
 
 @contextmanager
-def _in_postgresql(what: str) -> Iterator[bool]:
+def _advisory_lock(name: str) -> Iterator[bool]:
     """A session-level advisory lock, which the server releases when the connection ends."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [what])
-        mine = bool(cursor.fetchone()[0])
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [name])
+        is_held = bool(cursor.fetchone()[0])
     try:
-        yield mine
+        yield is_held
     finally:
         # If the connection is gone, so is the lock.
         with suppress(DatabaseError):
-            if mine:
+            if is_held:
                 with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [what])
+                    cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [name])
 
 
 @contextmanager
-def _on_this_machine(what: str) -> Iterator[bool]:
+def _file_lock(name: str) -> Iterator[bool]:
     """A file lock, which is enough because SQLite serves a single machine."""
-    with (settings.VAR_DIR / f"{what}.lock").open("a") as file:
+    with (settings.VAR_DIR / f"{name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

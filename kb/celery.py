@@ -34,7 +34,7 @@ def _start_only_when_safe(**kwargs: Any) -> None:
 
 
 @worker_init.connect
-def give_nudges_once(**kwargs: Any) -> None:
+def do_not_requeue_nudges(**kwargs: Any) -> None:
     """Do not requeue nudges from a lost connection. Celery would put them back over that same connection and, when that
     fails, dump them into a file that nothing reads. The schedule makes up for them."""
     app.connection_for_read().transport.Channel.do_restore = False

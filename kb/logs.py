@@ -23,7 +23,7 @@ def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -
     return event
 
 
-def once_and_shortly(record: logging.LogRecord) -> bool:
+def drop_duplicate_lines(record: logging.LogRecord) -> bool:
     """A logging filter. It drops Django's own line about a response unless that has a traceback, because RequestLog has
     already logged the response with the request's id. Requests that Django finds suspicious, such as those with a wrong
     Host header or too much data, become warnings without a traceback."""
@@ -71,7 +71,7 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
             }
         },
-        "filters": {"once": {"()": lambda: once_and_shortly}},
+        "filters": {"once": {"()": lambda: drop_duplicate_lines}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once"]}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {

@@ -14,9 +14,9 @@ from django_structlog.middlewares import RequestMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-MORE_TRIES = 2
+MAX_RETRIES = 2
 # Seconds after which a request is not retried: its client has waited long enough, and gets the error.
-LAST_TRY = 5.0
+RETRY_SECONDS = 5.0
 
 # Any of these means that the request was forwarded, though not by whom, nor whether the header can be trusted.
 _SIGNS_OF_A_PROXY = (
@@ -29,7 +29,7 @@ _SIGNS_OF_A_PROXY = (
 )
 
 
-def asked_again(get_response: GetResponse) -> GetResponse:
+def retry_broken_connections(get_response: GetResponse) -> GetResponse:
     """Retry a read on a new database connection when its connection broke, as when the server restarts.
 
     A read changes nothing, so repeating it is safe; any other request is left to its client. There are several retries
@@ -38,9 +38,9 @@ def asked_again(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        until = time.monotonic() + LAST_TRY
+        until = time.monotonic() + RETRY_SECONDS
         response = get_response(request)
-        for _ in range(MORE_TRIES):
+        for _ in range(MAX_RETRIES):
             if response.status_code < 500 or request.method not in ("GET", "HEAD") or not _connection_broke():
                 break
             if time.monotonic() > until:

@@ -90,6 +90,6 @@ def page(rows: list[Any], next_address: str | None = None) -> Response:
     return Response({"results": rows, "next": next_address})
 
 
-def nothing() -> Response:
+def no_content() -> Response:
     """204: the object is gone."""
     return Response(status=204)

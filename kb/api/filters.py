@@ -16,10 +16,10 @@ from incidents.errors import Invalid
 from incidents.models import Incident, Service
 from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Severity, Status, Visibility
-from kb.api.as_seen import AsSeen, started
 from kb.api.pagination import Order, by_instant
 from kb.api.parameters import Parameter
 from kb.api.shapes.parts import choice, text
+from kb.api.visible_incidents import VisibleIncidents, started
 
 UNKNOWN = "unknown"
 BY_ORGANIZATION = "Slug or name of the organization. Names match in upper or lower case."
@@ -110,36 +110,38 @@ class IncidentFilter(django_filters.FilterSet):
         model = Incident
         fields: list[str] = []
 
-    def __init__(self, data: QueryDict, seen: AsSeen) -> None:
+    def __init__(self, data: QueryDict, visible: VisibleIncidents) -> None:
         if not data.getlist("status"):
             data = data.copy()
             data.setlist("status", [value for value in Status.values if value != Status.ARCHIVED])
-        super().__init__(data, seen.incidents)
-        self.seen = seen
+        super().__init__(data, visible.incidents)
+        self.visible = visible
 
     def by_status(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(self.seen.status_is_any(wanted))
+        return rows.filter(self.visible.status_is_any(wanted))
 
     def by_severity(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
         condition = Q(severity__in=wanted)
         if UNKNOWN in wanted:
             condition |= Q(severity__isnull=True)
-        return rows.filter(self.seen.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
+        return rows.filter(self.visible.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
 
     def by_organization(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_organization(self.seen.viewer, Q(pk__in=_organizations(wanted))))
+        return rows.filter(scopes.about_organization(self.visible.viewer, Q(pk__in=_organizations(wanted))))
 
     def by_team(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(team__in=scopes.visible_teams(self.seen.viewer).filter(slug__in=wanted))
+        return rows.filter(team__in=scopes.visible_teams(self.visible.viewer).filter(slug__in=wanted))
 
     def by_service(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_service(self.seen.viewer, scopes.called(wanted)))
+        return rows.filter(scopes.about_service(self.visible.viewer, scopes.called(wanted)))
 
     def by_start(self, rows: QuerySet[Incident], name: str, wanted: Moment) -> QuerySet[Incident]:
         if name == "started_after":
-            condition = self.seen.where(Q(started_at__gte=wanted.at), lambda facts: _is(started(facts), "from", wanted))
+            condition = self.visible.where(
+                Q(started_at__gte=wanted.at), lambda facts: _is(started(facts), "from", wanted)
+            )
         else:
-            condition = self.seen.where(
+            condition = self.visible.where(
                 Q(started_at__lt=wanted.at), lambda facts: _is(started(facts), "before", wanted)
             )
         return rows.filter(condition)
@@ -155,9 +157,9 @@ class IncidentFilter(django_filters.FilterSet):
         descending = sort.startswith("-")
         if sort.removeprefix("-") == "created":
             return rows, Order(descending=descending)
-        unknown = _LONG_AGO if descending else _FAR_AHEAD
-        return rows.annotate(seen_started=self.seen.started_or(unknown)), by_instant(
-            "seen_started", descending=descending
+        default = _LONG_AGO if descending else _FAR_AHEAD
+        return rows.annotate(visible_start=self.visible.started_at(default)), by_instant(
+            "visible_start", descending=descending
         )
 
 

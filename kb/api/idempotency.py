@@ -48,14 +48,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkResult:
     """The response of the work, and the incident that it is about, if any."""
 
     response: Response
     incident_id: int | None
 
 
-def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response:
+def run_once(request: Request, viewer: Viewer, work: Callable[[], WorkResult]) -> Response:
     """Run `work` in one transaction. With an Idempotency-Key, run it once for all requests that carry the key.
 
     Raises whatever `work` raises, and Refusal: idempotency_key_reused, idempotency_in_progress.
@@ -66,25 +66,25 @@ def once(request: Request, viewer: Viewer, work: Callable[[], Work]) -> Response
             return work().response
     if not _KEY.fullmatch(key):
         raise Invalid({HEADER: "This must be 1 to 255 printable ASCII characters without spaces, such as a UUID."})
-    claimed = _claim(request, viewer, key)
-    if isinstance(claimed, StoredAnswer):
-        return _replay(claimed, viewer)
+    claim = _claim(request, viewer, key)
+    if isinstance(claim, StoredAnswer):
+        return _replay(claim, viewer)
     try:
         with transaction.atomic():
-            done = work()
-            _keep(claimed, done)
+            result = work()
+            _store(claim, result)
     except BaseException:
-        StoredAnswer.objects.filter(pk=claimed.pk, lease=claimed.lease, status__isnull=True).delete()
+        StoredAnswer.objects.filter(pk=claim.pk, lease=claim.lease, status__isnull=True).delete()
         raise
-    return done.response
+    return result.response
 
 
-def forget_old() -> int:
+def delete_old() -> int:
     """Delete expired rows; returns how many there were."""
-    return StoredAnswer.objects.filter(created_at__lt=_horizon()).delete()[0]
+    return StoredAnswer.objects.filter(created_at__lt=_oldest_kept()).delete()[0]
 
 
-def _horizon() -> Any:
+def _oldest_kept() -> Any:
     return timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
 
 
@@ -102,7 +102,7 @@ def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
             found = StoredAnswer.objects.filter(**identity).first()
         if found is None:
             continue
-        if found.created_at < _horizon():
+        if found.created_at < _oldest_kept():
             StoredAnswer.objects.filter(pk=found.pk, lease=found.lease).delete()
             continue
         if found.body_digest != digest:
@@ -122,15 +122,15 @@ def _claim(request: Request, viewer: Viewer, key: str) -> Claim | StoredAnswer:
     raise _in_progress(1)
 
 
-def _keep(claim: Claim, done: Work) -> None:
+def _store(claim: Claim, result: WorkResult) -> None:
     """Store the response with the work. Raises Refusal, which undoes the work, if the claim was taken over."""
-    kept = StoredAnswer.objects.filter(pk=claim.pk, lease=claim.lease, status__isnull=True).update(
-        status=done.response.status_code,
-        headers={name: done.response[name] for name in KEPT_HEADERS if name in done.response},
-        body=json.loads(JSONRenderer().render(done.response.data) or "null"),
-        incident_id=done.incident_id,
+    is_stored = StoredAnswer.objects.filter(pk=claim.pk, lease=claim.lease, status__isnull=True).update(
+        status=result.response.status_code,
+        headers={name: result.response[name] for name in KEPT_HEADERS if name in result.response},
+        body=json.loads(JSONRenderer().render(result.response.data) or "null"),
+        incident_id=result.incident_id,
     )
-    if not kept:
+    if not is_stored:
         raise _in_progress(1)
 
 
@@ -138,14 +138,14 @@ def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
     """The stored response, unless the viewer can no longer see what it is about. Raises Missing."""
     if answer.incident_id is not None:
         # Nobody can edit a famous outage, so its responses contain only what every reader sees.
-        written = Q(pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")) | Q(origin=Origin.FAMOUS)
-        if not scopes.visible_incidents(viewer).filter(written, pk=answer.incident_id).exists():
+        readable = Q(pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")) | Q(origin=Origin.FAMOUS)
+        if not scopes.visible_incidents(viewer).filter(readable, pk=answer.incident_id).exists():
             raise Missing
-    body = _as_visible(answer.body, viewer)
+    body = _visible_body(answer.body, viewer)
     return Response(body, status=answer.status, headers={**answer.headers, "Idempotency-Replayed": "true"})
 
 
-def _as_visible(body: Any, viewer: Viewer) -> Any:
+def _visible_body(body: Any, viewer: Viewer) -> Any:
     """The body without links to incidents that the viewer can no longer see; each linked incident has its own readers.
     Raises Missing if the whole body is such a link."""
     if not isinstance(body, dict):

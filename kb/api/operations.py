@@ -47,7 +47,7 @@ def operation_of(view: Any, method: str) -> Operation | None:
     return getattr(getattr(view, method.lower(), None), "operation", None)
 
 
-def named(shape: str | None, view: Any) -> str | None:
+def shape_name(shape: str | None, view: Any) -> str | None:
     """A shape's name with `{row}` replaced by the row shape of the view's kind."""
     return shape.format(row=getattr(view, "row_shape", "")) if shape else None
 
@@ -86,14 +86,14 @@ def writes(
     def decorate(handler: Callable[..., Response]) -> Callable[..., Response]:
         @functools.wraps(handler)
         def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-            view.body = bodies.read(request, named(body, view))
+            view.body = bodies.read(request, shape_name(body, view))
 
-            def work() -> idempotency.Work:
+            def work() -> idempotency.WorkResult:
                 response = handler(view, request, *args, **kwargs)
-                return idempotency.Work(response, view.incident_id)
+                return idempotency.WorkResult(response, view.incident_id)
 
             if request.method == "POST" and repeatable:
-                return idempotency.once(request, view.viewer, work)
+                return idempotency.run_once(request, view.viewer, work)
             with transaction.atomic():
                 return work().response
 

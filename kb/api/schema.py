@@ -12,8 +12,8 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 
 from kb.api import problems
-from kb.api.addresses import Name, Reference
-from kb.api.operations import Operation, named, operation_of
+from kb.api.converters import Name, Reference
+from kb.api.operations import Operation, operation_of, shape_name
 from kb.api.shapes import COMPONENTS
 from kb.api.shapes.parts import ref, text
 
@@ -142,14 +142,14 @@ class Schema(AutoSchema):
     def _get_request_body(self, direction: str = "request") -> dict[str, Any] | None:
         if self.method not in ("POST", "PUT", "PATCH"):
             return None
-        shape = named(self.operation.body, self.view) or "Nothing"
+        shape = shape_name(self.operation.body, self.view) or "Nothing"
         needed = bool(COMPONENTS[shape].get("required"))
         return {"content": {"application/json": {"schema": ref(shape)}}, "required": needed}
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         operation = self.operation
         good: dict[str, Any] = {"description": _OUTCOMES[operation.status], "headers": self._good_headers()}
-        if shape := named(operation.answer, self.view):
+        if shape := shape_name(operation.answer, self.view):
             good["content"] = {"application/json": {"schema": ref(shape)}}
             good["content"].update({media: {"schema": text()} for media in operation.media})
         there = (

@@ -10,4 +10,4 @@ from kb.api import idempotency
 @shared_task(name="kb.api.tasks.forget_old_requests")
 def forget_old_requests() -> None:
     """Delete stored responses whose Idempotency-Key has expired."""
-    idempotency.forget_old()
+    idempotency.delete_old()

@@ -26,7 +26,7 @@ PERIODS = {
     **dict.fromkeys(("h", "hour"), 3_600),
     **dict.fromkeys(("d", "day"), 86_400),
 }
-REST_SECONDS = 5
+CACHE_RETRY_SECONDS = 5
 MOST_LOCAL_COUNTS = 10_000
 
 
@@ -44,15 +44,15 @@ class Counts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._local: dict[str, int] = {}
-        self._shared_again_at = 0.0
+        self._retry_cache_at = 0.0
 
     def add(self, key: str, seconds: int) -> int:
         """Count one more request under `key`; returns the new count."""
-        if time.monotonic() >= self._shared_again_at:
+        if time.monotonic() >= self._retry_cache_at:
             count = self._add_shared(key, seconds)
             if count is not None:
                 return count
-            self._shared_again_at = time.monotonic() + REST_SECONDS
+            self._retry_cache_at = time.monotonic() + CACHE_RETRY_SECONDS
         return self._add_local(key)
 
     def _add_shared(self, key: str, seconds: int) -> int | None:

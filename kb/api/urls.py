@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.urls import path, re_path, register_converter
 
 from incidents.records import KINDS
-from kb.api.addresses import Identity, Name, Number, Reference
-from kb.api.views import findings, history, incidents, knowledge, meta, parts, people, surroundings
+from kb.api.converters import Identity, Name, Number, Reference
+from kb.api.views import findings, history, incidents, knowledge, meta, organizations, parts, people
 
 register_converter(Reference, "ref")
 register_converter(Identity, "id")
@@ -45,14 +45,14 @@ urlpatterns = [
         for decision, view in findings.DECISIONS.items()
     ),
     path("incidents/<ref:ref>/similar", findings.Similar.as_view(), name="incident-similar"),
-    path("organizations", surroundings.Organizations.as_view(), name="organizations"),
-    path("organizations/<name:slug>", surroundings.OneOrganization.as_view(), name="organization"),
-    path("services", surroundings.Services.as_view(), name="services"),
-    path("services/<id:service_id>", surroundings.OneService.as_view(), name="service"),
-    path("teams", surroundings.Teams.as_view(), name="teams"),
-    path("teams/<name:slug>", surroundings.OneTeam.as_view(), name="team"),
-    path("teams/<name:slug>/members", surroundings.Members.as_view(), name="members"),
-    path("teams/<name:slug>/members/<number:user_id>", surroundings.Member.as_view(), name="member"),
+    path("organizations", organizations.Organizations.as_view(), name="organizations"),
+    path("organizations/<name:slug>", organizations.OneOrganization.as_view(), name="organization"),
+    path("services", organizations.Services.as_view(), name="services"),
+    path("services/<id:service_id>", organizations.OneService.as_view(), name="service"),
+    path("teams", organizations.Teams.as_view(), name="teams"),
+    path("teams/<name:slug>", organizations.OneTeam.as_view(), name="team"),
+    path("teams/<name:slug>/members", organizations.Members.as_view(), name="members"),
+    path("teams/<name:slug>/members/<number:user_id>", organizations.Member.as_view(), name="member"),
     path("templates", knowledge.Templates.as_view(), name="templates"),
     path("templates/<name:key>", knowledge.Template.as_view(), name="template"),
     path("templates/<name:key>/<number:number>", knowledge.TemplateVersion.as_view(), name="template-version"),
@@ -65,5 +65,5 @@ urlpatterns = [
     path("me", people.Me.as_view(), name="me"),
     path("schema", meta.Schema.as_view(), name="schema"),
     path("docs", meta.Docs.as_view(), name="docs"),
-    re_path("^", meta.Nowhere.as_view(), name="nowhere"),
+    re_path("^", meta.UnknownUrl.as_view(), name="nowhere"),
 ]

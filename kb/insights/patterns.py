@@ -19,7 +19,7 @@ from incidents import scopes
 from incidents.models import Incident, Organization
 from incidents.scopes import Viewer
 from incidents.vocabulary import Mitigation
-from kb.insights.listed import listed
+from kb.insights.incidents import listed_incidents
 from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag
 
 
@@ -85,11 +85,11 @@ class _Facts:
     mitigations: list[str]
 
 
-def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
+def pattern_insight(viewer: Viewer, pattern: Pattern) -> PatternInsight:
     """The statistics of a pattern for a viewer, in a fixed number of queries."""
-    everything = listed(viewer)
+    everything = listed_incidents(viewer)
     showing = _showing(everything, pattern)
-    facts = list(_as_found(showing))
+    facts = list(_facts(showing))
     named = Counter(name for one in facts for name in one.mitigations)
     return PatternInsight(
         pattern=pattern,
@@ -104,15 +104,15 @@ def about(viewer: Viewer, pattern: Pattern) -> PatternInsight:
 
 
 def by_year(viewer: Viewer, pattern: Pattern) -> list[YearCount]:
-    """The same counts as `by_year` of `about`, without the rest."""
-    return _by_year(_as_found(_showing(listed(viewer), pattern)))
+    """The same counts as `by_year` of `pattern_insight`, without the rest."""
+    return _by_year(_facts(_showing(listed_incidents(viewer), pattern)))
 
 
 def _showing(incidents: QuerySet[Incident], pattern: Pattern) -> QuerySet[Incident]:
     return incidents.filter(pk__in=Tag.objects.filter(pattern=pattern, state__in=SHOWN).values("incident"))
 
 
-def _as_found(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
+def _facts(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
     """The facts of these incidents as search sees them, because every number links to a search.
 
     They come from the columns or, for a reopened postmortem, from its published revision.

@@ -12,7 +12,7 @@ from incidents import scopes
 from incidents.models import Organization
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
-from kb.insights.listed import listed
+from kb.insights.incidents import listed_incidents
 from kb.insights.patterns import OrganizationCount
 from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag
 
@@ -50,7 +50,7 @@ def by_organization(viewer: Viewer) -> list[OrganizationCount]:
 
 
 def _with_organization(viewer: Viewer) -> QuerySet[Any]:
-    return scopes.with_organization_read(scopes.reopened(), listed(viewer))
+    return scopes.with_organization_read(scopes.reopened(), listed_incidents(viewer))
 
 
 def by_pattern(viewer: Viewer) -> list[PatternCount]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from incidents.vocabulary import Family
 from kb.insights.charts import Size, bars_by_year
-from kb.insights.patterns import YearCount, about, by_year
+from kb.insights.patterns import YearCount, by_year, pattern_insight
 from kb.patterns.decisions import precision
 from kb.patterns.models import Pattern, PatternStatus
 from kb.web import counts
@@ -54,7 +54,7 @@ def pattern(request: Request, slug: str) -> HttpResponse:
 
 
 def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
-    found = about(request.viewer, pattern)
+    found = pattern_insight(request.viewer, pattern)
     return {
         "insight": found,
         "trend": _in_words(found.by_year) if len(found.by_year) >= FEWEST_YEARS else "",

@@ -253,7 +253,7 @@ def test_stored_responses_expire_after_a_day(api, settings):
     author.post("incidents", BODY, key="new")
     assert "Idempotency-Replayed" not in author.post("incidents", {**BODY, "title": "Other"}, key="old")
     StoredAnswer.objects.filter(key="old").update(created_at=timezone.now() - timedelta(days=2))
-    assert idempotency.forget_old() == 1
+    assert idempotency.delete_old() == 1
     assert [answer.key for answer in StoredAnswer.objects.all()] == ["new"]
 
 

@@ -27,7 +27,7 @@ from incidents.records import KINDS
 from kb.api import tokens
 from kb.api.models import AccessToken
 from kb.api.views import incidents as incident_views
-from kb.api.views.meta import Nowhere, openapi
+from kb.api.views.meta import UnknownUrl, openapi
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from tests.api.conftest import Caller
@@ -254,7 +254,7 @@ def routes() -> set[tuple[str, str]]:
     found = set()
     for route in every_route():
         view = getattr(route.pattern.callback, "cls", None)
-        if route.is_rest and view is not Nowhere:
+        if route.is_rest and view is not UnknownUrl:
             path = re.sub(r"<\w+:(\w+)>", r"{\1}", route.path)
             # A view outside the API could respond to any method.
             found |= {(method, path) for method in METHODS if view is None or hasattr(view, method.lower())}
@@ -344,7 +344,7 @@ def _group(path: str) -> str:
     """The group of routes that is tried in one test."""
     segments = path.split("/")[3:]
     if segments[0] != "incidents":
-        return "surroundings"
+        return "other"
     if len(segments) < 3:
         return "incidents"
     return "rows" if segments[2] in KINDS else "steps" if segments[2] in STEPS else "parts"

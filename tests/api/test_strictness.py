@@ -395,7 +395,7 @@ def test_an_unavailable_database_is_503_with_retry_after(api, monkeypatch):
     def fail(*args: object) -> None:
         raise OperationalError("no route to host db1.internal")
 
-    monkeypatch.setattr("kb.api.views.incidents.AsSeen.by", fail)
+    monkeypatch.setattr("kb.api.views.incidents.VisibleIncidents.of", fail)
     response = api("author").get("incidents")
     assert codes(response) == (503, "unavailable")
     assert response["Retry-After"] == "5"

@@ -72,7 +72,7 @@ def test_the_cache_is_tried_again_after_a_pause(no_cache, monkeypatch):
     counts = throttling.Counts()
     counts.add("a", 60)
     now = time.monotonic()
-    monkeypatch.setattr(throttling.time, "monotonic", lambda: now + throttling.REST_SECONDS + 1)
+    monkeypatch.setattr(throttling.time, "monotonic", lambda: now + throttling.CACHE_RETRY_SECONDS + 1)
     counts.add("a", 60)
     assert len(no_cache) == 2
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
-from kb.insights.patterns import about
+from kb.insights.patterns import pattern_insight
 from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
 from tests.conftest import Cast
 
@@ -32,7 +32,7 @@ def told(storm, cast):
     """told("outsider") returns the statistics that this member of the cast gets, as plain values."""
 
     def tell(name):
-        found = about(cast.viewer(name), storm)
+        found = pattern_insight(cast.viewer(name), storm)
         return {
             "total": found.total,
             "years": [(one.year, one.incidents) for one in found.by_year],
@@ -197,7 +197,7 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_incidents(cast, 
     def queries():
         viewer = cast.viewer(name)
         with CaptureQueriesContext(connection) as captured:
-            about(viewer, storm)
+            pattern_insight(viewer, storm)
         return len(captured)
 
     write(range(1))

@@ -15,7 +15,7 @@ import pytest
 import redis
 from kombu import Connection
 
-from kb.celery import app, give_nudges_once
+from kb.celery import app, do_not_requeue_nudges
 
 
 @pytest.mark.postgres_only
@@ -23,7 +23,7 @@ def test_a_worker_survives_losing_the_connection_that_delivered_its_nudges(monke
     """Celery neither restores running and waiting nudges over the lost connection nor dumps them to a file."""
     connection = app.connection_for_read()
     monkeypatch.setattr(connection.transport.Channel, "do_restore", True)
-    give_nudges_once()
+    do_not_requeue_nudges()
     channel = connection.default_channel
     delivery = {"exchange": "", "routing_key": "celery"}
     nudge = channel.Message(

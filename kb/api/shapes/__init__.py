@@ -6,11 +6,11 @@ derived from `incidents.records.KINDS`, and enumerations from `incidents.vocabul
 
 from __future__ import annotations
 
-from kb.api.shapes import incidents, requests, surroundings
+from kb.api.shapes import incidents, requests, resources
 from kb.api.shapes.parts import Schema
 
 COMPONENTS: dict[str, Schema] = {
     **incidents.SHAPES,
     **requests.SHAPES,
-    **surroundings.SHAPES,
+    **resources.SHAPES,
 }

@@ -18,12 +18,12 @@ from incidents.document import Reading, read
 from incidents.errors import Missing
 from incidents.models import Incident
 from kb.api import documents, etags, filters
-from kb.api.as_seen import AsSeen
-from kb.api.base import ApiView, answer, nothing, page
+from kb.api.base import ApiView, answer, no_content, page
 from kb.api.filters import IncidentFilter
 from kb.api.operations import reads, writes
 from kb.api.pagination import paginate
 from kb.api.parameters import PAGING
+from kb.api.visible_incidents import VisibleIncidents
 
 
 class IncidentView(ApiView):
@@ -75,21 +75,21 @@ class Incidents(IncidentView):
         query=(*filters.parameters(IncidentFilter), *PAGING),
     )
     def get(self, request: Request) -> Response:
-        seen = AsSeen.by(self.viewer)
-        rows, order = IncidentFilter(request.query_params, seen).ordered()
-        # The revision document is large, and AsSeen has already read the facts needed from it.
+        visible = VisibleIncidents.of(self.viewer)
+        rows, order = IncidentFilter(request.query_params, visible).ordered()
+        # The revision document is large, and VisibleIncidents has already read the facts needed from it.
         rows = rows.select_related("organization", "published_organization", "team", "published_revision")
         rows = rows.defer("published_revision__document").prefetch_related("services", "published_services")
         found, next_address = paginate(request, rows, order)
         tags = documents.tags_of(incident.pk for incident in found)
-        return page([self._line(incident, seen, tags[incident.pk]) for incident in found], next_address)
+        return page([self._line(incident, visible, tags[incident.pk]) for incident in found], next_address)
 
-    def _line(self, incident: Incident, seen: AsSeen, tags: tuple[list[str], list[str]]) -> dict[str, Any]:
+    def _line(self, incident: Incident, visible: VisibleIncidents, tags: tuple[list[str], list[str]]) -> dict[str, Any]:
         return documents.summary(
             self,
             incident,
             viewer=self.viewer,
-            published=seen.published.get(incident.pk),
+            published=visible.published.get(incident.pk),
             tags=tags,
         )
 
@@ -152,7 +152,7 @@ class OneIncident(IncidentView):
         incident = self.locate(ref)
         expected = self.condition().expected(incident.version)
         delete_incident(actor=self.viewer, incident_id=incident.pk, expected_version=expected)
-        return nothing()
+        return no_content()
 
 
 class Step(IncidentView):

@@ -21,7 +21,7 @@ from kb.api.operations import reads, writes
 from kb.api.pagination import Order, next_address, paginate
 from kb.api.parameters import PAGING, Parameter
 from kb.api.shapes.parts import choice, text
-from kb.insights.patterns import about
+from kb.insights.patterns import pattern_insight
 from kb.patterns.decisions import precision
 from kb.patterns.models import SHOWN, Pattern, PatternStatus
 from kb.search.engine import FACETS, SORTS
@@ -199,7 +199,7 @@ class PatternStatistics(PatternView):
     )
     def get(self, request: Request, slug: str) -> Response:
         pattern = self.find(slug)
-        known, rule = about(self.viewer, pattern), precision(self.viewer, pattern)
+        known, rule = pattern_insight(self.viewer, pattern), precision(self.viewer, pattern)
         return Response(
             {
                 "slug": pattern.slug,

@@ -87,7 +87,7 @@ def failed(request: HttpRequest) -> HttpResponse:
     return defaults.server_error(request)
 
 
-class Nowhere(ApiView):
+class UnknownUrl(ApiView):
     """Every other URL under /api/v1/: a 404 problem document instead of a page, whoever the caller is."""
 
     schema = None

@@ -15,7 +15,7 @@ from incidents.errors import Invalid, Missing
 from incidents.models import IncidentLink
 from incidents.records import KINDS
 from kb.api import documents
-from kb.api.base import answer, nothing, page
+from kb.api.base import answer, no_content, page
 from kb.api.operations import reads, writes
 from kb.api.shapes.incidents import row_name
 from kb.api.views.incidents import IncidentView
@@ -114,7 +114,7 @@ class Row(RowsView):
     @writes("Remove {a_row}", answer=None, status=204, precondition="required")
     def delete(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
         sections.remove_row(actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id)
-        return nothing()
+        return no_content()
 
     def _held(self, ref: str, row_id: uuid.UUID) -> dict[str, Any]:
         """The incident, and the version of the row that the caller expects."""
@@ -174,7 +174,7 @@ class Link(IncidentView):
     @writes("Remove a link", answer=None, status=204, precondition="required")
     def delete(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
         links.remove_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id)
-        return nothing()
+        return no_content()
 
     def _held(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
         incident = self.locate(ref)

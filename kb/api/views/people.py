@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from incidents.errors import Missing, Stale
 from incidents.models import Membership, User
 from kb.api import etags, tokens
-from kb.api.base import ApiView, answer, nothing, page
+from kb.api.base import ApiView, answer, no_content, page
 from kb.api.models import AccessToken, Scope
 from kb.api.operations import reads, writes
 from kb.api.pagination import by_instant, paginate
@@ -122,4 +122,4 @@ class Token(TokenView):
         if self.condition().expected(1) == etags.NEVER:
             raise Stale(1)
         tokens.revoke_token(actor=self.viewer, token_id=token.uuid)
-        return nothing()
+        return no_content()

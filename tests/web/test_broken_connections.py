@@ -7,7 +7,7 @@ from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from kb.middleware import MORE_TRIES, asked_again
+from kb.middleware import MAX_RETRIES, retry_broken_connections
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
 
@@ -29,31 +29,31 @@ class View:
         return HttpResponse()
 
 
-@pytest.mark.parametrize("cuts", range(MORE_TRIES + 1))
+@pytest.mark.parametrize("cuts", range(MAX_RETRIES + 1))
 def test_a_read_request_is_retried_on_a_new_connection(cuts):
     view = View(cuts)
-    assert asked_again(view)(RequestFactory().get("/")).status_code == 200
+    assert retry_broken_connections(view)(RequestFactory().get("/")).status_code == 200
     assert view.calls == cuts + 1
 
 
 def test_a_database_that_stays_unreachable_is_not_retried_forever():
     view = View(cuts=100)
-    assert asked_again(view)(RequestFactory().get("/")).status_code == 503
-    assert view.calls == MORE_TRIES + 1
+    assert retry_broken_connections(view)(RequestFactory().get("/")).status_code == 503
+    assert view.calls == MAX_RETRIES + 1
     connection.close()
 
 
 def test_a_request_that_waited_long_for_a_connection_is_not_retried(monkeypatch):
     view = View(cuts=100)
-    monkeypatch.setattr("kb.middleware.LAST_TRY", -1.0)
-    assert asked_again(view)(RequestFactory().get("/")).status_code == 503
+    monkeypatch.setattr("kb.middleware.RETRY_SECONDS", -1.0)
+    assert retry_broken_connections(view)(RequestFactory().get("/")).status_code == 503
     assert view.calls == 1
     connection.close()
 
 
 def test_a_write_request_is_not_retried():
     view = View(cuts=1)
-    assert asked_again(view)(RequestFactory().post("/")).status_code == 503
+    assert retry_broken_connections(view)(RequestFactory().post("/")).status_code == 503
     assert view.calls == 1
     connection.close()
 
@@ -65,5 +65,5 @@ def test_an_error_on_a_sound_connection_is_not_retried():
         calls.append(request)
         return HttpResponse(status=500)
 
-    assert asked_again(broken)(RequestFactory().get("/")).status_code == 500
+    assert retry_broken_connections(broken)(RequestFactory().get("/")).status_code == 500
     assert len(calls) == 1

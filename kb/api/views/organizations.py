@@ -13,7 +13,7 @@ from incidents.actions import organizations as actions
 from incidents.errors import Invalid, Missing
 from incidents.models import Membership, Organization, Service, Team, User
 from kb.api import etags, filters
-from kb.api.base import ApiView, answer, nothing, page
+from kb.api.base import ApiView, answer, no_content, page
 from kb.api.documents import name_and_slug
 from kb.api.filters import ServiceFilter
 from kb.api.operations import reads, writes
@@ -113,7 +113,7 @@ class OneOrganization(OrganizationView):
         organization = self.find(slug)
         expected = self.condition().expected(organization.version)
         actions.delete_organization(actor=self.viewer, organization_id=organization.pk, expected_version=expected)
-        return nothing()
+        return no_content()
 
 
 # --- Services --------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class OneService(ServiceView):
         service = self.find(service_id)
         expected = self.condition().expected(service.version)
         actions.delete_service(actor=self.viewer, service_id=service.pk, expected_version=expected)
-        return nothing()
+        return no_content()
 
 
 # --- Teams -----------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class OneTeam(TeamView):
         team = self.find(slug)
         expected = self.condition().expected(team.version)
         actions.delete_team(actor=self.viewer, team_id=team.pk, expected_version=expected)
-        return nothing()
+        return no_content()
 
 
 class MemberView(TeamView):
@@ -401,4 +401,4 @@ class Member(MemberView):
     def delete(self, request: Request, slug: str, user_id: int) -> Response:
         team, membership = self.held(slug, user_id)
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=None)
-        return nothing()
+        return no_content()

@@ -31,7 +31,7 @@ class _Fact(Func):
 
 
 @dataclass(frozen=True, slots=True)
-class AsSeen:
+class VisibleIncidents:
     """The visible incidents, with the published facts of those whose working copy the viewer cannot see."""
 
     viewer: Viewer
@@ -39,7 +39,7 @@ class AsSeen:
     published: dict[int, dict[str, Any]]
 
     @classmethod
-    def by(cls, viewer: Viewer) -> AsSeen:
+    def of(cls, viewer: Viewer) -> VisibleIncidents:
         visible = scopes.visible_incidents(viewer)
         reopened = visible.filter(scopes.reads_published(viewer))
         rows = reopened.values_list("pk", *(_Fact(F("published_revision__document"), Value(name)) for name in FACTS))
@@ -54,14 +54,14 @@ class AsSeen:
         wanted = list(wanted)
         return self.where(Q(status__in=wanted), lambda facts: "published" in wanted)
 
-    def started_or(self, unknown: datetime) -> Coalesce:
-        """The start as the viewer sees it, as an expression; `unknown` where there is none."""
+    def started_at(self, default: datetime) -> Coalesce:
+        """The start as the viewer sees it, as an expression; `default` where there is none."""
         branches = [
             When(pk=pk, then=Value(started(facts), output_field=DateTimeField()))
             for pk, facts in self.published.items()
         ]
-        seen = Case(*branches, default=F("started_at"), output_field=DateTimeField()) if branches else F("started_at")
-        return Coalesce(seen, Value(unknown, output_field=DateTimeField()))
+        start = Case(*branches, default=F("started_at"), output_field=DateTimeField()) if branches else F("started_at")
+        return Coalesce(start, Value(default, output_field=DateTimeField()))
 
 
 def started(facts: dict[str, Any]) -> datetime | None:

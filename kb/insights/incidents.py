@@ -10,6 +10,6 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 
 
-def listed(viewer: Viewer) -> QuerySet[Incident]:
+def listed_incidents(viewer: Viewer) -> QuerySet[Incident]:
     """The incidents that the viewer can see, without archived ones."""
     return scopes.visible_incidents(viewer).exclude(status=Status.ARCHIVED)

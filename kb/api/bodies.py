@@ -31,13 +31,13 @@ _TYPES = {
 def _unless_too_many(keyword: str, limit: str) -> Any:
     """The validator of `keyword`, skipped when there are more entries than `limit` allows. That is an error of its own,
     and checking a million entries would take long."""
-    inside: Any = Draft202012Validator.VALIDATORS[keyword]
+    validate_all: Any = Draft202012Validator.VALIDATORS[keyword]
 
-    def look(validator: Any, rule: Any, given: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
-        if not isinstance(given, list | dict) or len(given) <= schema.get(limit, math.inf):
-            yield from inside(validator, rule, given, schema)
+    def validate(validator: Any, rule: Any, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
+        if not isinstance(value, list | dict) or len(value) <= schema.get(limit, math.inf):
+            yield from validate_all(validator, rule, value, schema)
 
-    return look
+    return validate
 
 
 _Validator: Any = validators.extend(
@@ -66,28 +66,30 @@ def read(request: Request, shape: str | None) -> dict[str, Any]:
 def check(body: Any, shape: str) -> None:
     if not isinstance(body, dict):
         raise Invalid({"body": "This must be an object."})
-    strange: dict[str, list[str]] = {}
-    wrong: dict[str, list[str]] = {}
+    unknown_fields: dict[str, list[str]] = {}
+    invalid: dict[str, list[str]] = {}
     for number, error in enumerate(_errors(_validator(shape).iter_errors(body))):
         if number >= MOST_PROBLEMS:
             break
         path = ".".join(map(str, error.absolute_path))
         prefix = f"{path}." if path else ""
-        given: Any = error.instance
+        value: Any = error.instance
         rule: Any = error.validator_value
         if error.validator == "additionalProperties":
             shape_here: Any = error.schema
             known = shape_here["properties"]
-            strange.update(unknown("field", [name for name in given if name not in known], known, path=prefix).fields)
+            unknown_fields.update(
+                unknown("field", [name for name in value if name not in known], known, path=prefix).fields
+            )
         elif error.validator == "required":
-            wrong.update({f"{prefix}{name}": ["This field is required."] for name in rule if name not in given})
+            invalid.update({f"{prefix}{name}": ["This field is required."] for name in rule if name not in value})
         # A value of the wrong type is not one of the choices either; one error is enough.
-        elif error.validator != "enum" or path not in wrong:
-            wrong.setdefault(path or "body", []).append(_words(error))
-    if strange:
-        raise Unknown("unknown_field", {name: texts[0] for name, texts in strange.items()})
-    if wrong:
-        raise Invalid(wrong)
+        elif error.validator != "enum" or path not in invalid:
+            invalid.setdefault(path or "body", []).append(_words(error))
+    if unknown_fields:
+        raise Unknown("unknown_field", {name: texts[0] for name, texts in unknown_fields.items()})
+    if invalid:
+        raise Invalid(invalid)
 
 
 def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
@@ -99,7 +101,7 @@ def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
         branches: dict[int, list[ValidationError]] = {}
         for inner in error.context or []:
             branches.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
-        meant = next(
+        matching = next(
             (
                 errors
                 for errors in branches.values()
@@ -107,24 +109,24 @@ def _errors(found: Iterator[ValidationError]) -> Iterator[ValidationError]:
             ),
             None,
         )
-        if meant is None:
+        if matching is None:
             yield error
         else:
-            yield from _errors(iter(meant))
+            yield from _errors(iter(matching))
 
 
 def _words(error: ValidationError) -> str:
     expected: Any = error.validator_value
-    given: Any = error.instance
+    value: Any = error.instance
     match error.validator:
         case "type":
             return f"This must be {_names(expected)}."
         case "enum":
             return f"Choose one of {', '.join(str(value) for value in expected if value is not None)}."
         case "maxLength":
-            return f"This can have at most {expected:,} characters; it has {len(given):,}."
+            return f"This can have at most {expected:,} characters; it has {len(value):,}."
         case "maxItems" | "maxProperties":
-            return f"This can have at most {expected:,} entries; it has {len(given):,}."
+            return f"This can have at most {expected:,} entries; it has {len(value):,}."
         case "minLength":
             return f"This needs at least {expected:,} characters."
         case "format":

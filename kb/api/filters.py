@@ -74,7 +74,7 @@ def parameters(filters: type[django_filters.FilterSet]) -> tuple[Parameter, ...]
     return tuple(out)
 
 
-def checked(filters: django_filters.FilterSet) -> QuerySet[Any]:
+def filtered(filters: django_filters.FilterSet) -> QuerySet[Any]:
     """The filtered rows. Raises Invalid, naming the parameters that cannot be read."""
     if not filters.is_valid():
         raise Invalid({name: [str(text) for text in texts] for name, texts in filters.errors.items()})
@@ -117,42 +117,42 @@ class IncidentFilter(django_filters.FilterSet):
         super().__init__(data, visible.incidents)
         self.visible = visible
 
-    def by_status(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(self.visible.status_is_any(wanted))
+    def by_status(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
+        return rows.filter(self.visible.status_is_any(value))
 
-    def by_severity(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        condition = Q(severity__in=wanted)
-        if UNKNOWN in wanted:
+    def by_severity(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
+        condition = Q(severity__in=value)
+        if UNKNOWN in value:
             condition |= Q(severity__isnull=True)
-        return rows.filter(self.visible.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in wanted))
+        return rows.filter(self.visible.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in value))
 
-    def by_organization(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_organization(self.visible.viewer, Q(pk__in=_organizations(wanted))))
+    def by_organization(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
+        return rows.filter(scopes.about_organization(self.visible.viewer, Q(pk__in=_organizations(value))))
 
-    def by_team(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(team__in=scopes.visible_teams(self.visible.viewer).filter(slug__in=wanted))
+    def by_team(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
+        return rows.filter(team__in=scopes.visible_teams(self.visible.viewer).filter(slug__in=value))
 
-    def by_service(self, rows: QuerySet[Incident], name: str, wanted: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_service(self.visible.viewer, scopes.called(wanted)))
+    def by_service(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
+        return rows.filter(scopes.about_service(self.visible.viewer, scopes.called(value)))
 
-    def by_start(self, rows: QuerySet[Incident], name: str, wanted: Moment) -> QuerySet[Incident]:
+    def by_start(self, rows: QuerySet[Incident], name: str, value: Moment) -> QuerySet[Incident]:
         if name == "started_after":
             condition = self.visible.where(
-                Q(started_at__gte=wanted.at), lambda facts: _is(started(facts), "from", wanted)
+                Q(started_at__gte=value.at), lambda facts: _is(started(facts), "from", value)
             )
         else:
             condition = self.visible.where(
-                Q(started_at__lt=wanted.at), lambda facts: _is(started(facts), "before", wanted)
+                Q(started_at__lt=value.at), lambda facts: _is(started(facts), "before", value)
             )
         return rows.filter(condition)
 
-    def ignored(self, rows: QuerySet[Incident], name: str, wanted: str) -> QuerySet[Incident]:
+    def ignored(self, rows: QuerySet[Incident], name: str, value: str) -> QuerySet[Incident]:
         """Sorting is left to pagination; see `ordered`."""
         return rows
 
     def ordered(self) -> tuple[QuerySet[Incident], Order]:
         """The filtered rows, and the requested order."""
-        rows = checked(self)
+        rows = filtered(self)
         sort = self.form.cleaned_data["sort"] or SORTS[0]
         descending = sort.startswith("-")
         if sort.removeprefix("-") == "created":
@@ -163,14 +163,14 @@ class IncidentFilter(django_filters.FilterSet):
         )
 
 
-def _organizations(wanted: list[str]) -> list[int]:
-    return [one.pk for meant in scopes.organizations_called(wanted).values() for one in meant]
+def _organizations(value: list[str]) -> list[int]:
+    return [one.pk for organizations in scopes.organizations_called(value).values() for one in organizations]
 
 
-def _is(at: datetime | None, relation: str, wanted: Moment) -> bool:
+def _is(at: datetime | None, relation: str, value: Moment) -> bool:
     if at is None:
         return False
-    return at >= wanted.at if relation == "from" else at < wanted.at
+    return at >= value.at if relation == "from" else at < value.at
 
 
 class ServiceFilter(django_filters.FilterSet):
@@ -185,8 +185,8 @@ class ServiceFilter(django_filters.FilterSet):
         super().__init__(data, scopes.visible_services(viewer))
         self.viewer = viewer
 
-    def by_organization(self, rows: QuerySet[Service], name: str, wanted: list[str]) -> QuerySet[Service]:
-        return rows.filter(organization__in=_organizations(wanted))
+    def by_organization(self, rows: QuerySet[Service], name: str, value: list[str]) -> QuerySet[Service]:
+        return rows.filter(organization__in=_organizations(value))
 
-    def by_team(self, rows: QuerySet[Service], name: str, wanted: list[str]) -> QuerySet[Service]:
-        return rows.filter(team__in=scopes.visible_teams(self.viewer).filter(slug__in=wanted))
+    def by_team(self, rows: QuerySet[Service], name: str, value: list[str]) -> QuerySet[Service]:
+        return rows.filter(team__in=scopes.visible_teams(self.viewer).filter(slug__in=value))

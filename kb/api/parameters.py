@@ -53,13 +53,13 @@ def one_of(name: str, values: Iterable[str], description: str) -> Parameter:
     return Parameter(name, description, choice(values))
 
 
-def check(given: QueryDict, known: Iterable[Parameter]) -> None:
+def check(query: QueryDict, known: Iterable[Parameter]) -> None:
     """Refuse unknown and repeated parameters, and values that no database can take. Raises Unknown, Invalid."""
     by_name = {parameter.name: parameter for parameter in known}
-    if strange := [name for name in given if name not in by_name]:
-        raise unknown("parameter", [name.encode("unicode_escape").decode() for name in strange], by_name)
+    if unknown_names := [name for name in query if name not in by_name]:
+        raise unknown("parameter", [name.encode("unicode_escape").decode() for name in unknown_names], by_name)
     problems: dict[str, str] = {}
-    for name, values in given.lists():
+    for name, values in query.lists():
         if len(values) > 1 and not by_name[name].many:
             problems[name] = "This parameter can be given only once."
         elif any("\x00" in value for value in values):
@@ -70,17 +70,17 @@ def check(given: QueryDict, known: Iterable[Parameter]) -> None:
         raise Invalid(problems)
 
 
-def page_size(given: QueryDict) -> int:
+def page_size(query: QueryDict) -> int:
     """The requested page size, or the default. Raises Invalid unless it is from 1 to LARGEST_PAGE."""
-    value = given.get("page_size", str(PAGE_SIZE))
+    value = query.get("page_size", str(PAGE_SIZE))
     if not (value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= LARGEST_PAGE):
         raise Invalid({"page_size": f"This must be a whole number from 1 to {LARGEST_PAGE}."})
     return int(value)
 
 
-def chosen(given: QueryDict, parameter: Parameter) -> str | None:
+def chosen(query: QueryDict, parameter: Parameter) -> str | None:
     """The value of an enumerated parameter, or None if it is absent. Raises Invalid for any other value."""
-    value = given.get(parameter.name)
+    value = query.get(parameter.name)
     values = parameter.schema["enum"]
     if value is not None and value not in values:
         raise Invalid({parameter.name: f"Choose one of {', '.join(values)}."})

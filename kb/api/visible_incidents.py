@@ -50,9 +50,9 @@ class VisibleIncidents:
         matching = [pk for pk, facts in self.published.items() if holds(facts)]
         return (condition & ~Q(pk__in=list(self.published))) | Q(pk__in=matching)
 
-    def status_is_any(self, wanted: Iterable[str]) -> Q:
-        wanted = list(wanted)
-        return self.where(Q(status__in=wanted), lambda facts: "published" in wanted)
+    def status_is_any(self, statuses: Iterable[str]) -> Q:
+        statuses = list(statuses)
+        return self.where(Q(status__in=statuses), lambda facts: "published" in statuses)
 
     def started_at(self, default: datetime) -> Coalesce:
         """The start as the viewer sees it, as an expression; `default` where there is none."""

@@ -13,7 +13,7 @@ from kb.api import etags
 from kb.api.base import answer, page
 from kb.api.operations import reads, writes
 from kb.api.views.incidents import IncidentView
-from kb.api.views.knowledge import result_line
+from kb.api.views.knowledge import represent_result
 from kb.patterns import decisions
 from kb.patterns.anchors import standing
 from kb.patterns.models import SHOWN, PatternStatus, Tag, TagSource, TagState
@@ -30,7 +30,7 @@ class TagView(IncidentView):
         found = found.filter(pattern__status=PatternStatus.ACTIVE).select_related("pattern", "decided_by")
         return list(found.order_by("pattern__slug"))
 
-    def line(self, tag: Tag, reading: Reading) -> dict[str, Any]:
+    def represent(self, tag: Tag, reading: Reading) -> dict[str, Any]:
         # A suggested tag with a decision was rejected before: only viewers who can decide learn by whom.
         shows_decision = tag.state != TagState.SUGGESTED or decisions.may_decide(self.viewer, reading.incident)
         return {
@@ -53,11 +53,11 @@ class TagView(IncidentView):
             ],
         }
 
-    def decided(self, ref: str, slug: str, status: int = 200) -> Response:
+    def respond_with_tag(self, ref: str, slug: str, status: int = 200) -> Response:
         """Respond with the tag after a decision about it."""
         reading = self.find(ref)
         tag = Tag.objects.select_related("pattern", "decided_by").get(incident=reading.incident, pattern__slug=slug)
-        body = self.line(tag, reading)
+        body = self.represent(tag, reading)
         return answer(body, etag=etags.of_content(body), status=status, location=body["url"] if status == 201 else None)
 
 
@@ -70,7 +70,7 @@ class Tags(TagView):
     )
     def get(self, request: Request, ref: str) -> Response:
         reading = self.find(ref)
-        return page([self.line(tag, reading) for tag in self.tags(reading)])
+        return page([self.represent(tag, reading) for tag in self.tags(reading)])
 
     @writes(
         "Add a pattern to an incident",
@@ -86,7 +86,7 @@ class Tags(TagView):
             slug=self.body["slug"],
             sentence=self.body.get("sentence"),
         )
-        return self.decided(ref, self.body["slug"], 201)
+        return self.respond_with_tag(ref, self.body["slug"], 201)
 
 
 class OneTag(TagView):
@@ -101,7 +101,7 @@ class OneTag(TagView):
         tag = next((one for one in self.tags(reading) if one.pattern.slug == slug), None)
         if tag is None:
             raise Missing
-        body = self.line(tag, reading)
+        body = self.represent(tag, reading)
         return answer(body, etag=etags.of_content(body))
 
 
@@ -109,7 +109,7 @@ class Confirm(TagView):
     @writes("Confirm a pattern", answer="Tag")
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.confirm(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
-        return self.decided(ref, slug)
+        return self.respond_with_tag(ref, slug)
 
 
 class Reject(TagView):
@@ -122,7 +122,7 @@ class Reject(TagView):
     )
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.reject(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug, reason=self.body["reason"])
-        return self.decided(ref, slug)
+        return self.respond_with_tag(ref, slug)
 
 
 class Undo(TagView):
@@ -133,7 +133,7 @@ class Undo(TagView):
     )
     def post(self, request: Request, ref: str, slug: str) -> Response:
         decisions.undo(actor=self.viewer, incident_id=self.locate(ref).pk, slug=slug)
-        return self.decided(ref, slug)
+        return self.respond_with_tag(ref, slug)
 
 
 DECISIONS = {"confirm": Confirm, "reject": Reject, "undo": Undo}
@@ -147,4 +147,6 @@ class Similar(IncidentView):
     )
     def get(self, request: Request, ref: str) -> Response:
         found = similar(self.viewer, self.locate(ref))
-        return page([{**result_line(self, one.result), "score": one.score, "reasons": one.reasons} for one in found])
+        return page(
+            [{**represent_result(self, one.result), "score": one.score, "reasons": one.reasons} for one in found]
+        )

@@ -26,7 +26,7 @@ FORMAT = parameters.one_of(
 
 
 class RevisionView(IncidentView):
-    def line(self, incident: Incident, revision: Revision) -> dict[str, Any]:
+    def represent(self, incident: Incident, revision: Revision) -> dict[str, Any]:
         return {
             "number": revision.number,
             "url": self.address("incident-revision", ref=incident.ref, number=revision.number),
@@ -48,7 +48,7 @@ class Revisions(RevisionView):
         incident = self.locate(ref)
         rows = history.revisions(incident, self.viewer).defer("document")
         found, next_address = paginate(request, rows, Order(descending=True))
-        return page([self.line(incident, revision) for revision in found], next_address)
+        return page([self.represent(incident, revision) for revision in found], next_address)
 
 
 class OneRevision(RevisionView):
@@ -65,7 +65,7 @@ class OneRevision(RevisionView):
         if revision is None:
             raise Missing
         document = revision.document if self.viewer.is_signed_in else redacted(revision.document)
-        body = {**self.line(incident, revision), "document": document}
+        body = {**self.represent(incident, revision), "document": document}
         return answer(body, etag=etags.of_content(body))
 
 
@@ -82,9 +82,9 @@ class Audit(IncidentView):
         if not scopes.sees_working_copy(self.viewer, incident):
             raise Missing
         found, next_address = paginate(request, history.audit(incident, self.viewer), Order(descending=True))
-        return page([self._line(entry) for entry in found], next_address)
+        return page([self._represent(entry) for entry in found], next_address)
 
-    def _line(self, entry: AuditEntry) -> dict[str, Any]:
+    def _represent(self, entry: AuditEntry) -> dict[str, Any]:
         return {
             "at": entry.at.isoformat(),
             "actor": entry.actor.name if entry.actor else None,

@@ -43,21 +43,23 @@ class IncidentView(ApiView):
         self.incident_id = incident.pk
         return incident
 
-    def expected(self, incident: Incident, stored: QuerySet[Any], shown: Callable[[], Any]) -> int | None:
+    def expected_version(
+        self, incident: Incident, stored: QuerySet[Any], find_published: Callable[[], Any]
+    ) -> int | None:
         """The version of a part (a section, row or link) that the caller expects, or None for any.
 
-        `stored` is the part in the working copy; `shown` looks it up for callers who only read the published revision.
-        Raises Missing.
+        `stored` is the part in the working copy; `find_published` looks it up for callers who only read the published
+        revision. Raises Missing.
         """
         if not scopes.sees_working_copy(self.viewer, incident):
-            shown()
+            find_published()
             return self.condition().expected(etags.NEVER)
         version = stored.values_list("version", flat=True).first()
         if version is None:
             raise Missing
         return self.condition().expected(version)
 
-    def shown(self, incident_id: int, *, status: int = 200, warnings: list[str] | None = None) -> Response:
+    def respond(self, incident_id: int, *, status: int = 200, warnings: list[str] | None = None) -> Response:
         """Respond with the whole incident after a change."""
         reading = self.find(str(incident_id))
         body = documents.document(self, reading)
@@ -82,9 +84,11 @@ class Incidents(IncidentView):
         rows = rows.defer("published_revision__document").prefetch_related("services", "published_services")
         found, next_address = paginate(request, rows, order)
         tags = documents.tags_of(incident.pk for incident in found)
-        return page([self._line(incident, visible, tags[incident.pk]) for incident in found], next_address)
+        return page([self._represent(incident, visible, tags[incident.pk]) for incident in found], next_address)
 
-    def _line(self, incident: Incident, visible: VisibleIncidents, tags: tuple[list[str], list[str]]) -> dict[str, Any]:
+    def _represent(
+        self, incident: Incident, visible: VisibleIncidents, tags: tuple[list[str], list[str]]
+    ) -> dict[str, Any]:
         return documents.summary(
             self,
             incident,
@@ -106,7 +110,7 @@ class Incidents(IncidentView):
         template = self.body.pop("template", "standard")
         incident, warnings = create_with_content(actor=self.viewer, body=self.body, template_key=template)
         self.incident_id = incident.pk
-        return self.shown(incident.pk, status=201, warnings=warnings)
+        return self.respond(incident.pk, status=201, warnings=warnings)
 
 
 class OneIncident(IncidentView):
@@ -139,7 +143,7 @@ class OneIncident(IncidentView):
             body=self.body,
             expected_version=self.condition().expected(incident.version),
         )
-        return self.shown(incident.pk, warnings=warnings)
+        return self.respond(incident.pk, warnings=warnings)
 
     @writes(
         "Delete an incident",
@@ -168,7 +172,7 @@ class Step(IncidentView):
             expected_version=self.condition().expected(incident.version),
             **values,
         )
-        return self.shown(incident.pk)
+        return self.respond(incident.pk)
 
 
 class Submit(Step):

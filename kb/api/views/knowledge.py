@@ -42,7 +42,7 @@ class TemplateView(ApiView):
             raise Missing
         return found
 
-    def line(self, template: PostmortemTemplate) -> dict[str, Any]:
+    def represent(self, template: PostmortemTemplate) -> dict[str, Any]:
         team = template.team
         return {
             "url": self.address("template-version", key=template.key, number=template.number),
@@ -56,8 +56,8 @@ class TemplateView(ApiView):
             "sections": template.definition["sections"],
         }
 
-    def shown(self, template: PostmortemTemplate, status: int = 200) -> Response:
-        body = self.line(template)
+    def respond(self, template: PostmortemTemplate, status: int = 200) -> Response:
+        body = self.represent(template)
         location = body["url"] if status == 201 else None
         return answer(body, etag=etags.of_version(template.number), status=status, location=location)
 
@@ -82,7 +82,7 @@ class Templates(TemplateView):
     )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, self.visible().filter(is_current=True), Order("key"))
-        return page([self.line(template) for template in found], next_address)
+        return page([self.represent(template) for template in found], next_address)
 
     @writes(
         "Create a template",
@@ -100,13 +100,13 @@ class Templates(TemplateView):
         if saved.number > 1:
             # A concurrent request created it first.
             raise taken
-        return self.shown(saved, 201)
+        return self.respond(saved, 201)
 
 
 class Template(TemplateView):
     @reads("Get a template", description="Returns the current version.", answer="Template", etag=True)
     def get(self, request: Request, key: str) -> Response:
-        return self.shown(self.find(key, is_current=True))
+        return self.respond(self.find(key, is_current=True))
 
     @writes(
         "Replace a template",
@@ -123,7 +123,7 @@ class Template(TemplateView):
         expected = self.condition().expected(held.number)
         if expected is not None and (expected != held.number or not held.is_current):
             raise Stale(held.number)
-        return self.shown(self.save(key, current.team))
+        return self.respond(self.save(key, current.team))
 
 
 class TemplateVersion(TemplateView):
@@ -134,7 +134,7 @@ class TemplateVersion(TemplateView):
         etag=True,
     )
     def get(self, request: Request, key: str, number: int) -> Response:
-        return self.shown(self.find(key, number=number))
+        return self.respond(self.find(key, number=number))
 
 
 # --- Patterns --------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class PatternView(ApiView):
             raise Missing
         return found
 
-    def line(self, pattern: Pattern) -> dict[str, Any]:
+    def represent(self, pattern: Pattern) -> dict[str, Any]:
         return {
             "url": self.address("pattern", slug=pattern.slug),
             "slug": pattern.slug,
@@ -180,13 +180,13 @@ class Patterns(PatternView):
                 )
             rows = rows.filter(family__in=families)
         found, next_address = paginate(request, rows, Order("slug"))
-        return page([self.line(pattern) for pattern in found], next_address)
+        return page([self.represent(pattern) for pattern in found], next_address)
 
 
 class OnePattern(PatternView):
     @reads("Get a failure pattern", answer="Pattern", etag=True)
     def get(self, request: Request, slug: str) -> Response:
-        body = self.line(self.find(slug))
+        body = self.represent(self.find(slug))
         return answer(body, etag=etags.of_content(body))
 
 
@@ -278,23 +278,23 @@ class Search(ApiView):
         query=SEARCH,
     )
     def get(self, request: Request) -> Response:
-        given = request.query_params
-        wanted = SearchRequest(
-            q=given.get("q", ""),
-            filters={facet: given.getlist(facet) for facet in FACETS if facet in given},
-            sort=given.get("sort", SORTS[0]),
-            page_size=parameters.page_size(given),
-            cursor=given.get("cursor", ""),
+        query = request.query_params
+        search_request = SearchRequest(
+            q=query.get("q", ""),
+            filters={facet: query.getlist(facet) for facet in FACETS if facet in query},
+            sort=query.get("sort", SORTS[0]),
+            page_size=parameters.page_size(query),
+            cursor=query.get("cursor", ""),
         )
         try:
-            found = search(self.viewer, wanted)
+            found = search(self.viewer, search_request)
         except BadRequest as error:
             raise Invalid({error.field: error.message}) from error
         except BadCursor as error:
             raise Invalid({"cursor": str(error)}) from error
-        return Response(self._shown(request, found))
+        return Response(self._represent(request, found))
 
-    def _shown(self, request: Request, found: Page) -> dict[str, Any]:
+    def _represent(self, request: Request, found: Page) -> dict[str, Any]:
         return {
             "query": found.query,
             "engine": found.engine,
@@ -303,7 +303,7 @@ class Search(ApiView):
             "total": found.total,
             "results": [
                 {
-                    **result_line(self, result),
+                    **represent_result(self, result),
                     "score": result.score,
                     "highlights": _highlights(result),
                     "why": list(result.why),
@@ -330,7 +330,7 @@ def _highlights(result: Result) -> list[dict[str, str]]:
     return [{"section": "title", "html": title}, *marked] if "<mark>" in title else marked
 
 
-def result_line(view: ApiView, result: Result) -> dict[str, Any]:
+def represent_result(view: ApiView, result: Result) -> dict[str, Any]:
     """The fields that search results and similar incidents have in common."""
     return {
         "ref": result.ref,

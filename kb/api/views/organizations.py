@@ -32,7 +32,7 @@ class OrganizationView(ApiView):
             raise Missing
         return found
 
-    def line(self, organization: Organization) -> dict[str, Any]:
+    def represent(self, organization: Organization) -> dict[str, Any]:
         return {
             "id": str(organization.uuid),
             "url": self.address("organization", slug=organization.slug),
@@ -45,8 +45,8 @@ class OrganizationView(ApiView):
             "version": organization.version,
         }
 
-    def shown(self, slug: str, status: int = 200) -> Response:
-        body = self.line(self.find(slug))
+    def respond(self, slug: str, status: int = 200) -> Response:
+        body = self.represent(self.find(slug))
         location = body["url"] if status == 201 else None
         return answer(body, etag=etags.of_version(body["version"]), status=status, location=location)
 
@@ -61,7 +61,7 @@ class Organizations(OrganizationView):
     )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, scopes.visible_organizations(self.viewer), BY_NAME)
-        return page([self.line(organization) for organization in found], next_address)
+        return page([self.represent(organization) for organization in found], next_address)
 
     @writes(
         "Create an organization",
@@ -77,13 +77,13 @@ class Organizations(OrganizationView):
             website=self.body.get("website") or "",
             sector=self.body.get("sector") or "",
         )
-        return self.shown(made.slug, 201)
+        return self.respond(made.slug, 201)
 
 
 class OneOrganization(OrganizationView):
     @reads("Get an organization", answer="Organization", etag=True)
     def get(self, request: Request, slug: str) -> Response:
-        return self.shown(slug)
+        return self.respond(slug)
 
     @writes(
         "Update an organization",
@@ -100,7 +100,7 @@ class OneOrganization(OrganizationView):
             values=self.body,
             expected_version=self.condition().expected(organization.version),
         )
-        return self.shown(slug)
+        return self.respond(slug)
 
     @writes(
         "Delete an organization",
@@ -124,7 +124,7 @@ class ServiceView(ApiView):
             raise Missing
         return found
 
-    def line(self, service: Service) -> dict[str, Any]:
+    def represent(self, service: Service) -> dict[str, Any]:
         return {
             "id": str(service.uuid),
             "url": self.address("service", service_id=service.uuid),
@@ -135,8 +135,8 @@ class ServiceView(ApiView):
             "version": service.version,
         }
 
-    def shown(self, service: Service, status: int = 200) -> Response:
-        body = self.line(service)
+    def respond(self, service: Service, status: int = 200) -> Response:
+        body = self.represent(service)
         location = body["url"] if status == 201 else None
         return answer(body, etag=etags.of_version(service.version), status=status, location=location)
 
@@ -150,9 +150,9 @@ class Services(ServiceView):
         query=(*filters.parameters(ServiceFilter), *PAGING),
     )
     def get(self, request: Request) -> Response:
-        rows = filters.checked(ServiceFilter(request.query_params, self.viewer))
+        rows = filters.filtered(ServiceFilter(request.query_params, self.viewer))
         found, next_address = paginate(request, rows, BY_NAME)
-        return page([self.line(service) for service in found], next_address)
+        return page([self.represent(service) for service in found], next_address)
 
     @writes(
         "Create a service",
@@ -168,7 +168,7 @@ class Services(ServiceView):
             organization=self._organization(self.body.get("organization")),
             team=actions.team_named(self.viewer, self.body.get("team")),
         )
-        return self.shown(service, 201)
+        return self.respond(service, 201)
 
     def _organization(self, slug: str | None) -> Organization:
         visible = scopes.visible_organizations(self.viewer)
@@ -181,7 +181,7 @@ class Services(ServiceView):
 class OneService(ServiceView):
     @reads("Get a service", answer="Service", etag=True)
     def get(self, request: Request, service_id: uuid.UUID) -> Response:
-        return self.shown(self.find(service_id))
+        return self.respond(self.find(service_id))
 
     @writes(
         "Update a service",
@@ -198,7 +198,7 @@ class OneService(ServiceView):
             values=self.body,
             expected_version=self.condition().expected(service.version),
         )
-        return self.shown(changed)
+        return self.respond(changed)
 
     @writes(
         "Delete a service",
@@ -222,7 +222,7 @@ class TeamView(ApiView):
             raise Missing
         return found
 
-    def line(self, team: Team, role: str | None) -> dict[str, Any]:
+    def represent(self, team: Team, role: str | None) -> dict[str, Any]:
         return {
             "id": str(team.uuid),
             "url": self.address("team", slug=team.slug),
@@ -239,9 +239,9 @@ class TeamView(ApiView):
             return {}
         return dict(Membership.objects.filter(user_id=self.viewer.user_id).values_list("team_id", "role"))
 
-    def shown(self, slug: str, status: int = 200) -> Response:
+    def respond(self, slug: str, status: int = 200) -> Response:
         team = self.find(slug)
-        body = self.line(team, self.roles().get(team.pk))
+        body = self.represent(team, self.roles().get(team.pk))
         location = body["url"] if status == 201 else None
         return answer(body, etag=etags.of_version(team.version), status=status, location=location)
 
@@ -256,7 +256,7 @@ class Teams(TeamView):
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, scopes.visible_teams(self.viewer), BY_NAME)
         roles = self.roles()
-        return page([self.line(team, roles.get(team.pk)) for team in found], next_address)
+        return page([self.represent(team, roles.get(team.pk)) for team in found], next_address)
 
     @writes(
         "Create a team",
@@ -268,13 +268,13 @@ class Teams(TeamView):
     def post(self, request: Request) -> Response:
         description = self.body.get("description") or ""
         made = actions.create_team(actor=self.viewer, name=self.body["name"], description=description)
-        return self.shown(made.slug, 201)
+        return self.respond(made.slug, 201)
 
 
 class OneTeam(TeamView):
     @reads("Get a team", answer="Team", etag=True)
     def get(self, request: Request, slug: str) -> Response:
-        return self.shown(slug)
+        return self.respond(slug)
 
     @writes(
         "Update a team",
@@ -291,7 +291,7 @@ class OneTeam(TeamView):
             values=self.body,
             expected_version=self.condition().expected(team.version),
         )
-        return self.shown(slug)
+        return self.respond(slug)
 
     @writes(
         "Delete a team",
@@ -316,7 +316,7 @@ class MemberView(TeamView):
             raise Missing
         return found
 
-    def member_line(self, team: Team, membership: Membership) -> dict[str, Any]:
+    def represent_member(self, team: Team, membership: Membership) -> dict[str, Any]:
         return {
             "id": membership.user_id,
             "url": self.address("member", slug=team.slug, user_id=membership.user_id),
@@ -326,21 +326,21 @@ class MemberView(TeamView):
             "since": membership.since.isoformat(),
         }
 
-    def member_shown(self, team: Team, user_id: int, status: int = 200) -> Response:
+    def respond_with_member(self, team: Team, user_id: int, status: int = 200) -> Response:
         membership = self.member(team, user_id)
-        body = self.member_line(team, membership)
+        body = self.represent_member(team, membership)
         location = body["url"] if status == 201 else None
         return answer(body, etag=f'"{membership.role}"', status=status, location=location)
 
-    def locked(self, slug: str) -> Team:
+    def locked_team(self, slug: str) -> Team:
         """The team, row-locked so that its members do not change in the meantime."""
         team = self.find(slug)
         scopes.visible_teams(self.viewer).select_for_update(no_key=True).get(pk=team.pk)
         return team
 
-    def held(self, slug: str, user_id: int) -> tuple[Team, Membership]:
+    def membership_to_change(self, slug: str, user_id: int) -> tuple[Team, Membership]:
         """The membership to change, with its team locked. Raises Refusal (412) if the precondition does not hold."""
-        team = self.locked(slug)
+        team = self.locked_team(slug)
         membership = self.member(team, user_id)
         condition = self.condition()
         if not condition.any and membership.role not in condition.tags and scopes.may_manage_team(self.viewer, team):
@@ -353,7 +353,7 @@ class Members(MemberView):
     def get(self, request: Request, slug: str) -> Response:
         team = self.find(slug)
         found, next_address = paginate(request, team.memberships.select_related("user"), Order())
-        return page([self.member_line(team, membership) for membership in found], next_address)
+        return page([self.represent_member(team, membership) for membership in found], next_address)
 
     @writes(
         "Add a team member",
@@ -363,7 +363,7 @@ class Members(MemberView):
         status=201,
     )
     def post(self, request: Request, slug: str) -> Response:
-        team = self.locked(slug)
+        team = self.locked_team(slug)
         people = scopes.visible_people(self.viewer).filter(is_active=True)
         user: User | None = people.filter(email__iexact=self.body["email"].strip()).first()
         if user is None:
@@ -371,13 +371,13 @@ class Members(MemberView):
         if team.memberships.filter(user=user).exists():
             raise Refusal("wrong_state", "This user is already a member. Change their role instead.")
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=user, role=self.body["role"])
-        return self.member_shown(team, user.pk, 201)
+        return self.respond_with_member(team, user.pk, 201)
 
 
 class Member(MemberView):
     @reads("Get a team member", answer="Member", etag=True)
     def get(self, request: Request, slug: str, user_id: int) -> Response:
-        return self.member_shown(self.find(slug), user_id)
+        return self.respond_with_member(self.find(slug), user_id)
 
     @writes(
         "Change a member's role",
@@ -387,9 +387,9 @@ class Member(MemberView):
         precondition="required",
     )
     def patch(self, request: Request, slug: str, user_id: int) -> Response:
-        team, membership = self.held(slug, user_id)
+        team, membership = self.membership_to_change(slug, user_id)
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=self.body["role"])
-        return self.member_shown(team, user_id)
+        return self.respond_with_member(team, user_id)
 
     @writes(
         "Remove a team member",
@@ -399,6 +399,6 @@ class Member(MemberView):
         precondition="required",
     )
     def delete(self, request: Request, slug: str, user_id: int) -> Response:
-        team, membership = self.held(slug, user_id)
+        team, membership = self.membership_to_change(slug, user_id)
         actions.set_membership(actor=self.viewer, team_id=team.pk, user=membership.user, role=None)
         return no_content()

@@ -46,7 +46,7 @@ class Section(IncidentView):
     @writes("Update a section", body="SectionChange", answer="Section", precondition="required")
     def patch(self, request: Request, ref: str, key: str) -> Response:
         incident = self.locate(ref)
-        expected = self.expected(incident, incident.sections.filter(key=key), lambda: self.section(ref, key))
+        expected = self.expected_version(incident, incident.sections.filter(key=key), lambda: self.section(ref, key))
         try:
             sections.change_section(
                 actor=self.viewer,
@@ -106,21 +106,21 @@ class Row(RowsView):
     @writes("Update {a_row}", body="{row}Change", answer="{row}", precondition="required")
     def patch(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
         sections.change_row(
-            actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id, values=self.body
+            actor=self.viewer, **self._target(ref, row_id), kind=self.kind, row_id=row_id, values=self.body
         )
         row = self.row(ref, row_id)
         return answer(row, etag=documents.part_etag(row))
 
     @writes("Remove {a_row}", answer=None, status=204, precondition="required")
     def delete(self, request: Request, ref: str, row_id: uuid.UUID) -> Response:
-        sections.remove_row(actor=self.viewer, **self._held(ref, row_id), kind=self.kind, row_id=row_id)
+        sections.remove_row(actor=self.viewer, **self._target(ref, row_id), kind=self.kind, row_id=row_id)
         return no_content()
 
-    def _held(self, ref: str, row_id: uuid.UUID) -> dict[str, Any]:
+    def _target(self, ref: str, row_id: uuid.UUID) -> dict[str, Any]:
         """The incident, and the version of the row that the caller expects."""
         incident = self.locate(ref)
         stored = KINDS[self.kind].model._default_manager.filter(incident=incident, uuid=row_id)
-        expected = self.expected(incident, stored, lambda: self.row(ref, row_id))
+        expected = self.expected_version(incident, stored, lambda: self.row(ref, row_id))
         return {"incident_id": incident.pk, "expected_version": expected}
 
 
@@ -167,21 +167,21 @@ class Link(IncidentView):
 
     @writes("Update a link's note", body="LinkChange", answer="Link", precondition="required")
     def patch(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
-        links.change_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id, note=self.body["note"])
+        links.change_link(actor=self.viewer, **self._target(ref, link_id), link_id=link_id, note=self.body["note"])
         link = self.link(ref, link_id)
         return answer(link, etag=documents.part_etag(link))
 
     @writes("Remove a link", answer=None, status=204, precondition="required")
     def delete(self, request: Request, ref: str, link_id: uuid.UUID) -> Response:
-        links.remove_link(actor=self.viewer, **self._held(ref, link_id), link_id=link_id)
+        links.remove_link(actor=self.viewer, **self._target(ref, link_id), link_id=link_id)
         return no_content()
 
-    def _held(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
+    def _target(self, ref: str, link_id: uuid.UUID) -> dict[str, Any]:
         incident = self.locate(ref)
         visible = scopes.visible_incidents(self.viewer)
         stored = IncidentLink.objects.filter(
             Q(from_incident=incident, to_incident__in=visible) | Q(to_incident=incident, from_incident__in=visible),
             uuid=link_id,
         )
-        expected = self.expected(incident, stored, lambda: self.link(ref, link_id))
+        expected = self.expected_version(incident, stored, lambda: self.link(ref, link_id))
         return {"incident_id": incident.pk, "expected_version": expected}

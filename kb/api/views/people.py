@@ -49,7 +49,7 @@ class TokenView(ApiView):
     signed_in_only = True
     tag = etags.of_version(1)
 
-    def line(self, token: AccessToken) -> dict[str, Any]:
+    def represent(self, token: AccessToken) -> dict[str, Any]:
         return {
             "id": str(token.uuid),
             "url": self.address("token", token_id=token.uuid),
@@ -72,7 +72,7 @@ class Tokens(TokenView):
     def get(self, request: Request) -> Response:
         order = by_instant("created", descending=True)
         found, next_address = paginate(request, tokens.visible_tokens(self.viewer), order)
-        return page([self.line(token) for token in found], next_address)
+        return page([self.represent(token) for token in found], next_address)
 
     @writes(
         "Create an access token",
@@ -92,7 +92,7 @@ class Tokens(TokenView):
             owner=self.body.get("owner") or "",
             no_later_than=request.auth.expiry if isinstance(request.auth, AccessToken) else None,
         )
-        body = self.line(token)
+        body = self.represent(token)
         # The response contains a secret, so no cache may store it.
         response = answer({**body, "token": secret}, etag=self.tag, status=201, location=body["url"])
         response["Cache-Control"] = "no-store"
@@ -108,7 +108,7 @@ class Token(TokenView):
 
     @reads("Get an access token", description="Never includes the token itself.", answer="Token", etag=True)
     def get(self, request: Request, token_id: uuid.UUID) -> Response:
-        return answer(self.line(self.find(token_id)), etag=self.tag)
+        return answer(self.represent(self.find(token_id)), etag=self.tag)
 
     @writes(
         "Revoke an access token",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from benches.figures import Figure
 from incidents.outages import files
-from kb.patterns.evaluation import of_outages
+from kb.patterns.evaluation import labelled_outages
 from kb.patterns.matcher import match, shipped_rules
 from kb.patterns.phrases import ANYWHERE, Chain, Element, Phrase
 from kb.patterns.reading import fields
@@ -43,7 +43,7 @@ def run(rounds: int) -> list[Figure]:
 
 def _texts() -> list[str]:
     """Consecutive documents of equal length, cut from the prose of the outages."""
-    prose = "\n\n".join("\n\n".join(fields(one.document).values()) for one in of_outages(files.FOLDER))
+    prose = "\n\n".join("\n\n".join(fields(one.document).values()) for one in labelled_outages(files.FOLDER))
     whole = range(0, len(prose) - CHARACTERS, CHARACTERS)
     return [prose[start : start + CHARACTERS] for start in whole]
 

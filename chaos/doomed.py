@@ -57,4 +57,4 @@ def _doom(**_: Any) -> None:
     DatabaseEngine._write = _after("half-written", DatabaseEngine._write)  # type: ignore[method-assign]
     ElasticEngine.index = _after("written", ElasticEngine.index)  # type: ignore[method-assign]
     # Inside the transaction that writes the tags.
-    tagging.carry_out = _after("half-tagged", tagging.carry_out, only_if=bool)
+    tagging.write_plans = _after("half-tagged", tagging.write_plans, only_if=bool)

@@ -92,7 +92,7 @@ def _contents(documents: dict[int, IndexDocument]) -> list[str]:
 
 
 def _tags(incident_ids: list[int]) -> list[str]:
-    _, plans = tagging.plans_of(tagging.asked(), incident_ids)
+    _, plans = tagging.plan_changes(tagging.active_rules(), incident_ids)
     return [f"tags: INC-{pk} differs from the rules in {', '.join(changes)}" for pk, changes in plans.items()]
 
 

@@ -26,7 +26,7 @@ def relay() -> int:
 
 # Seconds that one worker spends on changed rules before it is free for other work. The schedule sends the next task
 # before they are over, so that two workers share a long round.
-SHIFT = 25
+RETAG_SECONDS = 25
 
 
 @shared_task(name="kb.tasks.retag")
@@ -35,15 +35,15 @@ def retag() -> int:
 
     A worker that still has older rules leaves this to workers that have the new ones.
     """
-    with suppress(tagging.OtherRules):
-        return retagging.work(seconds=SHIFT)
+    with suppress(tagging.RulesMismatch):
+        return retagging.work(seconds=RETAG_SECONDS)
     return 0
 
 
 @shared_task(name="kb.tasks.check_tags")
 def check_tags() -> int:
     """Have incidents whose tags differ from what the rules say tagged again; returns how many."""
-    with suppress(tagging.OtherRules):
+    with suppress(tagging.RulesMismatch):
         return len(tagging.check_consistency())
     return 0
 

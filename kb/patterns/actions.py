@@ -34,13 +34,13 @@ def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence
         wanted: dict[Pattern, list[Anchor]] = {}
         for pattern in Pattern.objects.filter(slug__in=evidence).select_related("merged_into"):
             wanted.setdefault(pattern.merged_into or pattern, []).extend(evidence[pattern.slug])
-        here = {tag.pattern_id: tag for tag in Tag.objects.filter(incident=incident).select_related("pattern")}
+        existing = {tag.pattern_id: tag for tag in Tag.objects.filter(incident=incident).select_related("pattern")}
         changed = [
             tag
             for pattern, anchors in wanted.items()
-            if (tag := _confirmed(incident, pattern, here.get(pattern.pk), anchors)) is not None
+            if (tag := _confirmed(incident, pattern, existing.get(pattern.pk), anchors)) is not None
         ]
-        for tag in here.values():
+        for tag in existing.values():
             gone = tag.pattern not in wanted and tag.state != TagState.WITHDRAWN
             if gone and tag.source == TagSource.CURATOR and tag.decided_by_id is None:
                 tag.state, tag.evidence = TagState.WITHDRAWN, []
@@ -76,18 +76,18 @@ def _confirmed(incident: Incident, pattern: Pattern, tag: Tag | None, anchors: S
 _PRECEDENCE = (TagState.WITHDRAWN, TagState.SUGGESTED, TagState.AUTOMATIC, TagState.REJECTED, TagState.CONFIRMED)
 
 
-def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, held: Collection[int]) -> int:
+def merge(*, actor: Viewer, pattern: Pattern, into: Pattern, locked_ids: Collection[int]) -> int:
     """Move the tags of a merged pattern to the pattern it was merged into; returns how many were moved.
 
-    Must run inside the caller's transaction. `held` are the ids of the incidents whose tags move; the caller must hold
-    their row locks, which decisions about tags take as well.
+    Must run inside the caller's transaction. `locked_ids` are the ids of the incidents whose tags move; the caller must
+    hold their row locks, which decisions about tags take as well.
 
     An incident that carries both tags keeps the stronger one: a confirmed tag wins over one that a person rejected
     (whether or not it was suggested again), and that one wins over what a rule found. Raises NotAllowed.
     """
     if not actor.is_admin:
         raise NotAllowed("Only admins can change the vocabulary.")
-    tags = pattern.tags.filter(incident_id__in=held)
+    tags = pattern.tags.filter(incident_id__in=locked_ids)
     moving = list(tags.order_by("incident_id"))
     if not moving:
         return 0

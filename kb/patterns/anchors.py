@@ -100,7 +100,7 @@ def _places(text: str, quote: str) -> list[tuple[int, int]]:
     return found
 
 
-def standing(evidence: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> list[Anchor]:
+def relocate(evidence: Iterable[Mapping[str, Any]], document: Mapping[str, Any]) -> list[Anchor]:
     """The stored anchors at their current positions in this document.
 
     Anchors that cannot be located are dropped, so readers are never shown a quote that their own document lacks.

@@ -97,7 +97,7 @@ def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
         tag.evidence = [anchor for anchor in tag.shown_evidence if not anchor.get("by_hand")]
         tag.state = TagState.CONFIRMED if tag.source == TagSource.CURATOR else TagState.WITHDRAWN
         if tag.source != TagSource.CURATOR:
-            tagging.ask_rule(incident, tag)
+            tagging.apply_rule(incident, tag)
         return _save(actor, tag, "tag.undone")
 
 

@@ -98,13 +98,13 @@ class Evaluation:
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
 
-def of_outages(folder: Path = files.FOLDER) -> list[Labelled]:
+def labelled_outages(folder: Path = files.FOLDER) -> list[Labelled]:
     """The famous outages with their labels. Unreadable files are skipped; `check_outages` reports them."""
     definitions = (files.read(path).definition for path in files.paths(folder))
     return [_labelled(definition) for definition in definitions if definition is not None]
 
 
-def of_labels(path: Path) -> list[Labelled]:
+def read_labels(path: Path) -> list[Labelled]:
     """Read labels from a YAML file that maps ids of famous outages, or references such as INC-12, to lists of slugs.
 
     Raises Invalid, with a message for each id.
@@ -115,7 +115,7 @@ def of_labels(path: Path) -> list[Labelled]:
         raise Invalid({path.name: f"The file cannot be read: {error}."}) from error
     if not isinstance(content, dict):
         raise Invalid({path.name: "The file must map the id of each outage or incident to a list of patterns."})
-    outages = {one.id: one.document for one in of_outages()}
+    outages = {one.id: one.document for one in labelled_outages()}
     known = {definition.slug for definition in shipped()}
     problems: dict[str, str] = {}
     found: dict[str, Labelled] = {}

@@ -28,7 +28,7 @@ _UNKNOWN = " "
 
 
 class PhraseIndex:
-    """Phrases by their number in the sequence. `watched` are further words whose presence `standing` reports."""
+    """Phrases by their number in the sequence. `watched` are further words whose presence `find` reports."""
 
     def __init__(self, phrases: Sequence[Phrase], watched: Collection[str] = ()) -> None:
         words = {word for phrase in phrases for element in phrase.elements for run in element for word in run}
@@ -59,7 +59,7 @@ class PhraseIndex:
                     self._filled |= bit
         self._lowest = (1 << self._count) - 1
 
-    def standing(self, text: str) -> tuple[list[int], bool]:
+    def find(self, text: str) -> tuple[list[int], bool]:
         """The numbers of the phrases that occur in a sentence, ascending, and whether it contains a watched word."""
         sentence = "".join(map(self._pieces.__getitem__, text.split()))
         rows = reduce(or_, map(self._rows.__getitem__, sentence), self._filled)

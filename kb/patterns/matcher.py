@@ -87,35 +87,35 @@ class Rules:
         self.phrases = tuple(numbers)
         self._index = PhraseIndex(self.phrases, negation.TELLING_WORDS)
         self._words = [frozenset(chain(*chain(*phrase.elements))) for phrase in self.phrases]
-        self._uses_in: ByWord[list[list[_Use]]] = ByWord(self._weighed)
+        self._uses_in: ByWord[list[list[_Use]]] = ByWord(self._weighted_uses)
 
     def uses_in(self, section: str) -> list[list[_Use]]:
         """By phrase number, the uses that count in this section, with their weights scaled by that of the section."""
         return self._uses_in[section]
 
-    def _weighed(self, section: str) -> list[list[_Use]]:
+    def _weighted_uses(self, section: str) -> list[list[_Use]]:
         def counts(use: _Use) -> bool:
             sections = self.rules[use.rule].groups[use.group].sections
             return sections is None or section in sections
 
-        worth = [rule.section_weight(section) for rule in self.rules]
+        weights = [rule.section_weight(section) for rule in self.rules]
         return [
-            [use._replace(weight=use.weight * worth[use.rule]) for use in uses if worth[use.rule] and counts(use)]
+            [use._replace(weight=use.weight * weights[use.rule]) for use in uses if weights[use.rule] and counts(use)]
             for uses in self.uses
         ]
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Every phrase that occurs in a sentence of the text, once per sentence."""
-        standing = self._index.standing
+        find = self._index.find
         for start, end in sentences(text):
             sentence = text[start:end]
-            numbers, may_deny = standing(sentence)
+            numbers, may_deny = find(sentence)
             if numbers:
-                denied = self._denied(numbers, sentence) if may_deny else ()
+                denied = self._denied_phrases(numbers, sentence) if may_deny else ()
                 for number in numbers:
                     yield start, end, number, number in denied
 
-    def _denied(self, numbers: list[int], text: str) -> list[int]:
+    def _denied_phrases(self, numbers: list[int], text: str) -> list[int]:
         """The phrases that the sentence denies. A phrase that occurs more than once must be denied each time."""
         sentence = stems(text)
         denials = negation.denials(text, sentence)
@@ -143,7 +143,7 @@ def match(rules: Rules, fields: Mapping[str, str], facts: Facts | None = None) -
     or missing. Of several rules that find the same pattern, the most certain one gives the match.
     """
     found: dict[str, Match] = {}
-    for number, gathered in _gathered(rules, fields).items():
+    for number, gathered in _gather(rules, fields).items():
         rule = rules.rules[number]
         score = _score(rule, gathered, facts or {})
         if score is not None and score.total >= rule.suggested:
@@ -158,7 +158,7 @@ def section_of(field: str) -> str:
     return field.partition("/")[0].removeprefix("sections.")
 
 
-def _gathered(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
+def _gather(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
     """By rule and group, the contribution of each sentence: that of its strongest phrase, weighted by section."""
     out: dict[int, _Gathered] = {}
     for field, text in fields.items():
@@ -191,14 +191,14 @@ def _score(rule: Rule, gathered: _Gathered, facts: Facts) -> _Score | None:
         if values is None:
             total += group.weight
             continue
-        total += _added(group, values.values())
+        total += _contribution(group, values.values())
         for where, value in values.items():
             if value > 0:
                 shown[where] = shown.get(where, 0.0) + value
     return _Score(round(total, 3), shown) if shown else None
 
 
-def _added(group: Group, values: Iterable[float]) -> float:
+def _contribution(group: Group, values: Iterable[float]) -> float:
     """The contribution of a group: its best sentence or, if it has a cap, the sum of its sentences up to the cap."""
     best = max(values, key=abs)
     if group.cap is None:

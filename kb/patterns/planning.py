@@ -20,7 +20,7 @@ from kb.patterns.models import Tag, TagSource, TagState
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentTag:
     """A tag as it is. `is_decided`: by a person. A decided suggestion was rejected and then suggested again."""
 
     source: str
@@ -31,12 +31,12 @@ class Standing:
     evidence: Sequence[Mapping[str, Any]]
 
     @classmethod
-    def of(cls, tag: Tag) -> Standing:
+    def of(cls, tag: Tag) -> CurrentTag:
         return cls(tag.source, tag.state, tag.decided_by_id is not None, tag.rule_version, tag.score, tag.evidence)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PlannedTag:
     """The planned state of a tag."""
 
     state: str
@@ -55,9 +55,9 @@ class Wanted:
             "evidence": list(self.evidence),
         }
 
-    def is_of(self, here: Standing) -> bool:
+    def matches(self, current: CurrentTag) -> bool:
         """Whether the tag already matches this plan, apart from the version of its rule."""
-        return here.source == TagSource.RULE and (here.state, here.score, tuple(here.evidence)) == (
+        return current.source == TagSource.RULE and (current.state, current.score, tuple(current.evidence)) == (
             self.state,
             self.score,
             self.evidence,
@@ -65,72 +65,74 @@ class Wanted:
 
 
 def plan(
-    here: Mapping[str, Standing],
+    current: Mapping[str, CurrentTag],
     matches: Mapping[str, Match],
     *,
     versions: Mapping[str, int],
     texts: Mapping[str, str],
     is_curated: bool = False,
-) -> dict[str, Wanted]:
+) -> dict[str, PlannedTag]:
     """The changes, by slug; empty if the tags already are what the rules say.
 
     `versions` are those of the rules that were run; tags of other patterns are left alone. `texts` are the fields in
     which the matches were found. `is_curated`: curators have judged this incident.
     """
-    out: dict[str, Wanted] = {}
+    out: dict[str, PlannedTag] = {}
     for slug, version in versions.items():
-        standing, match = here.get(slug), matches.get(slug)
+        tag, match = current.get(slug), matches.get(slug)
         if match is not None and is_curated:
             match = replace(match, state=TagState.SUGGESTED) if match.state == TagState.AUTOMATIC else None
-        wanted = (
-            _withdrawn(standing, version)
+        planned = (
+            _withdrawn(tag, version)
             if match is None
-            else _found(standing, match, version, [_anchored(one, texts) for one in match.evidence])
+            else _found(tag, match, version, [_anchored(one, texts) for one in match.evidence])
         )
-        if wanted is not None:
-            out[slug] = wanted
+        if planned is not None:
+            out[slug] = planned
     return out
 
 
-def _found(here: Standing | None, match: Match, version: int, evidence: Sequence[Mapping[str, Any]]) -> Wanted | None:
-    wanted = Wanted(match.state, version, match.score, tuple(evidence))
-    if here is None:
-        return wanted
-    if here.is_decided:
-        return _suggested_again(here, wanted)
-    if here.state == TagState.WITHDRAWN:
-        return wanted
-    if here.source != TagSource.RULE or (here.rule_version == version and wanted.is_of(here)):
+def _found(
+    current: CurrentTag | None, match: Match, version: int, evidence: Sequence[Mapping[str, Any]]
+) -> PlannedTag | None:
+    planned = PlannedTag(match.state, version, match.score, tuple(evidence))
+    if current is None:
+        return planned
+    if current.is_decided:
+        return _suggested_again(current, planned)
+    if current.state == TagState.WITHDRAWN:
+        return planned
+    if current.source != TagSource.RULE or (current.rule_version == version and planned.matches(current)):
         return None
-    return wanted
+    return planned
 
 
-def _withdrawn(here: Standing | None, version: int) -> Wanted | None:
+def _withdrawn(current: CurrentTag | None, version: int) -> PlannedTag | None:
     """The plan for a tag whose rule finds nothing, or only sentences that were rejected before."""
-    if here is None or here.source != TagSource.RULE or here.state == TagState.WITHDRAWN:
+    if current is None or current.source != TagSource.RULE or current.state == TagState.WITHDRAWN:
         return None
-    if here.is_decided:
-        was_suggested_again = here.state == TagState.SUGGESTED
-        seen = tuple(rejected_before(here.evidence))
-        return Wanted(TagState.REJECTED, version, here.score, seen) if was_suggested_again else None
-    return Wanted(TagState.WITHDRAWN, version, None, ())
+    if current.is_decided:
+        was_suggested_again = current.state == TagState.SUGGESTED
+        seen = tuple(rejected_before(current.evidence))
+        return PlannedTag(TagState.REJECTED, version, current.score, seen) if was_suggested_again else None
+    return PlannedTag(TagState.WITHDRAWN, version, None, ())
 
 
-def _suggested_again(here: Standing, wanted: Wanted) -> Wanted | None:
+def _suggested_again(current: CurrentTag, planned: PlannedTag) -> PlannedTag | None:
     """The plan for a decided tag that the rule finds: at most a suggestion."""
-    if here.state not in (TagState.REJECTED, TagState.SUGGESTED):
+    if current.state not in (TagState.REJECTED, TagState.SUGGESTED):
         return None
-    was_rejected = here.state == TagState.REJECTED
+    was_rejected = current.state == TagState.REJECTED
     # Without a version, it is unknown whether the rule is later than the one in force when the tag was rejected.
-    if was_rejected and here.rule_version in (None, wanted.rule_version):
+    if was_rejected and current.rule_version in (None, planned.rule_version):
         return None
-    seen = here.evidence if was_rejected else rejected_before(here.evidence)
+    seen = current.evidence if was_rejected else rejected_before(current.evidence)
     quotes = {anchor["quote"] for anchor in seen}
-    if all(anchor["quote"] in quotes for anchor in wanted.evidence):
-        return _withdrawn(here, wanted.rule_version)
+    if all(anchor["quote"] in quotes for anchor in planned.evidence):
+        return _withdrawn(current, planned.rule_version)
     kept = ({**anchor, "rejected": True} for anchor in seen)
-    again = replace(wanted, state=TagState.SUGGESTED, evidence=(*wanted.evidence, *kept))
-    return None if here.rule_version == again.rule_version and again.is_of(here) else again
+    again = replace(planned, state=TagState.SUGGESTED, evidence=(*planned.evidence, *kept))
+    return None if current.rule_version == again.rule_version and again.matches(current) else again
 
 
 def rejected_before(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

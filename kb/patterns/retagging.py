@@ -23,7 +23,7 @@ from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns.matcher import Rules
 from kb.patterns.models import Pattern, PatternStatus, Retag, RetagBatch
-from kb.patterns.tagging import BATCH, asked, carry_out, plans_of
+from kb.patterns.tagging import BATCH, active_rules, plan_changes, write_plans
 
 # How long a batch of a killed worker stays claimed. Must be longer than a batch takes.
 LEASE: timedelta = settings.OUTBOX_LEASE
@@ -50,7 +50,7 @@ def begin(slugs: Iterable[str] | None = None) -> Retag | None:
             return running
         if running is not None:
             running.delete()
-        return _planned(pending) if pending else None
+        return _begin_round(pending) if pending else None
 
 
 def work(
@@ -58,24 +58,24 @@ def work(
 ) -> int:
     """Process batches of the current round until none is free or `seconds` have passed.
 
-    Returns how many incidents were covered. Begins a round first if one is needed. Raises OtherRules
+    Returns how many incidents were covered. Begins a round first if one is needed. Raises RulesMismatch
     (kb/patterns/tagging.py) if this process has other rules than the vocabulary in the database.
     """
     until = time.monotonic() + seconds if seconds is not None else None
     retag = begin()
     if retag is None:
         return 0
-    wanted = asked(rules, only=retag.patterns)
+    active = active_rules(rules, only=retag.patterns)
     handled = 0
     while until is None or time.monotonic() < until:
-        batch = _claimed(retag)
+        batch = _claim_batch(retag)
         if batch is None:
             _finish(retag)
             break
         ids = list(Incident.objects.filter(pk__range=(batch.first, batch.last)).values_list("pk", flat=True))
-        seen, plans = plans_of(wanted, ids)
+        versions_read, plans = plan_changes(active, ids)
         with transaction.atomic():
-            carry_out(wanted, plans, seen)
+            write_plans(active, plans, versions_read)
             RetagBatch.objects.filter(pk=batch.pk, lease=batch.lease).delete()
         handled += len(ids)
         if progress:
@@ -88,7 +88,7 @@ def _is_needed() -> bool:
     return changed.exists() or Retag.objects.filter(finished_at__isnull=True).exists()
 
 
-def _planned(patterns: dict[str, int]) -> Retag:
+def _begin_round(patterns: dict[str, int]) -> Retag:
     ids = list(Incident.objects.order_by("pk").values_list("pk", flat=True))
     # The first id of each batch, then one past the last id.
     bounds = [*ids[::BATCH], ids[-1] + 1] if ids else []
@@ -100,7 +100,7 @@ def _planned(patterns: dict[str, int]) -> Retag:
     return retag
 
 
-def _claimed(retag: Retag) -> RetagBatch | None:
+def _claim_batch(retag: Retag) -> RetagBatch | None:
     """Claim a free batch for the time of its lease; None if there is none."""
     now = timezone.now()
     free = Q(retag=retag) & (Q(leased_until__isnull=True) | Q(leased_until__lt=now))

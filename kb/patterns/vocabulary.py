@@ -63,38 +63,38 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
     """
     if not actor.is_admin:
         raise NotAllowed("Only admins can change the vocabulary.")
-    wanted = read(folder)
+    rows = read(folder)
     with transaction.atomic():
         take_turns(actor)
-        here = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
+        by_slug = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
         # Search documents include the families of their patterns and leave out patterns that are not active.
-        previous = {pattern.pk: (pattern.family, pattern.status) for pattern in here.values()}
+        previous = {pattern.pk: (pattern.family, pattern.status) for pattern in by_slug.values()}
         written: list[Pattern] = []
-        for columns in wanted:
-            pattern = here.setdefault(columns["slug"], Pattern(slug=columns["slug"]))
+        for columns in rows:
+            pattern = by_slug.setdefault(columns["slug"], Pattern(slug=columns["slug"]))
             if _set(pattern, {name: value for name, value in columns.items() if name != "merged_into"}):
                 written.append(pattern)
         Pattern.objects.bulk_create(pattern for pattern in written if pattern.pk is None)
         saved = [(pattern, {"slug": pattern.slug, "version": pattern.version}) for pattern in written]
         audit_each(actor, "pattern.saved", saved)
         # A second pass, so that a pattern can be merged into one whose file comes later.
-        for columns in wanted:
-            pattern = here[columns["slug"]]
-            target = here[columns["merged_into"]] if columns["merged_into"] else None
+        for columns in rows:
+            pattern = by_slug[columns["slug"]]
+            target = by_slug[columns["merged_into"]] if columns["merged_into"] else None
             if pattern.merged_into_id != (target.pk if target else None):
                 pattern.merged_into = target
                 pattern.save(update_fields=["merged_into"])
                 audit(actor, "pattern.merged", pattern, slug=pattern.slug, into=target.slug if target else None)
                 written.append(pattern)
         # All merged patterns, every time: a worker with the earlier vocabulary may have tagged with them since.
-        merged = [(pattern, here[pattern.merged_into.slug]) for pattern in here.values() if pattern.merged_into]
+        merged = [(pattern, by_slug[pattern.merged_into.slug]) for pattern in by_slug.values() if pattern.merged_into]
         shown_differently = [one for one in written if previous.get(one.pk) != (one.family, one.status)]
         # Lock all these incidents at once, before touching their tags: decisions and the tagger take the incident's
         # lock first as well.
         touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_differently])
-        held = outbox.hold(touched.values_list("incident_id", flat=True))
+        locked_ids = outbox.hold(touched.values_list("incident_id", flat=True))
         for pattern, into in merged:
-            merge(actor=actor, pattern=pattern, into=into, held=held)
+            merge(actor=actor, pattern=pattern, into=into, locked_ids=locked_ids)
         if shown_differently:
             tagged = Tag.objects.filter(pattern__in=shown_differently)
             outbox.reindex(Incident.objects.filter(pk__in=tagged.values("incident")))

@@ -11,7 +11,7 @@ from incidents.errors import Invalid
 from incidents.models import Incident
 from incidents.outages import files
 from kb.patterns import evaluation
-from kb.patterns.evaluation import Counts, Labelled, evaluate, of_labels, of_outages
+from kb.patterns.evaluation import Counts, Labelled, evaluate, labelled_outages, read_labels
 from kb.patterns.matcher import match, shipped_rules
 from kb.patterns.reading import documents, facts, fields
 from tests.incidents.curated import outage, write
@@ -50,7 +50,7 @@ def test_intervals_contain_the_figure_narrow_with_more_incidents_and_are_reprodu
 
 
 def test_about_half_of_the_outages_are_held_out():
-    outages = of_outages()
+    outages = labelled_outages()
     assert len(outages) == len(files.paths(files.FOLDER))
     held_out = {one.id for one in outages if one.is_held_out}
     assert 0.4 < len(held_out) / len(outages) < 0.6
@@ -60,7 +60,7 @@ def test_about_half_of_the_outages_are_held_out():
 def test_rules_read_a_file_exactly_like_the_incident_loaded_from_it(cast, tmp_path):
     folder = write(tmp_path / "outages", outage())
     call_command("load_outages", folder, stdout=StringIO())
-    (from_file,) = of_outages(folder)
+    (from_file,) = labelled_outages(folder)
     (loaded,) = documents(Incident.objects.values_list("pk", flat=True)).values()
 
     def read(document):
@@ -71,7 +71,7 @@ def test_rules_read_a_file_exactly_like_the_incident_loaded_from_it(cast, tmp_pa
 
 
 def test_labels_of_curators_do_not_count_as_predictions():
-    outages = of_outages()[:5]
+    outages = labelled_outages()[:5]
     found = evaluation.predictions(shipped_rules(), outages)
     assert found == {
         one.id: {m.slug: m.state for m in match(shipped_rules(), fields(one.document), facts(one.document))}
@@ -80,7 +80,7 @@ def test_labels_of_curators_do_not_count_as_predictions():
 
 
 def test_precision_and_recall_on_held_out_outages_are_above_one_half():
-    held_out = [one for one in of_outages() if one.is_held_out]
+    held_out = [one for one in labelled_outages() if one.is_held_out]
     found = evaluate(held_out, evaluation.predictions(shipped_rules(), held_out), resamples=1)
     assert found.micro.recall > 0.5
     assert found.micro.precision > 0.5
@@ -90,7 +90,7 @@ def test_a_label_file_can_name_famous_outages_and_own_incidents(cast, published,
     incident = published(text=STORM)
     path = tmp_path / "labels.yaml"
     path.write_text(f"1962-nasa-mariner-1: [latent-bug]\n{incident.ref}: [retry-storm]\n", encoding="utf-8")
-    some = of_labels(path)
+    some = read_labels(path)
     assert [(one.id, set(one.patterns)) for one in some] == [
         ("1962-nasa-mariner-1", {"latent-bug"}),
         (incident.ref, {"retry-storm"}),
@@ -108,7 +108,7 @@ def test_an_invalid_label_file_is_refused(db, tmp_path, text, named):
     path = tmp_path / "labels.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Invalid) as refused:
-        of_labels(path)
+        read_labels(path)
     assert list(refused.value.fields) == [named.partition(":")[0]]
     with pytest.raises(CommandError, match=named):
         call_command("evaluate_tagger", labels=path, stdout=StringIO())
@@ -118,10 +118,10 @@ def test_an_incident_can_be_labelled_only_once_however_its_reference_is_written(
     incident = published(text=STORM)
     path = tmp_path / "labels.yaml"
     path.write_text(f"{incident.ref.lower()}: [retry-storm]\n", encoding="utf-8")
-    assert [one.id for one in of_labels(path)] == [incident.ref]
+    assert [one.id for one in read_labels(path)] == [incident.ref]
     path.write_text(f"{incident.ref}: [retry-storm]\n{incident.ref.lower()}: [dns]\n", encoding="utf-8")
     with pytest.raises(Invalid, match=f"{incident.ref.lower()}: {incident.ref} is already listed"):
-        of_labels(path)
+        read_labels(path)
 
 
 def test_the_command_prints_both_halves_and_every_pattern():

@@ -9,7 +9,7 @@ import pytest
 from kb.patterns.anchors import hash_of
 from kb.patterns.matcher import Evidence, Match
 from kb.patterns.models import TagSource, TagState
-from kb.patterns.planning import Standing, plan
+from kb.patterns.planning import CurrentTag, plan
 
 SLUG = "retry-storm"
 TEXTS = {"sections.summary": "It stormed. It stormed again."}
@@ -29,7 +29,7 @@ def stored(*evidence):
 
 
 def standing(source="rule", state="automatic", is_decided=False, rule_version=VERSION, score=2.5, evidence=(OLD,)):
-    return Standing(source, state, is_decided, rule_version, score, stored(*evidence))
+    return CurrentTag(source, state, is_decided, rule_version, score, stored(*evidence))
 
 
 def kept(*evidence):
@@ -38,7 +38,7 @@ def kept(*evidence):
 
 def suggested_again(version, *, shown):
     """A tag that was rejected with the old sentence and then suggested again."""
-    return Standing("rule", "suggested", True, version, 2.5, [*stored(*shown), *kept(OLD)])
+    return CurrentTag("rule", "suggested", True, version, 2.5, [*stored(*shown), *kept(OLD)])
 
 
 def planned(here, found, **more):
@@ -152,7 +152,7 @@ def test_a_sentence_suggested_again_but_withdrawn_unseen_still_counts_as_new():
     rejected = standing(state="rejected", is_decided=True, rule_version=VERSION - 1, evidence=(OLD,))
     assert planned(rejected, match(NEW)).evidence == (*stored(NEW), *kept(OLD))
     gone = planned(suggested_again(VERSION - 1, shown=(NEW,)), None)
-    before = Standing("rule", gone.state, True, VERSION - 1, gone.score, gone.evidence)
+    before = CurrentTag("rule", gone.state, True, VERSION - 1, gone.score, gone.evidence)
     assert planned(before, match(OLD)) is None
     assert planned(before, match(NEW)).state == "suggested"
 
@@ -189,5 +189,5 @@ def test_after_a_plan_is_carried_out_nothing_is_left_to_plan(here, found):
     if change is None:
         return
     is_decided = here is not None and here.is_decided
-    done = Standing("rule", change.state, is_decided, change.rule_version, change.score, list(change.evidence))
+    done = CurrentTag("rule", change.state, is_decided, change.rule_version, change.score, list(change.evidence))
     assert planned(done, found) is None

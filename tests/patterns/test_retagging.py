@@ -99,7 +99,7 @@ def test_two_workers_share_the_batches(rules, several):
     wanted = rules("tank ..2 empty")
     retag = retagging.begin()
     assert retagging.begin() == retag
-    held = retagging._claimed(retag)
+    held = retagging._claim_batch(retag)
     assert retagging.work(rules=wanted) == 3
     assert Retag.objects.get().finished_at is None
     assert list(RetagBatch.objects.all()) == [held]
@@ -107,7 +107,7 @@ def test_two_workers_share_the_batches(rules, several):
 
 def test_the_batch_of_a_killed_worker_is_processed_once_its_lease_expires(rules, several):
     wanted = rules("tank ..2 empty")
-    retagging._claimed(retagging.begin())
+    retagging._claim_batch(retagging.begin())
     retagging.work(rules=wanted)
     assert len(tags("empty-tank")) == 3
     RetagBatch.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
@@ -137,7 +137,7 @@ def test_a_worker_whose_time_is_up_leaves_the_remaining_batches(rules, several):
 def test_a_worker_with_older_rules_does_not_begin(rules, several):
     older = rules("tank ..2 empty")
     rules("tank ..3 empty")
-    with pytest.raises(tagging.OtherRules):
+    with pytest.raises(tagging.RulesMismatch):
         retagging.work(rules=older)
     assert RetagBatch.objects.count() == 3
     assert not Tag.objects.exists()
@@ -187,12 +187,12 @@ import django
 django.setup()
 from kb.patterns import retagging, tagging
 retagging.BATCH = tagging.BATCH = 1
-carry_out = retagging.carry_out
+write_plans = retagging.write_plans
 def slowly(*arguments):
-    done = carry_out(*arguments)
+    done = write_plans(*arguments)
     time.sleep(0.15)
     return done
-retagging.carry_out = slowly
+retagging.write_plans = slowly
 print(retagging.work(), flush=True)
 """
     database = connection.settings_dict

@@ -113,16 +113,16 @@ def test_a_batch_leaves_one_audit_entry_that_says_what_changed(tagger, published
 
 def test_an_incident_that_changes_while_it_is_read_is_left_to_its_new_entry(tagger, published, monkeypatch):
     incident = published(text=STORM)
-    plans_of = tagging.plans_of
+    plan_changes = tagging.plan_changes
 
-    def meanwhile(wanted, ids):
-        found = plans_of(wanted, ids)
+    def meanwhile(active, ids):
+        found = plan_changes(active, ids)
         values = {"name": "Acme, by another name"}
         change_organization(actor=Viewer.system(), organization_id=incident.organization_id, values=values)
         return found
 
     OutboxEntry.objects.all().delete()
-    monkeypatch.setattr(tagging, "plans_of", meanwhile)
+    monkeypatch.setattr(tagging, "plan_changes", meanwhile)
     tagging.tag_incidents([incident.pk])
     assert state(incident) is None
     assert waiting("tagger") == {incident.pk}
@@ -159,7 +159,7 @@ def test_one_relay_tags_and_indexes_and_empties_the_outbox(tagger, published):
 def test_a_worker_with_other_rules_than_the_vocabulary_leaves_the_work_to_others(tagger, published):
     incident = published(text=STORM)
     Pattern.objects.filter(slug="retry-storm").update(rule_digest="of a later rule")
-    with pytest.raises(tagging.OtherRules):
+    with pytest.raises(tagging.RulesMismatch):
         tagging.tag_incidents([incident.pk])
     assert consume.run_once("tagger", tagging.tag_incidents) == 0
     entries = OutboxEntry.objects.filter(consumer="tagger", incident_id=incident.pk)

@@ -15,7 +15,7 @@ from kb.api.operations import reads, writes
 from kb.api.views.incidents import IncidentView
 from kb.api.views.knowledge import represent_result
 from kb.patterns import decisions
-from kb.patterns.anchors import standing
+from kb.patterns.anchors import relocate
 from kb.patterns.models import SHOWN, PatternStatus, Tag, TagSource, TagState
 from kb.search.similar import similar
 
@@ -49,7 +49,7 @@ class TagView(IncidentView):
             "decided_at": tag.decided_at.isoformat() if tag.decided_at and shows_decision else None,
             "evidence": [
                 {"field": anchor.field, "start": anchor.start, "end": anchor.end, "quote": anchor.quote}
-                for anchor in standing(tag.shown_evidence, reading.document)
+                for anchor in relocate(tag.shown_evidence, reading.document)
             ],
         }
 

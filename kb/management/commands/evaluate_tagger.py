@@ -37,7 +37,7 @@ class Command(BaseCommand):
         # A fixed width, so that tables come out the same when redirected to a file.
         self.console = Console(file=cast("IO[str]", self.stdout), width=120)
         try:
-            labelled = evaluation.of_labels(labels) if labels else evaluation.of_outages()
+            labelled = evaluation.read_labels(labels) if labels else evaluation.labelled_outages()
         except ActionError as error:
             raise CommandError(error.message) from error
         if not labelled:

@@ -13,7 +13,7 @@ from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns import retagging, vocabulary
 from kb.patterns.matcher import shipped_rules
-from kb.patterns.tagging import BATCH, OtherRules
+from kb.patterns.tagging import BATCH, RulesMismatch
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 vocabulary.load(actor=Viewer.system())
                 retag = retagging.begin(sorted(again) or None)
                 handled = self._work(retag.batches.count() * BATCH) if retag else 0
-        except (ActionError, OtherRules) as error:
+        except (ActionError, RulesMismatch) as error:
             raise CommandError(str(error)) from error
         if verbosity:
             asked = f"{len(retag.patterns)} rules run on {handled:,} incidents" if retag else "no rules changed"

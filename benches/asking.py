@@ -7,7 +7,7 @@ import time
 from urllib.parse import quote, urlsplit
 
 from incidents.scopes import Viewer
-from kb.search.engine import Ask, Engine
+from kb.search.engine import Engine, EngineRequest
 from kb.search.query import parse
 
 
@@ -35,5 +35,5 @@ def search_path(text: str) -> str:
 
 def fruitful(engine: Engine, viewer: Viewer, texts: list[str], count: int) -> list[str]:
     """The first `count` queries that find something as they are. The API retries others with fewer words."""
-    found = (text for text in texts if engine.search(Ask(viewer, parse(text).root, size=1)).total)
+    found = (text for text in texts if engine.search(EngineRequest(viewer, parse(text).root, size=1)).total)
     return [text for text, _ in zip(found, range(count), strict=False)]

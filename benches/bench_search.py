@@ -21,7 +21,7 @@ from kb.api.tokens import create_token
 from kb.search.elastic import generations, query
 from kb.search.elastic.client import client
 from kb.search.elastic.engine import ElasticEngine
-from kb.search.engine import Ask
+from kb.search.engine import EngineRequest
 from kb.search.query import parse
 from kb.search.service import PAGE_SIZE
 
@@ -68,4 +68,4 @@ def _round(
 
 def _body(viewer: Viewer, text: str) -> dict[str, Any]:
     """The body that the API sends to Elasticsearch for this query."""
-    return query.body(Ask(viewer, parse(text).root, size=PAGE_SIZE), hidden=[])
+    return query.body(EngineRequest(viewer, parse(text).root, size=PAGE_SIZE), hidden=[])

@@ -20,7 +20,7 @@ class BadCursor(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where a page ended: the sort key and id of its last hit, the engine that ranked it, and whether the query was
     relaxed."""
 
@@ -34,18 +34,18 @@ def digest(query: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(query, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write(place: Place, query: dict[str, Any]) -> str:
+def write(position: Position, query: dict[str, Any]) -> str:
     return signing.dumps(
-        [digest(query), place.key, place.incident_id, place.engine, place.relaxed], salt=SALT, compress=True
+        [digest(query), position.key, position.incident_id, position.engine, position.relaxed], salt=SALT, compress=True
     )
 
 
-def read(text: str, query: dict[str, Any]) -> Place:
-    """The place that a cursor of this query stands for. Raises BadCursor."""
+def read(text: str, query: dict[str, Any]) -> Position:
+    """The position that a cursor of this query stands for. Raises BadCursor."""
     try:
         of_query, key, incident_id, engine, relaxed = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise BadCursor from error
     if of_query != digest(query):
         raise BadCursor
-    return Place(key, incident_id, engine, relaxed)
+    return Position(key, incident_id, engine, relaxed)

@@ -38,7 +38,7 @@ FIELD_WEIGHTS = {
 }
 DEFAULT_WEIGHT = "C"
 # The sections that characterize an incident, as opposed to what was said about it or who was involved.
-TELLING = ("title", "summary", "causes", "trigger", "lessons", "detection", "mitigation", "surprises")
+DISTINCTIVE_SECTIONS = ("title", "summary", "causes", "trigger", "lessons", "detection", "mitigation", "surprises")
 
 HOUR = 3600
 DURATION_BUCKETS = (
@@ -79,22 +79,22 @@ def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
     """Documents by incident id, in a fixed number of queries. Every incident that is not deleted has one; the search
     query decides who can find it."""
     alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
-    rows = alive.order_by().values_list("pk", "index_version", "visibility", "team_id", "status", "published_revision")
-    standing = {row[0]: Standing(*row[:5], is_published=row[5] is not None) for row in rows}
-    published = {pk for pk, row in standing.items() if row.is_published}
+    values = alive.order_by().values_list(
+        "pk", "index_version", "visibility", "team_id", "status", "published_revision"
+    )
+    rows = {row[0]: IncidentRow(*row[:5], is_published=row[5] is not None) for row in values}
+    published = {pk for pk, row in rows.items() if row.is_published}
     contents = record.published_many(Incident.objects.filter(pk__in=published))
-    if drafts := standing.keys() - published:
+    if drafts := rows.keys() - published:
         for incident in record.with_everything(Incident.objects.filter(pk__in=drafts)):
             contents[incident.pk] = record.build(incident)
-    reviewers = _reviewers(pk for pk, row in standing.items() if row.status in UNPUBLISHED)
+    reviewers = _reviewers(pk for pk, row in rows.items() if row.status in UNPUBLISHED)
     tags = _tags(contents)
-    return {
-        pk: build(standing[pk], content, tags.get(pk, []), reviewers.get(pk, [])) for pk, content in contents.items()
-    }
+    return {pk: build(rows[pk], content, tags.get(pk, []), reviewers.get(pk, [])) for pk, content in contents.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class IncidentRow:
     """What the incident's own row contributes to its document, in addition to the content."""
 
     pk: int
@@ -133,7 +133,7 @@ def _reviewers(incident_ids: Iterable[int]) -> dict[int, list[int]]:
     return found
 
 
-def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], reviewers: list[int]) -> IndexDocument:
+def build(row: IncidentRow, content: dict[str, Any], tags: list[Tagged], reviewers: list[int]) -> IndexDocument:
     """`content` is the incident's document as readers see it (incidents.document): the latest revision, or else the
     draft."""
     status = content["status"]
@@ -150,8 +150,8 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
     seconds = duration["seconds"] if duration else None
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     return IndexDocument(
-        incident_id=standing.pk,
-        index_version=standing.index_version,
+        incident_id=row.pk,
+        index_version=row.index_version,
         texts=texts(content),
         facets={
             "organization": [content["organization"]["name"]],
@@ -170,13 +170,13 @@ def build(standing: Standing, content: dict[str, Any], tags: list[Tagged], revie
             "service": [fold_name(name) for name in content["services"]],
             "organization": [fold_name(content["organization"]["name"]), content["organization"]["slug"]],
             "team": [content["team"]["slug"], fold_name(content["team"]["name"])] if content["team"] else [],
-            "has": _has(content, patterns, standing.is_published),
+            "has": _has(content, patterns, row.is_published),
         },
         access={
-            "visibility": standing.visibility,
-            "team_id": standing.team_id,
-            "published": standing.is_published,
-            "status": standing.status,
+            "visibility": row.visibility,
+            "team_id": row.team_id,
+            "published": row.is_published,
+            "status": row.status,
             "reviewers": reviewers,
         },
         shown={

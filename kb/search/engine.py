@@ -1,7 +1,7 @@
 """The contract that every search engine keeps, verified by one test suite that runs against each of them.
 
-An engine answers an `Ask` with an `Answer`. Who can find what is part of the query itself, so totals, facets and
-highlights reveal nothing about documents that the viewer cannot see.
+An engine answers an `EngineRequest` with an `Answer`. Who can find what is part of the query itself, so totals, facets
+and highlights reveal nothing about documents that the viewer cannot see.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class EngineRequest:
     """One search.
 
     root     what must hold, or None for everything; its positive words are scored and highlighted.
@@ -98,7 +98,7 @@ class Engine(Protocol):
 
     name: str
 
-    def search(self, ask: Ask) -> Answer:
+    def search(self, request: EngineRequest) -> Answer:
         """Raises Unavailable and Refused."""
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:

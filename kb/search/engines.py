@@ -17,7 +17,7 @@ from kb.search.elastic import client, generations
 from kb.search.elastic import engine as elastic
 from kb.search.engine import Engine, Refused, Unavailable
 
-Answered = TypeVar("Answered")
+AnswerT = TypeVar("AnswerT")
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +43,13 @@ def breaker() -> Breaker:
     return Breaker(lambda: client.can_answer(generations.read_alias()))
 
 
-def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered]:
+def answer_with_fallback(run: Callable[[Engine], AnswerT]) -> tuple[Engine, bool, AnswerT]:
     """The engine that answered, whether it was only the fallback, and its answer."""
     has_elasticsearch = bool(settings.ELASTICSEARCH_URL)
     if has_elasticsearch and engines_in_step.includes(elastic.CONSUMER) and breaker().allows():
         engine = elastic.ElasticEngine()
         try:
-            answer = ask(engine)
+            answer = run(engine)
         except Unavailable as error:
             breaker().failed(str(error))
         except Refused as error:
@@ -60,4 +60,4 @@ def answering(ask: Callable[[Engine], Answered]) -> tuple[Engine, bool, Answered
             breaker().succeeded()
             return engine, False, answer
     # The database is a fallback only if Elasticsearch is configured.
-    return database.DatabaseEngine(), has_elasticsearch, ask(database.DatabaseEngine())
+    return database.DatabaseEngine(), has_elasticsearch, run(database.DatabaseEngine())

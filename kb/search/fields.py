@@ -240,30 +240,30 @@ FIELDS: tuple[Field[Any], ...] = (
 _BY_NAME = {field.name: field for field in FIELDS}
 
 
-def known(name: str) -> Field[Any] | None:
+def by_name(name: str) -> Field[Any] | None:
     """The field with that name, in any letter case."""
     return _BY_NAME.get(name.casefold())
 
 
 @cache
-def _called() -> dict[str, Field[Any]]:
-    return {called: field for field in FIELDS for called in (field.name, *field.aliases)}
+def _by_name_or_alias() -> dict[str, Field[Any]]:
+    return {word: field for field in FIELDS for word in (field.name, *field.aliases)}
 
 
 @lru_cache(maxsize=1024)
-def meant(name: str) -> Field[Any] | None:
+def guess(name: str) -> Field[Any] | None:
     """The field that an unknown name probably stands for: by one of its aliases, or by a typo or two."""
     name = name.casefold()
-    called = _called()
-    if name in called:
-        return called[name]
+    by_word = _by_name_or_alias()
+    if name in by_word:
+        return by_word[name]
     # One typo in a short name is as much as two in a long one. In two letters, one typo could give any name.
-    typos = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
-    near = [(distance, field) for word, field in called.items() if (distance := _typos(name, word)) <= typos]
+    limit = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
+    near = [(distance, field) for word, field in by_word.items() if (distance := _edit_distance(name, word)) <= limit]
     return min(near, key=lambda one: one[0])[1] if near else None
 
 
-def _typos(one: str, other: str) -> int:
+def _edit_distance(one: str, other: str) -> int:
     """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Returns 3
     without counting if the lengths differ by more than 2."""
     if abs(len(one) - len(other)) > 2:

@@ -71,7 +71,7 @@ def leading_filters(text: str) -> tuple[list[Node], str]:
     lexed, position = text.translate(_QUOTES), 0
     while (match := _LEXEME.match(lexed, position)) and match.lastgroup in ("field", None):
         if match.lastgroup == "field":
-            field = fields.known(match["name"])
+            field = fields.by_name(match["name"])
             node = field.read(_values(match), match[0]) if field else None
             if node is None:
                 break
@@ -149,7 +149,7 @@ class Lexer:
         return found
 
     def _filter(self, match: re.Match[str]) -> Node | None:
-        field, values = fields.known(match["name"]), _values(match)
+        field, values = fields.by_name(match["name"]), _values(match)
         if field is None:
             self._correct(match, values)
             return None
@@ -164,7 +164,7 @@ class Lexer:
         # So many unknown fields are not typos but some other syntax, and comparing them all would take long.
         if len(self._unknown) > MAX_UNKNOWN or len(self.corrections) == MAX_CORRECTIONS:
             return
-        field = fields.meant(match["name"])
+        field = fields.guess(match["name"])
         if field and field.read(values, match[0]) and all(match[0] != one.found for one in self.corrections):
             suggestion = f"{field.name}:{match['values']}"
             query = self._written[: match.start()] + suggestion + self._written[match.end() :]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kb.search.analysis import is_stop, spans
-from kb.search.document import TELLING, IndexDocument
+from kb.search.document import DISTINCTIVE_SECTIONS, IndexDocument
 from kb.search.nodes import Node, Or, Term
 from kb.search.synonyms import expanded
 
@@ -28,7 +28,7 @@ _ENOUGH = 8
 
 # Returns how many documents there are, and how many of them satisfy each node, among those that all viewers of the same
 # kind (anonymous or signed in) can read.
-Counted = Callable[[Sequence[Node]], tuple[int, list[int]]]
+CountMatches = Callable[[Sequence[Node]], tuple[int, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +43,40 @@ class Likeness:
         return bool(self.words or self.patterns)
 
     @classmethod
-    def of(cls, document: IndexDocument, counted: Counted) -> Likeness:
-        return cls(_telling_words(document, counted), document.facets["pattern"])
+    def of(cls, document: IndexDocument, count_matches: CountMatches) -> Likeness:
+        return cls(_distinctive_words(document, count_matches), document.facets["pattern"])
 
 
-def _telling_words(document: IndexDocument, counted: Counted) -> list[tuple[Node, float]]:
+def _distinctive_words(document: IndexDocument, count_matches: CountMatches) -> list[tuple[Node, float]]:
     """The words that are frequent in the document and rare in others, weighted by how rare they are."""
-    often: Counter[Term] = Counter()
-    for section in TELLING:
+    occurrences: Counter[Term] = Counter()
+    for section in DISTINCTIVE_SECTIONS:
         text = document.texts.get(section, "")
         for stem, start, end in spans(text):
             word = text[start:end]
             if len(stem) > 2 and not is_stop(word) and not stem.isdigit():
-                often[Term(stem, word)] += 1
+                occurrences[Term(stem, word)] += 1
     # Synonyms count as one word: a document that contains one of them contains them all.
-    times: dict[frozenset[Node], int] = {}
+    counts: dict[frozenset[Node], int] = {}
     nodes: dict[frozenset[Node], Node] = {}
-    for term, n in often.items():
+    for term, n in occurrences.items():
         node = expanded(term) or term
-        same: frozenset[Node] = frozenset(node.children if isinstance(node, Or) else (node,))
-        nodes.setdefault(same, node)
-        times[same] = times.get(same, 0) + n
-    frequent = sorted(nodes, key=lambda same: -times[same])[: 2 * MOST_WORDS]
-    total, held = counted([nodes[same] for same in frequent])
+        synonyms: frozenset[Node] = frozenset(node.children if isinstance(node, Or) else (node,))
+        nodes.setdefault(synonyms, node)
+        counts[synonyms] = counts.get(synonyms, 0) + n
+    frequent = sorted(nodes, key=lambda synonyms: -counts[synonyms])[: 2 * MOST_WORDS]
+    total, matching = count_matches([nodes[synonyms] for synonyms in frequent])
     total = max(total, _FEWEST)
     # Rarity is relative to that of a word that no document contains.
     most = inverse_frequency(total, 0)
     rare = {
-        same: inverse_frequency(total, n) / most for same, n in zip(frequent, held, strict=True) if n * _COMMON <= total
+        synonyms: inverse_frequency(total, n) / most
+        for synonyms, n in zip(frequent, matching, strict=True)
+        if n * _COMMON <= total
     }
-    telling = sorted(rare, key=lambda same: -times[same] * rare[same])[:MOST_WORDS]
-    whole = max(sum(rare[same] for same in telling), _ENOUGH)
-    return [(nodes[same], rare[same] / whole) for same in telling]
+    distinctive = sorted(rare, key=lambda synonyms: -counts[synonyms] * rare[synonyms])[:MOST_WORDS]
+    total_rarity = max(sum(rare[synonyms] for synonyms in distinctive), _ENOUGH)
+    return [(nodes[synonyms], rare[synonyms] / total_rarity) for synonyms in distinctive]
 
 
 def inverse_frequency(total: int, held: int) -> float:

@@ -54,9 +54,9 @@ def read_paste(text: str, limit: int) -> Node | None:
     """
     text = _TIME.sub(" ", text)
     compounds = dict.fromkeys(clause for match in _COMPOUND.finditer(text) for clause in _clauses(match[0]))
-    telling = [clause for clause in compounds if isinstance(clause, Phrase) or tells(clause)]
-    clauses = list(islice(telling or compounds, limit))
-    return conjunction(clauses) if len(clauses) <= MAX_ALL else disjunction(map(loosen, clauses))
+    significant = [clause for clause in compounds if isinstance(clause, Phrase) or is_significant(clause)]
+    clauses = list(islice(significant or compounds, limit))
+    return conjunction(clauses) if len(clauses) <= MAX_ALL else disjunction(map(loosened, clauses))
 
 
 def _clauses(compound: str) -> list[Text]:
@@ -75,16 +75,16 @@ def words_of(clause: Phrase) -> list[Term]:
     return [Term(token.stem, clause.text[token.start : token.end]) for token in tokenize(clause.text)]
 
 
-def tells(term: Term) -> bool:
+def is_significant(term: Term) -> bool:
     """Whether a word says something by itself: it is not a stop word, a single character, a small number, or the prefix
     of every incident's reference."""
     least = 3 if term.stem.isdigit() else 2
     return len(term.text) >= least and term.stem != _OF_EVERY_REF and not is_stop(term.text)
 
 
-def loosen(clause: Text) -> Node:
+def loosened(clause: Text) -> Node:
     """The clause as it is or, for a compound without quotes, an OR of it and of its words that say something. An
     incident's reference is kept whole."""
     if isinstance(clause, Term) or clause.quoted or _REF.fullmatch(clause.text):
         return clause
-    return disjunction([clause, *filter(tells, words_of(clause))]) or clause
+    return disjunction([clause, *filter(is_significant, words_of(clause))]) or clause

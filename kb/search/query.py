@@ -40,7 +40,7 @@ from kb.search.nodes import (
     negation,
     rebuild,
 )
-from kb.search.paste import is_paste, loosen, read_paste, tells, words_of
+from kb.search.paste import is_paste, is_significant, loosened, read_paste, words_of
 
 __all__ = [
     "And",
@@ -216,7 +216,7 @@ def _relaxed(node: Node) -> Node | None:
         words = [child for child in node.children if _is_text(child)]
         others = [child for child in node.children if not _is_text(child)]
         return conjunction([disjunction(map(_relaxed, words)), *map(_relaxed, others)])
-    return loosen(node) if isinstance(node, Term | Phrase) else node
+    return loosened(node) if isinstance(node, Term | Phrase) else node
 
 
 def _is_text(node: Node) -> bool:
@@ -231,6 +231,6 @@ def _terms(root: Node | None) -> tuple[str, ...]:
         if isinstance(leaf, Term):
             found[leaf.stem] = None
         elif isinstance(leaf, Phrase):
-            telling = [word.stem for word in words_of(leaf) if tells(word)]
-            found.update(dict.fromkeys(telling or leaf.stems))
+            significant = [word.stem for word in words_of(leaf) if is_significant(word)]
+            found.update(dict.fromkeys(significant or leaf.stems))
     return tuple(found)

@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 
 def run_once(consumer: Consumer) -> int:
     """Bring one engine up to date with one batch of its entries. Returns the number of incidents in the batch."""
-    return consume.run_once(consumer.name, lambda ids: _carry_out(consumer, ids))
+    return consume.run_once(consumer.name, lambda ids: _index_batch(consumer, ids))
 
 
-def _carry_out(consumer: Consumer, incident_ids: list[int]) -> dict[int, str]:
+def _index_batch(consumer: Consumer, incident_ids: list[int]) -> dict[int, str]:
     """Index the incidents that exist, and remove the others. Rows and versions are read before their relations."""
     known = states(incident_ids)
     here = [pk for pk in incident_ids if pk in known and not known[pk].is_deleted]
@@ -53,14 +53,14 @@ def drain(*, progress: Callable[[int], None] | None = None) -> int:
     """
     _bring_into_step()
     handled = 0
-    while count := sum(_turn(consumer) for consumer in consumers()):
+    while count := sum(_run_consumer(consumer) for consumer in consumers()):
         handled += count
         if progress:
             progress(count)
     return handled
 
 
-def _turn(consumer: Consumer) -> int:
+def _run_consumer(consumer: Consumer) -> int:
     if consumer.name == elastic.CONSUMER:
         rebuild.ensure_generation()
     return run_once(consumer)
@@ -75,7 +75,7 @@ def _bring_into_step() -> None:
             continue
         try:
             # Do not skip incidents with waiting entries: those date from before the engine missed changes.
-            found = _repair(engines[name], but=set())
+            found = _repair(engines[name], excluding=set())
         except Unavailable as error:
             log.warning("relay.not_in_step", consumer=name, error=str(error))
             continue
@@ -107,7 +107,7 @@ def audit() -> Finding:
     for consumer in consumers():
         try:
             # Read before the index is: an entry delivered in between still counts as waiting.
-            found[consumer.name] = _repair(consumer, but=outbox.waiting_ids(consumer.name))
+            found[consumer.name] = _repair(consumer, excluding=outbox.waiting_ids(consumer.name))
         except Unavailable as error:
             log.warning("audit.unreachable", consumer=consumer.name, error=str(error))
             continue
@@ -116,11 +116,11 @@ def audit() -> Finding:
     return Finding(found)
 
 
-def _repair(consumer: Consumer, *, but: set[int]) -> dict[int, Outcome]:
-    """Enqueue the incidents that differ, except those in `but`, and return them. Raises Unavailable."""
+def _repair(consumer: Consumer, *, excluding: set[int]) -> dict[int, Outcome]:
+    """Enqueue the incidents that differ, except those in `excluding`, and return them. Raises Unavailable."""
     consumer.engine.refresh()
     indexed = consumer.engine.versions()
-    found = {pk: outcome for pk, outcome in differences(indexed).items() if pk not in but}
+    found = {pk: outcome for pk, outcome in differences(indexed).items() if pk not in excluding}
     # The change that the index missed may have narrowed access.
     stale = found.keys() & indexed.keys()
     for ids, narrows in ((stale, True), (found.keys() - stale, False)):

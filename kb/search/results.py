@@ -62,7 +62,7 @@ class Result:
     overdue_actions: int
 
 
-def checked(hits: Iterable[Hit], viewer: Viewer) -> list[Hit]:
+def visible_hits(hits: Iterable[Hit], viewer: Viewer) -> list[Hit]:
     """The hits that the viewer can see according to the record, whatever the engine believed. Makes one query."""
     hits = list(hits)
     allowed = set(

@@ -31,16 +31,16 @@ def visible_saved(viewer: Viewer) -> QuerySet[SavedSearch]:
     return SavedSearch.objects.filter(user_id=viewer.person).order_by(Lower("name"), "pk")
 
 
-def written(asked: SearchRequest) -> str:
+def query_string(request: SearchRequest) -> str:
     """The search as a canonical URL query string; "" for a search without words or filters."""
-    words = [("q", asked.q.strip())] if asked.q.strip() else []
-    chosen = [(name, value) for name in FACETS for value in sorted(set(asked.filters.get(name, [])))]
+    words = [("q", request.q.strip())] if request.q.strip() else []
+    chosen = [(name, value) for name in FACETS for value in sorted(set(request.filters.get(name, [])))]
     if not words and not chosen:
         return ""
-    return urlencode([*words, *chosen, ("sort", asked.sort)])
+    return urlencode([*words, *chosen, ("sort", request.sort)])
 
 
-def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearch:
+def save_search(*, actor: Viewer, name: str, request: SearchRequest) -> SavedSearch:
     """Save a search under a name. Saving the same search under the same name again changes nothing.
 
     Raises NotAllowed, Invalid, and BadRequest if the search itself is not valid.
@@ -48,8 +48,8 @@ def save_search(*, actor: Viewer, name: str, asked: SearchRequest) -> SavedSearc
     if not actor.is_signed_in:
         raise NotAllowed("Sign in to save searches.")
     name = clean("name", name, max_characters=NAME_CHARACTERS, required=True, single_line=True)
-    check(asked)
-    query = written(asked)
+    check(request)
+    query = query_string(request)
     if not query:
         raise Invalid({"name": "This search matches everything. Enter some words or choose a filter before saving it."})
     if len(query) > QUERY_CHARACTERS:

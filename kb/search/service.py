@@ -18,10 +18,10 @@ from kb.search import engines
 from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
-from kb.search.engine import FACETS, SORTS, Answer, Ask, Engine, Sort
+from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.nodes import AnyFilter, ChoiceFilter, Node, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
-from kb.search.results import Result, checked, result
+from kb.search.results import Result, result, visible_hits
 
 __all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "check", "search"]
 
@@ -79,16 +79,16 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """A value of a facet, and how many results have it. `asked`: the values in the request that chose it."""
+    """A value of a facet, and how many results have it. `requested`: the values in the request that chose it."""
 
     value: str
     label: str
     count: int
-    asked: tuple[str, ...]
+    requested: tuple[str, ...]
 
     @property
     def selected(self) -> bool:
-        return bool(self.asked)
+        return bool(self.requested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +116,22 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     # Loaded at most once, and only if a pattern is asked for or found.
     patterns = cache(_patterns)
     merged = _merged(query, request.filters.get("pattern", []), patterns)
-    query = replace(query, root=rebuild(query.root, lambda leaf: _in_use(leaf, merged)))
+    query = replace(query, root=rebuild(query.root, lambda leaf: _without_merged(leaf, merged)))
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
-    place = cursors.read(request.cursor, identity) if request.cursor else None
+    position = cursors.read(request.cursor, identity) if request.cursor else None
     chosen = _chosen(request.filters, merged)
-    ask = Ask(
+    engine_request = EngineRequest(
         viewer=viewer,
-        chosen={name: list(dict.fromkeys(chain.from_iterable(meant.values()))) for name, meant in chosen.items()},
+        chosen={name: list(dict.fromkeys(chain.from_iterable(values.values()))) for name, values in chosen.items()},
         sort=cast("Sort", request.sort),
         size=request.page_size,
-        after=(place.key, place.incident_id) if place else None,
+        after=(position.key, position.incident_id) if position else None,
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),
     )
-    engine, degraded, (answer, was_relaxed) = engines.answering(lambda engine: _answer(engine, ask, query, place))
-    hits = checked(answer.hits, viewer)
+    engine, degraded, (answer, was_relaxed) = engines.answer_with_fallback(
+        lambda engine: _answer(engine, engine_request, query, position)
+    )
+    hits = visible_hits(answer.hits, viewer)
     return Page(
         query=request.q,
         engine=engine.name,
@@ -171,62 +173,64 @@ def check(request: SearchRequest) -> None:
             raise BadRequest(name, "The value contains a NUL character (U+0000). Remove it and try again.")
 
 
-class _Named(NamedTuple):
+class _PatternName(NamedTuple):
     name: str
     merged_into: str | None
 
 
-def _patterns() -> dict[str, _Named]:
+def _patterns() -> dict[str, _PatternName]:
     """All patterns by slug."""
-    return {row[0]: _Named(*row[1:]) for row in Pattern.objects.values_list("slug", "name", "merged_into__slug")}
+    return {row[0]: _PatternName(*row[1:]) for row in Pattern.objects.values_list("slug", "name", "merged_into__slug")}
 
 
-def _merged(query: Query, chosen: Iterable[str], patterns: Callable[[], Mapping[str, _Named]]) -> dict[str, str]:
+def _merged(query: Query, chosen: Iterable[str], patterns: Callable[[], Mapping[str, _PatternName]]) -> dict[str, str]:
     """{merged pattern: the one it was merged into}, by slug, for the patterns named in the query or chosen."""
-    asked = dict.fromkeys(chosen)
+    slugs = dict.fromkeys(chosen)
     for leaf in query.filters:
         if _is_of_pattern(leaf):
-            asked.update(dict.fromkeys(leaf.values))
-    known = patterns() if asked else {}
-    return {slug: into for slug in asked if slug in known and (into := known[slug].merged_into)}
+            slugs.update(dict.fromkeys(leaf.values))
+    known = patterns() if slugs else {}
+    return {slug: into for slug in slugs if slug in known and (into := known[slug].merged_into)}
 
 
 def _is_of_pattern(leaf: Text | AnyFilter) -> TypeGuard[ChoiceFilter]:
     return isinstance(leaf, ChoiceFilter) and leaf.field == "pattern"
 
 
-def _in_use(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
+def _without_merged(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
     if not _is_of_pattern(leaf):
         return leaf
     return ChoiceFilter(leaf.field, tuple(dict.fromkeys(merged.get(value, value) for value in leaf.values)), leaf.text)
 
 
-def _answer(engine: Engine, ask: Ask, query: Query, place: cursors.Place | None) -> tuple[Answer, bool]:
+def _answer(
+    engine: Engine, engine_request: EngineRequest, query: Query, position: cursors.Position | None
+) -> tuple[Answer, bool]:
     """The answer, and whether the query was relaxed: if no incident contains all of the words, any of them match. Later
     pages do what the first one did."""
-    if place and place.engine != engine.name:
+    if position and position.engine != engine.name:
         # Each engine scores on its own scale, so a position in one is meaningless in another.
         raise BadCursor("Searches are being answered by another engine, which ranks results differently.")
-    was_relaxed = place.relaxed if place else None
-    looser = relaxed(query)
+    was_relaxed = position.relaxed if position else None
+    relaxed_query = relaxed(query)
     if not was_relaxed:
-        answer = engine.search(_with(ask, query))
-        if answer.total or was_relaxed is not None or looser is None:
+        answer = engine.search(_with_root(engine_request, query))
+        if answer.total or was_relaxed is not None or relaxed_query is None:
             return answer, False
-    if looser is None:
-        return engine.search(_with(ask, query)), False
-    return engine.search(_with(ask, looser)), True
+    if relaxed_query is None:
+        return engine.search(_with_root(engine_request, query)), False
+    return engine.search(_with_root(engine_request, relaxed_query)), True
 
 
-def _with(ask: Ask, query: Query) -> Ask:
-    return replace(ask, root=query.root)
+def _with_root(engine_request: EngineRequest, query: Query) -> EngineRequest:
+    return replace(engine_request, root=query.root)
 
 
 def _next(answer: Answer, engine: Engine, was_relaxed: bool, identity: dict[str, Any]) -> str | None:
     if not answer.has_more:
         return None
     last = answer.hits[-1]
-    return cursors.write(cursors.Place(last.sort_key, last.incident_id, engine.name, was_relaxed), identity)
+    return cursors.write(cursors.Position(last.sort_key, last.incident_id, engine.name, was_relaxed), identity)
 
 
 def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
@@ -236,27 +240,27 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
         chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
         # Includes organizations hidden from the viewer: the engine decides what is found, and so which ones are named.
-        for value, meant in scopes.organizations_called([*organizations]).items():
-            organizations[value] += [one.name for one in meant if one.name != value]
+        for value, found in scopes.organizations_called([*organizations]).items():
+            organizations[value] += [one.name for one in found if one.name != value]
     return chosen
 
 
 def _facets(
-    answer: Answer, chosen: dict[str, dict[str, list[str]]], patterns: Callable[[], Mapping[str, _Named]]
+    answer: Answer, chosen: dict[str, dict[str, list[str]]], patterns: Callable[[], Mapping[str, _PatternName]]
 ) -> dict[str, list[FacetValue]]:
     """The values of each facet by count, or in their own order. Chosen values are always included. If nothing with a
     chosen value is found, it appears as it was asked for, so that it reveals nothing the viewer cannot see."""
     names = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:
-        asked: dict[str, list[str]] = {}
-        for value, meant in chosen.get(facet, {}).items():
-            for one in [one for one in meant if one in answer.facets[facet]] or [value]:
-                asked.setdefault(one, []).append(value)
-        counts = {**dict.fromkeys(asked, 0), **answer.facets[facet]}
+        requested: dict[str, list[str]] = {}
+        for value, facet_values in chosen.get(facet, {}).items():
+            for one in [one for one in facet_values if one in answer.facets[facet]] or [value]:
+                requested.setdefault(one, []).append(value)
+        counts = {**dict.fromkeys(requested, 0), **answer.facets[facet]}
         labels = names if facet == "pattern" else _LABELS.get(facet, {})
         values = [
-            FacetValue(value, labels.get(value, value), count, tuple(asked.get(value, ())))
+            FacetValue(value, labels.get(value, value), count, tuple(requested.get(value, ())))
             for value, count in counts.items()
         ]
         order = _ORDERED.get(facet)

@@ -13,7 +13,7 @@ from kb.search import engines
 from kb.search.document import IndexDocument, build_many
 from kb.search.engine import Hit
 from kb.search.fields import fold_name
-from kb.search.results import Result, checked, result
+from kb.search.results import Result, result, visible_hits
 
 CANDIDATES = 60
 MOST = 5
@@ -39,8 +39,8 @@ def similar(viewer: Viewer, incident: Incident) -> list[Similar]:
     if incident.pk not in built:
         return []
     document = built[incident.pk]
-    _, _, hits = engines.answering(lambda engine: engine.like(viewer, document, CANDIDATES))
-    return ranked(document, checked(hits, viewer))[:MOST]
+    _, _, hits = engines.answer_with_fallback(lambda engine: engine.like(viewer, document, CANDIDATES))
+    return ranked(document, visible_hits(hits, viewer))[:MOST]
 
 
 def ranked(document: IndexDocument, hits: list[Hit]) -> list[Similar]:

@@ -23,7 +23,7 @@ from kb.search.document import build_many
 from kb.search.elastic import generations
 from kb.search.elastic.client import client
 from kb.search.elastic.engine import ElasticEngine
-from kb.search.engine import Answer, Ask, Engine, Hit
+from kb.search.engine import Answer, Engine, EngineRequest, Hit
 from kb.search.highlight import END, START
 from kb.search.query import MAX_DEPTH, parse
 from kb.search.similar import LEAST
@@ -71,7 +71,7 @@ class EngineContract:
     def ask(self, q: str = "", *, who: str = "anonymous", **more: Any) -> Answer:
         root = parse(q).root
         options = {"size": 100, "archived": names_archived(root), **more}
-        return self.engine.search(Ask(viewer=self.all.viewers[who], root=root, **options))
+        return self.engine.search(EngineRequest(viewer=self.all.viewers[who], root=root, **options))
 
     def found(self, q: str, **more: Any) -> list[str]:
         return self.all.names([hit.incident_id for hit in self.ask(q, **more).hits])
@@ -386,13 +386,13 @@ class EngineContract:
     def test_pages_contain_everything_once_in_a_single_order(self, q, sort):
         whole = [hit.incident_id for hit in self.ask(q, sort=sort, size=250).hits]
         paged: list[int] = []
-        ask = Ask(viewer=ANONYMOUS, root=parse(q).root, sort=sort, size=23)
+        request = EngineRequest(viewer=ANONYMOUS, root=parse(q).root, sort=sort, size=23)
         while True:
-            answer = self.engine.search(ask)
+            answer = self.engine.search(request)
             paged += [hit.incident_id for hit in answer.hits]
             if not answer.has_more:
                 break
-            ask = replace(ask, after=(answer.hits[-1].sort_key, answer.hits[-1].incident_id))
+            request = replace(request, after=(answer.hits[-1].sort_key, answer.hits[-1].incident_id))
         assert paged == whole
         assert len(set(paged)) == len(paged) == self.ask(q).total
 
@@ -479,7 +479,7 @@ class WritingContract:
 
     def total(self, q: str) -> int:
         self.refresh()
-        return self.engine.search(Ask(viewer=ANONYMOUS, root=parse(q).root)).total
+        return self.engine.search(EngineRequest(viewer=ANONYMOUS, root=parse(q).root)).total
 
     def refresh(self) -> None:
         """Make writes visible to the next search, for engines that delay them."""
@@ -490,7 +490,7 @@ class WritingContract:
         self.engine.index([replace(document, texts={**document.texts, **texts})])
         self.refresh()
         for q, section in (("quagga", "runbook_used"), ("rain", "other")):
-            (hit,) = self.engine.search(Ask(viewer=ANONYMOUS, root=parse(q).root)).hits
+            (hit,) = self.engine.search(EngineRequest(viewer=ANONYMOUS, root=parse(q).root)).hits
             assert dict(hit.fragments).keys() == {section}
 
     def test_an_older_document_never_overwrites_a_newer_one(self):

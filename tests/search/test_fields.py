@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.search.fields import FIELDS, Field, fold_name, known, meant
+from kb.search.fields import FIELDS, Field, by_name, fold_name, guess
 from kb.search.nodes import (
     ChoiceFilter,
     DateFilter,
@@ -25,7 +25,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 def read(written: str) -> Node | None:
     name, _, values = written.partition(":")
-    field = known(name)
+    field = by_name(name)
     assert field is not None
     return field.read(values.split(","), written)
 
@@ -186,7 +186,7 @@ def test_a_comparison_of_durations_means_what_it_says(bound: int, seconds: int) 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_field_is_known_in_any_case_and_says_what_it_takes(field: Field[Any]) -> None:
-    assert known(field.name.upper()) is field
+    assert by_name(field.name.upper()) is field
     assert field.takes
 
 
@@ -212,14 +212,14 @@ def test_every_field_is_known_in_any_case_and_says_what_it_takes(field: Field[An
     ],
 )
 def test_a_typo_in_a_name_is_recognized(name: str, meaning: str) -> None:
-    field = meant(name)
+    field = guess(name)
     assert field is not None
     assert field.name == meaning
 
 
 @pytest.mark.parametrize("name", ["a", "x", "os", "http", "https", "foo", "error", "host", "user", "env", "C"])
 def test_other_names_are_not_taken_for_typos(name: str) -> None:
-    assert meant(name) is None
+    assert guess(name) is None
 
 
 def test_names_are_compared_regardless_of_case_width_and_extra_space() -> None:

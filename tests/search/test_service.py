@@ -67,7 +67,7 @@ def test_a_merged_pattern_finds_the_incidents_of_the_one_it_was_merged_into(cast
     assert refs(page) == [incident.ref]
     assert page.notices == ("The pattern dry-well was merged into empty-tank, which was searched instead.",)
     # The choice can be removed by the name it was made with.
-    selected = [(value.value, value.count, value.asked) for value in page.facets["pattern"] if value.selected]
+    selected = [(value.value, value.count, value.requested) for value in page.facets["pattern"] if value.selected]
     assert selected == [("empty-tank", 1, ("dry-well",)) for _ in asked.get("filters", [])]
 
 
@@ -173,8 +173,8 @@ def test_a_cursor_belongs_to_its_query(cast, published):
 
 
 def test_a_cursor_of_another_engine_is_rejected_for_that_reason(cast):
-    place = cursor.Place(key=1.0, incident_id=1, engine="elasticsearch", relaxed=False)
-    text = cursor.write(place, {"q": "wombat", "filters": {}, "sort": "relevance"})
+    position = cursor.Position(key=1.0, incident_id=1, engine="elasticsearch", relaxed=False)
+    text = cursor.write(position, {"q": "wombat", "filters": {}, "sort": "relevance"})
     with pytest.raises(BadCursor, match="answered by another engine"):
         search(cast.viewer("anonymous"), SearchRequest(q="wombat", cursor=text))
 

@@ -10,7 +10,7 @@ from incidents.models import AuditEntry
 from incidents.scopes import ANONYMOUS
 from kb.search import saved
 from kb.search.models import SavedSearch
-from kb.search.saved import forget_search, save_search, written
+from kb.search.saved import forget_search, query_string, save_search
 from kb.search.service import BadRequest, SearchRequest
 from tests.conftest import in_another_connection
 from tests.web.conftest import parsed
@@ -140,7 +140,7 @@ def test_a_search_that_is_too_long_is_not_offered_for_saving(cast, browser):
     ],
 )
 def test_removing_redirects_back_to_the_same_page_and_never_off_site(cast, browser, back, leads_to):
-    kept = save_search(actor=cast.viewer("author"), name="Caches", asked=SearchRequest(q="cache"))
+    kept = save_search(actor=cast.viewer("author"), name="Caches", request=SearchRequest(q="cache"))
     response = browser("author").post(f"/search/saved/{kept.uuid}/forget", {"back": back})
     assert response.headers["Location"] == leads_to
 
@@ -150,7 +150,7 @@ def test_an_invalid_search_is_not_saved(cast, browser):
     assert response.status_code == 400
     assert "This search cannot be run" in parsed(response).text
     with pytest.raises(BadRequest):
-        save_search(actor=cast.viewer("author"), name="Nine", asked=SearchRequest(filters={"severity": ["sev9"]}))
+        save_search(actor=cast.viewer("author"), name="Nine", request=SearchRequest(filters={"severity": ["sev9"]}))
     assert not SavedSearch.objects.exists()
 
 
@@ -158,7 +158,7 @@ def test_an_invalid_search_is_not_saved(cast, browser):
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_two_concurrent_removals_succeeds(cast):
     author = cast.viewer("author")
-    kept = save_search(actor=author, name="Caches", asked=SearchRequest(q="cache"))
+    kept = save_search(actor=author, name="Caches", request=SearchRequest(q="cache"))
     with transaction.atomic():
         forget_search(actor=author, saved_id=kept.uuid)
         (waited,) = in_another_connection(lambda: forget_search(actor=author, saved_id=kept.uuid))
@@ -169,24 +169,24 @@ def test_only_one_of_two_concurrent_removals_succeeds(cast):
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_saves_by_one_user_are_serialized(cast):
     def another():
-        save_search(actor=cast.viewer("author"), name="Queues", asked=SearchRequest(q="queue"))
+        save_search(actor=cast.viewer("author"), name="Queues", request=SearchRequest(q="queue"))
 
     with transaction.atomic():
-        save_search(actor=cast.viewer("author"), name="Caches", asked=SearchRequest(q="cache"))
+        save_search(actor=cast.viewer("author"), name="Caches", request=SearchRequest(q="cache"))
         (waited,) = in_another_connection(another)
     assert "lock timeout" in str(waited)
 
 
 def test_saving_twice_saves_once(cast):
     author, asked = cast.viewer("author"), SearchRequest(q="cache")
-    first = save_search(actor=author, name="Caches", asked=asked)
-    assert save_search(actor=author, name=" caches ", asked=asked).pk == first.pk
+    first = save_search(actor=author, name="Caches", request=asked)
+    assert save_search(actor=author, name=" caches ", request=asked).pk == first.pk
     assert AuditEntry.objects.filter(action="search.saved").count() == 1
 
 
 def test_long_lists_are_behind_more(cast, browser):
     for number in range(7):
-        save_search(actor=cast.viewer("author"), name=f"Search {number}", asked=SearchRequest(q=f"w{number}"))
+        save_search(actor=cast.viewer("author"), name=f"Search {number}", request=SearchRequest(q=f"w{number}"))
     for address in ("/", "/search"):
         page = parsed(browser("author").get(address))
         assert "2 more" in summaries(page)
@@ -196,27 +196,27 @@ def test_long_lists_are_behind_more(cast, browser):
 
 def test_two_users_can_use_the_same_name(cast):
     for name in ("author", "lead"):
-        save_search(actor=cast.viewer(name), name="Caches", asked=SearchRequest(q=name))
+        save_search(actor=cast.viewer(name), name="Caches", request=SearchRequest(q=name))
     assert SavedSearch.objects.count() == 2
 
 
 def test_the_number_of_saved_searches_is_limited_and_strangers_cannot_save(cast, monkeypatch):
     monkeypatch.setattr(saved, "PER_PERSON", 1)
     author = cast.viewer("author")
-    save_search(actor=author, name="One", asked=SearchRequest(q="one"))
+    save_search(actor=author, name="One", request=SearchRequest(q="one"))
     with pytest.raises(Invalid, match="You can save up to 1 searches"):
-        save_search(actor=author, name="Two", asked=SearchRequest(q="two"))
+        save_search(actor=author, name="Two", request=SearchRequest(q="two"))
     with pytest.raises(NotAllowed):
-        save_search(actor=ANONYMOUS, name="Two", asked=SearchRequest(q="two"))
+        save_search(actor=ANONYMOUS, name="Two", request=SearchRequest(q="two"))
 
 
 def test_the_cursor_is_not_part_of_a_saved_search():
-    assert written(SearchRequest(q=" cache ", cursor="abc")) == "q=cache&sort=relevance"
+    assert query_string(SearchRequest(q=" cache ", cursor="abc")) == "q=cache&sort=relevance"
 
 
 @pytest.mark.postgres_only
 def test_names_compare_the_same_on_every_database(cast):
     """Lowercase ß has a capital form ẞ, but uppercasing a word turns it into SS instead."""
     author, asked = cast.viewer("author"), SearchRequest(q="cache")
-    first = save_search(actor=author, name="Große", asked=asked)
-    assert save_search(actor=author, name="GROẞE", asked=asked).pk == first.pk
+    first = save_search(actor=author, name="Große", request=asked)
+    assert save_search(actor=author, name="GROẞE", request=asked).pk == first.pk

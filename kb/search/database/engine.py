@@ -17,9 +17,9 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
 from kb.search.database.conditions import chosen, condition, dialect, scored
-from kb.search.database.rarity import counted, rarities
+from kb.search.database.rarity import count_readable, rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
-from kb.search.engine import FACETS, MULTIVALUED, Answer, Ask, Hit
+from kb.search.engine import FACETS, MULTIVALUED, Answer, EngineRequest, Hit
 from kb.search.likeness import SHARED_PATTERN, Likeness
 from kb.search.models import SearchDocument, SearchValue
 from kb.search.nodes import (
@@ -78,42 +78,44 @@ class DatabaseEngine:
         self.name = connection.vendor
 
     # --- Reading -----------------------------------------------------------------------------------
-    def search(self, ask: Ask) -> Answer:
-        base = self._found(ask)
+    def search(self, request: EngineRequest) -> Answer:
+        base = self._findable(request)
         everything = base
-        for facet, values in ask.chosen.items():
+        for facet, values in request.chosen.items():
             everything = everything.filter(chosen(facet, values))
-        counts = self._read(everything, FACETS, _ranking(ask))
-        for facet in ask.chosen:
+        counts = self._aggregate(everything, FACETS, _ranking(request))
+        for facet in request.chosen:
             others = base
-            for other, values in ask.chosen.items():
+            for other, values in request.chosen.items():
                 if other != facet:
                     others = others.filter(chosen(other, values))
-            counts.facets.update(self._read(others, (facet,)).facets)
+            counts.facets.update(self._aggregate(others, (facet,)).facets)
         # One hit more than the page holds, to tell whether another page follows.
-        keys = self._by_column(ask, everything) if counts.ranked is None else counts.ranked
-        hits = self._hits(keys[: ask.size], highlight.Matcher.of(expanded(ask.root)))
-        return Answer(counts.total, hits, len(keys) > ask.size, counts.facets, counts.median)
+        keys = self._by_column(request, everything) if counts.ranked is None else counts.ranked
+        hits = self._hits(keys[: request.size], highlight.Matcher.of(expanded(request.root)))
+        return Answer(counts.total, hits, len(keys) > request.size, counts.facets, counts.median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        likeness = Likeness.of(document, lambda nodes: counted(nodes, viewer, dialect().count))
+        likeness = Likeness.of(document, lambda nodes: count_readable(nodes, viewer, dialect().count))
         if not likeness:
             return []
         patterns = ChoiceFilter("pattern", tuple(likeness.patterns)) if likeness.patterns else None
         root = disjunction([*(word for word, _ in likeness.words), patterns])
-        ask = Ask(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]))
-        counts = self._read(self._found(ask), (), _by_likeness(likeness, size))
+        request = EngineRequest(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]))
+        counts = self._aggregate(self._findable(request), (), _likeness_ranking(likeness, size))
         return self._hits(counts.ranked or [], highlight.Matcher(frozenset()))
 
-    def _found(self, ask: Ask) -> QuerySet[SearchDocument]:
+    def _findable(self, request: EngineRequest) -> QuerySet[SearchDocument]:
         """What the viewer can find, before any choice of facets."""
         pending = OutboxEntry.objects.filter(consumer=CONSUMER, narrows=True).values("incident_id")
         found = SearchDocument.objects.filter(
-            scopes.visible_condition(ask.viewer, "incident__"), condition(expanded(ask.condition))
+            scopes.visible_condition(request.viewer, "incident__"), condition(expanded(request.condition))
         ).exclude(pk__in=pending)
-        return found if ask.archived else found.exclude(status=Status.ARCHIVED)
+        return found if request.archived else found.exclude(status=Status.ARCHIVED)
 
-    def _read(self, found: QuerySet[SearchDocument], facets: tuple[str, ...], ranking: Ranking | None = None) -> Counts:
+    def _aggregate(
+        self, found: QuerySet[SearchDocument], facets: tuple[str, ...], ranking: Ranking | None = None
+    ) -> Counts:
         """The counts of these facets, the total, the median duration and the best of a ranking, in one statement, so
         that the condition is evaluated only once."""
         inner, params = found.order_by().values_list("pk", *_SINGLE, *_MEASURED).query.sql_with_params()
@@ -165,21 +167,21 @@ class DatabaseEngine:
             if pk in rows
         ]
 
-    def _by_column(self, ask: Ask, found: QuerySet[SearchDocument]) -> list[Key]:
+    def _by_column(self, request: EngineRequest, found: QuerySet[SearchDocument]) -> list[Key]:
         key, ascending = {
             "oldest": (Coalesce("started_at", Value(_FAR_FUTURE, DateTimeField())), True),
             "longest": (Coalesce("duration_seconds", Value(_NO_DURATION)), False),
             "shortest": (Coalesce("duration_seconds", Value(2**62)), True),
             "severity": (F("severity"), True),
-        }.get(ask.sort, (Coalesce("started_at", Value(_FAR_PAST, DateTimeField())), False))
+        }.get(request.sort, (Coalesce("started_at", Value(_FAR_PAST, DateTimeField())), False))
         ordered = found.annotate(key=key)
-        if ask.after:
-            last_key, last_id = ask.after
+        if request.after:
+            last_key, last_id = request.after
             value: Any = last_key
-            if ask.sort in ("relevance", "newest", "oldest"):
+            if request.sort in ("relevance", "newest", "oldest"):
                 value = datetime.fromisoformat(str(last_key))
             ordered = ordered.filter(Q(**{"key__gt" if ascending else "key__lt": value}) | Q(key=value, pk__lt=last_id))
-        rows = ordered.order_by("key" if ascending else "-key", "-pk").values_list("pk", "key")[: ask.size + 1]
+        rows = ordered.order_by("key" if ascending else "-key", "-pk").values_list("pk", "key")[: request.size + 1]
         return [(pk, key.isoformat() if isinstance(key, datetime) else key) for pk, key in rows]
 
     # --- Writing -----------------------------------------------------------------------------------
@@ -231,28 +233,30 @@ class DatabaseEngine:
         return dict(SearchDocument.objects.values_list("pk", "index_version"))
 
 
-def _ranking(ask: Ask) -> Ranking | None:
+def _ranking(request: EngineRequest) -> Ranking | None:
     """The ranking by relevance, of one hit more than the page holds; None if there is nothing to score or another order
     was asked for."""
-    among, texts = scored(expanded(ask.root))
-    if ask.sort != "relevance" or among is None:
+    among, texts = scored(expanded(request.root))
+    if request.sort != "relevance" or among is None:
         return None
-    weighed = dict(zip(texts, rarities(texts, ask.viewer, dialect().count), strict=True))
-    scores, scores_params = dialect().scores(weighed, among)
+    rarity_by_text = dict(zip(texts, rarities(texts, request.viewer, dialect().count), strict=True))
+    scores, scores_params = dialect().scores(rarity_by_text, among)
     # Documents without any of the words (found through a filter in an OR) come last, with a score of 0.
     best = (
         "SELECT id, score FROM (SELECT id, max(score) AS score "
         "FROM (SELECT id, score FROM scored UNION ALL SELECT id, 0.0 FROM found) AS twice GROUP BY id) AS once"
     )
     best_params: list[object] = []
-    if ask.after:
-        score, last = ask.after
+    if request.after:
+        score, last = request.after
         best += " WHERE score < %s OR (score = %s AND id < %s)"
         best_params += [score, score, last]
-    return Ranking(scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, ask.size + 1])
+    return Ranking(
+        scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, request.size + 1]
+    )
 
 
-def _by_likeness(likeness: Likeness, size: int) -> Ranking:
+def _likeness_ranking(likeness: Likeness, size: int) -> Ranking:
     """The ranking by likeness. A word adds its weight once, however often it occurs in a document."""
     parts: list[str] = []
     params: list[object] = []

@@ -33,11 +33,11 @@ def marks(document: IndexDocument) -> list[str]:
 
 def rarities(texts: Sequence[Text], viewer: Viewer, count: Count) -> list[float]:
     """The inverse document frequency of each word or phrase."""
-    total, found = counted(texts, viewer, count)
+    total, found = count_readable(texts, viewer, count)
     return [inverse_frequency(total, n) for n in found]
 
 
-def counted(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:
+def count_readable(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:
     """How many documents count for this viewer, and how many of them satisfy each tree of words and phrases."""
     mark = SIGNED_IN if viewer.is_signed_in else EVERYBODY
     total, *found = count([mark, *(And((node, mark)) for node in nodes)])

@@ -15,7 +15,7 @@ from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
 from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, raising_unavailable, with_timeout
 from kb.search.elastic.mapping import OWN, SECTIONS
-from kb.search.engine import FACETS, Answer, Ask, Hit, Refused, Unavailable
+from kb.search.engine import FACETS, Answer, EngineRequest, Hit, Refused, Unavailable
 from kb.search.highlight import START, plain, strip_marks
 from kb.search.likeness import Likeness
 
@@ -38,15 +38,15 @@ class ElasticEngine:
     name = "elasticsearch"
 
     # --- Reading -----------------------------------------------------------------------------------
-    def search(self, ask: Ask) -> Answer:
+    def search(self, request: EngineRequest) -> Answer:
         with _readable_index() as index:
-            found = _search(index, query.body(ask, hidden=outbox.narrowing_ids(CONSUMER)))
+            found = _search(index, query.body(request, hidden=outbox.narrowing_ids(CONSUMER)))
         hits = [_hit(hit) for hit in found["hits"]["hits"]]
         median = found["aggregations"]["median"]["of"]["values"]["50.0"]
         return Answer(
             total=found["hits"]["total"]["value"],
-            hits=hits[: ask.size],
-            has_more=len(hits) > ask.size,
+            hits=hits[: request.size],
+            has_more=len(hits) > request.size,
             facets={
                 facet: {b["key"]: b["doc_count"] for b in found["aggregations"][facet]["values"]["buckets"]}
                 for facet in FACETS

@@ -1,4 +1,4 @@
-"""Translates an `Ask` into the body of one Elasticsearch search."""
+"""Translates an `EngineRequest` into the body of one Elasticsearch search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from incidents.scopes import UNPUBLISHED, Viewer
 from incidents.vocabulary import Status, Visibility
 from kb.search.analysis import spans
 from kb.search.elastic.mapping import OWN, SECTIONS, field_of, weight_of
-from kb.search.engine import FACETS, Ask
+from kb.search.engine import FACETS, EngineRequest
 from kb.search.highlight import END, START
 from kb.search.likeness import SHARED_PATTERN, Likeness
 from kb.search.nodes import (
@@ -42,39 +42,39 @@ _MOST_VALUES = 500
 _HIGHLIGHTED = [section for section in SECTIONS if section != "ref"]
 
 
-def body(ask: Ask, *, hidden: list[int]) -> Body:
+def body(request: EngineRequest, *, hidden: list[int]) -> Body:
     """`hidden`: ids of the incidents whose narrowed access has not reached the index yet."""
-    chosen = {facet: {"terms": {f"facets.{facet}": values}} for facet, values in ask.chosen.items()}
-    filters = [{"term": {"deleted": False}}, visible(ask.viewer)]
+    chosen = {facet: {"terms": {f"facets.{facet}": values}} for facet, values in request.chosen.items()}
+    filters = [{"term": {"deleted": False}}, visible(request.viewer)]
     must_not: list[Body] = [{"terms": {"incident_id": hidden}}] if hidden else []
-    if not ask.archived:
+    if not request.archived:
         must_not.append({"term": {"facets.status": Status.ARCHIVED}})
     found: Body = {"filter": filters, "must_not": must_not}
-    if (condition := expanded(ask.condition)) is not None:
+    if (condition := expanded(request.condition)) is not None:
         found["must"] = [compile_node(condition)]
     whole: Body = {
         "query": {"bool": found},
         "post_filter": {"bool": {"filter": list(chosen.values())}},
         "aggs": _aggregations(chosen),
-        "size": ask.size + 1,
-        "sort": _sort(ask),
+        "size": request.size + 1,
+        "sort": _sort(request),
         "track_total_hits": True,
         "track_scores": True,
         "_source": ["shown", "own", field_of(OWN)],
         "timeout": "1500ms",
     }
-    if any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True)):
-        whole["highlight"] = _highlight(expanded(ask.root))
-    if ask.after:
-        whole["search_after"] = list(ask.after)
+    if any(isinstance(leaf, Term | Phrase) for leaf in leaves(request.root, positive=True)):
+        whole["highlight"] = _highlight(expanded(request.root))
+    if request.after:
+        whole["search_after"] = list(request.after)
     return whole
 
 
 def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hidden: list[int]) -> Body:
     """Finds documents with any of these words and patterns, except the incident's own. Scores come from `likeness`
     alone, so no hidden document influences them."""
-    ways = [_worth(compile_node(word), weight) for word, weight in likeness.words]
-    ways += [_worth({"term": {"facets.pattern": slug}}, SHARED_PATTERN) for slug in likeness.patterns]
+    clauses = [_constant_score(compile_node(word), weight) for word, weight in likeness.words]
+    clauses += [_constant_score({"term": {"facets.pattern": slug}}, SHARED_PATTERN) for slug in likeness.patterns]
     return {
         "query": {
             "bool": {
@@ -83,7 +83,7 @@ def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hid
                     {"terms": {"incident_id": [incident_id, *hidden]}},
                     {"term": {"facets.status": Status.ARCHIVED}},
                 ],
-                "should": ways,
+                "should": clauses,
                 "minimum_should_match": 1,
             }
         },
@@ -96,7 +96,7 @@ def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hid
     }
 
 
-def _worth(condition: Body, weight: float) -> Body:
+def _constant_score(condition: Body, weight: float) -> Body:
     return {"constant_score": {"filter": condition, "boost": weight}}
 
 
@@ -125,11 +125,11 @@ def visible(viewer: Viewer) -> Body:
     """`incidents.scopes.visible_condition` as an Elasticsearch query."""
     if viewer.is_admin:
         return {"match_all": {}}
-    ways = [_published(viewer)]
+    clauses = [_published(viewer)]
     if viewer.teams:
-        ways.append({"terms": {"access.team_id": sorted(viewer.teams)}})
+        clauses.append({"terms": {"access.team_id": sorted(viewer.teams)}})
     if viewer.user_id is not None:
-        ways.append(
+        clauses.append(
             {
                 "bool": {
                     "filter": [
@@ -139,7 +139,7 @@ def visible(viewer: Viewer) -> Body:
                 }
             }
         )
-    return {"bool": {"should": ways, "minimum_should_match": 1}}
+    return {"bool": {"should": clauses, "minimum_should_match": 1}}
 
 
 def _published(viewer: Viewer) -> Body:
@@ -158,14 +158,14 @@ def compile_node(node: Node) -> Body:
         case Not(child=child):
             return {"bool": {"must_not": [compile_node(child)]}}
         case And(children=children):
-            return _all(children)
+            return _all_children(children)
         case Or(children=children):
-            return _either(children)
+            return _any_child(children)
         case Filter():
             return {"bool": {"filter": [_filter(node)]}}
 
 
-def _all(children: tuple[Node, ...]) -> Body:
+def _all_children(children: tuple[Node, ...]) -> Body:
     """All of the children. Their single words go into one query together."""
     words = [child for child in children if isinstance(child, Term)]
     must = [_words(words)] if words else []
@@ -173,38 +173,38 @@ def _all(children: tuple[Node, ...]) -> Body:
     return {"bool": {"must": must}}
 
 
-def _either(children: tuple[Node, ...]) -> Body:
+def _any_child(children: tuple[Node, ...]) -> Body:
     """Any of the children. A synonym has no `text` and follows the word it was added for. The two count only once, and
     the synonym counts less, because a rare one would otherwise outweigh the word that was asked for."""
-    ways: list[list[Body]] = []
+    groups: list[list[Body]] = []
     for child in children:
-        if ways and isinstance(child, Term | Phrase) and not child.text:
-            ways[-1].append({"bool": {"must": [compile_node(child)], "boost": _SYNONYM}})
+        if groups and isinstance(child, Term | Phrase) and not child.text:
+            groups[-1].append({"bool": {"must": [compile_node(child)], "boost": _SYNONYM}})
         else:
-            ways.append([compile_node(child)])
-    return _any([{"dis_max": {"queries": way}} if len(way) > 1 else way[0] for way in ways])
+            groups.append([compile_node(child)])
+    return _any([{"dis_max": {"queries": group}} if len(group) > 1 else group[0] for group in groups])
 
 
 def _words(words: list[Term]) -> Body:
-    return {"combined_fields": {"query": " ".join(map(_written, words)), "fields": _FIELDS, "operator": "and"}}
+    return {"combined_fields": {"query": " ".join(map(_query_text, words)), "fields": _FIELDS, "operator": "and"}}
 
 
 def _phrase(node: Phrase) -> Body:
     """The words next to each other. A compound such as us-east-1 counts more where it is spelled exactly like this."""
-    phrase = {"multi_match": {"query": _written(node), "type": "phrase", "fields": _FIELDS}}
+    phrase = {"multi_match": {"query": _query_text(node), "type": "phrase", "fields": _FIELDS}}
     if node.quoted or not node.text:
         return phrase
     return {"bool": {"must": [phrase], "should": [{"match": {"identifiers": {"query": node.text, "boost": 2}}}]}}
 
 
-def _written(leaf: Text) -> str:
+def _query_text(leaf: Text) -> str:
     """The words as people write them, because Elasticsearch does its own stemming. A synonym has no `text`."""
     stems = leaf.stems if isinstance(leaf, Phrase) else (leaf.stem,)
-    return leaf.text or " ".join(_spelled().get(stem, stem) for stem in stems)
+    return leaf.text or " ".join(_word_by_stem().get(stem, stem) for stem in stems)
 
 
 @cache
-def _spelled() -> dict[str, str]:
+def _word_by_stem() -> dict[str, str]:
     """A word for every stem in a synonym, because stemming a stem again can change it."""
     return {stem: line[start:end] for line in SYNONYMS for stem, start, end in spans(line)}
 
@@ -229,8 +229,8 @@ def _range(field: str, low: Any, high: Any) -> Body:
     return {"range": {field: {name: value for name, value in (("gte", low), ("lt", high)) if value is not None}}}
 
 
-def _any(ways: list[Body]) -> Body:
-    return {"bool": {"should": ways, "minimum_should_match": 1}}
+def _any(clauses: list[Body]) -> Body:
+    return {"bool": {"should": clauses, "minimum_should_match": 1}}
 
 
 def _choice(field: str, values: list[str]) -> Body:
@@ -264,10 +264,10 @@ def _aggregations(chosen: dict[str, Body]) -> Body:
     return out
 
 
-def _sort(ask: Ask) -> list[Body]:
+def _sort(request: EngineRequest) -> list[Body]:
     tie = {"incident_id": "desc"}
-    has_words = any(isinstance(leaf, Term | Phrase) for leaf in leaves(ask.root, positive=True))
-    match ask.sort:
+    has_words = any(isinstance(leaf, Term | Phrase) for leaf in leaves(request.root, positive=True))
+    match request.sort:
         case "relevance" if has_words:
             return [{"_score": "desc"}, tie]
         case "oldest":
@@ -294,20 +294,21 @@ def _highlight(root: Node | None) -> Body:
         # Needed to mark a phrase as one match. Single words do not need it, and it takes time.
         "require_field_match": any(isinstance(leaf, Phrase) for leaf in texts),
         "fields": {
-            field_of(section): {"highlight_query": _marked(field_of(section), texts)} | _cut(section)
+            field_of(section): {"highlight_query": _highlight_query(field_of(section), texts)}
+            | _fragment_options(section)
             for section in _HIGHLIGHTED
         },
     }
 
 
-def _marked(field: str, texts: list[Text]) -> Body:
+def _highlight_query(field: str, texts: list[Text]) -> Body:
     words = [leaf for leaf in texts if isinstance(leaf, Term)]
-    ways: list[Body] = [{"match": {field: {"query": " ".join(map(_written, words))}}}] if words else []
-    ways += [{"match_phrase": {field: {"query": _written(leaf)}}} for leaf in texts if isinstance(leaf, Phrase)]
-    return _any(ways)
+    clauses: list[Body] = [{"match": {field: {"query": " ".join(map(_query_text, words))}}}] if words else []
+    clauses += [{"match_phrase": {field: {"query": _query_text(leaf)}}} for leaf in texts if isinstance(leaf, Phrase)]
+    return _any(clauses)
 
 
-def _cut(section: str) -> Body:
+def _fragment_options(section: str) -> Body:
     if section == "title":
         return {"number_of_fragments": 0}
     return {"number_of_fragments": 1, "fragment_size": 240, "boundary_scanner": "sentence", "order": "score"}

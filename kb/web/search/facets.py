@@ -76,7 +76,7 @@ def _facet(name: str, values: list[FacetValue]) -> Facet:
 
 def chips(counted: dict[str, list[FacetValue]], parameters: QueryDict, path: str) -> list[Chip]:
     return [
-        Chip(TITLES[name], value.label, without(parameters, path, name, value.asked))
+        Chip(TITLES[name], value.label, without(parameters, path, name, value.requested))
         for name in TITLES
         for value in counted.get(name, [])
         if value.selected

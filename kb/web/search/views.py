@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from incidents.scopes import Viewer
 from kb.search.models import SavedSearch
-from kb.search.saved import NAME_CHARACTERS, QUERY_CHARACTERS, forget_search, save_search, visible_saved, written
+from kb.search.saved import NAME_CHARACTERS, QUERY_CHARACTERS, forget_search, query_string, save_search, visible_saved
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
 from kb.web.people.forms import REFUSED, carried_out
 from kb.web.request import Request
@@ -79,7 +79,7 @@ def _save(request: Request) -> HttpResponse:
 
 
 def _saved(request: Request, form: SaveForm) -> SavedSearch:
-    return save_search(actor=request.viewer, name=form.cleaned_data["name"], asked=_asked(request.GET))
+    return save_search(actor=request.viewer, name=form.cleaned_data["name"], request=_asked(request.GET))
 
 
 @step
@@ -160,7 +160,7 @@ def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, 
 
 def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
     """The viewer's saved searches, and the form to save this one unless it is already saved or cannot be saved."""
-    query, saved = written(asked), list(visible_saved(request.viewer))
+    query, saved = query_string(asked), list(visible_saved(request.viewer))
     new = 0 < len(query) <= QUERY_CHARACTERS and query not in [one.query for one in saved]
     if saving is None and new and request.viewer.is_signed_in:
         words = " ".join(asked.q.split())[:NAME_CHARACTERS].strip()

@@ -201,7 +201,7 @@ def world(cast: Cast) -> World:
     relay.drain()
     invitation, secret = invite(actor=cast.viewer("lead"), team=cast.checkout, role="author")
     reader = cast.reader
-    saved = save_search(actor=cast.viewer("lead"), name="Queues", asked=SearchRequest(q="queue"))
+    saved = save_search(actor=cast.viewer("lead"), name="Queues", request=SearchRequest(q="queue"))
     parts = {
         "forget-search": {"saved_id": saved.uuid},
         "reset": {

@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry: a span for each request and task, and for each database and Elasticsearch call it makes.
 
 Imported only when OTEL_EXPORTER_OTLP_ENDPOINT is set. Needs the packages of the extra `tracing`.
-Postmortems and searches are private: of the attributes of a span, only those in KEPT leave this machine.
+Postmortems and searches are private: of the attributes of a span, only those in KEPT_ATTRIBUTES leave this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 # The attributes that are sent, by the module that records them: this one, or Elasticsearch's client. They hold no
 # addresses, headers or people; statements have placeholders in place of values.
-KEPT = {
+KEPT_ATTRIBUTES = {
     __name__: {
         *("http.request.method", "http.route", "http.response.status_code"),
         *("db.system.name", "db.query.text"),
@@ -39,7 +39,7 @@ LONGEST_STATEMENT = 2_000
 METHODS = {name.upper() for name in View.http_method_names}
 
 _tracer = trace.get_tracer(__name__)
-_ids = TraceContextTextMapPropagator()
+_propagator = TraceContextTextMapPropagator()
 _tasks: dict[str, AbstractContextManager[trace.Span]] = {}
 
 
@@ -48,20 +48,20 @@ def start() -> None:
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: settings.OTEL_SERVICE_NAME}))
     provider.add_span_processor(BatchSpanProcessor(_Exporter()))
     trace.set_tracer_provider(provider)
-    connection_created.connect(_watch)
-    before_task_publish.connect(_send_along)
-    task_prerun.connect(_task_begins)
-    task_postrun.connect(_task_ends)
+    connection_created.connect(_wrap_connection)
+    before_task_publish.connect(_inject_trace)
+    task_prerun.connect(_begin_task)
+    task_postrun.connect(_end_task)
 
 
 class _Exporter(OTLPSpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return super().export([_harmless(span) for span in spans])
+        return super().export([_redacted(span) for span in spans])
 
 
-def _harmless(span: ReadableSpan) -> ReadableSpan:
+def _redacted(span: ReadableSpan) -> ReadableSpan:
     """The span without its events and its status description: both quote exceptions, which quote requests."""
-    kept = KEPT.get(span.instrumentation_scope.name, set()) if span.instrumentation_scope else set()
+    kept = KEPT_ATTRIBUTES.get(span.instrumentation_scope.name, set()) if span.instrumentation_scope else set()
     return ReadableSpan(
         name=span.name,
         context=span.context,
@@ -85,9 +85,9 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
     def middleware(request: HttpRequest) -> HttpResponse:
         method = request.method if request.method in METHODS else "_OTHER"
-        above = _ids.extract({"traceparent": request.META.get("HTTP_TRACEPARENT", "")})
+        parent = _propagator.extract({"traceparent": request.META.get("HTTP_TRACEPARENT", "")})
         with _tracer.start_as_current_span(
-            str(method), above, SpanKind.SERVER, {"http.request.method": str(method)}
+            str(method), parent, SpanKind.SERVER, {"http.request.method": str(method)}
         ) as span:
             traces = {"trace_id": f"{span.get_span_context().trace_id:032x}"} if span.is_recording() else {}
             with structlog.contextvars.bound_contextvars(**traces):
@@ -103,13 +103,13 @@ def traced(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
     return middleware
 
 
-def _watch(connection: Any, **kwargs: Any) -> None:
+def _wrap_connection(connection: Any, **kwargs: Any) -> None:
     # The signal is also sent when a connection is reopened.
-    if _statement not in connection.execute_wrappers:
-        connection.execute_wrappers.append(_statement)
+    if _traced_statement not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_traced_statement)
 
 
-def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def _traced_statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Record a statement as Django passes it to the driver, before values are bound. Only within requests and tasks."""
     # SQL that is not a string is composed by the driver, possibly from values.
     if not trace.get_current_span().is_recording() or not isinstance(sql, str):
@@ -119,18 +119,18 @@ def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, c
         return execute(sql, params, many, context)
 
 
-def _send_along(headers: dict[str, Any], **kwargs: Any) -> None:
+def _inject_trace(headers: dict[str, Any], **kwargs: Any) -> None:
     """Make the task part of the trace of the request that sends it."""
-    _ids.inject(headers)
+    _propagator.inject(headers)
 
 
-def _task_begins(task_id: str, task: Any, **kwargs: Any) -> None:
-    span = _tracer.start_as_current_span(f"run {task.name}", _ids.extract(task.request), SpanKind.CONSUMER)
+def _begin_task(task_id: str, task: Any, **kwargs: Any) -> None:
+    span = _tracer.start_as_current_span(f"run {task.name}", _propagator.extract(task.request), SpanKind.CONSUMER)
     span.__enter__()
     _tasks[task_id] = span
 
 
-def _task_ends(task_id: str, state: str, **kwargs: Any) -> None:
+def _end_task(task_id: str, state: str, **kwargs: Any) -> None:
     if span := _tasks.pop(task_id, None):
         if state != SUCCESS:
             trace.get_current_span().set_status(StatusCode.ERROR)

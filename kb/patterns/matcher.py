@@ -85,7 +85,7 @@ class Rules:
                         self.uses.append([])
                     self.uses[number].append(_Use(r, g, weight, group.heeds_negation))
         self.phrases = tuple(numbers)
-        self._index = PhraseIndex(self.phrases, negation.TELLING_WORDS)
+        self._index = PhraseIndex(self.phrases, negation.HINT_WORDS)
         self._words = [frozenset(chain(*chain(*phrase.elements))) for phrase in self.phrases]
         self._uses_in: ByWord[list[list[_Use]]] = ByWord(self._weighted_uses)
 

@@ -94,7 +94,7 @@ _LENGTHS = {
     for first in {words[0] for words in _BY_WORDS}
 }
 # One word of each cue with a reach, an uncommon one if possible. A sentence without any of these denies nothing.
-TELLING_WORDS = frozenset(
+HINT_WORDS = frozenset(
     next((word for word in cue.words if word not in _COMMON), cue.words[0]) for cue in CUES if cue.ahead or cue.behind
 )
 
@@ -110,14 +110,14 @@ class Denial(NamedTuple):
 
 def denials(text: str, sentence: Sequence[str]) -> list[Denial]:
     """The denials in a sentence, given as stems and, for its punctuation, as text."""
-    found = [(start, cue) for start, cue in _found(sentence) if cue.ahead or cue.behind]
+    found = [(start, cue) for start, cue in _find_cues(sentence) if cue.ahead or cue.behind]
     if not found:
         return []
     breaks = _breaks(text)
     out = []
     for start, cue in found:
         end = start + len(cue.words)
-        high = _reach_on(end, cue, sentence, breaks)
+        high = _reach_ahead(end, cue, sentence, breaks)
         low = _reach_back(start, cue, sentence, breaks)
         if high > end:
             out.append(Denial(start, end, end, high))
@@ -138,7 +138,7 @@ def is_denied(placement: Sequence[Span], found: Sequence[Denial]) -> bool:
     )
 
 
-def _found(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
+def _find_cues(sentence: Sequence[str]) -> list[tuple[int, Cue]]:
     """The cues in a sentence, in order and without overlaps: the earlier one wins, then the longer one."""
     out: list[tuple[int, Cue]] = []
     end = 0
@@ -164,7 +164,7 @@ def _ends(word: str, cue: Cue) -> bool:
     return word in _ALWAYS_ENDS or (not cue.crosses and word in _CLAUSE_ENDS)
 
 
-def _reach_on(place: int, cue: Cue, sentence: Sequence[str], breaks: set[int]) -> int:
+def _reach_ahead(place: int, cue: Cue, sentence: Sequence[str], breaks: set[int]) -> int:
     end = place
     while end < min(place + cue.ahead, len(sentence)) and end not in breaks and not _ends(sentence[end], cue):
         end += 1

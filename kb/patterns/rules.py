@@ -325,19 +325,19 @@ class _Reader:
             heeds_negation=group.get("negation") != "ignore",
             requires=frozenset(group.get("requires", ())),
             excludes=frozenset(group.get("excludes", ())),
-            when=tuple(self._condition(place, fact, asked) for fact, asked in group.get("when", {}).items()),
+            when=tuple(self._condition(place, fact, expected) for fact, expected in group.get("when", {}).items()),
         )
 
-    def _condition(self, place: str, fact: str, asked: Any) -> Condition:
-        if isinstance(asked, bool):
-            return Condition(fact, flag=asked)
-        if isinstance(asked, Mapping) and "none_of" not in asked:
-            return Condition(fact, at_least=asked.get("at_least"), at_most=asked.get("at_most"))
-        values = asked["none_of"] if isinstance(asked, Mapping) else asked
+    def _condition(self, place: str, fact: str, expected: Any) -> Condition:
+        if isinstance(expected, bool):
+            return Condition(fact, flag=expected)
+        if isinstance(expected, Mapping) and "none_of" not in expected:
+            return Condition(fact, at_least=expected.get("at_least"), at_most=expected.get("at_most"))
+        values = expected["none_of"] if isinstance(expected, Mapping) else expected
         for value in values:
             if fact in _CHOICES and value not in _CHOICES[fact]:
                 self._refuse(f"{place}.when.{fact}", f"{value} is not one of {', '.join(_CHOICES[fact])}")
-        if isinstance(asked, Mapping):
+        if isinstance(expected, Mapping):
             return Condition(fact, none_of=frozenset(values))
         return Condition(fact, values=frozenset(values))
 
@@ -349,20 +349,20 @@ class _Reader:
     def _in_order(self, names: Mapping[str, Iterable[str]], place: str) -> list[str]:
         """Sort the names so that each comes after those it refers to. Raises BadRules for a circular reference."""
         out: list[str] = []
-        way: list[str] = []
+        path: list[str] = []
 
         def visit(name: str) -> None:
             if name in out:
                 return
-            if name in way:
-                circle = " -> ".join([*way[way.index(name) :], name])
+            if name in path:
+                circle = " -> ".join([*path[path.index(name) :], name])
                 raise BadRules(
                     [*self.problems, Problem(self.file, f"{place}.{name}", f"this is a circular reference: {circle}")]
                 )
-            way.append(name)
+            path.append(name)
             for other in names[name]:
                 visit(other)
-            way.pop()
+            path.pop()
             out.append(name)
 
         for name in names:

@@ -86,7 +86,7 @@ class Lexer:
     def __init__(self, text: str) -> None:
         self.corrections: list[Correction] = []
         self.notices: list[str] = []
-        self._written = text
+        self._original = text
         self._text = text.translate(_QUOTES)
         self._tokens = deque(tokenize(self._text))
         self._read: dict[str, Piece | None] = {}
@@ -167,7 +167,7 @@ class Lexer:
         field = fields.guess(match["name"])
         if field and field.read(values, match[0]) and all(match[0] != one.found for one in self.corrections):
             suggestion = f"{field.name}:{match['values']}"
-            query = self._written[: match.start()] + suggestion + self._written[match.end() :]
+            query = self._original[: match.start()] + suggestion + self._original[match.end() :]
             self.corrections.append(Correction(match[0], suggestion, query))
 
     def _note(self, notice: str) -> None:

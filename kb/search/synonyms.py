@@ -66,11 +66,11 @@ def _table() -> dict[tuple[str, ...], list[Text]]:
     for line in SYNONYMS:
         members = [member.strip() for member in line.split(",")]
         texts = {
-            member: Term(held[0]) if len(held := tuple(stems(member))) == 1 else Phrase(held) for member in members
+            member: Term(words[0]) if len(words := tuple(stems(member))) == 1 else Phrase(words) for member in members
         }
         for member in members:
-            asked = tuple(stem for word in member.split() if not is_stop(word) for stem in stems(word))
-            found.setdefault(asked, []).extend(text for other, text in texts.items() if other != member)
+            key = tuple(stem for word in member.split() if not is_stop(word) for stem in stems(word))
+            found.setdefault(key, []).extend(text for other, text in texts.items() if other != member)
     return found
 
 
@@ -79,7 +79,7 @@ def expanded(root: Node | None) -> Node | None:
     as they were written."""
     match root:
         case And(children=children):
-            return conjunction(map(_expanded_together, _spelled(children)))
+            return conjunction(map(_expanded_run, _runs(children)))
         case Or(children=children):
             return disjunction(map(expanded, children))
         case Not(child=child):
@@ -89,7 +89,7 @@ def expanded(root: Node | None) -> Node | None:
     return root
 
 
-def _spelled(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
+def _runs(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
     """All children in order: runs of words that spell a synonym as one tuple, the others one by one."""
     table = _table()
     longest, place = max(map(len, table)), 0
@@ -104,6 +104,6 @@ def _key(children: tuple[Node, ...]) -> tuple[str, ...]:
     return tuple(child.stem if isinstance(child, Term) else "" for child in children)
 
 
-def _expanded_together(children: tuple[Node, ...]) -> Node | None:
-    apart = conjunction(map(expanded, children))
-    return disjunction([apart, *_table()[_key(children)]]) if len(children) > 1 else apart
+def _expanded_run(children: tuple[Node, ...]) -> Node | None:
+    separately = conjunction(map(expanded, children))
+    return disjunction([separately, *_table()[_key(children)]]) if len(children) > 1 else separately

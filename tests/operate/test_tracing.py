@@ -190,12 +190,12 @@ def test_a_task_belongs_to_the_trace_of_the_request_that_sent_it(env: dict[str, 
     sender = Celery("sender", broker="filesystem://", set_as_current=False)
     sender.conf.broker_transport_options = {**folders, "control_folder": f"{broker}/control"}
     asking = trace.SpanContext(trace_id=0xABC, span_id=0xDEF, is_remote=False, trace_flags=trace.TraceFlags(1))
-    before_task_publish.connect(tracing._send_along)
+    before_task_publish.connect(tracing._inject_trace)
     try:
         with trace.use_span(trace.NonRecordingSpan(asking)):
             sender.send_task("kb.tasks.relay")
     finally:
-        before_task_publish.disconnect(tracing._send_along)
+        before_task_publish.disconnect(tracing._inject_trace)
 
     worker = ("celery", "--quiet", "-A", "kb", "worker", "--pool", "threads", "--concurrency", "1")
     with running({**env, "ELASTICSEARCH_URL": ""}, *worker):

@@ -21,7 +21,7 @@ from kb.web import almanac
 from kb.web.counts import counts
 from kb.web.request import Request
 from kb.web.search.hits import Hit, hits
-from kb.web.writing.rounds import changes_asked
+from kb.web.writing.rounds import change_requests
 
 AT_ONCE = 5
 WAITING_AT_ONCE = 20
@@ -81,7 +81,7 @@ def _drafts(viewer: Viewer) -> QuerySet[Incident]:
     """
     writable = scopes.incidents_with_visible_working_copy(viewer).filter(status__in=UNPUBLISHED)
     own = writable.filter(team__in=viewer.writes_for) | writable.filter(created_by_id=viewer.user_id)
-    sent_back = changes_asked(ReviewRequest.objects.filter(incident=OuterRef("pk")))
+    sent_back = change_requests(ReviewRequest.objects.filter(incident=OuterRef("pk")))
     return (
         own.select_related("organization", "team")
         .annotate(

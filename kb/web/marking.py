@@ -46,7 +46,7 @@ def in_plain_text(text: str, marks: Iterable[Mark]) -> SafeString:
 
 def install(parser: MarkdownIt) -> None:
     """Let the parser draw `env["marks"]`. Install before rules that insert text which is not in the source."""
-    parser.core.ruler.push("marks", _find_again)
+    parser.core.ruler.push("marks", _mark_tokens)
     parser.add_render_rule("text", _text)
     parser.add_render_rule("code_inline", _code_inline)
     parser.add_render_rule("code_block", _code_block)
@@ -54,15 +54,15 @@ def install(parser: MarkdownIt) -> None:
 
 
 # --- From the source to what is shown --------------------------------------------------------------
-def _find_again(state: StateCore) -> None:
+def _mark_tokens(state: StateCore) -> None:
     marks: Sequence[Mark] = sorted(state.env.get("marks") or ())
     if not marks:
         return
     named: set[str] = set()
-    for token, place in _placed(state):
+    for token, positions in _located_tokens(state):
         parts = []
         for mark in marks:
-            first, last = bisect_left(place, mark.start), bisect_left(place, mark.end)
+            first, last = bisect_left(positions, mark.start), bisect_left(positions, mark.end)
             if first < last:
                 parts.append((first, last, "" if mark.name in named else mark.name))
                 named.add(mark.name)
@@ -70,7 +70,7 @@ def _find_again(state: StateCore) -> None:
             token.meta = {**token.meta, "marks": parts}
 
 
-def _placed(state: StateCore) -> Iterator[tuple[Token, list[int]]]:
+def _located_tokens(state: StateCore) -> Iterator[tuple[Token, list[int]]]:
     """Each token that shows text, with the source position of each of its characters."""
     source = state.src
     lines = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
@@ -80,29 +80,29 @@ def _placed(state: StateCore) -> Iterator[tuple[Token, list[int]]]:
             at, end = max(at, lines[block.map[0]]), lines[min(block.map[1], len(lines) - 1)]
         for token in [block, *(block.children or ())]:
             if token.type in ("text", "code_inline", "code_block", "fence"):
-                if place := _place(source, token.content, at, end):
-                    yield token, place
-                    at = place[-1] + 1
+                if positions := _source_positions(source, token.content, at, end):
+                    yield token, positions
+                    at = positions[-1] + 1
             elif token.type == "link_close" and source.startswith("](", at):
                 # Skip the link's address, which is not shown.
                 at = max(at, source.find(")", at, end))
 
 
-def _place(source: str, shown: str, at: int, end: int) -> list[int]:
+def _source_positions(source: str, shown: str, at: int, end: int) -> list[int]:
     """The position of each character of `shown` between `at` and `end`; empty unless all are found in this order."""
     end = min(end, at + 8 * len(shown) + _REACH)
     found = source.find(shown, at, end)
     if shown and found >= 0:
         return list(range(found, found + len(shown)))
     # Some source between the characters is not shown as written: an escape, an entity, an indentation.
-    place = []
+    positions = []
     for character in shown:
         found = source.find(character, at, end)
         if found < 0 and character != "\n":
             return []
         at = max(at, found + 1)
-        place.append(at - 1)
-    return place
+        positions.append(at - 1)
+    return positions
 
 
 # --- Drawn -----------------------------------------------------------------------------------------

@@ -17,19 +17,19 @@ from incidents.durations import Duration, DurationKind, Moment, between, in_word
 from incidents.errors import Invalid
 from incidents.vocabulary import Precision
 
-INSTANTS = (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
+INSTANT_PRECISIONS = (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A moment in words. `machine` is the value for a `datetime` attribute, `utc` the whole moment in UTC.
+class FormattedMoment:
+    """A moment in words. `iso` is the value for a `datetime` attribute, `utc` the whole moment in UTC.
 
     `clock` and `utc` are empty unless the moment is an instant.
     """
 
     day: str
     clock: str
-    machine: str
+    iso: str
     utc: str
 
     @property
@@ -39,26 +39,28 @@ class Told:
 
 def local(moment: Moment, *, zone: str) -> datetime:
     """The moment in the zone it is shown in: the reader's for an instant, `zone` for a date."""
-    return moment.at.astimezone(timezone.get_current_timezone() if moment.precision in INSTANTS else ZoneInfo(zone))
+    return moment.at.astimezone(
+        timezone.get_current_timezone() if moment.precision in INSTANT_PRECISIONS else ZoneInfo(zone)
+    )
 
 
-def tell(moment: Moment, *, zone: str = "UTC") -> Told:
+def format_moment(moment: Moment, *, zone: str = "UTC") -> FormattedMoment:
     """The moment in words. `zone` is the one it was published in; the reader's is Django's active zone."""
     here = local(moment, zone=zone)
-    if moment.precision not in INSTANTS:
-        return Told(_date(here, moment.precision), "", written(moment, zone), "")
+    if moment.precision not in INSTANT_PRECISIONS:
+        return FormattedMoment(_date(here, moment.precision), "", written(moment, zone), "")
     in_utc = moment.at.astimezone(UTC)
-    return Told(
+    return FormattedMoment(
         day=_date(here, Precision.DAY),
         clock=_clock(here, moment.precision),
-        machine=moment.at.isoformat(),
+        iso=moment.at.isoformat(),
         utc=f"{_date(in_utc, Precision.DAY)}, {_clock(in_utc, moment.precision)} UTC",
     )
 
 
-def tell_instant(at: datetime) -> Told:
+def format_timestamp(at: datetime) -> FormattedMoment:
     """A timestamp recorded by Precedent, such as a publication, shown to the minute."""
-    return tell(Moment(at, Precision.MINUTE))
+    return format_moment(Moment(at, Precision.MINUTE))
 
 
 def _date(at: datetime, precision: Precision) -> str:
@@ -81,7 +83,7 @@ def _clock(at: datetime, precision: Precision) -> str:
             return f"{at:%H:%M}"
 
 
-def apart(start: Moment | None, end: Moment | None) -> Duration | None:
+def known_duration(start: Moment | None, end: Moment | None) -> Duration | None:
     """The time from `start` to `end`. None when either is unknown, or too coarse to tell which of them is earlier."""
     duration = between(start, end)
     if start is None or end is None or duration is None or duration.kind is DurationKind.MEASURED:
@@ -101,4 +103,4 @@ def partial_date_words(text: str) -> str:
         moment = kept_moment(text)
     except Invalid:
         return text
-    return tell(moment).day if moment else ""
+    return format_moment(moment).day if moment else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from kb.web import browse, home, patterns
-from kb.web.incident import deciding, similar
+from kb.web.incident import similar, tag_decisions
 from kb.web.incident import views as incident
 from kb.web.search import views as search
 
@@ -19,10 +19,10 @@ urlpatterns = [
     path("incidents", search.incidents, name="incidents"),
     path("incidents/<str:reference>", incident.incident, name="incident"),
     path("incidents/<str:reference>/similar", similar.similar_to, name="similar"),
-    path("incidents/<str:reference>/patterns", deciding.add, name="add-pattern"),
-    path("incidents/<str:reference>/patterns/<slug:slug>/confirm", deciding.confirm, name="confirm-pattern"),
-    path("incidents/<str:reference>/patterns/<slug:slug>/reject", deciding.reject, name="reject-pattern"),
-    path("incidents/<str:reference>/patterns/<slug:slug>/undo", deciding.undo, name="undo-pattern"),
+    path("incidents/<str:reference>/patterns", tag_decisions.add, name="add-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/confirm", tag_decisions.confirm, name="confirm-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/reject", tag_decisions.reject, name="reject-pattern"),
+    path("incidents/<str:reference>/patterns/<slug:slug>/undo", tag_decisions.undo, name="undo-pattern"),
     path("outages", browse.outages, name="outages"),
     path("organizations", browse.organizations, name="organizations"),
     path("organizations/<slug:slug>", browse.organization, name="organization"),

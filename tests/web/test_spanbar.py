@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from incidents.durations import Moment, read_moment
 from incidents.vocabulary import Precision
-from kb.web.incident.spanbar import NARROWEST, WIDTH, spanbar
+from kb.web.incident.spanbar import MIN_WIDTH, WIDTH, spanbar
 
 DAY = "2019-07-02T"
 
@@ -35,7 +35,7 @@ def test_stretches_are_proportional_to_their_durations():
 
 def test_the_legend_gives_each_time_and_how_long_until_the_next():
     drawn = bar(started="13:42", detected="13:45", mitigated="14:07", resolved="14:09")
-    told = [(mark.told.clock, mark.name, mark.until_next) for mark in drawn.marks]
+    told = [(mark.time.clock, mark.name, mark.until_next) for mark in drawn.marks]
     assert told == [
         ("13:42", "started", "3 min undetected"),
         ("13:45", "detected", "22 min to mitigate"),
@@ -98,7 +98,7 @@ def test_a_mitigation_before_the_detection_stays_mitigated():
 
 def test_a_stretch_of_seconds_among_days_is_still_visible():
     drawn = bar(started="2019-07-02T13:00", detected="2019-07-02T13:01", resolved="2019-07-09T13:00")
-    assert drawn.stretches[0].width == NARROWEST
+    assert drawn.stretches[0].width == MIN_WIDTH
 
 
 moments = st.builds(

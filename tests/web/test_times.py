@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from incidents.durations import Duration, DurationKind, read_moment
 from kb.web.incident.records import due_words
-from kb.web.templatetags.precedent import counted, moment
-from kb.web.times import duration_words, partial_date_words, tell
+from kb.web.templatetags.precedent import moment, with_noun
+from kb.web.times import duration_words, format_moment, partial_date_words
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,18 @@ from kb.web.times import duration_words, partial_date_words, tell
 )
 def test_a_moment_is_shown_in_the_readers_zone_and_no_more_exactly_than_it_is_known(written, day, clock):
     with timezone.override(ZoneInfo("Europe/Berlin")):
-        told = tell(read_moment("at", written))
+        told = format_moment(read_moment("at", written))
     assert (told.day, told.clock) == (day, clock)
 
 
 def test_an_hour_is_shown_as_about():
-    assert tell(read_moment("at", {"at": "2019-07-02T14:00Z", "precision": "hour"})).clock == "about 14:00"
+    assert format_moment(read_moment("at", {"at": "2019-07-02T14:00Z", "precision": "hour"})).clock == "about 14:00"
 
 
 def test_a_day_is_shown_as_published_and_never_as_the_day_before():
     at = read_moment("at", "2018-12-06", zone="Asia/Tokyo")
     with timezone.override(ZoneInfo("America/Los_Angeles")):
-        assert tell(at, zone="Asia/Tokyo").day == "6 December 2018"
+        assert format_moment(at, zone="Asia/Tokyo").day == "6 December 2018"
 
 
 def test_instants_have_utc_as_a_tooltip_and_dates_do_not():
@@ -89,4 +89,4 @@ def test_a_sources_date_is_as_precise_as_it_is_known(text, words):
     [(0, "incident", "no incidents"), (1, "incident", "1 incident"), (1200, "family,families", "1,200 families")],
 )
 def test_counts_are_written_with_their_noun(number, noun, words):
-    assert counted(number, noun) == words
+    assert with_noun(number, noun) == words

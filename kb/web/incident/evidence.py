@@ -13,7 +13,7 @@ from typing import Any
 from kb.patterns.anchors import Anchor, find
 from kb.web.marking import NAMES, Mark
 
-Place = tuple[int, int]
+TextRange = tuple[int, int]
 Marks = Mapping[str, list[Mark]]
 
 
@@ -33,26 +33,26 @@ def evidence(
 
     `fields` are its texts by field path, `titles` the titles of its sections by key.
     """
-    placed = [(anchor, _place(anchor, fields)) for anchor in map(Anchor.read, stored)]
-    places: dict[str, set[Place]] = {}
-    for anchor, place in placed:
-        if place is not None:
-            places.setdefault(anchor.field, set()).add(place)
-    marks = _marks(places, fields)
-    return [_quote(anchor, place, fields, titles, marks) for anchor, place in placed], marks
+    located = [(anchor, _range_of(anchor, fields)) for anchor in map(Anchor.read, stored)]
+    ranges: dict[str, set[TextRange]] = {}
+    for anchor, found in located:
+        if found is not None:
+            ranges.setdefault(anchor.field, set()).add(found)
+    marks = _marks(ranges, fields)
+    return [_quote(anchor, found, fields, titles, marks) for anchor, found in located], marks
 
 
-def _place(anchor: Anchor, fields: Mapping[str, str]) -> Place | None:
+def _range_of(anchor: Anchor, fields: Mapping[str, str]) -> TextRange | None:
     return find(anchor, fields[anchor.field]) if anchor.field in fields else None
 
 
-def _marks(places: Mapping[str, set[Place]], fields: Iterable[str]) -> Marks:
-    """Marks named in reading order. Overlapping places become one mark; when the names run out, marking stops."""
+def _marks(ranges: Mapping[str, set[TextRange]], fields: Iterable[str]) -> Marks:
+    """Marks named in reading order. Overlapping ranges become one mark; when the names run out, marking stops."""
     names = iter(NAMES)
     marks: dict[str, list[Mark]] = {}
     for field in fields:
         drawn: list[Mark] = []
-        for start, end in sorted(places.get(field, ())):
+        for start, end in sorted(ranges.get(field, ())):
             if drawn and start < drawn[-1].end:
                 drawn[-1] = Mark(drawn[-1].start, max(end, drawn[-1].end), drawn[-1].name)
             elif name := next(names, ""):
@@ -63,12 +63,12 @@ def _marks(places: Mapping[str, set[Place]], fields: Iterable[str]) -> Marks:
 
 
 def _quote(
-    anchor: Anchor, place: Place | None, fields: Mapping[str, str], titles: Mapping[str, str], marks: Marks
+    anchor: Anchor, found: TextRange | None, fields: Mapping[str, str], titles: Mapping[str, str], marks: Marks
 ) -> Quote:
     key = anchor.field.removeprefix("sections.").partition("/")[0]
     where = titles.get(key, key.replace("_", " ").capitalize())
-    if place is None:
+    if found is None:
         return Quote(where, "", "")
-    start, end = place
+    start, end = found
     drawn = (mark.name for mark in marks.get(anchor.field, ()) if mark.start <= start < mark.end)
     return Quote(where, fields[anchor.field][start:end], next(drawn, ""))

@@ -9,9 +9,9 @@ from typing import Any
 from incidents.durations import Duration, DurationKind, Moment
 from incidents.readable import amount
 from incidents.vocabulary import DetectedBy, Mitigation
-from kb.web.times import apart, duration_words
+from kb.web.times import duration_words, known_duration
 
-_TOLD_AS = {
+_DURATION_NOTES = {
     DurationKind.MEASURED: "measured from start to end",
     DurationKind.ABOUT: "the times are not known exactly",
 }
@@ -19,12 +19,12 @@ _TOLD_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`is_length` marks durations, which readers compare as numbers. All other facts are words."""
+    """`is_duration` marks durations, which readers compare as numbers. All other facts are words."""
 
     term: str
     words: str
     note: str = ""
-    is_length: bool = False
+    is_duration: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Figure:
 def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> list[Fact]:
     """The known facts. Unknown ones are left out rather than shown as unknown."""
     found = [
-        _length("Time to detect", apart(times["started"], times["detected"])),
-        _length("Time to mitigate", apart(times["started"], times["mitigated"])),
-        _duration(document),
+        _duration_between("Time to detect", known_duration(times["started"], times["detected"])),
+        _duration_between("Time to mitigate", known_duration(times["started"], times["mitigated"])),
+        _total_duration(document),
     ]
     if document["detected_by"]:
         found.append(Fact("Detected by", DetectedBy(document["detected_by"]).label))
@@ -53,24 +53,24 @@ def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> li
     return [fact for fact in found if fact]
 
 
-def _length(term: str, duration: Duration | None) -> Fact | None:
-    return Fact(term, duration_words(duration), is_length=True) if duration else None
+def _duration_between(term: str, duration: Duration | None) -> Fact | None:
+    return Fact(term, duration_words(duration), is_duration=True) if duration else None
 
 
-def _duration(document: Mapping[str, Any]) -> Fact | None:
+def _total_duration(document: Mapping[str, Any]) -> Fact | None:
     """The total duration, with a note on how it is known: measured, stated by a source, or about."""
-    told = document["duration"]
-    if told is None:
+    stored = document["duration"]
+    if stored is None:
         return None
-    duration = Duration(told["seconds"], DurationKind(told["kind"]))
+    duration = Duration(stored["seconds"], DurationKind(stored["kind"]))
     stated = document["stated_duration"] or {}
     if duration.kind is DurationKind.STATED:
         quote = f": “{stated['text']}”" if stated.get("text") else ""
-        return Fact("Duration", duration_words(duration), f"stated by a source{quote}", is_length=True)
-    note = _TOLD_AS[duration.kind]
+        return Fact("Duration", duration_words(duration), f"stated by a source{quote}", is_duration=True)
+    note = _DURATION_NOTES[duration.kind]
     if stated.get("text"):
         note += f"; a source says “{stated['text']}”"
-    return Fact("Duration", duration_words(duration), note, is_length=True)
+    return Fact("Duration", duration_words(duration), note, is_duration=True)
 
 
 def figures(document: Mapping[str, Any]) -> list[Figure]:

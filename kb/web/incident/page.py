@@ -23,7 +23,7 @@ from kb.web.incident.facts import Fact, Figure, facts, figures
 from kb.web.incident.sources import ShownSource, sources
 from kb.web.incident.spanbar import SpanBar, spanbar
 from kb.web.incident.tags import Tags, Why, tags, why
-from kb.web.times import Told, tell, tell_instant
+from kb.web.times import FormattedMoment, format_moment, format_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ShownSection:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwritten:
+class EmptySection:
     """An empty section that the viewer can start to write."""
 
     key: str
@@ -70,7 +70,7 @@ class Citation:
 class IncidentPage:
     reading: Reading
     document: Mapping[str, Any]
-    date: Told | None
+    date: FormattedMoment | None
     banner: Banner | None
     tags: Tags
     why: Why | None
@@ -78,9 +78,9 @@ class IncidentPage:
     facts: list[Fact]
     figures: list[Figure]
     sections: list[ShownSection]
-    unwritten: list[Unwritten]
+    empty_sections: list[EmptySection]
     sources: list[ShownSource]
-    no_sources_because: str
+    no_sources_reason: str
     disagreements: list[dict[str, str]]
     links: list[records.Link]
     citation: Citation
@@ -99,35 +99,35 @@ class IncidentPage:
         return self.reading.may_edit and self.reading.incident.status == Status.PUBLISHED
 
 
-def incident_page(reading: Reading, viewer: Viewer, *, asked_why: str = "") -> IncidentPage:
-    """The page for `viewer`. `asked_why` is the slug of the pattern whose evidence is marked in the text."""
+def incident_page(reading: Reading, viewer: Viewer, *, why_slug: str = "") -> IncidentPage:
+    """The page for `viewer`. `why_slug` is the slug of the pattern whose evidence is marked in the text."""
     document = reading.document
-    carried = tags(reading.incident, document, viewer)
+    incident_tags = tags(reading.incident, document, viewer)
     zone = document["time_zone"]
     times = {name: kept_moment(document[name], zone=zone) for name in TIMES}
-    date = tell(times["started"], zone=zone) if times["started"] else None
+    date = format_moment(times["started"], zone=zone) if times["started"] else None
     by_key = {section["key"]: section for section in document["sections"]}
     return IncidentPage(
         reading=reading,
         document=document,
         date=date,
         banner=_banner(reading),
-        tags=carried,
-        why=why(carried, asked_why),
+        tags=incident_tags,
+        why=why(incident_tags, why_slug),
         bar=spanbar(times, zone=zone),
         facts=facts(document, times),
         figures=figures(document),
         sections=_sections(reading, viewer, date),
-        unwritten=_unwritten(reading),
+        empty_sections=_empty_sections(reading),
         sources=sources(document),
-        no_sources_because=by_key.get("sources", {}).get("none_reason", ""),
+        no_sources_reason=by_key.get("sources", {}).get("none_reason", ""),
         disagreements=document["disagreements"],
         links=records.links(document["links"]),
         citation=_citation(document, date),
     )
 
 
-def _sections(reading: Reading, viewer: Viewer, date: Told | None) -> list[ShownSection]:
+def _sections(reading: Reading, viewer: Viewer, date: FormattedMoment | None) -> list[ShownSection]:
     """The sections with content, in template order. Sources are left out: they have their own place on the page."""
     document = reading.document
     shown = []
@@ -143,7 +143,7 @@ def _sections(reading: Reading, viewer: Viewer, date: Told | None) -> list[Shown
     return shown
 
 
-def _rows(key: str, reading: Reading, viewer: Viewer, date: Told | None) -> list[Any]:
+def _rows(key: str, reading: Reading, viewer: Viewer, date: FormattedMoment | None) -> list[Any]:
     document = reading.document
     match key:
         case "timeline":
@@ -157,7 +157,7 @@ def _rows(key: str, reading: Reading, viewer: Viewer, date: Told | None) -> list
                 document[key],
                 names={person.email: person.name for person in people},
                 today=timezone.localdate(),
-                says_unowned=viewer.is_signed_in and document["origin"] != Origin.FAMOUS,
+                shows_unowned=viewer.is_signed_in and document["origin"] != Origin.FAMOUS,
             )
         case "lessons":
             return records.lessons(document[key])
@@ -165,7 +165,7 @@ def _rows(key: str, reading: Reading, viewer: Viewer, date: Told | None) -> list
             return []
 
 
-def _unwritten(reading: Reading) -> list[Unwritten]:
+def _empty_sections(reading: Reading) -> list[EmptySection]:
     """The sections that are still empty, if the viewer can edit them now."""
     if not reading.may_edit or reading.incident.status not in scopes.UNPUBLISHED:
         return []
@@ -175,7 +175,7 @@ def _unwritten(reading: Reading) -> list[Unwritten]:
         if not is_blank(section["body"] + section["none_reason"]) or reading.document.get(section["key"])
     }
     return [
-        Unwritten(planned.key, planned.title, planned.required)
+        EmptySection(planned.key, planned.title, planned.required)
         for planned in plan(reading.incident.template)
         if planned.key not in written
     ]
@@ -189,16 +189,16 @@ def _banner(reading: Reading) -> Banner | None:
         return None
     title = Status(incident.status).label
     if revision := incident.published_revision:
-        published = tell_instant(revision.published_at)
+        published = format_timestamp(revision.published_at)
         return Banner(
             title, f"This is the working copy. Readers see revision {revision.number}, published {published.day}."
         )
     team = document["team"]
     who = f"the team {document['team']['name']}, the reviewers and admins" if team else "the reviewers and admins"
-    return Banner(title, f"Only {who} can see this until it is published. {_after(incident.visibility)}")
+    return Banner(title, f"Only {who} can see this until it is published. {_later_audience(incident.visibility)}")
 
 
-def _after(visibility: str) -> str:
+def _later_audience(visibility: str) -> str:
     match visibility:
         case Visibility.PUBLIC:
             return "After that everyone can, signed in or not."
@@ -208,7 +208,7 @@ def _after(visibility: str) -> str:
             return "After that only the team and admins can."
 
 
-def _citation(document: Mapping[str, Any], date: Told | None) -> Citation:
+def _citation(document: Mapping[str, Any], date: FormattedMoment | None) -> Citation:
     """A citation with organization, title, date, address and first source, in the usual order of references."""
     source_url = next((row["url"] for row in document["sources"] if row["primary"]), "")
     source_url = source_url or next((row["url"] for row in document["sources"]), "")

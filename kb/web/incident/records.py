@@ -10,7 +10,7 @@ from typing import Any
 
 from incidents.durations import SPAN, Moment, kept_moment
 from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
-from kb.web.times import INSTANTS, Told, local, tell
+from kb.web.times import INSTANT_PRECISIONS, FormattedMoment, format_moment, local
 
 Row = Mapping[str, Any]
 
@@ -42,7 +42,7 @@ LINK_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    told: Told
+    time: FormattedMoment
     colour: str
     kind: str
     text: str
@@ -110,29 +110,29 @@ def timeline(rows: Iterable[Row], *, zone: str, day_of_head: str = "") -> list[D
     `day_of_head` is the day shown in the head of the page. Events known only to the day or coarser come first in their
     day.
     """
-    kept = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
-    moments = sorted(((moment, row) for moment, row in kept if moment), key=lambda pair: _place(pair[0], zone))
-    events = [(told := tell(moment, zone=zone), _event(row, told, moment)) for moment, row in moments]
+    parsed = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
+    moments = sorted(((moment, row) for moment, row in parsed if moment), key=lambda pair: _sort_key(pair[0], zone))
+    events = [(time := format_moment(moment, zone=zone), _event(row, time, moment)) for moment, row in moments]
     days = [
         Day(title, [event for _, event in members]) for title, members in groupby(events, key=lambda pair: pair[0].day)
     ]
-    is_told = len(days) == 1 and days[0].title == day_of_head
-    return [Day("", days[0].events)] if is_told and all(told.clock for told, _ in events) else days
+    is_in_head = len(days) == 1 and days[0].title == day_of_head
+    return [Day("", days[0].events)] if is_in_head and all(time.clock for time, _ in events) else days
 
 
-def _place(moment: Moment, zone: str) -> tuple[date, timedelta]:
+def _sort_key(moment: Moment, zone: str) -> tuple[date, timedelta]:
     """The sort key of a moment: the day under which it is shown, then coarser moments first.
 
     Not the instant: for a date that is midnight in `zone`, which can fall on the day before in the reader's zone.
     """
-    span = timedelta() if moment.precision in INSTANTS else SPAN[moment.precision]
+    span = timedelta() if moment.precision in INSTANT_PRECISIONS else SPAN[moment.precision]
     return local(moment, zone=zone).date(), -span
 
 
-def _event(row: Row, told: Told, moment: Moment) -> Event:
+def _event(row: Row, time: FormattedMoment, moment: Moment) -> Event:
     kind = EventKind(row["kind"])
     return Event(
-        told=told if moment.precision in INSTANTS else Told("", "", told.machine, ""),
+        time=time if moment.precision in INSTANT_PRECISIONS else FormattedMoment("", "", time.iso, ""),
         colour=_COLOURS.get(kind, ""),
         kind="" if kind is EventKind.OTHER else kind.label,
         text=row["text"],
@@ -165,15 +165,15 @@ def causes(rows: Iterable[Row]) -> list[CauseGroup]:
     return groups
 
 
-def actions(rows: Iterable[Row], *, names: Mapping[str, str], today: date, says_unowned: bool) -> list[Action]:
+def actions(rows: Iterable[Row], *, names: Mapping[str, str], today: date, shows_unowned: bool) -> list[Action]:
     """The action items. `names` maps the owners' addresses to names.
 
-    `says_unowned` is True for viewers who can see owners, so that a missing one can be pointed out.
+    `shows_unowned` is True for viewers who can see owners, so that a missing one can be pointed out.
     """
-    return [_action(row, names, today, says_unowned) for row in rows]
+    return [_action(row, names, today, shows_unowned) for row in rows]
 
 
-def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool) -> Action:
+def _action(row: Row, names: Mapping[str, str], today: date, shows_unowned: bool) -> Action:
     state = ActionState(row["state"])
     is_open = state in OPEN_STATES
     due = date.fromisoformat(row["due"]) if row["due"] else None
@@ -184,7 +184,7 @@ def _action(row: Row, names: Mapping[str, str], today: date, says_unowned: bool)
         kind=ActionKind(row["kind"]).label,
         text=row["text"],
         field=_field("actions", row),
-        owner=owner or ("no owner yet" if is_open and says_unowned else ""),
+        owner=owner or ("no owner yet" if is_open and shows_unowned else ""),
         due=due_words(due, today) if due and is_open else "",
         due_on=due,
         is_late=bool(due and is_open and due < today),

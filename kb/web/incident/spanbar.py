@@ -13,11 +13,11 @@ from itertools import pairwise
 
 from incidents.durations import SPAN, TOLERATED_UNCERTAINTY, DurationKind, Moment, between
 from incidents.vocabulary import Precision
-from kb.web.times import Told, apart, duration_words, tell
+from kb.web.times import FormattedMoment, duration_words, format_moment, known_duration
 
 WIDTH = 1000
 GAP = 2
-NARROWEST = 5
+MIN_WIDTH = 5
 
 # The kind of the stretch that each time begins, which decides its colour.
 BEGINS = {"started": "impact", "detected": "detect", "mitigated": "mitigate", "resolved": "calm"}
@@ -39,7 +39,7 @@ class Mark:
 
     name: str
     kind: str
-    told: Told
+    time: FormattedMoment
     until_next: str
 
 
@@ -55,54 +55,54 @@ class SpanBar:
     @property
     def has_clock(self) -> bool:
         """Whether any of the times is an instant, which another zone would show differently."""
-        return any(mark.told.clock for mark in self.marks)
+        return any(mark.time.clock for mark in self.marks)
 
     @property
     def spans_days(self) -> bool:
-        return len({mark.told.day for mark in self.marks}) > 1
+        return len({mark.time.day for mark in self.marks}) > 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownTime:
     name: str
     moment: Moment
 
 
 def spanbar(times: Mapping[str, Moment | None], *, zone: str) -> SpanBar | None:
     """The span bar, or None when no time is known. `zone` is the one the times were published in."""
-    known = [_Known(name, moment) for name in BEGINS if (moment := times.get(name))]
+    known = [_KnownTime(name, moment) for name in BEGINS if (moment := times.get(name))]
     if not known:
         return None
     known.sort(key=lambda one: one.moment.at)
     marks = [
-        Mark(one.name, BEGINS[one.name], tell(one.moment, zone=zone), _until(one, after))
+        Mark(one.name, BEGINS[one.name], format_moment(one.moment, zone=zone), _until_next(one, after))
         for one, after in zip(known, [*known[1:], None], strict=True)
     ]
-    stretches, whole = _drawn(known)
-    told = [mark.until_next for mark in marks if mark.until_next]
-    return SpanBar(stretches, marks, f"{whole}, drawn to scale: {', '.join(told)}" if stretches else "")
+    stretches, whole = _stretches(known)
+    lengths = [mark.until_next for mark in marks if mark.until_next]
+    return SpanBar(stretches, marks, f"{whole}, drawn to scale: {', '.join(lengths)}" if stretches else "")
 
 
-def _until(one: _Known, after: _Known | None) -> str:
+def _until_next(one: _KnownTime, after: _KnownTime | None) -> str:
     """How long until the next time, with words for what had not happened yet."""
-    duration = apart(one.moment, after.moment) if after else None
+    duration = known_duration(one.moment, after.moment) if after else None
     if after is None or duration is None or not duration.seconds:
         return ""
     match one.name, after.name:
         case "started", "detected":
-            lacking = "undetected"
+            suffix = "undetected"
         case _, "detected":
-            lacking = "until it was detected"
+            suffix = "until it was detected"
         case _, "mitigated":
-            lacking = "to mitigate"
+            suffix = "to mitigate"
         case _, "resolved":
-            lacking = "to resolve"
+            suffix = "to resolve"
         case _:
-            lacking = "before it started"
-    return f"{duration_words(duration)} {lacking}"
+            suffix = "before it started"
+    return f"{duration_words(duration)} {suffix}"
 
 
-def _drawn(known: Sequence[_Known]) -> tuple[list[Stretch], str]:
+def _stretches(known: Sequence[_KnownTime]) -> tuple[list[Stretch], str]:
     """The stretches, and the total length in words. Both are empty when the ends are missing or too coarse."""
     by_name = {one.name: one for one in known}
     first = by_name.get("started", known[0])
@@ -133,7 +133,7 @@ def _to_scale(lengths: Sequence[tuple[str, float]]) -> list[Stretch]:
     """The stretches with proportional widths. Those too narrow to see are widened at the expense of the widest."""
     room = WIDTH - GAP * (len(lengths) - 1)
     total = sum(length for _, length in lengths)
-    widths = [max(NARROWEST, room * length / total) for _, length in lengths]
+    widths = [max(MIN_WIDTH, room * length / total) for _, length in lengths]
     widths[widths.index(max(widths))] -= sum(widths) - room
     stretches, x = [], 0.0
     for (kind, _), width in zip(lengths, widths, strict=True):

@@ -13,9 +13,9 @@ from kb.patterns import decisions
 from kb.patterns.anchors import texts
 from kb.patterns.models import SHOWN, Pattern, PatternStatus, Tag, TagSource, TagState
 from kb.web.incident.evidence import Marks, Quote, evidence
-from kb.web.times import tell_instant
+from kb.web.times import format_timestamp
 
-_SAID_BY = {
+_SOURCE_WORDS = {
     TagSource.RULE: "found by its rule",
     TagSource.MODEL: "found by a language model",
     TagSource.CURATOR: "added by the curators of public outages",
@@ -32,7 +32,7 @@ class ShownTag:
     slug: str
     name: str
     state: str
-    said_by: str
+    attribution: str
     reason: str
     counts: str
     quotes: list[Quote]
@@ -46,7 +46,7 @@ class ShownTag:
         return self.state == TagState.SUGGESTED
 
     @property
-    def leads_to(self) -> str:
+    def target_id(self) -> str:
         """The id of its first mark in the text, or else of its entry in the list of reasons."""
         return next((quote.mark for quote in self.quotes if quote.mark), f"tag-{self.slug}")
 
@@ -96,7 +96,7 @@ def why(tags: Tags, slug: str) -> Why | None:
 def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tags:
     may_decide = decisions.may_decide(viewer, incident)
     states = [*SHOWN, TagState.SUGGESTED, *([TagState.REJECTED] if may_decide else [])]
-    carried = (
+    stored = (
         Tag.objects.filter(incident=incident, state__in=states)
         .filter(pattern__status=PatternStatus.ACTIVE)
         .select_related("pattern", "decided_by")
@@ -108,7 +108,7 @@ def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tag
         may_decide=may_decide,
         may_decide_now=may_decide and incident.status != Status.ARCHIVED,
     )
-    found = [page.shown(tag) for tag in carried]
+    found = [page.shown(tag) for tag in stored]
     return Tags(
         shown=[tag for tag in found if tag.state in SHOWN],
         suggested=[tag for tag in found if tag.is_suggested],
@@ -119,8 +119,8 @@ def tags(incident: Incident, document: Mapping[str, Any], viewer: Viewer) -> Tag
 
 def addable(incident_id: int) -> Choices:
     """The active patterns without a tag on the incident. Withdrawn tags do not count."""
-    carried = Tag.objects.filter(incident=incident_id).exclude(state=TagState.WITHDRAWN)
-    patterns = Pattern.objects.filter(status=PatternStatus.ACTIVE).exclude(pk__in=carried.values("pattern"))
+    stored = Tag.objects.filter(incident=incident_id).exclude(state=TagState.WITHDRAWN)
+    patterns = Pattern.objects.filter(status=PatternStatus.ACTIVE).exclude(pk__in=stored.values("pattern"))
     by_family: dict[str, list[tuple[str, str]]] = {}
     for slug, name, family in patterns.values_list("slug", "name", "family"):
         by_family.setdefault(family, []).append((slug, name))
@@ -143,7 +143,7 @@ class _Reader:
             slug=tag.pattern.slug,
             name=tag.pattern.name,
             state=tag.state,
-            said_by=self._said_by(tag),
+            attribution=self._attribution(tag),
             reason=tag.reason if self.may_decide and tag.state in (TagState.REJECTED, TagState.SUGGESTED) else "",
             counts=tag.pattern.counts,
             quotes=quotes,
@@ -153,12 +153,12 @@ class _Reader:
             may_undo=self.may_decide_now and tag.decided_by_id is not None,
         )
 
-    def _said_by(self, tag: Tag) -> str:
+    def _attribution(self, tag: Tag) -> str:
         """The origin of the tag and the decision about it.
 
         Names are shown only to signed-in viewers, and who rejected a tag only to viewers who can decide.
         """
-        words = _SAID_BY[TagSource(tag.source)]
+        words = _SOURCE_WORDS[TagSource(tag.source)]
         if tag.source == TagSource.RULE and tag.rule_version is not None:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""
             words += f" (version {tag.rule_version}{score})"
@@ -167,6 +167,6 @@ class _Reader:
         if tag.state == TagState.SUGGESTED:
             return f"suggested, {words}; not confirmed yet"
         if tag.state in (TagState.CONFIRMED, TagState.REJECTED) and tag.decided_by and self.viewer.is_signed_in:
-            when = f", {tell_instant(tag.decided_at).day}" if tag.decided_at else ""
+            when = f", {format_timestamp(tag.decided_at).day}" if tag.decided_at else ""
             return f"{words}, {tag.state} by {tag.decided_by.name}{when}"
         return words

@@ -27,34 +27,34 @@ def incident(request: Request, reference: str) -> HttpResponse:
     found = find_visible(request.viewer, reference, whole=True)
     if reference != found.ref:
         return redirect("web:incident", found.ref)
-    return show(request, found, asked_why=request.GET.get("why", ""))
+    return show(request, found, why_slug=request.GET.get("why", ""))
 
 
 def show(
     request: Request,
     found: Incident,
     *,
-    asked_why: str = "",
+    why_slug: str = "",
     rejecting: RejectForm | None = None,
     adding: AddForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """The page of an incident that the viewer can read.
 
-    `rejecting`, for the pattern `asked_why`, and `adding` are forms with errors to show again.
+    `rejecting`, for the pattern `why_slug`, and `adding` are forms with errors to show again.
     """
     in_utc = request.GET.get("zone") == "UTC"
     own_zone = timezone.get_current_timezone()
     with timezone.override(ZoneInfo("UTC") if in_utc else own_zone):
         reading = read(found, request.viewer)
-        page = incident_page(reading, request.viewer, asked_why=asked_why)
+        page = incident_page(reading, request.viewer, why_slug=why_slug)
         context: dict[str, Any] = {
             "page": page,
             "incident": page.document,
             "in_utc": in_utc,
             "own_zone": str(own_zone),
-            "asked": (page.why.tag, rejecting or RejectForm(slug=asked_why)) if page.why else None,
-            "others": [
+            "explained": (page.why.tag, rejecting or RejectForm(slug=why_slug)) if page.why else None,
+            "other_tags": [
                 (tag, RejectForm(slug=tag.slug)) for tag in page.tags.all if not (page.why and tag == page.why.tag)
             ],
             "adding": adding or (AddForm(choices=page.tags.addable) if page.tags.addable else None),

@@ -22,7 +22,7 @@ from kb.web.request import Request
 from kb.web.search import facets
 from kb.web.search.forms import SaveForm
 from kb.web.search.hits import hits
-from kb.web.writing.access import page, page_and_step, signed_in, step
+from kb.web.writing.access import get_only, get_or_post, post_only, signed_in
 
 SORTS = {
     "relevance": "relevance",
@@ -53,13 +53,13 @@ QUERY_HELP = (
 )
 
 
-@page_and_step
+@get_or_post
 def search_page(request: Request) -> HttpResponse:
     """GET shows the results. POST saves the search under the name in the form."""
     return _save(request) if request.method == "POST" else _page(request)
 
 
-@page
+@get_only
 def incidents(request: Request) -> HttpResponse:
     return _page(request, route="web:incidents", title="Incidents", sort="newest")
 
@@ -82,7 +82,7 @@ def _saved(request: Request, form: SaveForm) -> SavedSearch:
     return save_search(actor=request.viewer, name=form.cleaned_data["name"], request=_asked(request.GET))
 
 
-@step
+@post_only
 @signed_in
 def forget(request: Request, saved_id: UUID) -> HttpResponse:
     """Delete a saved search and return to the page it was removed from."""

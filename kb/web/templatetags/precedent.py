@@ -26,14 +26,14 @@ def markdown(text: str | None, first_heading: int = 3) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def told(context: template.Context, text: str, field: str, first_heading: int = 3) -> SafeString:
+def marked_markdown(context: template.Context, text: str, field: str, first_heading: int = 3) -> SafeString:
     """Markdown on an incident's page as safe HTML, with the page's marks for this field drawn in it."""
     return to_html(text, first_heading=first_heading, marks=_marks(context, field))
 
 
 @register.simple_tag(takes_context=True)
-def told_title(context: template.Context, title: str) -> SafeString:
-    """Like `told`, for the title, which is plain text."""
+def marked_title(context: template.Context, title: str) -> SafeString:
+    """Like `marked_markdown`, for the title, which is plain text."""
     return in_plain_text(title, _marks(context, "title"))
 
 
@@ -43,21 +43,23 @@ def _marks(context: template.Context, field: str) -> Sequence[Mark]:
 
 
 @register.simple_tag
-def moment(at: Moment | datetime | times.Told | None, zone: str = "UTC", part: str = "whole") -> str | SafeString:
+def moment(
+    at: Moment | datetime | times.FormattedMoment | None, zone: str = "UTC", part: str = "whole"
+) -> str | SafeString:
     """A <time> element in the reader's zone, with UTC as its tooltip. `part` is "whole", "day" or "clock"."""
     if at is None:
         return ""
-    told = (
+    formatted = (
         at
-        if isinstance(at, times.Told)
-        else times.tell_instant(at)
+        if isinstance(at, times.FormattedMoment)
+        else times.format_timestamp(at)
         if isinstance(at, datetime)
-        else times.tell(at, zone=zone)
+        else times.format_moment(at, zone=zone)
     )
-    words = getattr(told, part) or told.day
-    if told.utc:
-        return format_html('<time datetime="{}" title="{}">{}</time>', told.machine, told.utc, words)
-    return format_html('<time datetime="{}">{}</time>', told.machine, words)
+    words = getattr(formatted, part) or formatted.day
+    if formatted.utc:
+        return format_html('<time datetime="{}" title="{}">{}</time>', formatted.iso, formatted.utc, words)
+    return format_html('<time datetime="{}">{}</time>', formatted.iso, words)
 
 
 @register.filter
@@ -105,7 +107,7 @@ def percent(share: float) -> str:
 
 
 @register.filter
-def counted(number: int, noun: str) -> str:
+def with_noun(number: int, noun: str) -> str:
     """A number with its noun: "17 incidents", "1 incident", "no incidents".
 
     An irregular plural follows the noun after a comma: "family,families".

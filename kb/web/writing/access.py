@@ -20,13 +20,13 @@ from incidents.errors import NotAllowed
 from incidents.models import Incident
 from incidents.zones import zones
 from kb.web.request import Request
-from kb.web.writing.inputs import incomplete
+from kb.web.writing.inputs import incomplete_form
 
 P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
 
 # Form fields that do not hold the user's own text.
-_MACHINERY = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
+_TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
 
 
 def signed_in(view: View[P]) -> View[P]:
@@ -43,7 +43,7 @@ def signed_in(view: View[P]) -> View[P]:
             return view(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
             return redirect_to_login(request.get_full_path(), resolve_url("web:sign-in"))
-        return render(request, "web/writing/signed_out.html", {"kept": _texts(request)}, status=401)
+        return render(request, "web/writing/signed_out.html", {"texts": _texts(request)}, status=401)
 
     return guarded
 
@@ -52,25 +52,25 @@ def _texts(request: Request) -> list[str]:
     return [
         text
         for name, texts in request.POST.lists()
-        if name not in _MACHINERY and not name.startswith("base-")
+        if name not in _TECHNICAL_FIELDS and not name.startswith("base-")
         for text in texts
         if isinstance(text, str) and text.strip()
     ]
 
 
-page = require_http_methods(["GET", "HEAD"])
-step = require_http_methods(["POST"])
-page_and_step = require_http_methods(["GET", "HEAD", "POST"])
+get_only = require_http_methods(["GET", "HEAD"])
+post_only = require_http_methods(["POST"])
+get_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def incident_named(request: Request, reference: str) -> Incident:
+def incident_to_read(request: Request, reference: str) -> Incident:
     """The incident, whole, for reading. Raises Missing when the viewer cannot see it."""
     return find_visible(request.viewer, reference, whole=True)
 
 
 def incident_with_parts(request: Request, reference: str) -> Incident:
-    """Like `incident_named`, with all sections and rows loaded, as the answer to a save needs them."""
-    incident = incident_named(request, reference)
+    """Like `incident_to_read`, with all sections and rows loaded, as the answer to a save needs them."""
+    incident = incident_to_read(request, reference)
     read_parts(incident)
     return incident
 
@@ -82,33 +82,33 @@ def id_of(request: Request, reference: str) -> int:
 
 def incident_to_edit(request: Request, reference: str) -> Incident:
     """The incident, for editing. Raises Missing when the viewer cannot see it, NotAllowed when they cannot edit it."""
-    incident = incident_named(request, reference)
+    incident = incident_to_read(request, reference)
     if not scopes.may_edit(request.viewer, incident):
         raise NotAllowed(EDITORS_ONLY)
     return incident
 
 
-def number_in(request: Request, name: str) -> int | None:
+def posted_number(request: Request, name: str) -> int | None:
     """A whole number from the form, such as a version, or None."""
-    return number(request.POST.get(name, ""))
+    return parse_number(request.POST.get(name, ""))
 
 
-def number(text: str) -> int | None:
+def parse_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def version_opened(request: Request) -> int:
+def opened_version(request: Request) -> int:
     """The version the form was opened with, or the newer one that the user has seen and chose to overwrite.
 
     Raises Invalid when the form carries neither: without a version, a save could silently overwrite another user's.
     """
-    version = number_in(request, "over") or number_in(request, "version")
+    version = posted_number(request, "over") or posted_number(request, "version")
     if version is None:
-        raise incomplete("version")
+        raise incomplete_form("version")
     return version
 
 
-def zone_opened(request: Request, incident: Incident) -> str:
+def opened_zone(request: Request, incident: Incident) -> str:
     """The zone in which the form showed its times. The incident's own zone may have changed since."""
     zone = request.POST.get("zone", "")
     return zone if zone in zones() else incident.time_zone

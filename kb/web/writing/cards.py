@@ -32,7 +32,7 @@ LINK_INPUTS = (
     Input("note", "Note", size="medium"),
 )
 # Kinds of records without a section of their own, by the section they are shown in.
-STANDS_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)}
+KINDS_SHOWN_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Conflict:
         for label, mine, theirs in pairs:
             if mine != theirs:
                 pieces = differences.between(theirs, mine)
-                sides.append(Side(label, differences.side(pieces, Mark.IN), differences.side(pieces, Mark.OUT)))
+                sides.append(Side(label, differences.side(pieces, Mark.ADDED), differences.side(pieces, Mark.REMOVED)))
         return cls(version, sides, who, at)
 
 
@@ -97,28 +97,28 @@ class Card:
     conflict: Conflict | None = None
 
     @property
-    def named(self) -> dict[str, Input]:
-        return {plain.name: plain for plain in self.inputs}
+    def inputs_by_name(self) -> dict[str, Input]:
+        return {input.name: input for input in self.inputs}
 
     @property
     def main(self) -> list[Input]:
-        return [plain for plain in self.inputs if not plain.more]
+        return [input for input in self.inputs if not input.more]
 
     @property
     def more(self) -> list[Input]:
-        return [plain for plain in self.inputs if plain.more]
+        return [input for input in self.inputs if input.more]
 
     @property
     def more_is_open(self) -> bool:
-        return any(plain.errors or plain.value or plain.values for plain in self.more)
+        return any(input.errors or input.value or input.values for input in self.more)
 
 
 @dataclass(frozen=True, slots=True)
 class RowCard:
-    """One row of records. `told` names it for screen readers."""
+    """One row of records. `title` names it for screen readers."""
 
     card: Card
-    told: str
+    title: str
     remove_url: str
     move_url: str = ""
     is_first: bool = False
@@ -126,11 +126,11 @@ class RowCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovedRow:
     """What is needed to undo a removal. `row` is the row's id, `values` its former values as JSON."""
 
     kind: str
-    told: str
+    title: str
     url: str
     position: int
     row: str
@@ -150,7 +150,7 @@ class Records:
     adding: Card
     none: Card | None = None
     zone: str = ""
-    removed: Removed | None = None
+    removed: RemovedRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +168,23 @@ def section_card(
 ) -> Card:
     """The card for the text of a prose section, or for the reason why a records section is empty."""
     if plan.kind is SectionKind.PROSE:
-        id, plain = f"section-{plan.key}", Input("body", plan.title, Shape.TEXT, size="prose")
+        id, input = f"section-{plan.key}", Input("body", plan.title, Shape.TEXT, size="prose")
         values = {"body": section.body}
     else:
-        id, plain = (
+        id, input = (
             f"none-{plan.key}",
             Input("none_reason", "None, because", size="wide", placeholder="say why there are none"),
         )
         values = {"none_reason": section.none_reason}
     url = reverse("web:save-section", args=[incident.ref, plan.key])
-    return _card(id, url, (plain,), values, version=section.version, attempt=attempt)
+    return _card(id, url, (input,), values, version=section.version, attempt=attempt)
 
 
 def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = None, *, zone: str = "") -> Card:
     """The card of one row. `zone` is the zone in which the page shows its time, if not the incident's current one."""
     url = reverse("web:save-row", args=[incident.ref, kind, row.uuid])
     zone = zone or incident.time_zone
-    values = record_inputs.shown(kind, row, zone)
+    values = record_inputs.form_values(kind, row, zone)
     inputs = _inputs(incident, kind, values)
     card = _card(f"row-{row.uuid}", url, inputs, values, version=row.version, attempt=attempt)
     return _in_zone(card, kind, zone, attempt)
@@ -192,7 +192,7 @@ def row_card(incident: Incident, kind: str, row: Row, attempt: Attempt | None = 
 
 def new_row_card(incident: Incident, kind: str, attempt: Attempt | None = None) -> Card:
     url = reverse("web:add-row", args=[incident.ref, kind])
-    values = record_inputs.FRESH.get(kind, {})
+    values = record_inputs.INITIAL_VALUES.get(kind, {})
     card = _card(f"new-{kind}", url, _inputs(incident, kind, values), values, attempt=attempt)
     return _in_zone(card, kind, incident.time_zone, attempt)
 
@@ -218,7 +218,7 @@ def _inputs(incident: Incident, kind: str, values: Values) -> tuple[Input, ...]:
         return inputs
     keys = [planned.key for planned in template.plan(incident.template)]
     choices = record_inputs.supports(keys, values)
-    return tuple(replace(plain, choices=choices) if plain.name == "supports" else plain for plain in inputs)
+    return tuple(replace(input, choices=choices) if input.name == "supports" else input for input in inputs)
 
 
 def _card(
@@ -246,14 +246,14 @@ def _card(
 
 
 def records_of(
-    incident: Incident, kind: str, *, attempt: Attempt | None = None, removed: Removed | None = None
+    incident: Incident, kind: str, *, attempt: Attempt | None = None, removed: RemovedRow | None = None
 ) -> Records:
     rows: list[Row] = list(getattr(incident, relation(kind)).all())
     by_time = records.KINDS[kind].ordered_by_time
     cards = [
         RowCard(
             card=row_card(incident, kind, row, attempt),
-            told=told(row),
+            title=row_title(row),
             remove_url=reverse("web:remove-row", args=[incident.ref, kind, row.uuid]),
             move_url="" if by_time else reverse("web:move-row", args=[incident.ref, kind, row.uuid]),
             is_first=place == 0,
@@ -277,21 +277,23 @@ def records_of(
     )
 
 
-def told(row: Any) -> str:
+def row_title(row: Any) -> str:
     """The first words of a row, to name it."""
     text = str(getattr(row, "text", "") or getattr(row, "title", "") or getattr(row, "label", ""))
     words = text.split()
     return " ".join(words[:8]) + ("…" if len(words) > 8 else "")
 
 
-def sections_of(incident: Incident, *, attempt: Attempt | None = None, removed: Removed | None = None) -> list[Section]:
+def sections_of(
+    incident: Incident, *, attempt: Attempt | None = None, removed: RemovedRow | None = None
+) -> list[Section]:
     """Every section in the template's order."""
     by_key = {section.key: section for section in incident.sections.all()}
     preview = reverse("web:preview-markdown", args=[incident.ref])
     out = []
     for plan in template.plan(incident.template):
         is_prose = plan.kind is SectionKind.PROSE
-        kinds = ([] if is_prose else [plan.records or plan.key]) + list(STANDS_WITH.get(plan.key, ()))
+        kinds = ([] if is_prose else [plan.records or plan.key]) + list(KINDS_SHOWN_WITH.get(plan.key, ()))
         out.append(
             Section(
                 plan=plan,

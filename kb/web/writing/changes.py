@@ -43,7 +43,7 @@ KIND_TITLES = {
 }
 
 
-class What(StrEnum):
+class ChangeKind(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
@@ -66,7 +66,7 @@ class TextChange:
 class RowChange:
     """`fields` are pairs of label and pieces: of a changed row those that differ, of an added or removed row all."""
 
-    what: What
+    kind: ChangeKind
     fields: list[tuple[str, list[Piece]]]
 
 
@@ -92,7 +92,7 @@ def between(before: Document, after: Document) -> Changes:
         facts=[
             FactChange(label, old, new)
             for name, label in FACTS.items()
-            if (old := _told(name, before.get(name))) != (new := _told(name, after.get(name)))
+            if (old := _fact_in_words(name, before.get(name))) != (new := _fact_in_words(name, after.get(name)))
             and not _is_same_moment(before.get(name), after.get(name))
         ],
         texts=_texts(before, after),
@@ -114,7 +114,7 @@ def _is_same_moment(old: Any, new: Any) -> bool:
             return False
 
 
-def _told(name: str, value: Any) -> str:
+def _fact_in_words(name: str, value: Any) -> str:
     match name, value:
         case _, None | "" | []:
             return ""
@@ -169,8 +169,14 @@ def _rows(kind: str, before: Document, after: Document) -> list[RowChange]:
     changes = []
     for row_id in dict.fromkeys((*new, *old)):
         if fields := _fields(kind, old.get(row_id, {}), new.get(row_id, {})):
-            what = What.ADDED if row_id not in old else What.REMOVED if row_id not in new else What.CHANGED
-            changes.append(RowChange(what, fields))
+            change = (
+                ChangeKind.ADDED
+                if row_id not in old
+                else ChangeKind.REMOVED
+                if row_id not in new
+                else ChangeKind.CHANGED
+            )
+            changes.append(RowChange(change, fields))
     return changes
 
 

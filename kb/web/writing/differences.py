@@ -19,8 +19,8 @@ _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 class Mark(StrEnum):
     SAME = "same"
-    OUT = "out"
-    IN = "in"
+    REMOVED = "removed"
+    ADDED = "added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def between(before: str, after: str) -> list[Piece]:
 
 def whole(before: str, after: str) -> list[Piece]:
     """For values that are read as a unit: one text removed and the other added."""
-    return _joined(iter((Piece(Mark.OUT, before), Piece(Mark.IN, after))))
+    return _joined(iter((Piece(Mark.REMOVED, before), Piece(Mark.ADDED, after))))
 
 
 def side(pieces: Sequence[Piece], mark: Mark) -> list[Piece]:
@@ -54,21 +54,21 @@ def _lines(before: list[str], after: list[str]) -> Iterator[Piece]:
 
 def _words(old: str, new: str) -> Iterator[Piece]:
     """The differences by word, joined into phrases: a space common to both texts does not split a phrase."""
-    out, into = "", ""
-    for mark, gone, come in _blocks(_WORDS.findall(old), _WORDS.findall(new)):
-        if mark is Mark.SAME and "".join(gone).strip():
-            yield from (Piece(Mark.OUT, out), Piece(Mark.IN, into), Piece(Mark.SAME, "".join(gone)))
-            out, into = "", ""
+    removed, added = "", ""
+    for mark, old_words, new_words in _blocks(_WORDS.findall(old), _WORDS.findall(new)):
+        if mark is Mark.SAME and "".join(old_words).strip():
+            yield from (Piece(Mark.REMOVED, removed), Piece(Mark.ADDED, added), Piece(Mark.SAME, "".join(old_words)))
+            removed, added = "", ""
         else:
-            out, into = out + "".join(gone), into + "".join(come)
-    yield from _without_common_ends(out, into)
+            removed, added = removed + "".join(old_words), added + "".join(new_words)
+    yield from _without_common_ends(removed, added)
 
 
-def _without_common_ends(out: str, into: str) -> Iterator[Piece]:
+def _without_common_ends(removed: str, added: str) -> Iterator[Piece]:
     """The remaining pieces at the end. A final line break in both is not a difference."""
-    tail = "\n" if out.endswith("\n") and into.endswith("\n") else ""
-    yield Piece(Mark.OUT, out.removesuffix(tail) if tail else out)
-    yield Piece(Mark.IN, into.removesuffix(tail) if tail else into)
+    tail = "\n" if removed.endswith("\n") and added.endswith("\n") else ""
+    yield Piece(Mark.REMOVED, removed.removesuffix(tail) if tail else removed)
+    yield Piece(Mark.ADDED, added.removesuffix(tail) if tail else added)
     yield Piece(Mark.SAME, tail)
 
 
@@ -83,10 +83,10 @@ def _blocks(a: list[str], b: list[str]) -> Iterator[tuple[Mark, list[str], list[
     yield Mark.SAME, a[:head], b[:head]
     old, new = a[head : len(a) - tail], b[head : len(b) - tail]
     if not old or not new or len(old) * len(new) > COMPARABLE:
-        yield Mark.OUT, old, new
+        yield Mark.REMOVED, old, new
     else:
         for tag, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-            yield (Mark.SAME if tag == "equal" else Mark.OUT), old[i:j], new[k:m]
+            yield (Mark.SAME if tag == "equal" else Mark.REMOVED), old[i:j], new[k:m]
     yield Mark.SAME, a[len(a) - tail :], b[len(b) - tail :]
 
 

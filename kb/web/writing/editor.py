@@ -29,30 +29,30 @@ from kb.web.request import Request
 from kb.web.writing import facts, facts_card, moments, readiness
 from kb.web.writing.access import (
     fragment,
+    get_only,
+    get_or_post,
     id_of,
     incident_to_edit,
     incident_with_parts,
-    number_in,
-    page,
-    page_and_step,
+    opened_version,
+    post_only,
+    posted_number,
     signed_in,
-    step,
-    version_opened,
 )
-from kb.web.writing.cards import Attempt, Card, Conflict, Removed, link_card, section_card, sections_of
-from kb.web.writing.inputs import Choice, Input, Shape, by_name, filled
-from kb.web.writing.rounds import changes_asked
+from kb.web.writing.cards import Attempt, Card, Conflict, RemovedRow, link_card, section_card, sections_of
+from kb.web.writing.inputs import Choice, Input, Shape, errors_by_input, filled
+from kb.web.writing.rounds import change_requests
 
 SUGGESTIONS = 500
 EDITABLE = (Status.DRAFT, Status.IN_REVIEW)
-BEFORE_EDITING = {
+HOW_TO_REOPEN = {
     Status.PUBLISHED: "Reopen it to change its text.",
     Status.ARCHIVED: "Restore it from the archive and reopen it to change its text.",
 }
 
 
 # --- Beginning -------------------------------------------------------------------------------------
-@page_and_step
+@get_or_post
 @signed_in
 def new(request: Request) -> HttpResponse:
     """Create a draft from a title, a team and a template, then open the editor."""
@@ -66,14 +66,14 @@ def new(request: Request) -> HttpResponse:
         "title": request.GET.get("title", "")[:200],
     }
     errors: dict[str, tuple[str, ...]] = {}
-    inputs = _beginning(viewer, teams)
+    inputs = _new_inputs(viewer, teams)
     if request.method == "POST":
-        values = {plain.name: request.POST.get(plain.name, "") for plain in inputs}
+        values = {input.name: request.POST.get(input.name, "") for input in inputs}
         values.setdefault("team", teams[0].slug if teams else "")
         try:
-            incident = _begin(request, values)
+            incident = _create(request, values)
         except Invalid as refused:
-            errors = by_name(refused.fields, values)
+            errors = errors_by_input(refused.fields, values)
         else:
             return redirect("web:edit", incident.ref)
     context = {"inputs": filled(inputs, values, card="new", errors=errors), "problems": errors.get("", ())}
@@ -85,7 +85,7 @@ def _teams_to_write_for(viewer: Viewer) -> list[Team]:
     return list(teams if viewer.is_admin else teams.filter(pk__in=viewer.writes_for))
 
 
-def _beginning(viewer: Viewer, teams: list[Team]) -> list[Input]:
+def _new_inputs(viewer: Viewer, teams: list[Team]) -> list[Input]:
     templates = (
         PostmortemTemplate.objects.filter(is_current=True).filter(Q(team=None) | Q(team__in=teams)).order_by("name")
     )
@@ -117,7 +117,7 @@ def _beginning(viewer: Viewer, teams: list[Team]) -> list[Input]:
     ]
 
 
-def _begin(request: Request, values: dict[str, Any]) -> Incident:
+def _create(request: Request, values: dict[str, Any]) -> Incident:
     person = User.objects.get(pk=request.viewer.person)
     return create_incident(
         actor=request.viewer,
@@ -127,14 +127,14 @@ def _begin(request: Request, values: dict[str, Any]) -> Incident:
 
 
 # --- The page --------------------------------------------------------------------------------------
-@page
+@get_only
 @signed_in
 def edit(request: Request, reference: str) -> HttpResponse:
     incident = incident_to_edit(request, reference)
     if reference != incident.ref:
         return redirect("web:edit", incident.ref)
     if (status := Status(incident.status)) not in EDITABLE:
-        messages.info(request, f"{incident.ref} is {incident.get_status_display().lower()}. {BEFORE_EDITING[status]}")
+        messages.info(request, f"{incident.ref} is {incident.get_status_display().lower()}. {HOW_TO_REOPEN[status]}")
         return redirect("web:incident", incident.ref)
     return editor_page(request, incident)
 
@@ -145,7 +145,7 @@ def editor_page(
     *,
     attempt: Attempt | None = None,
     outcome: facts.Outcome | None = None,
-    removed: Removed | None = None,
+    removed: RemovedRow | None = None,
     paste: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -157,7 +157,7 @@ def editor_page(
         "facts": facts_card.card(incident, viewer, outcome),
         "sections": sections_of(incident, attempt=attempt, removed=removed),
         "readiness": readiness.of(incident),
-        "paste": paste or {"day": moments.day_of(incident) or timezone.localdate()},
+        "paste": paste or {"day": moments.default_day(incident) or timezone.localdate()},
         "people": people_to_suggest(viewer),
         "organizations": _organizations(viewer),
         "services": _services(viewer, incident),
@@ -165,7 +165,7 @@ def editor_page(
         "new_link": link_card(incident, attempt),
         "unsaved": _unsaved(attempt, outcome, paste) if status != 200 else "",
         "may_lead": scopes.may_lead(viewer, incident),
-        "sent_back": changes_asked(incident.reviews.select_related("reviewer")).first()
+        "sent_back": change_requests(incident.reviews.select_related("reviewer")).first()
         if incident.status == Status.DRAFT
         else None,
         "revision": incident.published_revision.number if incident.published_revision else None,
@@ -179,7 +179,7 @@ def _unsaved(attempt: Attempt | None, outcome: facts.Outcome | None, paste: dict
         return attempt.card
     if outcome:
         return facts_card.ID
-    return "understood" if paste and paste.get("is_read") else "paste"
+    return "understood" if paste and paste.get("is_parsed") else "paste"
 
 
 def people_to_suggest(viewer: Viewer) -> list[User]:
@@ -197,20 +197,20 @@ def _services(viewer: Viewer, incident: Incident) -> list[str]:
 
 
 # --- Saving facts ----------------------------------------------------------------------------------
-@step
+@post_only
 @signed_in
 def save_facts(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
-    base, mine = facts.opened_with(request.POST), facts.typed(request.POST)
-    settled = _settle(request, base, mine)
+    base, mine = facts.base_values(request.POST), facts.posted_values(request.POST)
+    resolved = _resolve_conflict(request, base, mine)
     outcome = facts.save(request.viewer, incident_id, base=base, mine=mine)
     status = 409 if outcome.conflicts else 400 if outcome.errors else 200
     if request.htmx:
         card = facts_card.card(outcome.incident, request.viewer, outcome)
-        changed = {*outcome.saved, *settled}
-        day = moments.day_of(outcome.incident) if {"started", "detected", "time_zone"} & changed else None
+        changed = {*outcome.saved, *resolved}
+        day = moments.default_day(outcome.incident) if {"started", "detected", "time_zone"} & changed else None
         zone = outcome.incident.time_zone if "time_zone" in changed else ""
-        return answer(request, outcome.incident, card, redraw=settled, day=day, zone=zone, status=status)
+        return card_fragment(request, outcome.incident, card, redraw=resolved, day=day, zone=zone, status=status)
     if status != 200:
         return editor_page(request, outcome.incident, outcome=outcome, status=status)
     for warning in outcome.warnings:
@@ -218,7 +218,7 @@ def save_facts(request: Request, reference: str) -> HttpResponse:
     return _back(request, outcome.incident, facts_card.ID)
 
 
-def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[str, ...]:
+def _resolve_conflict(request: Request, base: facts.Values, mine: facts.Values) -> tuple[str, ...]:
     """Apply the user's choice between the two values of a conflict: the form now counts as opened with the saved one.
 
     Changes `base`, and `mine` when the saved value was chosen. Returns the fields whose text to redraw.
@@ -226,7 +226,7 @@ def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[s
     whose, _, fact = request.POST.get("settle", "").partition(":")
     if fact not in facts.FACTS:
         return ()
-    seen = facts.opened_with(request.POST, prefix="seen-")
+    seen = facts.base_values(request.POST, prefix="seen-")
     names = [name for name in facts.FACTS[fact] if name in seen]
     for name in names:
         base[name] = seen[name]
@@ -236,7 +236,7 @@ def _settle(request: Request, base: facts.Values, mine: facts.Values) -> tuple[s
 
 
 # --- Saving a section ------------------------------------------------------------------------------
-@step
+@post_only
 @signed_in
 def save_section(request: Request, reference: str, key: str) -> HttpResponse:
     """Save the text of a prose section, or the reason why a records section has no rows."""
@@ -250,46 +250,48 @@ def save_section(request: Request, reference: str, key: str) -> HttpResponse:
             actor=request.viewer,
             incident_id=incident_id,
             key=key,
-            expected_version=version_opened(request),
+            expected_version=opened_version(request),
             **{name: text},
         )
     except (Invalid, Stale) as refused:
         return _section_refused(request, incident_with_parts(request, reference), key, {name: text}, refused)
     incident = incident_with_parts(request, reference)
-    card = section_card(incident, *_planned(incident, key))
+    card = section_card(incident, *_section_and_plan(incident, key))
     if request.htmx:
-        return answer(request, incident, card)
+        return card_fragment(request, incident, card)
     return _back(request, incident, card.id)
 
 
 def _take_theirs(request: Request, incident: Incident, key: str) -> HttpResponse:
     """Show the saved text in place of what was typed."""
-    card = section_card(incident, *_planned(incident, key))
+    card = section_card(incident, *_section_and_plan(incident, key))
     if request.htmx:
-        return answer(request, incident, card, redraw=tuple(plain.name for plain in card.inputs))
+        return card_fragment(request, incident, card, redraw=tuple(input.name for input in card.inputs))
     return _back(request, incident, card.id)
 
 
 def _section_refused(
     request: Request, incident: Incident, key: str, values: dict[str, str], refused: Invalid | Stale
 ) -> HttpResponse:
-    section, planned = _planned(incident, key)
-    plain = section_card(incident, section, planned)
-    version = number_in(request, "version") or section.version
+    section, planned = _section_and_plan(incident, key)
+    card = section_card(incident, section, planned)
+    version = posted_number(request, "version") or section.version
     if isinstance(refused, Stale):
         who = section.updated_by.name if section.updated_by else ""
         pairs = [(planned.title, text, getattr(section, name)) for name, text in values.items()]
         conflict = Conflict.of(section.version, pairs, who=who, at=section.updated_at)
-        attempt = Attempt(plain.id, values, conflict=conflict, version=version)
+        attempt = Attempt(card.id, values, conflict=conflict, version=version)
     else:
-        attempt = Attempt(plain.id, values, by_name(refused.fields, values, path=f"sections.{key}."), version=version)
+        attempt = Attempt(
+            card.id, values, errors_by_input(refused.fields, values, path=f"sections.{key}."), version=version
+        )
     status = 409 if attempt.conflict else 400
     if request.htmx:
-        return answer(request, incident, section_card(incident, section, planned, attempt), status=status)
+        return card_fragment(request, incident, section_card(incident, section, planned, attempt), status=status)
     return editor_page(request, incident, attempt=attempt, status=status)
 
 
-def _planned(incident: Incident, key: str) -> tuple[PostmortemSection, template.SectionPlan]:
+def _section_and_plan(incident: Incident, key: str) -> tuple[PostmortemSection, template.SectionPlan]:
     section = next((s for s in incident.sections.all() if s.key == key), None)
     planned = next((p for p in template.plan(incident.template) if p.key == key), None)
     if section is None or planned is None:
@@ -298,7 +300,7 @@ def _planned(incident: Incident, key: str) -> tuple[PostmortemSection, template.
 
 
 # --- Answers ---------------------------------------------------------------------------------------
-def answer(
+def card_fragment(
     request: Request,
     incident: Incident,
     card: Card,
@@ -329,7 +331,7 @@ def _back(request: Request, incident: Incident, card: str) -> HttpResponse:
     return redirect(f"{reverse('web:edit', args=[incident.ref])}#{card}")
 
 
-@step
+@post_only
 @signed_in
 def preview_markdown(request: Request, reference: str) -> HttpResponse:
     """Render a text as readers will see it, without saving it."""

@@ -21,8 +21,8 @@ from incidents.models import Incident
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.text import is_blank
-from kb.web.writing import lengths, moments
-from kb.web.writing.inputs import by_name, incomplete
+from kb.web.writing import moments, stated_durations
+from kb.web.writing.inputs import errors_by_input, incomplete_form
 
 Value = str | tuple[str, ...]
 Values = dict[str, Value]
@@ -40,7 +40,7 @@ NAMES = tuple(name for names in FACTS.values() for name in names)
 ATTEMPTS = 20
 
 
-def shown(incident: Incident) -> Values:
+def form_values(incident: Incident) -> Values:
     """The facts as the form shows them."""
     values: Values = {
         "title": incident.title,
@@ -55,12 +55,12 @@ def shown(incident: Incident) -> Values:
         "time_zone": incident.time_zone,
     }
     for name in TIMES:
-        values[name], values[f"{name}_precision"] = moments.typed(incident.moment(name), incident.time_zone)
-    values["stated_duration"], values["stated_duration_text"] = lengths.typed(incident)
+        values[name], values[f"{name}_precision"] = moments.form_values(incident.moment(name), incident.time_zone)
+    values["stated_duration"], values["stated_duration_text"] = stated_durations.form_values(incident)
     return values
 
 
-def typed(sent: QueryDict) -> Values:
+def posted_values(sent: QueryDict) -> Values:
     """The facts as typed. A fact whose field is not in the form is left out; an unticked box counts as empty.
 
     Raises Invalid when only one of a fact's two fields was sent, because its meaning would be ambiguous.
@@ -76,11 +76,11 @@ def typed(sent: QueryDict) -> Values:
             values[name] = sent.get(name, "").strip()
     for fact, names in FACTS.items():
         if 0 < sum(name in values for name in names) < len(names):
-            raise incomplete(fact)
+            raise incomplete_form(fact)
     return values
 
 
-def opened_with(sent: QueryDict, prefix: str = "base-") -> Values:
+def base_values(sent: QueryDict, prefix: str = "base-") -> Values:
     """The values that the form was opened with; with the prefix "seen-", the conflicting values it showed."""
     out: Values = {}
     for name in NAMES:
@@ -98,22 +98,22 @@ def opened_with(sent: QueryDict, prefix: str = "base-") -> Values:
     return out
 
 
-def carried(values: Mapping[str, Value]) -> dict[str, str]:
+def hidden_fields(values: Mapping[str, Value]) -> dict[str, str]:
     """The hidden fields with the values that a form is opened with."""
     return {f"base-{name}": json.dumps(list(v)) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`sent` are the facts to save, `conflicts` those that another user has changed to a different value."""
+    """`to_save` are the facts to save, `conflicts` those that another user has changed to a different value."""
 
-    sent: tuple[str, ...]
+    to_save: tuple[str, ...]
     conflicts: tuple[str, ...]
 
 
 def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[str, Value]) -> Plan:
     """Decide for each fact whether to leave it, save it, or report a conflict."""
-    sent: list[str] = []
+    to_save: list[str] = []
     conflicts: list[str] = []
     for fact, names in FACTS.items():
         if any(name not in mine for name in names):
@@ -122,35 +122,35 @@ def plan(base: Mapping[str, Value], mine: Mapping[str, Value], theirs: Mapping[s
         b = [base.get(name, theirs[name]) for name in names]
         if m in (b, t):
             continue
-        (sent if t == b else conflicts).append(fact)
-    return Plan(tuple(sent), tuple(conflicts))
+        (to_save if t == b else conflicts).append(fact)
+    return Plan(tuple(to_save), tuple(conflicts))
 
 
-def sent_along(facts: Sequence[str]) -> list[str]:
+def with_dependents(facts: Sequence[str]) -> list[str]:
     """`facts`, and those that depend on them: all times on the time zone, services on the organization."""
-    wanted = dict.fromkeys(facts)
-    if "time_zone" in wanted:
-        wanted |= dict.fromkeys(TIMES)
-    if "organization" in wanted:
-        wanted |= {"services": None}
-    return list(wanted)
+    found = dict.fromkeys(facts)
+    if "time_zone" in found:
+        found |= dict.fromkeys(TIMES)
+    if "organization" in found:
+        found |= {"services": None}
+    return list(found)
 
 
-def for_action(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
+def action_values(incident: Incident, mine: Mapping[str, Value], facts: Sequence[str]) -> dict[str, Any]:
     """The facts as the action takes them. One that is only sent along keeps its saved value, not the form's.
 
     Raises Invalid for a stated duration that cannot be read.
     """
-    now = shown(incident)
-    day = moments.day_of(incident, str(mine.get("started", "")))
+    now = form_values(incident)
+    day = moments.default_day(incident, str(mine.get("started", "")))
     out: dict[str, Any] = {}
-    for fact in sent_along(facts):
+    for fact in with_dependents(facts):
         values = mine if fact in facts else now
         value = values[fact]
         if fact in TIMES:
-            out[fact] = moments.for_action(str(value), str(values[f"{fact}_precision"]), day=day)
+            out[fact] = moments.action_value(str(value), str(values[f"{fact}_precision"]), day=day)
         elif fact == "stated_duration":
-            out[fact] = lengths.for_action(str(value), str(values["stated_duration_text"]))
+            out[fact] = stated_durations.action_value(str(value), str(values["stated_duration_text"]))
         elif fact in LISTS:
             out[fact] = list(value)
         elif fact == "planned_change":
@@ -181,15 +181,15 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
     """
     errors: dict[str, tuple[str, ...]] = {}
     for _ in range(ATTEMPTS):
-        incident = _as_it_is(viewer, incident_id)
-        planned = plan(base, mine, shown(incident))
-        sent = [fact for fact in planned.sent if fact not in errors]
+        incident = _incident_with_services(viewer, incident_id)
+        planned = plan(base, mine, form_values(incident))
+        sent = [fact for fact in planned.to_save if fact not in errors]
         try:
             # Called even without changes, because it checks the viewer's permission.
             _, warnings = change_incident(
                 actor=viewer,
                 incident_id=incident_id,
-                facts=for_action(incident, mine, sent),
+                facts=action_values(incident, mine, sent),
                 expected_version=incident.version,
             )
         except Stale:
@@ -197,27 +197,27 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
         except Invalid as refused:
             if not sent:
                 raise
-            errors |= _blamed(refused, sent)
+            errors |= _errors_by_fact(refused, sent)
             continue
         return _outcome(viewer, incident_id, planned, sent, base, mine, errors, warnings)
     raise WrongState("Other people are changing these facts right now. Wait a moment, then save again.")
 
 
-def _as_it_is(viewer: Viewer, incident_id: int) -> Incident:
+def _incident_with_services(viewer: Viewer, incident_id: int) -> Incident:
     """The incident with all that its facts need. Raises Missing."""
     incident = find_visible(viewer, str(incident_id), whole=True)
     read_parts(incident, "services")
     return incident
 
 
-def _blamed(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _errors_by_fact(refused: Invalid, sent: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The errors by fact. When two times contradict each other, the one that was just changed gets the error."""
-    found = by_name(refused.fields, FACTS)
-    if blamed := {fact: messages for fact, messages in found.items() if fact in sent}:
-        return blamed
+    found = errors_by_input(refused.fields, FACTS)
+    if own := {fact: messages for fact, messages in found.items() if fact in sent}:
+        return own
     messages = tuple(message for group in found.values() for message in group)
-    timely = [fact for fact in sent if fact in (*TIMES, "time_zone", "planned_change")]
-    return dict.fromkeys(timely or sent, messages)
+    about_time = [fact for fact in sent if fact in (*TIMES, "time_zone", "planned_change")]
+    return dict.fromkeys(about_time or sent, messages)
 
 
 def _outcome(
@@ -230,14 +230,14 @@ def _outcome(
     errors: dict[str, tuple[str, ...]],
     warnings: list[str],
 ) -> Outcome:
-    incident = _as_it_is(viewer, incident_id)
-    now = shown(incident)
-    settled = [fact for fact in sent_along(sent) if fact in mine and fact not in (*planned.conflicts, *errors)]
-    fresh = {name for fact in settled for name in FACTS[fact]}
+    incident = _incident_with_services(viewer, incident_id)
+    now = form_values(incident)
+    saved_facts = [fact for fact in with_dependents(sent) if fact in mine and fact not in (*planned.conflicts, *errors)]
+    refreshed = {name for fact in saved_facts for name in FACTS[fact]}
     return Outcome(
         incident=incident,
-        mine={**mine, **{name: now[name] for name in fresh}},
-        base={name: now[name] if name in fresh else base.get(name, now[name]) for name in NAMES if name in mine},
+        mine={**mine, **{name: now[name] for name in refreshed}},
+        base={name: now[name] if name in refreshed else base.get(name, now[name]) for name in NAMES if name in mine},
         saved=tuple(sent),
         conflicts={name: now[name] for fact in planned.conflicts for name in FACTS[fact]},
         errors=errors,

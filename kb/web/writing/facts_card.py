@@ -14,7 +14,7 @@ from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
 from incidents.zones import zones
-from kb.web.writing import facts, lengths, moments
+from kb.web.writing import facts, moments, stated_durations
 from kb.web.writing.cards import Card
 from kb.web.writing.inputs import Choice, Input, Shape, choices_of, filled
 
@@ -104,36 +104,38 @@ def inputs(incident: Incident, viewer: Viewer) -> list[Input]:
 def card(incident: Incident, viewer: Viewer, outcome: facts.Outcome | None = None) -> Card:
     """The card with stored values, or with the outcome of the last attempt to save it."""
     url = reverse("web:save-facts", args=[incident.ref])
-    plain = inputs(incident, viewer)
+    blank = inputs(incident, viewer)
     if outcome is None:
-        values = facts.shown(incident)
-        return Card(ID, url, filled(plain, values, card=ID), facts.carried(values))
-    asked = [
-        replace(i, theirs=told(i, outcome.conflicts)) if i.name in outcome.conflicts and i.name in facts.FACTS else i
-        for i in filled(plain, {**facts.shown(incident), **outcome.mine}, card=ID, errors=outcome.errors)
+        values = facts.form_values(incident)
+        return Card(ID, url, filled(blank, values, card=ID), facts.hidden_fields(values))
+    answered = [
+        replace(i, theirs=theirs_in_words(i, outcome.conflicts))
+        if i.name in outcome.conflicts and i.name in facts.FACTS
+        else i
+        for i in filled(blank, {**facts.form_values(incident), **outcome.mine}, card=ID, errors=outcome.errors)
     ]
-    seen = {name.replace("base-", "seen-", 1): text for name, text in facts.carried(outcome.conflicts).items()}
+    seen = {name.replace("base-", "seen-", 1): text for name, text in facts.hidden_fields(outcome.conflicts).items()}
     return Card(
         ID,
         url,
-        asked,
-        {**facts.carried(outcome.base), **seen},
+        answered,
+        {**facts.hidden_fields(outcome.base), **seen},
         problems=outcome.errors.get("", ()),
         notices=tuple(outcome.warnings),
     )
 
 
-def told(plain: Input, values: facts.Values) -> str:
+def theirs_in_words(input: Input, values: facts.Values) -> str:
     """The value that another user saved for this fact, in words."""
-    value = values[plain.name]
+    value = values[input.name]
     if isinstance(value, tuple):
-        labels = {c.value: c.label for c in plain.choices}
+        labels = {c.value: c.label for c in input.choices}
         return ", ".join(labels.get(v, v) for v in value) or "nothing"
-    if plain.name in TIMES:
-        known = next(c.label for c in moments.PRECISIONS if c.value == values[f"{plain.name}_precision"])
+    if input.name in TIMES:
+        known = next(c.label for c in moments.PRECISIONS if c.value == values[f"{input.name}_precision"])
         return f"{value}, {known}" if value else "nothing"
-    if plain.name == "stated_duration":
-        return lengths.told(value, str(values["stated_duration_text"]))
-    if plain.shape is Shape.FLAG:
+    if input.name == "stated_duration":
+        return stated_durations.in_words(value, str(values["stated_duration_text"]))
+    if input.shape is Shape.FLAG:
         return "yes" if value else "no"
-    return next((c.label for c in plain.choices if c.value == value), value) or "nothing"
+    return next((c.label for c in input.choices if c.value == value), value) or "nothing"

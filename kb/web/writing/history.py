@@ -15,13 +15,13 @@ from incidents.errors import Missing
 from incidents.models import AuditEntry, Revision
 from kb.web.request import Request
 from kb.web.writing import changes
-from kb.web.writing.access import incident_named, page
+from kb.web.writing.access import get_only, incident_to_read
 
 # Stands for the working copy where a revision number is expected.
-NOW = "now"
+WORKING_COPY = "now"
 ENTRIES_PER_PAGE = 50
 
-SAID = {
+ACTION_WORDS = {
     "incident.created": "created it",
     "incident.changed": "changed facts",
     "incident.deleted": "deleted it",
@@ -37,7 +37,7 @@ SAID = {
     "link.changed": "changed a link",
     "link.removed": "removed a link",
 }
-ROWS_SAID = {
+ROW_ACTION_WORDS = {
     "added": "added a row to",
     "changed": "changed a row in",
     "removed": "removed a row from",
@@ -45,10 +45,10 @@ ROWS_SAID = {
 }
 
 
-@page
+@get_only
 def history(request: Request, reference: str) -> HttpResponse:
     """The revisions, for everyone who can read the incident, and the audit log, for those who see the working copy."""
-    reading = read(incident_named(request, reference), request.viewer)
+    reading = read(incident_to_read(request, reference), request.viewer)
     revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
     entries = Paginator(past.audit(reading.incident, request.viewer), ENTRIES_PER_PAGE).get_page(
         request.GET.get("page")
@@ -60,7 +60,7 @@ def history(request: Request, reference: str) -> HttpResponse:
         "may_compare": reading.is_working_copy and len(revisions) + _has_draft(reading) > 1,
         "has_draft": _has_draft(reading),
         "entries": entries,
-        "told": [(entry, told(entry)) for entry in entries],
+        "described_entries": [(entry, describe(entry)) for entry in entries],
     }
     return render(request, "web/writing/history.html", context)
 
@@ -70,10 +70,10 @@ def _has_draft(reading: Reading) -> bool:
     return reading.is_working_copy and reading.incident.status in scopes.UNPUBLISHED
 
 
-def told(entry: AuditEntry) -> str:
+def describe(entry: AuditEntry) -> str:
     """An audit entry in words, without its actor."""
-    if entry.action in SAID:
-        what = SAID[entry.action]
+    if entry.action in ACTION_WORDS:
+        words = ACTION_WORDS[entry.action]
         match entry.action:
             case "incident.changed":
                 # In page order, because PostgreSQL does not keep the order of JSON keys.
@@ -82,26 +82,26 @@ def told(entry: AuditEntry) -> str:
                     entry.change, key=lambda name: (name not in order, order.index(name) if name in order else 0)
                 )
                 names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in changed]
-                return f"{what}: {', '.join(names)}"
+                return f"{words}: {', '.join(names)}"
             case "section.changed" if "key" in entry.change:
                 return f"edited the section {str(entry.change['key']).replace('_', ' ')}"
             case "incident.published" if "number" in entry.change:
                 return f"published revision {entry.change['number']}"
             case "incident.reviewed":
                 return "approved it" if entry.change.get("decision") == "approved" else "requested changes"
-        return what
+        return words
     kind, _, step = entry.action.rpartition(".")
-    if kind in changes.KIND_TITLES and step in ROWS_SAID:
-        return f"{ROWS_SAID[step]} {changes.KIND_TITLES[kind].lower()}"
+    if kind in changes.KIND_TITLES and step in ROW_ACTION_WORDS:
+        return f"{ROW_ACTION_WORDS[step]} {changes.KIND_TITLES[kind].lower()}"
     return entry.action.replace(".", ": ").replace("_", " ")
 
 
-@page
+@get_only
 def compare(request: Request, reference: str) -> HttpResponse:
     """Compare two revisions: `?from=1&to=2`, or `to=now` for the working copy. The default is the two latest."""
-    reading = read(incident_named(request, reference), request.viewer)
+    reading = read(incident_to_read(request, reference), request.viewer)
     revisions = list(past.revisions(reading.incident, request.viewer).defer("document"))
-    choices = [*([NOW] if _has_draft(reading) else []), *(str(revision.number) for revision in revisions)]
+    choices = [*([WORKING_COPY] if _has_draft(reading) else []), *(str(revision.number) for revision in revisions)]
     if not choices:
         raise Missing
     after = request.GET.get("to") or choices[0]
@@ -110,7 +110,7 @@ def compare(request: Request, reference: str) -> HttpResponse:
         raise Missing
     context = {
         "incident": reading.document,
-        "choices": [(choice, "Working copy" if choice == NOW else f"Revision {choice}") for choice in choices],
+        "choices": [(choice, "Working copy" if choice == WORKING_COPY else f"Revision {choice}") for choice in choices],
         "before": before,
         "after": after,
         "changes": changes.between(_document(request, reading, before), _document(request, reading, after)),
@@ -119,7 +119,7 @@ def compare(request: Request, reference: str) -> HttpResponse:
 
 
 def _document(request: Request, reading: Reading, which: str) -> dict[str, Any]:
-    if which == NOW:
+    if which == WORKING_COPY:
         return build(reading.incident)
     revision: Revision = past.revisions(reading.incident, request.viewer).get(number=int(which))
     return revision.document if request.viewer.is_signed_in else redacted(revision.document)

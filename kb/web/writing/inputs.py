@@ -108,26 +108,28 @@ def filled(
 ) -> list[Input]:
     """The inputs with their values and errors."""
     out = []
-    for plain in inputs:
-        value = values.get(plain.name, "")
+    for input in inputs:
+        value = values.get(input.name, "")
         out.append(
             replace(
-                plain,
+                input,
                 card=card,
                 value=value if isinstance(value, str) else "",
                 values=value if isinstance(value, tuple) else (),
-                errors=tuple((errors or {}).get(plain.name, ())),
+                errors=tuple((errors or {}).get(input.name, ())),
             )
         )
     return out
 
 
-def incomplete(name: str) -> Invalid:
+def incomplete_form(name: str) -> Invalid:
     """The error for a form without its hidden values, such as one sent by hand."""
     return Invalid({name: "This form is incomplete. Reload the page and try again."})
 
 
-def by_name(fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = "") -> dict[str, tuple[str, ...]]:
+def errors_by_input(
+    fields: Mapping[str, list[str]], names: Iterable[str], *, path: str = ""
+) -> dict[str, tuple[str, ...]]:
     """An action's errors by input: those of `services.2` belong to `services`, and those of no input to ""."""
     known = set(names)
     out: dict[str, tuple[str, ...]] = {}

@@ -25,7 +25,7 @@ _OFFSET = re.compile(r"[+-]\d{2}:\d{2}(?::\d{2})?$")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?$")
 
 
-def typed(moment: Moment | None, zone: str) -> tuple[str, str]:
+def form_values(moment: Moment | None, zone: str) -> tuple[str, str]:
     """The two form values of a moment: its text, and its precision where the text does not show it."""
     if moment is None:
         return "", ""
@@ -35,7 +35,7 @@ def typed(moment: Moment | None, zone: str) -> tuple[str, str]:
     return text, moment.precision.value if moment.precision is Precision.HOUR else ""
 
 
-def completed(text: str, day: date | None) -> str:
+def with_day(text: str, day: date | None) -> str:
     """`text`, with `day` put before a time without a date."""
     text = text.strip()
     return f"{day:%Y-%m-%d} {text.zfill(5) if len(text) < 6 else text.zfill(8)}" if day and _CLOCK.match(text) else text
@@ -50,19 +50,19 @@ def with_offset(text: str, zone: str) -> str:
     return written(moment, zone) if moment else text
 
 
-def for_action(text: str, precision: str, *, day: date | None = None, zone: str = "") -> dict[str, Any] | None:
+def action_value(text: str, precision: str, *, day: date | None = None, zone: str = "") -> dict[str, Any] | None:
     """The value for the action, or None when nothing is typed. The precision is the chosen one, or that of the text.
 
     `day` is the day of a time without a date. `zone` is the zone in which the time was typed, for when the incident's
     own zone may have changed since.
     """
-    text = completed(text, day)
+    text = with_day(text, day)
     if zone:
         text = with_offset(text, zone)
     return {"at": text, "precision": precision or None} if text else None
 
 
-def day_of(incident: Incident, typed_start: str = "") -> date | None:
+def default_day(incident: Incident, typed_start: str = "") -> date | None:
     """The day of times without a date: the day the incident started, as just typed or else as saved."""
     try:
         return date.fromisoformat(typed_start[:10])

@@ -10,20 +10,20 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-MOST_LINES = 500
+MAX_LINES = 500
 
 _BULLET = r"[\s>*\u2022\u2023\u2013\u2014-]*"
 _DATE = r"(?P<date>\d{4}-\d{2}-\d{2})"
 _CLOCK = r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
-_HALF = r"(?:\s?(?P<half>[AaPp])\.?[Mm]\.?(?![A-Za-z]))?"
+_AM_PM = r"(?:\s?(?P<am_pm>[AaPp])\.?[Mm]\.?(?![A-Za-z]))?"
 _ZONE = r"(?P<offset>Z(?![A-Za-z])|\s?UTC(?![A-Za-z+-])|[+-]\d{2}:?\d{2}(?!\d))?"
 _LINE = re.compile(
-    rf"{_BULLET}[\[(]?(?:{_DATE}[T ,]\s*)?{_CLOCK}{_HALF}{_ZONE}[\])]?(?!\d)\s*[:|,;.\u2013\u2014-]*\s*(?P<text>.*)$"
+    rf"{_BULLET}[\[(]?(?:{_DATE}[T ,]\s*)?{_CLOCK}{_AM_PM}{_ZONE}[\])]?(?!\d)\s*[:|,;.\u2013\u2014-]*\s*(?P<text>.*)$"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class PastedEvent:
     """One event. `at` is written as in the editor, plus the offset if the line had one."""
 
     at: str
@@ -31,21 +31,21 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    events: list[Understood]
-    unread: list[str]
+class ParsedPaste:
+    events: list[PastedEvent]
+    skipped: list[str]
 
 
-def read(text: str, *, day: date) -> Reading:
+def parse(text: str, *, day: date) -> ParsedPaste:
     """The events in `text`, and the lines that could not be read.
 
     A line without a date is on the day of the event before it, or on the next day if its clock jumps back; the first
     one is on `day`.
     """
-    events: list[Understood] = []
-    unread: list[str] = []
+    events: list[PastedEvent] = []
+    skipped: list[str] = []
     before: datetime | None = None
-    for line in text.splitlines()[:MOST_LINES]:
+    for line in text.splitlines()[:MAX_LINES]:
         if not line.strip():
             continue
         match = _LINE.match(line)
@@ -54,25 +54,25 @@ def read(text: str, *, day: date) -> Reading:
             if events:
                 events[-1] = replace(events[-1], text=f"{events[-1].text}\n{line.strip()}".strip())
             else:
-                unread.append(line.strip())
+                skipped.append(line.strip())
             continue
         on = _day(match, clock, before, day)
         if on is None:
-            unread.append(line.strip())
+            skipped.append(line.strip())
             continue
         before = datetime.combine(on, clock)
         written = f"{on:%Y-%m-%d} {clock:%H:%M:%S}" if match["second"] else f"{on:%Y-%m-%d} {clock:%H:%M}"
-        events.append(Understood(written + _offset(match), match["text"].strip()))
-    unread += [line.strip() for line in text.splitlines()[MOST_LINES:] if line.strip()]
-    return Reading(events, unread)
+        events.append(PastedEvent(written + _offset(match), match["text"].strip()))
+    skipped += [line.strip() for line in text.splitlines()[MAX_LINES:] if line.strip()]
+    return ParsedPaste(events, skipped)
 
 
 def _clock(match: re.Match[str]) -> time | None:
     hour = int(match["hour"])
-    if match["half"]:
+    if match["am_pm"]:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
+        hour = hour % 12 + (12 if match["am_pm"] in "Pp" else 0)
     return time(hour, int(match["minute"]), int(match["second"] or 0))
 
 

@@ -15,16 +15,16 @@ from incidents.errors import Incomplete, Invalid, NotAllowed, Stale, WrongState
 from incidents.models import Incident
 from kb.web.request import Request
 from kb.web.writing import readiness
-from kb.web.writing.access import View, id_of, incident_named, page, signed_in, step, version_opened
+from kb.web.writing.access import View, get_only, id_of, incident_to_read, opened_version, post_only, signed_in
 from kb.web.writing.editor import EDITABLE
-from kb.web.writing.inputs import by_name
-from kb.web.writing.review import is_current, may_publish
+from kb.web.writing.inputs import errors_by_input
+from kb.web.writing.review import is_current_approval, may_publish
 
 
-@page
+@get_only
 @signed_in
 def publish(request: Request, reference: str) -> HttpResponse:
-    return publish_page(request, incident_named(request, reference))
+    return publish_page(request, incident_to_read(request, reference))
 
 
 def publish_page(
@@ -41,12 +41,12 @@ def publish_page(
         raise NotAllowed("Only authors and leads of the owning team can publish this.")
     if incident.status not in EDITABLE:
         raise WrongState(f"{incident.ref} is already {incident.get_status_display().lower()}.")
-    asked = list(incident.reviews.select_related("reviewer"))
+    reviews = list(incident.reviews.select_related("reviewer"))
     context = {
         "incident": incident,
         "readiness": readiness.of(incident),
-        "may_publish": may_publish(request, incident, asked),
-        "approved_by": [r.reviewer.name for r in asked if is_current(r, incident)],
+        "may_publish": may_publish(request, incident, reviews),
+        "approved_by": [r.reviewer.name for r in reviews if is_current_approval(r, incident)],
         "next_number": (incident.published_revision.number if incident.published_revision else 0) + 1,
         "problems": problems,
         "errors": errors or {},
@@ -55,30 +55,30 @@ def publish_page(
     return render(request, "web/writing/publish.html", context, status=status)
 
 
-@step
+@post_only
 @signed_in
 def publish_now(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
     note = request.POST.get("note", "")
     try:
         revision = lifecycle.publish(
-            actor=request.viewer, incident_id=incident_id, note=note, expected_version=version_opened(request)
+            actor=request.viewer, incident_id=incident_id, note=note, expected_version=opened_version(request)
         )
     except Stale:
         words = "The text changed after you opened this page. Check it again, then publish."
-        return publish_page(request, incident_named(request, reference), problems=(words,), note=note, status=409)
+        return publish_page(request, incident_to_read(request, reference), problems=(words,), note=note, status=409)
     except Incomplete:
-        return publish_page(request, incident_named(request, reference), note=note, status=409)
+        return publish_page(request, incident_to_read(request, reference), note=note, status=409)
     except (NotAllowed, WrongState) as refused:
-        incident = incident_named(request, reference)
+        incident = incident_to_read(request, reference)
         if not scopes.may_edit(request.viewer, incident) or incident.status not in EDITABLE:
             raise
         return publish_page(request, incident, problems=(refused.message,), note=note, status=409)
     except Invalid as refused:
-        errors = by_name(refused.fields, ("note",))
+        errors = errors_by_input(refused.fields, ("note",))
         return publish_page(
             request,
-            incident_named(request, reference),
+            incident_to_read(request, reference),
             errors=errors,
             problems=errors.get("", ()),
             note=note,
@@ -89,42 +89,42 @@ def publish_now(request: Request, reference: str) -> HttpResponse:
 
 
 # --- Afterwards ------------------------------------------------------------------------------------
-def _moving(act: Callable[..., Incident], said: str, to: str) -> View[[str]]:
-    """A view that only changes the status: it shows the message `said` and redirects to page `to`."""
+def _status_change(action: Callable[..., Incident], message: str, page: str) -> View[[str]]:
+    """A view that only changes the status: it shows `message` and redirects to `page`."""
 
-    @step
+    @post_only
     @signed_in
     def view(request: Request, reference: str) -> HttpResponse:
-        incident = act(actor=request.viewer, incident_id=id_of(request, reference))
-        messages.success(request, said)
-        return redirect(to, incident.ref)
+        incident = action(actor=request.viewer, incident_id=id_of(request, reference))
+        messages.success(request, message)
+        return redirect(page, incident.ref)
 
     return view
 
 
-reopen = _moving(
+reopen = _status_change(
     lifecycle.reopen, "Open for changes. Readers keep the published text until you publish again.", "web:edit"
 )
-archive = _moving(
+archive = _status_change(
     lifecycle.archive, "Archived. It stays readable but is hidden from lists and searches.", "web:incident"
 )
-restore = _moving(lifecycle.restore, "Restored from the archive.", "web:incident")
+restore = _status_change(lifecycle.restore, "Restored from the archive.", "web:incident")
 
 
-@page
+@get_only
 @signed_in
 def delete(request: Request, reference: str) -> HttpResponse:
     """Ask the user to type the reference, because a deletion cannot be undone from the interface."""
-    incident = incident_named(request, reference)
+    incident = incident_to_read(request, reference)
     if not scopes.may_lead(request.viewer, incident):
         raise NotAllowed("Only leads of the owning team and admins can delete this.")
     return render(request, "web/writing/delete.html", {"incident": incident})
 
 
-@step
+@post_only
 @signed_in
 def delete_now(request: Request, reference: str) -> HttpResponse:
-    incident = incident_named(request, reference)
+    incident = incident_to_read(request, reference)
     typed = request.POST.get("confirm", "").strip().upper()
     if typed != incident.ref:
         if not scopes.may_lead(request.viewer, incident):

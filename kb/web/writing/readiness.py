@@ -12,38 +12,38 @@ from incidents.vocabulary import ActionState
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One required section. `lacks` says what is missing, and is empty when it is done."""
+class RequiredSection:
+    """One required section. `problem` says what is missing, and is empty when it is done."""
 
     key: str
     title: str
-    lacks: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    parts: list[Part]
+    sections: list[RequiredSection]
     unowned: int
 
     @property
     def is_complete(self) -> bool:
-        return not any(part.lacks for part in self.parts)
+        return not any(section.problem for section in self.sections)
 
     @property
-    def lacking(self) -> list[Part]:
-        return [part for part in self.parts if part.lacks]
+    def incomplete_sections(self) -> list[RequiredSection]:
+        return [section for section in self.sections if section.problem]
 
 
 def of(incident: Incident) -> Readiness:
     """The readiness of an incident's current text. Loads its parts if necessary."""
     read_parts(incident)
-    lacking = missing(incident)
-    going_on = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]
+    problems = missing(incident)
+    open_actions = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     return Readiness(
-        parts=[
-            Part(plan.key, plan.title, lacking.get(plan.key, ""))
+        sections=[
+            RequiredSection(plan.key, plan.title, problems.get(plan.key, ""))
             for plan in template.plan(incident.template)
             if plan.required
         ],
-        unowned=sum(action.owner_id is None for action in going_on),
+        unowned=sum(action.owner_id is None for action in open_actions),
     )

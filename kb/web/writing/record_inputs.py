@@ -30,7 +30,7 @@ Values = dict[str, Value]
 
 # A number with thousands separators, as pages show it. Any other comma could be a decimal one, so it is left in place
 # and the action rejects it.
-_IN_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
 
 # What a source can support, in addition to sections and single rows.
 SUPPORTED_FACTS = (
@@ -108,7 +108,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
     ),
 }
 # The initial values of a new row.
-FRESH: dict[str, Values] = {
+INITIAL_VALUES: dict[str, Values] = {
     "timeline": {"kind": EventKind.OTHER.value},
     "causes": {"kind": CauseKind.CONTRIBUTING.value},
     "actions": {"kind": ActionKind.PREVENT.value, "state": ActionState.OPEN.value},
@@ -117,10 +117,10 @@ FRESH: dict[str, Values] = {
 
 
 def names(kind: str) -> list[str]:
-    return [plain.name for plain in INPUTS[kind]]
+    return [input.name for input in INPUTS[kind]]
 
 
-def shown(kind: str, row: Row, zone: str) -> Values:
+def form_values(kind: str, row: Row, zone: str) -> Values:
     """The form values of a row, with its time in `zone`."""
     written = KINDS[kind].write(row, zone)
     values: Values = {}
@@ -134,65 +134,65 @@ def shown(kind: str, row: Row, zone: str) -> Values:
             values[name] = "" if value is None else str(value)
     if KINDS[kind].ordered_by_time:
         stored: Any = row
-        values["at"], values["precision"] = moments.typed(Moment(stored.at, Precision(stored.precision)), zone)
+        values["at"], values["precision"] = moments.form_values(Moment(stored.at, Precision(stored.precision)), zone)
     return values
 
 
-def typed(kind: str, sent: QueryDict) -> Values:
+def posted_values(kind: str, sent: QueryDict) -> Values:
     """The values sent for a row. Single-line fields are stripped."""
     values: Values = {}
-    for plain in INPUTS[kind]:
-        if plain.shape is Shape.CHECKS:
-            values[plain.name] = tuple(sent.getlist(plain.name))
+    for input in INPUTS[kind]:
+        if input.shape is Shape.CHECKS:
+            values[input.name] = tuple(sent.getlist(input.name))
         else:
-            text = sent.get(plain.name, "")
-            values[plain.name] = text.replace("\r\n", "\n") if plain.shape is Shape.TEXT else text.strip()
+            text = sent.get(input.name, "")
+            values[input.name] = text.replace("\r\n", "\n") if input.shape is Shape.TEXT else text.strip()
     return values
 
 
-def for_action(
+def action_values(
     kind: str, values: Values, *, before: Values | None = None, day: date | None = None, zone: str = ""
 ) -> dict[str, Any]:
-    """The values as actions take them. `day` and `zone` are as for `moments.for_action`.
+    """The values as actions take them. `day` and `zone` are as for `moments.action_value`.
 
     A time that equals the one in `before` is left out, so that it is not parsed again: when clocks are set back, the
     text of a repeated hour does not say which of the two it was.
     """
     out: dict[str, Any] = {}
-    for plain in INPUTS[kind]:
-        value = values.get(plain.name, "")
-        if plain.name in ("at", "precision"):
+    for input in INPUTS[kind]:
+        value = values.get(input.name, "")
+        if input.name in ("at", "precision"):
             continue
-        match plain.shape:
+        match input.shape:
             case Shape.FLAG:
-                out[plain.name] = bool(value)
+                out[input.name] = bool(value)
             case Shape.CHECKS:
-                out[plain.name] = list(value)
+                out[input.name] = list(value)
             case Shape.NUMBER:
                 number = str(value)
-                out[plain.name] = number.replace(",", "") if _IN_GROUPS.fullmatch(number) else number
+                out[input.name] = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number
             case _:
-                out[plain.name] = value
+                out[input.name] = value
     if KINDS[kind].ordered_by_time:
         untouched = before is not None and all(values[name] == before[name] for name in ("at", "precision"))
         if not untouched:
-            moment = moments.for_action(str(values["at"]), str(values["precision"]), day=day, zone=zone)
+            moment = moments.action_value(str(values["at"]), str(values["precision"]), day=day, zone=zone)
             out |= moment or {"at": None}
     return out
 
 
 def label(kind: str, name: str) -> str:
-    return next((plain.label for plain in INPUTS[kind] if plain.name == name), name)
+    return next((input.label for input in INPUTS[kind] if input.name == name), name)
 
 
 def in_words(kind: str, name: str, value: Value) -> str:
     """A value for display: the label of a choice, or names joined by commas."""
-    plain = next(p for p in INPUTS[kind] if p.name == name)
+    input = next(p for p in INPUTS[kind] if p.name == name)
     if isinstance(value, tuple):
         return ", ".join(value)
-    if plain.shape is Shape.FLAG:
+    if input.shape is Shape.FLAG:
         return "yes" if value else "no"
-    return next((c.label for c in plain.choices if c.value == value), value)
+    return next((c.label for c in input.choices if c.value == value), value)
 
 
 def sides(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]:

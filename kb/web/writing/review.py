@@ -17,19 +17,19 @@ from incidents.vocabulary import ReviewState, Status
 from kb.web.people import mail
 from kb.web.request import Request
 from kb.web.writing import readiness
-from kb.web.writing.access import id_of, incident_named, page, signed_in, step, version_opened
+from kb.web.writing.access import get_only, id_of, incident_to_read, opened_version, post_only, signed_in
 from kb.web.writing.editor import EDITABLE
-from kb.web.writing.inputs import by_name
+from kb.web.writing.inputs import errors_by_input
 
 SUGGESTIONS = 500
 QUICK_PICKS = 30
 
 
-@page
+@get_only
 @signed_in
 def review(request: Request, reference: str) -> HttpResponse:
     """The reviewers and their decisions. Reviewers can decide here, and authors can ask for a review."""
-    return review_page(request, incident_named(request, reference))
+    return review_page(request, incident_to_read(request, reference))
 
 
 def review_page(
@@ -46,20 +46,20 @@ def review_page(
         raise NotAllowed("Only the owning team, the reviewers and admins can see this review.")
     # The current round first, then earlier ones, latest first.
     rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
-    asked = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
-    mine = next((r for r in asked if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
+    reviews = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
+    mine = next((r for r in reviews if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
     may_edit = scopes.may_edit(viewer, incident)
     in_review = incident.status == Status.IN_REVIEW
     context = {
         "incident": incident,
-        "asked": [(r, is_current(r, incident)) for r in asked],
+        "reviews": [(r, is_current_approval(r, incident)) for r in reviews],
         "may_decide": in_review and mine is not None,
         "may_edit": may_edit,
         "may_ask": may_edit and incident.status in EDITABLE,
         "may_withdraw": may_edit and in_review,
-        "may_publish": may_edit and incident.status in EDITABLE and may_publish(request, incident, asked),
+        "may_publish": may_edit and incident.status in EDITABLE and may_publish(request, incident, reviews),
         "readiness": readiness.of(incident),
-        "colleagues": _colleagues(request, incident, asked, (typed or {}).get("reviewers")) if may_edit else [],
+        "colleagues": _colleagues(request, incident, reviews, (typed or {}).get("reviewers")) if may_edit else [],
         "people": _people(request) if may_edit else [],
         "problems": problems,
         "errors": errors or {},
@@ -69,15 +69,15 @@ def review_page(
     return render(request, "web/writing/review.html", context, status=status)
 
 
-def is_current(review: ReviewRequest, incident: Incident) -> bool:
+def is_current_approval(review: ReviewRequest, incident: Incident) -> bool:
     """Whether it approves the current version of the text."""
     approved = review.state == ReviewState.APPROVED and review.ended_at is None
     return approved and review.approved_version == incident.version
 
 
-def may_publish(request: Request, incident: Incident, asked: list[ReviewRequest]) -> bool:
+def may_publish(request: Request, incident: Incident, reviews: list[ReviewRequest]) -> bool:
     """Whether the viewer can publish: with an approval of the current text, or as a lead or admin."""
-    approved = incident.status == Status.IN_REVIEW and any(is_current(r, incident) for r in asked)
+    approved = incident.status == Status.IN_REVIEW and any(is_current_approval(r, incident) for r in reviews)
     return approved or scopes.may_lead(request.viewer, incident)
 
 
@@ -87,15 +87,15 @@ def _people(request: Request) -> list[User]:
 
 
 def _colleagues(
-    request: Request, incident: Incident, asked: list[ReviewRequest], typed: list[str] | None
+    request: Request, incident: Incident, reviews: list[ReviewRequest], typed: list[str] | None
 ) -> list[tuple[User, bool]]:
     """The people to offer as reviewers, each with whether to tick their box: earlier reviewers, then the owning team.
 
     In review, those of the current round are ticked, because asking again starts a new round. In a draft, all earlier
     reviewers are. `typed` are the addresses that were ticked in a form that was rejected.
     """
-    known = [r.reviewer_id for r in asked]
-    ticked = {r.reviewer_id for r in asked if r.ended_at is None or incident.status == Status.DRAFT}
+    known = [r.reviewer_id for r in reviews]
+    ticked = {r.reviewer_id for r in reviews if r.ended_at is None or incident.status == Status.DRAFT}
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
     people = people.exclude(pk=request.viewer.person).order_by("name", "pk")
     team = people.filter(memberships__team=incident.team_id).exclude(pk__in=known)
@@ -105,7 +105,7 @@ def _colleagues(
     ]
 
 
-@step
+@post_only
 @signed_in
 def submit(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
@@ -115,20 +115,20 @@ def submit(request: Request, reference: str) -> HttpResponse:
     try:
         incident = lifecycle.submit(actor=request.viewer, incident_id=incident_id, reviewers=addresses)
     except Invalid as refused:
-        errors = by_name(refused.fields, ("reviewers",))
+        errors = errors_by_input(refused.fields, ("reviewers",))
         return review_page(
             request,
-            incident_named(request, reference),
+            incident_to_read(request, reference),
             errors=errors,
             problems=errors.get("", ()),
             typed={"reviewers": sent[:-1], "other": sent[-1] if sent else ""},
             status=400,
         )
-    _tell_reviewers(request, incident, addresses)
+    _notify_reviewers(request, incident, addresses)
     return redirect("web:review", incident.ref)
 
 
-def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) -> None:
+def _notify_reviewers(request: Request, incident: Incident, addresses: list[str]) -> None:
     """Notify the reviewers by e-mail where it is set up. The author is shown who could not be reached."""
     asking = User.objects.get(pk=request.viewer.person)
     context = {"incident": incident, "asking": asking, "address": mail.address_of("web:review", incident.ref)}
@@ -151,7 +151,7 @@ def _tell_reviewers(request: Request, incident: Incident, addresses: list[str]) 
         messages.success(request, "In review. Your reviewers have been notified by e-mail.")
 
 
-@step
+@post_only
 @signed_in
 def withdraw(request: Request, reference: str) -> HttpResponse:
     incident = lifecycle.withdraw(actor=request.viewer, incident_id=id_of(request, reference))
@@ -159,7 +159,7 @@ def withdraw(request: Request, reference: str) -> HttpResponse:
     return redirect("web:edit", incident.ref)
 
 
-@step
+@post_only
 @signed_in
 def decide(request: Request, reference: str) -> HttpResponse:
     """Approve or request changes. An approval covers only the version of the text that the reviewer was shown."""
@@ -172,18 +172,18 @@ def decide(request: Request, reference: str) -> HttpResponse:
             incident_id=incident_id,
             approve=approve,
             comment=comment,
-            expected_version=version_opened(request),
+            expected_version=opened_version(request),
         )
     except Stale:
         note = "The text changed after you opened this page. Read it again, then decide."
         return review_page(
-            request, incident_named(request, reference), problems=(note,), typed={"comment": comment}, status=409
+            request, incident_to_read(request, reference), problems=(note,), typed={"comment": comment}, status=409
         )
     except Invalid as refused:
-        errors = by_name(refused.fields, ("comment",))
+        errors = errors_by_input(refused.fields, ("comment",))
         return review_page(
             request,
-            incident_named(request, reference),
+            incident_to_read(request, reference),
             errors=errors,
             problems=errors.get("", ()),
             typed={"comment": comment},

@@ -23,21 +23,21 @@ from kb.web.writing import moments, readiness, record_inputs
 from kb.web.writing.access import (
     fragment,
     id_of,
-    incident_named,
     incident_to_edit,
+    incident_to_read,
     incident_with_parts,
-    number_in,
+    opened_version,
+    opened_zone,
+    post_only,
+    posted_number,
     signed_in,
-    step,
-    version_opened,
-    zone_opened,
 )
-from kb.web.writing.cards import Attempt, Conflict, Removed, records_of, row_card, told
-from kb.web.writing.editor import answer, editor_page
-from kb.web.writing.inputs import by_name
+from kb.web.writing.cards import Attempt, Conflict, RemovedRow, records_of, row_card, row_title
+from kb.web.writing.editor import card_fragment, editor_page
+from kb.web.writing.inputs import errors_by_input
 
 
-def _known(kind: str) -> str:
+def _checked_kind(kind: str) -> str:
     """`kind`, if it is a kind of records. Raises Missing otherwise."""
     if kind not in KINDS:
         raise Missing
@@ -51,52 +51,56 @@ def _row(incident: Incident, kind: str, row_id: uuids.UUID) -> Row:
     return row
 
 
-@step
+@post_only
 @signed_in
 def add(request: Request, reference: str, kind: str) -> HttpResponse:
     incident = incident_to_edit(request, reference)
-    values = record_inputs.typed(_known(kind), request.POST)
-    zone = zone_opened(request, incident)
+    values = record_inputs.posted_values(_checked_kind(kind), request.POST)
+    zone = opened_zone(request, incident)
     try:
         add_row(
             actor=request.viewer,
             incident_id=incident.pk,
             kind=kind,
-            values=record_inputs.for_action(kind, values, day=moments.day_of(incident), zone=zone),
+            values=record_inputs.action_values(kind, values, day=moments.default_day(incident), zone=zone),
         )
     except Invalid as refused:
-        errors = by_name(refused.fields, record_inputs.names(kind))
-        return _list(request, incident, kind, attempt=Attempt(f"new-{kind}", values, errors, zone=zone), status=400)
-    return _list(request, incident_named(request, reference), kind)
+        errors = errors_by_input(refused.fields, record_inputs.names(kind))
+        return _rows_response(
+            request, incident, kind, attempt=Attempt(f"new-{kind}", values, errors, zone=zone), status=400
+        )
+    return _rows_response(request, incident_to_read(request, reference), kind)
 
 
-@step
+@post_only
 @signed_in
 def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
     incident = incident_to_edit(request, reference)
-    row = _row(incident, _known(kind), row_id)
+    row = _row(incident, _checked_kind(kind), row_id)
     if request.POST.get("take") == "theirs":
         card = row_card(incident, kind, row)
         if request.htmx:
-            return answer(request, incident, card, redraw=tuple(record_inputs.names(kind)))
+            return card_fragment(request, incident, card, redraw=tuple(record_inputs.names(kind)))
         return _back(incident, kind)
-    values = record_inputs.typed(kind, request.POST)
-    zone = zone_opened(request, incident)
-    before = record_inputs.shown(kind, row, zone)
+    values = record_inputs.posted_values(kind, request.POST)
+    zone = opened_zone(request, incident)
+    before = record_inputs.form_values(kind, row, zone)
     try:
         change_row(
             actor=request.viewer,
             incident_id=incident.pk,
             kind=kind,
             row_id=row_id,
-            values=record_inputs.for_action(kind, values, before=before, day=moments.day_of(incident), zone=zone),
-            expected_version=version_opened(request),
+            values=record_inputs.action_values(
+                kind, values, before=before, day=moments.default_day(incident), zone=zone
+            ),
+            expected_version=opened_version(request),
         )
     except (Invalid, Stale) as refused:
         return _row_refused(request, incident_with_parts(request, reference), kind, row_id, values, refused)
     incident = incident_with_parts(request, reference)
     if request.htmx:
-        return answer(request, incident, row_card(incident, kind, _row(incident, kind, row_id), zone=zone))
+        return card_fragment(request, incident, row_card(incident, kind, _row(incident, kind, row_id), zone=zone))
     messages.success(request, "Saved.")
     return _back(incident, kind)
 
@@ -110,65 +114,65 @@ def _row_refused(
     refused: Invalid | Stale,
 ) -> HttpResponse:
     row = _row(incident, kind, row_id)
-    version, zone = number_in(request, "version") or row.version, zone_opened(request, incident)
+    version, zone = posted_number(request, "version") or row.version, opened_zone(request, incident)
     if isinstance(refused, Stale):
-        now = record_inputs.shown(kind, row, zone)
+        now = record_inputs.form_values(kind, row, zone)
         pairs = record_inputs.sides(kind, values, now)
         conflict = Conflict.of(row.version, pairs, at=row.updated_at)
         attempt = Attempt(f"row-{row_id}", values, conflict=conflict, version=version, zone=zone)
     else:
-        errors = by_name(refused.fields, record_inputs.names(kind))
+        errors = errors_by_input(refused.fields, record_inputs.names(kind))
         attempt = Attempt(f"row-{row_id}", values, errors, version=version, zone=zone)
     status = 409 if attempt.conflict else 400
     if request.htmx:
-        return answer(request, incident, row_card(incident, kind, row, attempt), status=status)
+        return card_fragment(request, incident, row_card(incident, kind, row, attempt), status=status)
     return editor_page(request, incident, attempt=attempt, status=status)
 
 
-@step
+@post_only
 @signed_in
 def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
     incident_id = id_of(request, reference)
     by = -1 if request.POST.get("to") == "up" else 1
-    move_row(actor=request.viewer, incident_id=incident_id, kind=_known(kind), row_id=row_id, by=by)
-    return _list(request, incident_named(request, reference), kind)
+    move_row(actor=request.viewer, incident_id=incident_id, kind=_checked_kind(kind), row_id=row_id, by=by)
+    return _rows_response(request, incident_to_read(request, reference), kind)
 
 
-@step
+@post_only
 @signed_in
 def remove(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
     """Remove a row at once, and offer to put it back."""
     incident = incident_to_edit(request, reference)
-    row = _row(incident, _known(kind), row_id)
-    undo = Removed(
+    row = _row(incident, _checked_kind(kind), row_id)
+    undo = RemovedRow(
         kind=kind,
-        told=told(row),
+        title=row_title(row),
         url=reverse("web:put-back-row", args=[incident.ref, kind]),
         position=row.position,
         row=str(row.uuid),
         values=json.dumps({name: v for name, v in KINDS[kind].write(row, incident.time_zone).items() if name != "id"}),
     )
     remove_row(actor=request.viewer, incident_id=incident.pk, kind=kind, row_id=row_id)
-    return _list(request, incident_named(request, reference), kind, removed=undo)
+    return _rows_response(request, incident_to_read(request, reference), kind, removed=undo)
 
 
-@step
+@post_only
 @signed_in
 def put_back(request: Request, reference: str, kind: str) -> HttpResponse:
     incident_id = id_of(request, reference)
-    row_id, values = _undone(request)
+    row_id, values = _removed_row(request)
     put_back_row(
         actor=request.viewer,
         incident_id=incident_id,
-        kind=_known(kind),
+        kind=_checked_kind(kind),
         row_id=row_id,
-        position=number_in(request, "position") or 0,
+        position=posted_number(request, "position") or 0,
         values=values,
     )
-    return _list(request, incident_named(request, reference), kind)
+    return _rows_response(request, incident_to_read(request, reference), kind)
 
 
-def _undone(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
+def _removed_row(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
     try:
         row_id, values = uuids.UUID(request.POST.get("row", "")), json.loads(request.POST.get("values", ""))
     except (ValueError, RecursionError) as error:
@@ -178,30 +182,30 @@ def _undone(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
     return row_id, values
 
 
-def _list(
+def _rows_response(
     request: Request,
     incident: Incident,
     kind: str,
     *,
     attempt: Attempt | None = None,
-    removed: Removed | None = None,
+    removed: RemovedRow | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """The answer to a change of rows: for htmx all rows of the kind, for a plain form the page or a redirect to it."""
     if request.htmx:
-        return list_answer(request, incident, kind, attempt=attempt, removed=removed, status=status)
+        return rows_fragment(request, incident, kind, attempt=attempt, removed=removed, status=status)
     if attempt or removed:
         return editor_page(request, incident, attempt=attempt, removed=removed, status=status)
     return _back(incident, kind)
 
 
-def list_answer(
+def rows_fragment(
     request: Request,
     incident: Incident,
     kind: str,
     *,
     attempt: Attempt | None = None,
-    removed: Removed | None = None,
+    removed: RemovedRow | None = None,
     with_paste: bool = False,
     status: int = 200,
 ) -> HttpResponse:
@@ -211,7 +215,7 @@ def list_answer(
         "incident": incident,
         "records": records_of(incident, kind, attempt=attempt, removed=removed),
         "readiness": readiness.of(incident),
-        "paste": {"day": moments.day_of(incident) or timezone.localdate()} if with_paste else None,
+        "paste": {"day": moments.default_day(incident) or timezone.localdate()} if with_paste else None,
     }
     return fragment(request, "web/writing/records_answer.html", context, status=status)
 

@@ -18,64 +18,64 @@ from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import EventKind
 from kb.web.request import Request
 from kb.web.writing import moments, paste, record_inputs
-from kb.web.writing.access import fragment, incident_named, incident_to_edit, signed_in, step, zone_opened
+from kb.web.writing.access import fragment, incident_to_edit, incident_to_read, opened_zone, post_only, signed_in
 from kb.web.writing.editor import editor_page
-from kb.web.writing.rows import list_answer
+from kb.web.writing.rows import rows_fragment
 
 KIND = "timeline"
 
 
-@step
+@post_only
 @signed_in
 def read_paste(request: Request, reference: str) -> HttpResponse:
     """Show how the pasted lines are parsed, without saving them."""
     incident = incident_to_edit(request, reference)
     text = request.POST.get("lines", "")
-    day, zone = _day(request, incident), zone_opened(request, incident)
+    day, zone = _day(request, incident), opened_zone(request, incident)
     try:
         text = clean("lines", text, max_bytes=SECTION_BYTES)
     except Invalid as refused:
         refusal = {"lines": text, "day": day, "zone": zone, "problems": refused.fields["lines"]}
-        return _shown(request, incident, refusal, status=400)
-    reading = paste.read(text, day=day)
+        return _paste_response(request, incident, refusal, status=400)
+    parsed = paste.parse(text, day=day)
     rows = [
-        {"at": event.at, "text": event.text, "kind": EventKind.OTHER.value, "keep": True} for event in reading.events
+        {"at": event.at, "text": event.text, "kind": EventKind.OTHER.value, "keep": True} for event in parsed.events
     ]
-    understood = {"rows": rows, "unread": reading.unread, "is_read": True}
-    return _shown(request, incident, {"lines": text, "day": day, "zone": zone, **understood})
+    found = {"rows": rows, "skipped": parsed.skipped, "is_parsed": True}
+    return _paste_response(request, incident, {"lines": text, "day": day, "zone": zone, **found})
 
 
-@step
+@post_only
 @signed_in
 def save_paste(request: Request, reference: str) -> HttpResponse:
     """Save the events that are still ticked, all or none."""
     incident = incident_to_edit(request, reference)
-    rows, zone = _rows(request), zone_opened(request, incident)
+    rows, zone = _rows(request), opened_zone(request, incident)
     ticked = [row for row in rows if row["keep"]]
     values = [
-        record_inputs.for_action(
-            KIND, {"precision": "", "data_url": "", **row}, day=moments.day_of(incident), zone=zone
+        record_inputs.action_values(
+            KIND, {"precision": "", "data_url": "", **row}, day=moments.default_day(incident), zone=zone
         )
         for row in ticked
     ]
     try:
         added = add_rows(actor=request.viewer, incident_id=incident.pk, kind=KIND, rows=values)
     except Invalid as refused:
-        _blame(ticked, refused)
-        wrong = next((place for place, row in enumerate(rows) if row.get("errors")), None)
+        _attach_errors(ticked, refused)
+        first_invalid = next((place for place, row in enumerate(rows) if row.get("errors")), None)
         context = {
             "rows": rows,
-            "is_read": True,
+            "is_parsed": True,
             "lines": request.POST.get("lines", ""),
             "day": _day(request, incident),
             "zone": zone,
-            "wrong": wrong,
+            "first_invalid": first_invalid,
             "problems": [m for name, ms in refused.fields.items() if not name.startswith(f"{KIND}.") for m in ms],
         }
-        return _shown(request, incident, context, status=400)
-    incident = incident_named(request, reference)
+        return _paste_response(request, incident, context, status=400)
+    incident = incident_to_read(request, reference)
     if request.htmx:
-        return list_answer(request, incident, KIND, with_paste=True)
+        return rows_fragment(request, incident, KIND, with_paste=True)
     messages.success(request, f"{len(added)} events saved." if len(added) != 1 else "One event saved.")
     return redirect(f"{reverse('web:edit', args=[incident.ref])}#records-{KIND}")
 
@@ -85,7 +85,7 @@ def _day(request: Request, incident: Incident) -> date:
     try:
         return date.fromisoformat(request.POST.get("day", ""))
     except ValueError:
-        return moments.day_of(incident) or timezone.localdate()
+        return moments.default_day(incident) or timezone.localdate()
 
 
 def _rows(request: Request) -> list[dict[str, Any]]:
@@ -99,15 +99,15 @@ def _rows(request: Request) -> list[dict[str, Any]]:
     ]
 
 
-def _blame(sent: list[dict[str, Any]], refused: Invalid) -> None:
+def _attach_errors(sent: list[dict[str, Any]], refused: Invalid) -> None:
     """Attach its errors to each event that was sent."""
     for place, row in enumerate(sent):
         of_row = [ms for name, ms in refused.fields.items() if name.startswith(f"{KIND}.{place}.")]
         row["errors"] = [message for messages in of_row for message in messages]
 
 
-def _shown(request: Request, incident: Incident, understood: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    context = {"kinds": EventKind.choices, **understood}
+def _paste_response(request: Request, incident: Incident, values: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    context = {"kinds": EventKind.choices, **values}
     if request.htmx:
         response = fragment(request, "web/writing/paste.html", {"incident": incident, "paste": context}, status=status)
         # The form's own target is the list of rows, but a parsed or rejected paste is shown in a place of its own.

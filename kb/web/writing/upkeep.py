@@ -21,16 +21,26 @@ from incidents.records import KINDS
 from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing import facts_card, record_inputs
-from kb.web.writing.access import id_of, incident_named, incident_to_edit, number, page, signed_in, step
+from kb.web.writing.access import (
+    get_only,
+    id_of,
+    incident_to_edit,
+    incident_to_read,
+    parse_number,
+    post_only,
+    signed_in,
+)
 from kb.web.writing.cards import Attempt, Card, Conflict, link_card
 from kb.web.writing.editor import EDITABLE, people_to_suggest
-from kb.web.writing.inputs import by_name, filled, incomplete
+from kb.web.writing.inputs import errors_by_input, filled, incomplete_form
 
 KIND = "actions"
-LIVE = tuple(field.name for field in KINDS[KIND].fields if field.live and field.name in record_inputs.names(KIND))
+LIVE_FIELDS = tuple(
+    field.name for field in KINDS[KIND].fields if field.live and field.name in record_inputs.names(KIND)
+)
 
 
-@page
+@get_only
 @signed_in
 def upkeep(request: Request, reference: str) -> HttpResponse:
     """The upkeep page. Drafts redirect to the editor, which has all of this too."""
@@ -39,7 +49,7 @@ def upkeep(request: Request, reference: str) -> HttpResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ActionEdit:
     """One action item as sent by the form: the values it was opened with (`base`) and those typed (`mine`)."""
 
     row: uuids.UUID
@@ -49,10 +59,10 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedEdit:
     """An action item that could not be saved, and why."""
 
-    sent: Sent
+    edit: ActionEdit
     error: Invalid | Stale
 
 
@@ -60,19 +70,19 @@ def upkeep_page(
     request: Request,
     incident: Incident,
     *,
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RejectedEdit] = (),
     attempt: Attempt | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """The page. `refused` are action items that could not be saved, `attempt` is a link that could not be added."""
     read_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
-    by_row = {one.sent.row: one for one in refused}
+    by_row = {one.edit.row: one for one in refused}
     context = {
         "incident": incident,
         "actions": [(each, _card(incident, each, by_row.get(each.uuid))) for each in incident.actionitems.all()],
         "unsaved": attempt.card if attempt else next((f"row-{row}" for row in by_row), ""),
-        "visibility": facts.named["visibility"],
+        "visibility": facts.inputs_by_name["visibility"],
         "people": people_to_suggest(request.viewer),
         "links": links(incident, request.viewer),
         "new_link": link_card(incident, attempt),
@@ -82,34 +92,38 @@ def upkeep_page(
     return render(request, "web/writing/upkeep.html", context, status=status)
 
 
-def _card(incident: Incident, action: ActionItem, refused: Refused | None) -> Card:
+def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) -> Card:
     """The card of an action item, with only the fields that can change without reopening."""
-    plain = [i for i in record_inputs.INPUTS[KIND] if i.name in LIVE]
-    now = {name: value for name, value in record_inputs.shown(KIND, action, incident.time_zone).items() if name in LIVE}
-    sent = refused.sent if refused else Sent(action.uuid, action.version, now, now)
+    live_inputs = [i for i in record_inputs.INPUTS[KIND] if i.name in LIVE_FIELDS]
+    now = {
+        name: value
+        for name, value in record_inputs.form_values(KIND, action, incident.time_zone).items()
+        if name in LIVE_FIELDS
+    }
+    edit = refused.edit if refused else ActionEdit(action.uuid, action.version, now, now)
     errors: dict[str, tuple[str, ...]] = {}
     conflict = None
     match refused:
-        case Refused(error=Invalid() as invalid):
-            errors = by_name(invalid.fields, LIVE)
-        case Refused(error=Stale()):
-            conflict = Conflict.of(action.version, record_inputs.sides(KIND, sent.mine, now), at=action.updated_at)
+        case RejectedEdit(error=Invalid() as invalid):
+            errors = errors_by_input(invalid.fields, LIVE_FIELDS)
+        case RejectedEdit(error=Stale()):
+            conflict = Conflict.of(action.version, record_inputs.sides(KIND, edit.mine, now), at=action.updated_at)
     card = f"row-{action.uuid}"
     return Card(
         card,
         reverse("web:save-progress", args=[incident.ref]),
-        filled(plain, sent.mine, card=card, errors=errors),
+        filled(live_inputs, edit.mine, card=card, errors=errors),
         {
             "row": str(action.uuid),
-            "version": str(sent.version),
-            **{f"base-{name}": str(value) for name, value in sent.base.items()},
+            "version": str(edit.version),
+            **{f"base-{name}": str(value) for name, value in edit.base.items()},
         },
         problems=errors.get("", ()),
         conflict=conflict,
     )
 
 
-@step
+@post_only
 @signed_in
 def save_progress(request: Request, reference: str) -> HttpResponse:
     """Save the state, owner, due date and tracker link of the action items that were changed.
@@ -119,53 +133,53 @@ def save_progress(request: Request, reference: str) -> HttpResponse:
     incident = incident_to_edit(request, reference)
     over, _, seen = request.POST.get("over", "").partition(":")
     refused = []
-    for sent in _sent(request.POST):
-        if sent.mine == sent.base or request.POST.get("take") == f"{sent.row}:theirs":
+    for edit in _posted_edits(request.POST):
+        if edit.mine == edit.base or request.POST.get("take") == f"{edit.row}:theirs":
             continue
         try:
             change_row(
                 actor=request.viewer,
                 incident_id=incident.pk,
                 kind=KIND,
-                row_id=sent.row,
-                values=sent.mine,
-                expected_version=_version(seen) if over == str(sent.row) else sent.version,
+                row_id=edit.row,
+                values=edit.mine,
+                expected_version=_version(seen) if over == str(edit.row) else edit.version,
             )
         except (Invalid, Stale) as error:
-            refused.append(Refused(sent, error))
+            refused.append(RejectedEdit(edit, error))
     if refused:
         status = 409 if any(isinstance(one.error, Stale) for one in refused) else 400
-        return upkeep_page(request, incident_named(request, reference), refused=refused, status=status)
+        return upkeep_page(request, incident_to_read(request, reference), refused=refused, status=status)
     messages.success(request, "Saved.")
     return redirect("web:upkeep", incident.ref)
 
 
-def _sent(form: QueryDict) -> list[Sent]:
+def _posted_edits(form: QueryDict) -> list[ActionEdit]:
     """The action items of the form, in which each field occurs once per row. Raises Invalid if any is missing."""
     rows, versions = form.getlist("row"), form.getlist("version")
-    columns = [form.getlist(name) for name in (*(f"base-{name}" for name in LIVE), *LIVE)]
+    columns = [form.getlist(name) for name in (*(f"base-{name}" for name in LIVE_FIELDS), *LIVE_FIELDS)]
     try:
         return [
-            Sent(
+            ActionEdit(
                 uuids.UUID(row),
                 _version(version),
-                dict(zip(LIVE, values[: len(LIVE)], strict=True)),
-                dict(zip(LIVE, (value.strip() for value in values[len(LIVE) :]), strict=True)),
+                dict(zip(LIVE_FIELDS, values[: len(LIVE_FIELDS)], strict=True)),
+                dict(zip(LIVE_FIELDS, (value.strip() for value in values[len(LIVE_FIELDS) :]), strict=True)),
             )
             for row, version, *values in zip(rows, versions, *columns, strict=True)
         ]
     except ValueError as error:
-        raise incomplete("version") from error
+        raise incomplete_form("version") from error
 
 
 def _version(text: str) -> int:
     """The version in `text`. Raises Invalid if it is not a number."""
-    if (version := number(text)) is None:
-        raise incomplete("version")
+    if (version := parse_number(text)) is None:
+        raise incomplete_form("version")
     return version
 
 
-@step
+@post_only
 @signed_in
 def save_visibility(request: Request, reference: str) -> HttpResponse:
     """Change who can read the incident, with immediate effect."""

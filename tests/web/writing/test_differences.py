@@ -15,8 +15,8 @@ TEXTS = st.text(alphabet="ab c\n.é", max_size=120)
 @given(TEXTS, TEXTS)
 def test_both_texts_can_be_rebuilt_from_the_pieces(before, after):
     pieces = between(before, after)
-    assert "".join(piece.text for piece in side(pieces, Mark.OUT)) == before
-    assert "".join(piece.text for piece in side(pieces, Mark.IN)) == after
+    assert "".join(piece.text for piece in side(pieces, Mark.REMOVED)) == before
+    assert "".join(piece.text for piece in side(pieces, Mark.ADDED)) == after
 
 
 @given(TEXTS)
@@ -26,8 +26,8 @@ def test_a_text_has_no_differences_to_itself(text):
 
 def test_only_the_words_that_differ_are_marked():
     pieces = between("About 18% of checkouts failed.\nNobody knew.", "Nearly 20% of checkouts failed.\nNobody knew.")
-    assert [piece.text for piece in pieces if piece.mark is Mark.OUT] == ["About 18"]
-    assert [piece.text for piece in pieces if piece.mark is Mark.IN] == ["Nearly 20"]
+    assert [piece.text for piece in pieces if piece.mark is Mark.REMOVED] == ["About 18"]
+    assert [piece.text for piece in pieces if piece.mark is Mark.ADDED] == ["Nearly 20"]
 
 
 def test_the_largest_texts_that_can_be_stored_are_compared_in_bounded_time():
@@ -36,4 +36,4 @@ def test_the_largest_texts_that_can_be_stored_are_compared_in_bounded_time():
     begun = time.perf_counter()
     pieces = between(before, after)
     assert time.perf_counter() - begun < 5
-    assert "".join(piece.text for piece in side(pieces, Mark.IN)) == after
+    assert "".join(piece.text for piece in side(pieces, Mark.ADDED)) == after

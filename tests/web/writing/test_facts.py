@@ -29,7 +29,7 @@ def shown(writer):
 )
 def test_each_fact_is_left_saved_or_reported_as_a_conflict(base, mine, theirs, sent, conflicts):
     planned = facts.plan({"title": base}, {"title": mine}, {"title": theirs})
-    assert (planned.sent, planned.conflicts) == (sent, conflicts)
+    assert (planned.to_save, planned.conflicts) == (sent, conflicts)
 
 
 def test_a_time_and_its_precision_are_one_fact():
@@ -310,7 +310,7 @@ def test_organizations_named_only_in_hidden_drafts_are_not_suggested(cast, draft
 
 def test_a_historical_offset_with_seconds_is_left_out_too():
     at = Moment(datetime(1970, 5, 1, 10, 44, 30, tzinfo=UTC), Precision.MINUTE)
-    assert moments.typed(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")
+    assert moments.form_values(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")
 
 
 def test_the_day_of_pasted_lines_follows_the_start(cast, draft, writer):

@@ -40,7 +40,7 @@ def test_every_kind_of_change_is_shown(twice):
     severity = next(fact for fact in found.facts if fact.label == "Severity")
     assert (severity.before, severity.after) == ("SEV 3", "SEV 1")
     assert {text.title for text in found.texts} == {"Summary", "Timeline"}
-    told = {(kind.title, row.what.value) for kind in found.rows for row in kind.rows}
+    told = {(kind.title, row.kind.value) for kind in found.rows for row in kind.rows}
     assert told == {("Timeline", "removed"), ("Causes", "added"), ("Lessons", "changed")}
     assert not changes.between(first, first)
 

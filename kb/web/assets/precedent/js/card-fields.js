@@ -1,11 +1,11 @@
 // Reads and fills the fields of one card, as lists of [name, value] in the order of the form.
 
 // Versions, the values a card was opened with and the CSRF token are not text that the user typed.
-const MACHINERY = ["csrfmiddlewaretoken", "version", "zone"];
-const isMachinery = (name) => MACHINERY.includes(name) || name.startsWith("base-") || name.startsWith("seen-");
+const TECHNICAL_FIELDS = ["csrfmiddlewaretoken", "version", "zone"];
+const isTechnical = (name) => TECHNICAL_FIELDS.includes(name) || name.startsWith("base-") || name.startsWith("seen-");
 
 export function fieldsOf(form) {
-  return [...new FormData(form)].filter(([name, value]) => !isMachinery(name) && typeof value === "string");
+  return [...new FormData(form)].filter(([name, value]) => !isTechnical(name) && typeof value === "string");
 }
 
 // Line breaks are normalized to one character: a browser's form data may write them as two.
@@ -22,7 +22,7 @@ export function fill(form, fields) {
   for (const [name, value] of fields) wanted.set(name, [...(wanted.get(name) ?? []), value]);
   for (const box of form.querySelectorAll(".line-list")) while (growLines(box, wanted.get(box.querySelector("input").name)?.length ?? 0));
   for (const element of form.elements) {
-    if (!element.name || isMachinery(element.name) || element.type === "submit") continue;
+    if (!element.name || isTechnical(element.name) || element.type === "submit") continue;
     if (element.type === "radio" || element.type === "checkbox") {
       element.checked = (wanted.get(element.name) ?? []).includes(element.value);
     } else if (wanted.has(element.name)) {

@@ -16,17 +16,17 @@ from kb.web.incident.tags import addable
 from kb.web.incident.views import show
 from kb.web.people.forms import REFUSED, carried_out
 from kb.web.request import Request
-from kb.web.writing.access import incident_named, signed_in, step
+from kb.web.writing.access import incident_to_read, post_only, signed_in
 
 
-@step
+@post_only
 @signed_in
 def confirm(request: Request, reference: str, slug: str) -> HttpResponse:
     tag = decisions.confirm(actor=request.viewer, incident_id=_incident_id(request, reference), slug=slug)
     return _back(request, tag, f"Confirmed: {tag.pattern.name}.")
 
 
-@step
+@post_only
 @signed_in
 def reject(request: Request, reference: str, slug: str) -> HttpResponse:
     incident_id = _incident_id(request, reference)
@@ -38,18 +38,18 @@ def reject(request: Request, reference: str, slug: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_named(request, reference), asked_why=slug, rejecting=form, status=REFUSED)
+        return show(request, incident_to_read(request, reference), why_slug=slug, rejecting=form, status=REFUSED)
     return _back(request, tag, f"Rejected: {tag.pattern.name}.")
 
 
-@step
+@post_only
 @signed_in
 def undo(request: Request, reference: str, slug: str) -> HttpResponse:
     tag = decisions.undo(actor=request.viewer, incident_id=_incident_id(request, reference), slug=slug)
     return _back(request, tag, f"Decision undone: {tag.pattern.name}.")
 
 
-@step
+@post_only
 @signed_in
 def add(request: Request, reference: str) -> HttpResponse:
     incident_id = _incident_id(request, reference)
@@ -60,7 +60,7 @@ def add(request: Request, reference: str) -> HttpResponse:
 
     tag = carried_out(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_named(request, reference), adding=form, status=REFUSED)
+        return show(request, incident_to_read(request, reference), adding=form, status=REFUSED)
     return _back(request, tag, f"Added: {tag.pattern.name}.")
 
 

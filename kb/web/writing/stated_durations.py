@@ -10,12 +10,12 @@ from incidents.models import Incident
 from incidents.text import is_blank
 
 
-def typed(incident: Incident) -> tuple[str, str]:
+def form_values(incident: Incident) -> tuple[str, str]:
     """The two form values: the duration, to the second so that saving it again changes nothing, and the wording."""
     return in_full(incident.stated_seconds) if incident.stated_seconds else "", incident.stated_text
 
 
-def for_action(text: str, words: str) -> dict[str, Any] | None:
+def action_value(text: str, words: str) -> dict[str, Any] | None:
     """The value for the action, or None when both fields are empty. Raises Invalid for a duration it cannot read."""
     if is_blank(text + words):
         return None
@@ -27,6 +27,6 @@ def for_action(text: str, words: str) -> dict[str, Any] | None:
     return {"seconds": seconds, "text": words}
 
 
-def told(text: str, words: str) -> str:
+def in_words(text: str, words: str) -> str:
     """Both form values on one line."""
     return f"{text}, “{words}”" if words else text or "nothing"

@@ -17,7 +17,7 @@ from incidents.vocabulary import Origin, Precision, Status
 from kb.search.service import SearchRequest, search
 from kb.web.search.hits import Hit, hits
 
-MOST = 3
+MAX_OUTAGES = 3
 KNOWN_TO_THE_DAY = (Precision.SECOND, Precision.MINUTE, Precision.HOUR, Precision.DAY)
 
 
@@ -28,7 +28,7 @@ def on_this_day(viewer: Viewer, today: date) -> list[Hit]:
         (pk, _day(Moment(at, Precision(precision)), zone))
         for pk, at, precision, zone in known.values_list("pk", "started_at", "started_precision", "time_zone")
     )
-    return _hits(viewer, [pk for pk, day in began if (day.month, day.day) == (today.month, today.day)][:MOST])
+    return _hits(viewer, [pk for pk, day in began if (day.month, day.day) == (today.month, today.day)][:MAX_OUTAGES])
 
 
 def _day(began: Moment, zone: str) -> date:
@@ -40,14 +40,14 @@ def _day(began: Moment, zone: str) -> date:
 
 def of_the_week(viewer: Viewer, today: date) -> Hit | None:
     """The outage of the week: the same for all viewers with the same access. Each has its turn before any repeats."""
-    every = _outages(viewer).order_by("external_id")
-    count = every.count()
+    outages = _outages(viewer).order_by("external_id")
+    count = outages.count()
     if not count:
         return None
-    return next(iter(_hits(viewer, [every.values_list("pk", flat=True)[turn(today, count)]])), None)
+    return next(iter(_hits(viewer, [outages.values_list("pk", flat=True)[weekly_index(today, count)]])), None)
 
 
-def turn(today: date, count: int) -> int:
+def weekly_index(today: date, count: int) -> int:
     """The index, below `count`, of the entry whose week it is.
 
     The step is coprime to `count`, so every entry gets a week, and neighbors in the list are weeks apart.
@@ -64,4 +64,4 @@ def _hits(viewer: Viewer, ids: list[int]) -> list[Hit]:
     if not ids:
         return []
     numbers = ",".join(map(str, ids))
-    return hits(search(viewer, SearchRequest(q=f"ref:{numbers}", sort="newest", page_size=MOST)))
+    return hits(search(viewer, SearchRequest(q=f"ref:{numbers}", sort="newest", page_size=MAX_OUTAGES)))

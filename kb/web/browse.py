@@ -17,7 +17,7 @@ from kb.search.service import FacetValue, Page, SearchRequest, search
 from kb.web import counts
 from kb.web.request import Request
 from kb.web.search.hits import hits
-from kb.web.search.views import first_if_lost, next_url
+from kb.web.search.views import next_url, search_or_first_page
 
 VALUES_AT_ONCE = 12
 # The facets offered on the page of famous outages, with their headings.
@@ -26,14 +26,14 @@ OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pat
 
 @require_safe
 def outages(request: Request) -> HttpResponse:
-    page, context = incidents_found(request, {"origin": [str(Origin.FAMOUS)]})
-    context["ways"] = [(name, title, *_split(page.facets[name])) for name, title in OUTAGE_FACETS.items()]
+    page, context = incident_list(request, {"origin": [str(Origin.FAMOUS)]})
+    context["facets"] = [(name, title, *_split(page.facets[name])) for name, title in OUTAGE_FACETS.items()]
     return render(request, "web/browse/outages.html", context)
 
 
 @require_safe
 def organizations(request: Request) -> HttpResponse:
-    return render(request, "web/browse/organizations.html", {"counted": counts.by_organization(request.viewer)})
+    return render(request, "web/browse/organizations.html", {"organizations": counts.by_organization(request.viewer)})
 
 
 @require_safe
@@ -42,18 +42,18 @@ def organization(request: Request, slug: str) -> HttpResponse:
     found = scopes.visible_organizations(request.viewer).filter(slug=slug).first()
     if found is None:
         raise Http404
-    _, context = incidents_found(request, {"organization": [found.name]})
+    _, context = incident_list(request, {"organization": [found.name]})
     return render(request, "web/browse/organization.html", context | {"organization": found})
 
 
-def incidents_found(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
+def incident_list(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:
     """One page of the incidents that match `filters`, newest first, and the template context for the list."""
-    wanted = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
-    asked, page = first_if_lost(request.viewer, wanted)
+    search_request = SearchRequest(filters=filters, sort="newest", cursor=request.GET.get("cursor", ""))
+    search_request, page = search_or_first_page(request.viewer, search_request)
     return page, {
         "page": page,
         "hits": hits(page),
-        "asked": asked,
+        "search_request": search_request,
         "first_url": request.path,
         "next_url": next_url(page, request.GET, request.path),
         "unfiltered_url": reverse("web:search"),

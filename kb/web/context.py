@@ -15,7 +15,7 @@ from incidents.models import Organization
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NavigationEntry:
     """One entry of a navigation."""
 
     title: str
@@ -41,10 +41,10 @@ def _home_organization() -> str:
     return Organization.objects.filter(is_home=True).values_list("name", flat=True).first() or ""
 
 
-def places(request: HttpRequest, entries: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[Place]:
+def navigation(request: HttpRequest, entries: Iterable[tuple[str, str, tuple[str, ...]]]) -> list[NavigationEntry]:
     match = request.resolver_match
-    here = match.url_name if match and match.namespaces == ["web"] else None
-    return [Place(title, reverse(name), here in pages) for title, name, pages in entries]
+    current_page = match.url_name if match and match.namespaces == ["web"] else None
+    return [NavigationEntry(title, reverse(name), current_page in pages) for title, name, pages in entries]
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "home_organization": SimpleLazyObject(_home_organization),
         "viewer": viewer,
         "may_write": SimpleLazyObject(lambda: bool(viewer and (viewer.is_admin or viewer.writes_for))),
-        "places": places(request, NAVIGATION),
-        "account_menu": places(request, (*ACCOUNT, *ADMINISTRATION) if viewer and viewer.is_admin else ACCOUNT),
+        "navigation": navigation(request, NAVIGATION),
+        "account_menu": navigation(request, (*ACCOUNT, *ADMINISTRATION) if viewer and viewer.is_admin else ACCOUNT),
         "zone_name": str(timezone.get_current_timezone()),
-        "searched": request.GET.get("q", ""),
+        "search_text": request.GET.get("q", ""),
     }

@@ -11,14 +11,14 @@ STATUS: dict[type[ActionError], int] = {Missing: 404, NotAllowed: 403, Invalid: 
 CONFLICT = 409
 
 
-def refused(request: HttpRequest, error: ActionError) -> HttpResponse:
+def error_page(request: HttpRequest, error: ActionError) -> HttpResponse:
     """The page for an action's error. What is missing and what is hidden give the same 404."""
     status = STATUS.get(type(error), CONFLICT)
     page = f"{status}.html" if status in (403, 404) else "web/refused.html"
     return render(request, page, {"message": error.message}, status=status)
 
 
-def only_for_forms(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+def post_only_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """The 405 page for a GET of a POST-only address, which a rejected form can leave in the address bar."""
     page = render(request, "405.html", status=response.status_code)
     page["Allow"] = response["Allow"]

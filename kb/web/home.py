@@ -41,25 +41,25 @@ class Waiting:
 @require_safe
 def home(request: Request) -> HttpResponse:
     viewer = request.viewer
-    here = _lately(viewer, Origin.OWN, Origin.IMPORTED)
+    our_incidents = _latest(viewer, Origin.OWN, Origin.IMPORTED)
     context: dict[str, Any] = {
-        "here": here,
-        "famous": _lately(viewer, Origin.FAMOUS),
+        "our_incidents": our_incidents,
+        "famous": _latest(viewer, Origin.FAMOUS),
         "on_this_day": almanac.on_this_day(viewer, timezone.localdate()),
         "of_the_week": almanac.of_the_week(viewer, timezone.localdate()),
         "counts": counts(viewer),
         "waiting": waiting(viewer),
         "saved": list(visible_saved(viewer)),
         # Until something has been published here, the page explains how to begin.
-        "is_first_start": not here,
+        "is_first_start": not our_incidents,
     }
     return render(request, "web/home.html", context)
 
 
-def _lately(viewer: Viewer, *origins: Origin) -> list[Hit]:
+def _latest(viewer: Viewer, *origins: Origin) -> list[Hit]:
     # Asked in the query text, because a filter would also count its facet's other values, which are not shown here.
-    asked = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
-    return hits(search(viewer, SearchRequest(q=asked, sort="newest", page_size=AT_ONCE)))
+    query = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
+    return hits(search(viewer, SearchRequest(q=query, sort="newest", page_size=AT_ONCE)))
 
 
 def waiting(viewer: Viewer) -> Waiting:

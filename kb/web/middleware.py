@@ -33,7 +33,7 @@ class ViewerAndTimeZone:
         try:
             response = self.get_response(request)
             if isinstance(response, HttpResponseNotAllowed) and request.method in ("GET", "HEAD"):
-                response = errors.only_for_forms(request, response)
+                response = errors.post_only_page(request, response)
         finally:
             timezone.deactivate()
         if "Cache-Control" not in response:
@@ -54,7 +54,7 @@ class ViewerAndTimeZone:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         refusal = refusal_of(exception)
-        return errors.refused(request, refusal) if refusal else None
+        return errors.error_page(request, refusal) if refusal else None
 
 
 viewer_and_time_zone = ViewerAndTimeZone

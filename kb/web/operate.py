@@ -51,10 +51,10 @@ def works_without_database(view: Callable[[HttpRequest], HttpResponse]) -> Calla
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answers {"ok": true}, or 503 when the database does not respond. Admins also get the state of each part."""
-    database = bounded(_database)
+    database = run_check(_database)
     report: dict[str, Any] = {"ok": database["ok"]}
     if database["ok"] and _viewer(request).is_admin:
-        report |= {"database": database, "broker": bounded(_broker), "engine": bounded(_engine), **_index()}
+        report |= {"database": database, "broker": run_check(_broker), "engine": run_check(_engine), **_index()}
     return JsonResponse(report, status=200 if report["ok"] else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -69,12 +69,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=404)
     response = ExportToDjangoView(request)
     # Check first, because the connection pool waits longer for an unreachable database than a scraper does.
-    if bounded(_database)["ok"]:
+    if run_check(_database)["ok"]:
         response.content += _outbox_metrics()
     return response
 
 
-def bounded(check: Check, *, seconds: float = SECONDS_PER_CHECK) -> dict[str, Any]:
+def run_check(check: Check, *, seconds: float = SECONDS_PER_CHECK) -> dict[str, Any]:
     """The result of `check` with "ok" added, or {"ok": False, "error": ...} when it fails or takes too long.
 
     It runs in a daemon thread of its own. One that hangs is abandoned, and ends at its own timeout.

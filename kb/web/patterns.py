@@ -20,15 +20,15 @@ from kb.insights.patterns import YearCount, by_year, pattern_insight
 from kb.patterns.decisions import precision
 from kb.patterns.models import Pattern, PatternStatus
 from kb.web import counts
-from kb.web.browse import incidents_found
+from kb.web.browse import incident_list
 from kb.web.colours import SCHEMES, colours
 from kb.web.request import Request
 
 AT_ONCE = 8
 # With fewer years there is no trend to draw.
-FEWEST_YEARS = 2
+MIN_YEARS = 2
 SIZES = {"wide": Size(720, 180), "narrow": Size(350, 160)}
-SECONDS_KEPT = 24 * 60 * 60
+CACHE_SECONDS = 24 * 60 * 60
 
 
 @require_safe
@@ -36,19 +36,19 @@ def patterns(request: Request) -> HttpResponse:
     """All active patterns by family, in the order of the vocabulary."""
     counted = counts.by_pattern(request.viewer)
     members = {family: [one for one in counted if one.pattern.family == family] for family in Family}
-    families = [(family.label, those) for family, those in members.items() if those]
+    families = [(family.label, listed) for family, listed in members.items() if listed]
     return render(request, "web/browse/patterns.html", {"families": families, "count": len(counted)})
 
 
 @require_safe
 def pattern(request: Request, slug: str) -> HttpResponse:
     """The page of one pattern. A merged pattern redirects to the one it was merged into, so that old links work."""
-    found = _named(slug)
+    found = _pattern_or_404(slug)
     if found.status == PatternStatus.MERGED and found.merged_into:
         return redirect("web:pattern", found.merged_into.slug)
-    _, context = incidents_found(request, {"pattern": [found.slug]})
+    _, context = incident_list(request, {"pattern": [found.slug]})
     # Only the first page of the list carries the statistics.
-    if not context["asked"].cursor:
+    if not context["search_request"].cursor:
         context |= _insight(request, found)
     return render(request, "web/browse/pattern.html", context | {"pattern": found})
 
@@ -57,7 +57,7 @@ def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
     found = pattern_insight(request.viewer, pattern)
     return {
         "insight": found,
-        "trend": _in_words(found.by_year) if len(found.by_year) >= FEWEST_YEARS else "",
+        "trend": _in_words(found.by_year) if len(found.by_year) >= MIN_YEARS else "",
         "sizes": SIZES,
         "lists": {
             name: (rows[:AT_ONCE], rows[AT_ONCE:])
@@ -86,26 +86,26 @@ def trend(request: Request, slug: str) -> HttpResponseBase:
     scheme, size = request.GET.get("scheme", "light"), request.GET.get("size", "wide")
     if scheme not in SCHEMES or size not in SIZES:
         raise Http404
-    years = [(one.year, one.incidents) for one in by_year(request.viewer, _named(slug))]
-    if len(years) < FEWEST_YEARS:
+    years = [(one.year, one.incidents) for one in by_year(request.viewer, _pattern_or_404(slug))]
+    if len(years) < MIN_YEARS:
         raise Http404
     tokens = colours(scheme)
-    drawn_in = {"bars": tokens["accent"], "lines": tokens["line-strong"], "text": tokens["ink-2"]}
+    chart_colours = {"bars": tokens["accent"], "lines": tokens["line-strong"], "text": tokens["ink-2"]}
     # The drawing depends on nothing else, so viewers who see the same numbers share one cached drawing.
-    made_of = json.dumps([years, asdict(SIZES[size]), drawn_in])
-    key = hashlib.sha256(made_of.encode()).hexdigest()
+    chart_input = json.dumps([years, asdict(SIZES[size]), chart_colours])
+    key = hashlib.sha256(chart_input.encode()).hexdigest()
 
     def draw() -> str:
-        return bars_by_year(years, SIZES[size], drawn_in)
+        return bars_by_year(years, SIZES[size], chart_colours)
 
     etag = f'"{key}"'
     if unchanged := get_conditional_response(request, etag=etag):
         return unchanged
-    drawing = cache.get_or_set(f"trend:{key}", draw, SECONDS_KEPT)
+    drawing = cache.get_or_set(f"trend:{key}", draw, CACHE_SECONDS)
     return HttpResponse(drawing, content_type="image/svg+xml", headers={"ETag": etag})
 
 
-def _named(slug: str) -> Pattern:
+def _pattern_or_404(slug: str) -> Pattern:
     found = Pattern.objects.select_related("merged_into").filter(slug=slug).first()
     if found is None:
         raise Http404

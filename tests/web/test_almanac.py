@@ -53,7 +53,7 @@ def test_a_day_is_shown_as_published_whatever_the_readers_zone(client, cast, fam
 @pytest.mark.parametrize("count", [1, 3, 47, 94, 188, len(files.paths(files.FOLDER))])
 def test_every_outage_gets_its_turn_however_many_there_are(count):
     monday = date(2026, 11, 16)
-    turns = [almanac.turn(monday + timedelta(weeks=n), count) for n in range(count)]
+    turns = [almanac.weekly_index(monday + timedelta(weeks=n), count) for n in range(count)]
     assert sorted(turns) == list(range(count))
 
 

@@ -167,7 +167,7 @@ def test_a_hanging_check_is_abandoned_in_time():
         return {}
 
     began = time.monotonic()
-    answer = operate.bounded(hangs, seconds=0.2)
+    answer = operate.run_check(hangs, seconds=0.2)
     took = time.monotonic() - began
     release.set()
     assert answer == {"ok": False, "error": "no answer within 0.2 s"}
@@ -178,8 +178,8 @@ def test_both_the_result_and_the_error_of_a_check_are_reported():
     def breaks():
         raise OperationalError("host=secret")
 
-    assert operate.bounded(lambda: {"name": "x"}) == {"ok": True, "name": "x"}
-    assert operate.bounded(breaks) == {"ok": False, "error": "OperationalError"}
+    assert operate.run_check(lambda: {"name": "x"}) == {"ok": True, "name": "x"}
+    assert operate.run_check(breaks) == {"ok": False, "error": "OperationalError"}
 
 
 # --- /metrics --------------------------------------------------------------------------------------

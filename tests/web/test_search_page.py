@@ -181,7 +181,7 @@ def test_a_cursor_from_another_query_shows_the_first_page(draft, indexed, browse
         response = client.get(address)
         assert len(titles(response)) == 20
         assert [a.text for a in parsed(response).all("a") if a.text in ("First page", "Next")] == ["Next"]
-        assert views.LOST in parsed(response).text
+        assert views.PAGE_LOST in parsed(response).text
     # The address of a search for a pasted log is too long for a redirect.
     assert client.get("/search", {"q": "é" * 9_000, "cursor": "tampered"}).status_code == 200
 

@@ -14,7 +14,7 @@ from kb.patterns.models import Tag
 from kb.web.incident.forms import AddForm, RejectForm
 from kb.web.incident.tags import addable
 from kb.web.incident.views import show
-from kb.web.people.forms import REFUSED, carried_out
+from kb.web.people.forms import BAD_REQUEST, run_action
 from kb.web.request import Request
 from kb.web.writing.access import incident_to_read, post_only, signed_in
 
@@ -36,9 +36,9 @@ def reject(request: Request, reference: str, slug: str) -> HttpResponse:
         reason = form.cleaned_data["reason"]
         return decisions.reject(actor=request.viewer, incident_id=incident_id, slug=slug, reason=reason)
 
-    tag = carried_out(form, action) if form.is_valid() else None
+    tag = run_action(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_to_read(request, reference), why_slug=slug, rejecting=form, status=REFUSED)
+        return show(request, incident_to_read(request, reference), why_slug=slug, rejecting=form, status=BAD_REQUEST)
     return _back(request, tag, f"Rejected: {tag.pattern.name}.")
 
 
@@ -58,9 +58,9 @@ def add(request: Request, reference: str) -> HttpResponse:
     def action() -> Tag:
         return decisions.add(actor=request.viewer, incident_id=incident_id, **form.cleaned_data)
 
-    tag = carried_out(form, action) if form.is_valid() else None
+    tag = run_action(form, action) if form.is_valid() else None
     if tag is None:
-        return show(request, incident_to_read(request, reference), adding=form, status=REFUSED)
+        return show(request, incident_to_read(request, reference), adding=form, status=BAD_REQUEST)
     return _back(request, tag, f"Added: {tag.pattern.name}.")
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from incidents.actions import people
 from incidents.models import User
-from kb.web.people.forms import AccountForm, carried_out, posted, status_of
+from kb.web.people.forms import AccountForm, post_data, run_action, status_of
 from kb.web.request import Request
 
 
@@ -18,11 +18,11 @@ from kb.web.request import Request
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: Request) -> HttpResponse:
     user = User.objects.get(pk=request.viewer.person)
-    form = AccountForm(posted(request), present={"name": user.name, "time_zone": user.time_zone})
+    form = AccountForm(post_data(request), current={"name": user.name, "time_zone": user.time_zone})
     if (
         request.method == "POST"
         and form.is_valid()
-        and carried_out(form, lambda: people.change_account(actor=request.viewer, values=form.changes)) is not None
+        and run_action(form, lambda: people.change_account(actor=request.viewer, values=form.changes)) is not None
     ):
         messages.success(request, "Saved.")
         return redirect("web:account")

@@ -19,14 +19,14 @@ from incidents.actions import people as actions
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import User
 from kb.web.people import invitations, signing
-from kb.web.people.forms import REFUSED, InviteForm, ServiceAccountForm, carried_out, status_of
+from kb.web.people.forms import BAD_REQUEST, InviteForm, ServiceAccountForm, run_action, status_of
 from kb.web.people.teams import open_invitations
 from kb.web.request import Request
 
-ON_A_PAGE = 50
+PEOPLE_PER_PAGE = 50
 
 
-def for_admins(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def admins_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @login_required
     @never_cache
     @wraps(view)
@@ -38,7 +38,7 @@ def for_admins(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     return guarded
 
 
-@for_admins
+@admins_only
 @require_http_methods(["GET", "HEAD"])
 def people(request: Request) -> HttpResponse:
     return people_page(request)
@@ -55,7 +55,7 @@ def people_page(
 ) -> HttpResponse:
     everybody = scopes.visible_people(request.viewer).prefetch_related("memberships__team").order_by("name", "pk")
     context = {
-        "page": Paginator(everybody, ON_A_PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(everybody, PEOPLE_PER_PAGE).get_page(request.GET.get("page")),
         "invite_form": invite or InviteForm(auto_id="invite_%s"),
         "account_form": account or ServiceAccountForm(auto_id="tool_%s"),
         "invitations": open_invitations(),
@@ -65,30 +65,30 @@ def people_page(
     return render(request, "web/people/people.html", context, status=status)
 
 
-@for_admins
+@admins_only
 @require_POST
 def invite(request: Request) -> HttpResponse:
     form = InviteForm(request.POST, auto_id="invite_%s")
-    link = invitations.invited(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
+    link = invitations.create_invitation(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
     return people_page(request, invite=None if link else form, link=link, status=status_of(form))
 
 
-@for_admins
+@admins_only
 @require_POST
 def add_service_account(request: Request) -> HttpResponse:
     form = ServiceAccountForm(request.POST, auto_id="tool_%s")
     if form.is_valid():
         values = form.cleaned_data
-        made = carried_out(form, lambda: actions.create_service_account(actor=request.viewer, **values))
-        if made is not None:
+        created = run_action(form, lambda: actions.create_service_account(actor=request.viewer, **values))
+        if created is not None:
             messages.success(
-                request, f"Added {made.name}. Create a token for it over REST, with its address as the owner."
+                request, f"Added {created.name}. Create a token for it over REST, with its address as the owner."
             )
             return redirect("web:people")
     return people_page(request, account=form, status=status_of(form))
 
 
-@for_admins
+@admins_only
 @require_POST
 def change_standing(request: Request, user_id: int) -> HttpResponse:
     """Change a user's standing, by the button pressed: let_in, let_out, make_admin or unmake_admin."""
@@ -106,12 +106,12 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
     except Invalid as error:
         for text in (text for texts in error.fields.values() for text in texts):
             messages.error(request, text)
-        return people_page(request, status=REFUSED)
+        return people_page(request, status=BAD_REQUEST)
     messages.success(request, f"Saved for {user.name}.")
     return redirect("web:people")
 
 
-@for_admins
+@admins_only
 @require_POST
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
     """Show a one-time link for an admin to pass on to a user who forgot their password and cannot be e-mailed."""

@@ -18,9 +18,9 @@ from incidents.vocabulary import Role
 from incidents.zones import zones
 from kb.web.errors import CONFLICT
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
-REFUSED = 400
+BAD_REQUEST = 400
 PHRASE_HELP = "At least 12 characters. A few words in a row are easy to remember and hard to guess."
 ROLES = [
     (Role.READER.value, "Reader: reads the team's drafts"),
@@ -29,7 +29,7 @@ ROLES = [
 ]
 
 
-def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
+def run_action(form: forms.Form, action: Callable[[], Result]) -> Result | None:
     """The action's result, or None if it raises Invalid. Its errors are then added to the form's fields."""
     try:
         return action()
@@ -39,7 +39,7 @@ def carried_out(form: forms.Form, action: Callable[[], Done]) -> Done | None:
         return None
 
 
-def posted(request: HttpRequest) -> QueryDict | None:
+def post_data(request: HttpRequest) -> QueryDict | None:
     """The data for a form: what was posted, even if empty, or None when the page is only read."""
     return request.POST if request.method == "POST" else None
 
@@ -48,46 +48,46 @@ def status_of(form: forms.BaseForm) -> int:
     """The HTTP status of the page that shows this form."""
     if isinstance(form, ChangeForm) and form.conflicts:
         return CONFLICT
-    return REFUSED if form.errors else 200
+    return BAD_REQUEST if form.errors else 200
 
 
 class ChangeForm(forms.Form):
-    """A form to change stored values. `present` holds the current ones by field name.
+    """A form to change stored values. `current` holds them by field name.
 
     Hidden fields carry the value that each field was opened with. `changes` is what to save: fields the user did not
     change are left out. A field that was also changed by another user is an error that shows both values; it is saved
     only when the form is sent again after that.
     """
 
-    def __init__(self, data: QueryDict | None = None, *, present: Mapping[str, str] | None = None) -> None:
-        super().__init__(data, initial=dict(present or {}))
+    def __init__(self, data: QueryDict | None = None, *, current: Mapping[str, str] | None = None) -> None:
+        super().__init__(data, initial=dict(current or {}))
         self.changes: dict[str, str] = {}
         self.conflicts: dict[str, str] = {}
 
     @property
-    def carried(self) -> dict[str, str]:
+    def opened_values(self) -> dict[str, str]:
         """The hidden fields. Once a conflict has been shown, its value counts as the one the field was opened with."""
-        return {f"base-{name}": self.conflicts.get(name, self._opened_with(name)) for name in self.initial}
+        return {f"base-{name}": self.conflicts.get(name, self._opened_value(name)) for name in self.initial}
 
     def clean(self) -> dict[str, Any]:
         for name, theirs in self.initial.items():
-            mine, opened_with = self.cleaned_data.get(name, theirs), self._opened_with(name)
-            if mine in (theirs, opened_with):
+            mine, opened_value = self.cleaned_data.get(name, theirs), self._opened_value(name)
+            if mine in (theirs, opened_value):
                 continue
-            if theirs == opened_with:
+            if theirs == opened_value:
                 self.changes[name] = mine
             else:
                 self.conflicts[name] = theirs
         for name, theirs in self.conflicts.items():
             field = self.fields[name]
             labels = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]
-            told = labels.get(theirs, theirs)
-            replaced = f"This was changed to “{told}” in the meantime. Save again to replace it."
+            label = labels.get(theirs, theirs)
+            replaced = f"This was changed to “{label}” in the meantime. Save again to replace it."
             emptied = "This was emptied in the meantime. Save again to keep your value."
-            self.add_error(name, replaced if told else emptied)
+            self.add_error(name, replaced if label else emptied)
         return self.cleaned_data
 
-    def _opened_with(self, name: str) -> str:
+    def _opened_value(self, name: str) -> str:
         return str(self.data.get(f"base-{name}", self.initial[name]))
 
 

@@ -14,14 +14,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incidents.actions import people
 from incidents.models import Team
 from kb.web.people import mail
-from kb.web.people.forms import AcceptForm, InviteForm, carried_out, posted, status_of
+from kb.web.people.forms import AcceptForm, InviteForm, post_data, run_action, status_of
 from kb.web.request import Request
 
 
-def invited(request: Request, form: InviteForm, team: Team | None) -> str:
+def create_invitation(request: Request, form: InviteForm, team: Team | None) -> str:
     """Create an invitation and return its link, also e-mailing it if possible. "" when the form has errors."""
     values = form.cleaned_data
-    made = carried_out(
+    created = run_action(
         form,
         lambda: people.invite(
             actor=request.viewer,
@@ -31,9 +31,9 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
             as_admin=values.get("as_admin", False),
         ),
     )
-    if made is None:
+    if created is None:
         return ""
-    invitation, secret = made
+    invitation, secret = created
     link = mail.address_of("web:invitation", secret)
     context = {"link": link, "invitation": invitation}
     if invitation.email and mail.is_set_up():
@@ -52,10 +52,10 @@ def invited(request: Request, form: InviteForm, team: Team | None) -> str:
 def accept(request: Request, secret: str) -> HttpResponse:
     """The page behind an invitation's link. Raises Missing when it was used or withdrawn, or has expired."""
     invitation = people.open_invitation(secret)
-    form = AcceptForm(posted(request), address=invitation.email)
+    form = AcceptForm(post_data(request), address=invitation.email)
     if request.method == "POST" and form.is_valid():
         values = {"email": invitation.email, **form.cleaned_data}
-        user = carried_out(form, lambda: people.accept(secret=secret, **values))
+        user = run_action(form, lambda: people.accept(secret=secret, **values))
         if user is not None:
             # Start a fresh session, because the old one may hold another user's data.
             request.session.flush()

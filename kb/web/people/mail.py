@@ -34,7 +34,7 @@ def send(to: str, subject: str, template: str, context: Mapping[str, Any]) -> bo
     return is_set_up() and _deliver(_message(to, subject, template, context), template)
 
 
-def send_unobserved(to: str, subject: str, template: str, context: Mapping[str, Any]) -> None:
+def send_in_background(to: str, subject: str, template: str, context: Mapping[str, Any]) -> None:
     """Send one mail in the background, so that response times do not reveal which addresses have an account."""
     if is_set_up():
         message = _message(to, subject, template, context)

@@ -11,24 +11,24 @@ from django.views.decorators.http import require_http_methods
 from incidents.actions.organizations import change_organization
 from incidents.errors import Missing, Stale
 from incidents.models import Organization
-from kb.web.people.directory import for_admins
-from kb.web.people.forms import OrganizationForm, carried_out, posted, status_of
+from kb.web.people.directory import admins_only
+from kb.web.people.forms import OrganizationForm, post_data, run_action, status_of
 from kb.web.request import Request
 
 
-@for_admins
+@admins_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_organization(request: Request, slug: str) -> HttpResponse:
     """Edit an organization. A new name applies to all its incidents; the address of its page stays the same."""
     organization = Organization.objects.filter(slug=slug).first()
     if organization is None:
         raise Missing
-    present = {"name": organization.name, "website": organization.website, "sector": organization.sector}
+    current = {"name": organization.name, "website": organization.website, "sector": organization.sector}
     back = reverse("web:organization", args=[slug])
-    form = OrganizationForm(posted(request), present=present)
+    form = OrganizationForm(post_data(request), current=current)
     if request.method == "POST" and form.is_valid():
         try:
-            saved = carried_out(
+            saved = run_action(
                 form,
                 lambda: change_organization(
                     actor=request.viewer,

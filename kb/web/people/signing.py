@@ -38,16 +38,16 @@ LONGEST_NAME = 255
 PEOPLE_PER_ADDRESS = 5
 
 
-class Refusing(FormMixin):
+class BadRequestMixin(FormMixin):
     """Shows an invalid form again with status 400."""
 
     def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)
-        response.status_code = forms.REFUSED
+        response.status_code = forms.BAD_REQUEST
         return response
 
 
-def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
+def lockout_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
     """The name under which django-axes counts a failed attempt: the same for all spellings that match one user.
 
     Uppercased first, because that is how PostgreSQL compares: the dotless i becomes I, and so matches i.
@@ -70,7 +70,7 @@ class SignIn(views.LoginView):
         """Status 400 only for an incomplete form. A wrong password in a complete form is shown with 200."""
         response = super().form_invalid(form)
         if set(form.errors) != {NON_FIELD_ERRORS}:
-            response.status_code = forms.REFUSED
+            response.status_code = forms.BAD_REQUEST
         return response
 
 
@@ -79,10 +79,10 @@ def _tried_too_often(request: HttpRequest) -> bool:
 
     django-axes counts by user and address, which does not stop one password from being tried on many users.
     """
-    lately = AccessAttempt.objects.filter(
+    recent = AccessAttempt.objects.filter(
         ip_address=request.META["REMOTE_ADDR"], attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
     )
-    failures = lately.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
+    failures = recent.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
     return failures >= PEOPLE_PER_ADDRESS * settings.AXES_FAILURE_LIMIT
 
 
@@ -90,7 +90,7 @@ class SignOut(views.LogoutView):
     """POST only, so that no link or image can sign a user out."""
 
 
-class ChangePassword(LoginRequiredMixin, Refusing, FormView):
+class ChangePassword(LoginRequiredMixin, BadRequestMixin, FormView):
     template_name = "web/people/change_password.html"
     form_class = forms.ChangePasswordForm
     success_url = reverse_lazy("web:account")
@@ -106,7 +106,7 @@ class ChangePassword(LoginRequiredMixin, Refusing, FormView):
         return super().form_valid(form)
 
 
-class AskForReset(Refusing, FormView):
+class AskForReset(BadRequestMixin, FormView):
     """Sends a reset link if e-mail is set up, or else says to ask an admin.
 
     The response is the same for addresses without an account.
@@ -124,7 +124,7 @@ class AskForReset(Refusing, FormView):
             email__iexact=form.cleaned_data["email"], is_active=True, is_service_account=False
         ).first()
         if user is not None and _may_be_mailed(user):
-            mail.send_unobserved(
+            mail.send_in_background(
                 user.email,
                 "Reset your Precedent password",
                 "web/people/mail/reset.txt",
@@ -137,7 +137,7 @@ class ResetSent(TemplateView):
     template_name = "web/people/reset_sent.html"
 
 
-class Reset(Refusing, views.PasswordResetConfirmView):
+class Reset(BadRequestMixin, views.PasswordResetConfirmView):
     """The page behind a one-time link. Django moves the token from the address to the session before showing it."""
 
     template_name = "web/people/reset.html"
@@ -154,7 +154,7 @@ class Reset(Refusing, views.PasswordResetConfirmView):
             return self.render_to_response(self.get_context_data())
         del self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
         # The link proves who they are, so lift any sign-in pause instead of making them wait it out.
-        reset(username=counted_name(self.request, {"username": form.user.email}))
+        reset(username=lockout_name(self.request, {"username": form.user.email}))
         messages.success(self.request, "Your password is set. You can sign in with it now.")
         return redirect("web:sign-in")
 

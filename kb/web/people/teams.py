@@ -17,23 +17,23 @@ from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Invitation, Team
 from incidents.vocabulary import Role
 from kb.web.people import invitations
-from kb.web.people.forms import REFUSED, InviteForm, MemberForm, TeamForm, carried_out, posted, status_of
+from kb.web.people.forms import BAD_REQUEST, InviteForm, MemberForm, TeamForm, post_data, run_action, status_of
 from kb.web.request import Request
 
 
-def named(request: Request, slug: str) -> Team:
+def visible_team(request: Request, slug: str) -> Team:
     found = scopes.visible_teams(request.viewer).filter(slug=slug).first()
     if found is None:
         raise Missing
     return found
 
 
-def kept(request: Request, slug: str) -> Team:
+def managed_team(request: Request, slug: str) -> Team:
     """A team that the viewer can manage.
 
     Raises Missing and NotAllowed, so that permission is checked before the form is validated.
     """
-    team = named(request, slug)
+    team = visible_team(request, slug)
     if not scopes.may_manage_team(request.viewer, team):
         raise NotAllowed("Only leads of the team and admins can change this.")
     return team
@@ -42,24 +42,24 @@ def kept(request: Request, slug: str) -> Team:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def teams(request: Request) -> HttpResponse:
-    form = TeamForm(posted(request))
+    form = TeamForm(post_data(request))
     if request.method == "POST":
         if not request.viewer.is_admin:
             raise NotAllowed("Only admins can create teams.")
         if form.is_valid():
             values = form.cleaned_data
-            made = carried_out(form, lambda: organizations.create_team(actor=request.viewer, **values))
-            if made is not None:
-                return redirect("web:team", made.slug)
+            created = run_action(form, lambda: organizations.create_team(actor=request.viewer, **values))
+            if created is not None:
+                return redirect("web:team", created.slug)
     found = scopes.visible_teams(request.viewer).annotate(people=Count("memberships"))
-    context = {"teams": found, "form": form, "mine": request.viewer.teams}
+    context = {"teams": found, "form": form, "own_teams": request.viewer.teams}
     return render(request, "web/people/teams.html", context, status=status_of(form))
 
 
 @login_required
 @require_http_methods(["GET", "HEAD"])
 def team(request: Request, slug: str) -> HttpResponse:
-    return team_page(request, named(request, slug))
+    return team_page(request, visible_team(request, slug))
 
 
 def team_page(
@@ -99,11 +99,11 @@ def open_invitations(team: Team | None = None) -> list[Invitation]:
 @login_required
 @require_POST
 def add_member(request: Request, slug: str) -> HttpResponse:
-    team = kept(request, slug)
+    team = managed_team(request, slug)
     form = MemberForm(request.POST, team=team)
     if form.is_valid():
         user, role = form.cleaned_data["user"], form.cleaned_data["role"]
-        carried_out(
+        run_action(
             form, lambda: organizations.set_membership(actor=request.viewer, team_id=team.pk, user=user, role=role)
         )
         if not form.errors:
@@ -116,7 +116,7 @@ def add_member(request: Request, slug: str) -> HttpResponse:
 @require_POST
 def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
     """Change a member's role, or remove them from the team with the button "remove"."""
-    team = kept(request, slug)
+    team = managed_team(request, slug)
     user = scopes.visible_people(request.viewer).filter(pk=user_id).first()
     if user is None:
         raise Missing
@@ -126,7 +126,7 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
     except Invalid as error:
         for text in (text for texts in error.fields.values() for text in texts):
             messages.error(request, f"Role of {user.name}: {text}")
-        return team_page(request, team, status=REFUSED)
+        return team_page(request, team, status=BAD_REQUEST)
     messages.success(request, f"Removed {user.name} from {team.name}." if role is None else "Saved.")
     return redirect("web:team", team.slug)
 
@@ -135,20 +135,20 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
 @never_cache
 @require_POST
 def invite(request: Request, slug: str) -> HttpResponse:
-    team = kept(request, slug)
+    team = managed_team(request, slug)
     form = InviteForm(request.POST, team=team, auto_id="invite_%s")
-    link = invitations.invited(request, form, team) if form.is_valid() else ""
+    link = invitations.create_invitation(request, form, team) if form.is_valid() else ""
     return team_page(request, team, invite=None if link else form, link=link, status=status_of(form))
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_team(request: Request, slug: str) -> HttpResponse:
-    team = kept(request, slug)
-    form = TeamForm(posted(request), present={"name": team.name, "description": team.description})
+    team = managed_team(request, slug)
+    form = TeamForm(post_data(request), current={"name": team.name, "description": team.description})
     if request.method == "POST" and form.is_valid():
         try:
-            saved = carried_out(
+            saved = run_action(
                 form,
                 lambda: organizations.change_team(
                     actor=request.viewer, team_id=team.pk, values=form.changes, expected_version=team.version

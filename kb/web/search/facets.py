@@ -27,7 +27,7 @@ TITLES = {
 }
 SHOWN_AT_ONCE = 8
 # Facets whose values have a natural order, so selected values are not moved to the front.
-_IN_ORDER = ("severity", "duration")
+_ORDERED = ("severity", "duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Chip:
     url: str
 
 
-def chosen(parameters: QueryDict) -> dict[str, list[str]]:
+def selected_values(parameters: QueryDict) -> dict[str, list[str]]:
     """The selected values by facet, without duplicates and empty values."""
     found = {name: list(dict.fromkeys(filter(None, parameters.getlist(name)))) for name in TITLES}
     return {name: values for name, values in found.items() if values}
@@ -55,17 +55,17 @@ def chosen(parameters: QueryDict) -> dict[str, list[str]]:
 
 def facets(counted: dict[str, list[FacetValue]]) -> list[Facet]:
     """The facets that can narrow the results, or that have a selected value."""
-    return [_facet(name, counted[name]) for name in TITLES if _helps(counted.get(name, []))]
+    return [_facet(name, counted[name]) for name in TITLES if _can_narrow(counted.get(name, []))]
 
 
-def _helps(values: Iterable[FacetValue]) -> bool:
+def _can_narrow(values: Iterable[FacetValue]) -> bool:
     values = [value for value in values if value.count or value.selected]
     return len(values) > 1 or any(value.selected for value in values)
 
 
 def _facet(name: str, values: list[FacetValue]) -> Facet:
     values = [value for value in values if value.count or value.selected]
-    if name not in _IN_ORDER:
+    if name not in _ORDERED:
         values.sort(key=lambda value: not value.selected)
     at_once = max(SHOWN_AT_ONCE, sum(value.selected for value in values))
     # A single remaining value takes no more room than the word "more".
@@ -76,21 +76,21 @@ def _facet(name: str, values: list[FacetValue]) -> Facet:
 
 def chips(counted: dict[str, list[FacetValue]], parameters: QueryDict, path: str) -> list[Chip]:
     return [
-        Chip(TITLES[name], value.label, without(parameters, path, name, value.requested))
+        Chip(TITLES[name], value.label, url_without(parameters, path, name, value.requested))
         for name in TITLES
         for value in counted.get(name, [])
         if value.selected
     ]
 
 
-def without(parameters: QueryDict, path: str, name: str, values: Collection[str]) -> str:
+def url_without(parameters: QueryDict, path: str, name: str, values: Collection[str]) -> str:
     """The address without the given values of a facet, at the first page."""
-    changed = _first_page(parameters)
-    changed.setlist(name, [kept for kept in changed.getlist(name) if kept not in values])
-    return address(path, changed)
+    other = _first_page(parameters)
+    other.setlist(name, [value for value in other.getlist(name) if value not in values])
+    return address(path, other)
 
 
-def changed(parameters: QueryDict, path: str, **values: str) -> str:
+def url_with(parameters: QueryDict, path: str, **values: str) -> str:
     """The address with `values` replaced, at the first page unless `cursor` is among them."""
     other = _first_page(parameters)
     for name, value in values.items():

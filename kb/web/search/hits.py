@@ -38,12 +38,12 @@ def hits(page: Page) -> list[Hit]:
     slugs = {slug for result in page.results for slug in [*result.patterns, *result.suggested_patterns]}
     names = dict(Pattern.objects.filter(slug__in=slugs).values_list("slug", "name")) if slugs else {}
     chosen = {value.value for value in page.facets.get("pattern", []) if value.selected}
-    words = _telling_stems(page.query) if names else set()
-    about = {slug for slug, name in names.items() if slug in chosen or words & _telling_stems(name)}
+    words = _content_stems(page.query) if names else set()
+    about = {slug for slug, name in names.items() if slug in chosen or words & _content_stems(name)}
     return [_hit(result, names, about) for result in page.results]
 
 
-def _telling_stems(text: str) -> set[str]:
+def _content_stems(text: str) -> set[str]:
     """The stems of the words in `text`, without stop words."""
     return {stem for stem, start, end in spans(text) if not is_stop(text[start:end])}
 

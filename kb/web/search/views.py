@@ -17,7 +17,7 @@ from incidents.scopes import Viewer
 from kb.search.models import SavedSearch
 from kb.search.saved import NAME_CHARACTERS, QUERY_CHARACTERS, forget_search, query_string, save_search, visible_saved
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
-from kb.web.people.forms import REFUSED, carried_out
+from kb.web.people.forms import BAD_REQUEST, run_action
 from kb.web.request import Request
 from kb.web.search import facets
 from kb.web.search.forms import SaveForm
@@ -32,7 +32,7 @@ SORTS = {
     "shortest": "shortest first",
     "severity": "severity",
 }
-LOST = "That page of results is no longer available. This is the first page."
+PAGE_LOST = "That page of results is no longer available. This is the first page."
 
 # Examples of the query language that the page explains. Each is a link to its search.
 QUERY_HELP = (
@@ -68,18 +68,18 @@ def incidents(request: Request) -> HttpResponse:
 def _save(request: Request) -> HttpResponse:
     form = SaveForm(request.POST)
     try:
-        saved = carried_out(form, partial(_saved, request, form)) if form.is_valid() else None
+        saved = run_action(form, partial(_save_search, request, form)) if form.is_valid() else None
     except BadRequest:
         # The page shows which part of the search is invalid.
         return _page(request)
     if saved is None:
-        return _page(request, saving=form, status=REFUSED)
+        return _page(request, saving=form, status=BAD_REQUEST)
     messages.success(request, f"Saved as {saved.name}.")
     return redirect(_address_of(saved))
 
 
-def _saved(request: Request, form: SaveForm) -> SavedSearch:
-    return save_search(actor=request.viewer, name=form.cleaned_data["name"], request=_asked(request.GET))
+def _save_search(request: Request, form: SaveForm) -> SavedSearch:
+    return save_search(actor=request.viewer, name=form.cleaned_data["name"], request=_search_request(request.GET))
 
 
 @post_only
@@ -97,11 +97,11 @@ def _address_of(saved: SavedSearch) -> str:
     return f"{reverse('web:search')}?{saved.query}"
 
 
-def _asked(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
+def _search_request(parameters: QueryDict, *, sort: str = "relevance") -> SearchRequest:
     """The search that the query parameters describe. `sort` is the default order."""
     return SearchRequest(
         q=parameters.get("q", ""),
-        filters=facets.chosen(parameters),
+        filters=facets.selected_values(parameters),
         sort=parameters.get("sort") or sort,
         cursor=parameters.get("cursor", ""),
     )
@@ -121,60 +121,66 @@ def _page(
     `saving` is the form with a rejected name for this search.
     """
     parameters, path = request.GET, reverse(route)
-    asked = _asked(parameters, sort=sort)
-    context: dict[str, Any] = {"title": title, "asked": asked, "sorts": SORTS, "path": path, "query_help": QUERY_HELP}
-    context |= _kept(request, asked, saving)
+    search_request = _search_request(parameters, sort=sort)
+    context: dict[str, Any] = {
+        "title": title,
+        "search_request": search_request,
+        "sorts": SORTS,
+        "path": path,
+        "query_help": QUERY_HELP,
+    }
+    context |= _saved_searches(request, search_request, saving)
     try:
-        asked, found = first_if_lost(request.viewer, asked)
+        search_request, found = search_or_first_page(request.viewer, search_request)
     except BadRequest as problem:
-        context |= {"problem": problem, "start_url": facets.address(path, _only_words(asked))}
+        context |= {"problem": problem, "start_url": facets.address(path, _without_filters(search_request))}
         return render(request, "web/search/search.html", context, status=400)
     context |= {
-        "asked": asked,
+        "search_request": search_request,
         "page": found,
         "hits": hits(found),
         "facets": facets.facets(found.facets),
         "chips": facets.chips(found.facets, parameters, path),
         "corrections": [
-            (correction, facets.changed(parameters, path, q=correction.query)) for correction in found.corrections
+            (correction, facets.url_with(parameters, path, q=correction.query)) for correction in found.corrections
         ],
-        "first_url": facets.changed(parameters, path),
+        "first_url": facets.url_with(parameters, path),
         "next_url": next_url(found, parameters, path),
-        "unfiltered_url": facets.address(path, _only_words(asked)),
+        "unfiltered_url": facets.address(path, _without_filters(search_request)),
     }
     return render(request, "web/search/search.html", context, status=status)
 
 
-def first_if_lost(viewer: Viewer, asked: SearchRequest) -> tuple[SearchRequest, Page]:
+def search_or_first_page(viewer: Viewer, search_request: SearchRequest) -> tuple[SearchRequest, Page]:
     """The requested page, or the first one when the cursor belongs to another query or to an engine since replaced.
 
     It does not redirect, because a pasted log can make the address too long for a redirect.
     """
     try:
-        return asked, search(viewer, asked)
+        return search_request, search(viewer, search_request)
     except BadCursor:
-        first = replace(asked, cursor="")
+        first = replace(search_request, cursor="")
         page = search(viewer, first)
-        return first, replace(page, notices=(*page.notices, LOST))
+        return first, replace(page, notices=(*page.notices, PAGE_LOST))
 
 
-def _kept(request: Request, asked: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
+def _saved_searches(request: Request, search_request: SearchRequest, saving: SaveForm | None) -> dict[str, Any]:
     """The viewer's saved searches, and the form to save this one unless it is already saved or cannot be saved."""
-    query, saved = query_string(asked), list(visible_saved(request.viewer))
+    query, saved = query_string(search_request), list(visible_saved(request.viewer))
     new = 0 < len(query) <= QUERY_CHARACTERS and query not in [one.query for one in saved]
     if saving is None and new and request.viewer.is_signed_in:
-        words = " ".join(asked.q.split())[:NAME_CHARACTERS].strip()
+        words = " ".join(search_request.q.split())[:NAME_CHARACTERS].strip()
         is_taken = words.lower() in [one.name.lower() for one in saved]
         saving = SaveForm(suggested="" if is_taken else words)
     return {"query": query, "saved": saved, "saving": saving}
 
 
 def next_url(page: Page, parameters: QueryDict, path: str) -> str:
-    return facets.changed(parameters, path, cursor=page.next_cursor) if page.next_cursor else ""
+    return facets.url_with(parameters, path, cursor=page.next_cursor) if page.next_cursor else ""
 
 
-def _only_words(asked: SearchRequest) -> QueryDict:
+def _without_filters(search_request: SearchRequest) -> QueryDict:
     words = QueryDict(mutable=True)
-    if asked.q:
-        words["q"] = asked.q
+    if search_request.q:
+        words["q"] = search_request.q
     return words

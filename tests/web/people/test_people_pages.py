@@ -15,7 +15,7 @@ from incidents.actions.organizations import create_organization
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, Team, User
 from kb.web.people.forms import PHRASE_HELP, PasswordForm
-from kb.web.people.signing import counted_name
+from kb.web.people.signing import lockout_name
 from tests.conftest import PASSWORD, session_of
 
 
@@ -73,7 +73,7 @@ def test_another_spelling_of_an_address_gives_no_extra_attempts(client, cast, se
 
 @pytest.mark.parametrize("spelling", ["Quentin@acme.example", "qUENTIN@ACME.EXAMPLE", "quent\u0131n@acme.example"])
 def test_addresses_the_database_considers_equal_are_counted_together(rf, spelling):
-    assert counted_name(rf.post("/"), {"username": spelling}) == "quentin@acme.example"
+    assert lockout_name(rf.post("/"), {"username": spelling}) == "quentin@acme.example"
 
 
 def test_a_successful_sign_in_clears_the_failures_of_every_spelling(client, cast, settings):

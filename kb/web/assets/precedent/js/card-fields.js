@@ -18,15 +18,15 @@ export function hiddenOf(form) {
 }
 
 export function fill(form, fields) {
-  const wanted = new Map();
-  for (const [name, value] of fields) wanted.set(name, [...(wanted.get(name) ?? []), value]);
-  for (const box of form.querySelectorAll(".line-list")) while (growLines(box, wanted.get(box.querySelector("input").name)?.length ?? 0));
+  const valuesByName = new Map();
+  for (const [name, value] of fields) valuesByName.set(name, [...(valuesByName.get(name) ?? []), value]);
+  for (const box of form.querySelectorAll(".line-list")) while (growLines(box, valuesByName.get(box.querySelector("input").name)?.length ?? 0));
   for (const element of form.elements) {
     if (!element.name || isTechnical(element.name) || element.type === "submit") continue;
     if (element.type === "radio" || element.type === "checkbox") {
-      element.checked = (wanted.get(element.name) ?? []).includes(element.value);
-    } else if (wanted.has(element.name)) {
-      element.value = wanted.get(element.name).shift() ?? "";
+      element.checked = (valuesByName.get(element.name) ?? []).includes(element.value);
+    } else if (valuesByName.has(element.name)) {
+      element.value = valuesByName.get(element.name).shift() ?? "";
     }
   }
 }

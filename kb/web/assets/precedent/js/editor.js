@@ -4,11 +4,11 @@
 import { Kept } from "./kept.js";
 import { fieldsOf, fill, growLines, hiddenOf, setHidden, snapshot } from "./card-fields.js";
 
-const PAUSE = 1500;
-const SLOW = 300;
+const SAVE_DELAY = 1500;
+const SAVING_SHOWN_AFTER = 300;
 const FIRST_RETRY = 5000;
 const LAST_RETRY = 60000;
-const UNTIL_TAGGED = 5000;
+const TAGGING_DELAY = 5000;
 
 const editor = document.getElementById("editor");
 const saveState = document.getElementById("save-state");
@@ -31,39 +31,39 @@ function cardOf(form) {
 }
 
 // Starts tracking a form that came with the page or with a response. Its current text is what is saved, unless it was refused.
-function begin(form) {
+function track(form) {
   const card = cardOf(form);
   const before = card.form;
   if (before === form) return;
-  const isOvertaken = before !== null && card.dirty && !form.hasAttribute("data-unsaved");
+  const wasReplaced = before !== null && card.dirty && !form.hasAttribute("data-unsaved");
   const wasRefused = form.querySelector(".errors, .conflict, .meanwhile") !== null;
   card.form = form;
   card.dirty = wasRefused || form.hasAttribute("data-unsaved");
   card.trouble = wasRefused ? "refused" : "";
   if (!wasRefused) card.saved = snapshot(form);
   markInvalid(form);
-  if (isOvertaken) goOnWith(form, before);
+  if (wasReplaced) carryOver(form, before);
   else offerKept(form);
 }
 
 // A response replaced a form that held unsaved text: carries that text over to the new form.
-function goOnWith(form, before) {
+function carryOver(form, before) {
   setHidden(form, hiddenOf(before));
   fill(form, fieldsOf(before));
-  changed(form);
+  onChange(form);
   saveSoon(form);
 }
 
 // Marks the fields whose value was refused, for screen readers.
 function markInvalid(form) {
   for (const element of form.elements) {
-    const said = document.getElementById(`${element.id}-said`);
-    if (said?.querySelector(".errors")) element.setAttribute("aria-invalid", "true");
-    else if (said) element.removeAttribute("aria-invalid");
+    const messages = document.getElementById(`${element.id}-said`);
+    if (messages?.querySelector(".errors")) element.setAttribute("aria-invalid", "true");
+    else if (messages) element.removeAttribute("aria-invalid");
   }
 }
 
-const toldAt = (found) => new Date(found.at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+const timeOf = (found) => new Date(found.at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 function offerKept(form) {
   const found = kept.get(form.dataset.card);
@@ -76,13 +76,13 @@ function offerKept(form) {
   if (form.querySelector(".kept")) return;
   const offer = document.createElement("p");
   offer.className = "notice kept";
-  offer.append(`Unsaved text from ${toldAt(found)} is still in this browser. `);
+  offer.append(`Unsaved text from ${timeOf(found)} is still in this browser. `);
   offer.append(
     button("Restore it", () => {
       setHidden(form, found.hidden);
       fill(form, found.fields);
       offer.remove();
-      changed(form);
+      onChange(form);
       save(form);
     }),
     " ",
@@ -95,13 +95,13 @@ function offerKept(form) {
   form.closest("details")?.setAttribute("open", "");
 }
 
-function button(words, act) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "button small";
-  made.textContent = words;
-  made.addEventListener("click", act);
-  return made;
+function button(label, onClick) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "button small";
+  element.textContent = label;
+  element.addEventListener("click", onClick);
+  return element;
 }
 
 // A refused card is sent again even when its text is back to what is saved, so that the response clears the error marks.
@@ -111,7 +111,7 @@ function isUnsaved(form) {
 }
 
 // --- Typing ----------------------------------------------------------------------------------------
-function changed(form) {
+function onChange(form) {
   const card = cardOf(form);
   card.dirty = isUnsaved(form);
   if (card.dirty) {
@@ -119,7 +119,7 @@ function changed(form) {
   } else if (!card.sent) {
     kept.drop(form.dataset.card);
   }
-  tell();
+  updateSaveState();
 }
 
 // Prose is saved while it is typed; a name or a time only when its field is left.
@@ -130,18 +130,18 @@ document.addEventListener("input", (event) => {
   if (lines) growLines(lines);
   const form = cardForm(event.target);
   if (!form) return;
-  changed(form);
+  onChange(form);
   if (!savesItself(form) || !isProse(event.target)) return;
   const card = cardOf(form);
   clearTimeout(card.timer);
-  card.timer = setTimeout(() => save(form), PAUSE);
+  card.timer = setTimeout(() => save(form), SAVE_DELAY);
 });
 
 // Fires when the user leaves a field they changed.
 document.addEventListener("change", (event) => {
   const form = cardForm(event.target);
   if (!form) return;
-  changed(form);
+  onChange(form);
   if (savesItself(form)) save(form);
 });
 
@@ -164,17 +164,17 @@ function save(form) {
   const card = cardOf(form);
   clearTimeout(card.timer);
   card.dirty = isUnsaved(form);
-  if (!card.dirty || card.sent !== null || form.querySelector(".conflict")) return tell();
+  if (!card.dirty || card.sent !== null || form.querySelector(".conflict")) return updateSaveState();
   form.dispatchEvent(new CustomEvent("save"));
 }
 
 // Saves what was typed in the meantime, except a half-typed name, which waits until its field is left.
 function saveSoon(form) {
-  const here = document.activeElement;
-  if (!savesItself(form) || (cardForm(here) === form && here.matches("input, select") && !isProse(here))) return;
+  const focused = document.activeElement;
+  if (!savesItself(form) || (cardForm(focused) === form && focused.matches("input, select") && !isProse(focused))) return;
   const card = cardOf(form);
   clearTimeout(card.timer);
-  card.timer = setTimeout(() => save(form), PAUSE);
+  card.timer = setTimeout(() => save(form), SAVE_DELAY);
 }
 
 function saveAndWait(form) {
@@ -190,7 +190,7 @@ function saveAndWait(form) {
 // requests, whose URLs end up in logs. The button sent is the one that was pressed, even if it is outside its form or was
 // redrawn before the form is sent.
 document.addEventListener("htmx:configRequest", (event) => {
-  if (event.detail.triggeringEvent?.type === "save") asTheCardItself(event.detail);
+  if (event.detail.triggeringEvent?.type === "save") ignoreFocusedButton(event.detail);
   const pressed = event.detail.triggeringEvent?.submitter;
   if (pressed?.name) event.detail.formData.set(pressed.name, pressed.value);
   const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
@@ -199,7 +199,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 // htmx treats a button that merely has the focus as the one that was pressed. An automatic save must use neither its URL nor
 // its value.
-function asTheCardItself(detail) {
+function ignoreFocusedButton(detail) {
   detail.path = detail.elt.getAttribute("hx-post");
   for (const element of detail.elt.elements) if (element.matches("button[name]")) detail.formData.delete(element.name);
 }
@@ -210,7 +210,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const card = cardOf(form);
   clearTimeout(card.timer);
   card.sent = snapshot(form);
-  setTimeout(() => card.sent !== null && say("Saving …", ""), SLOW);
+  setTimeout(() => card.sent !== null && showSaveState("Saving …", ""), SAVING_SHOWN_AFTER);
 });
 
 // An error response is swapped in if it is one of the editor's own fragments.
@@ -223,37 +223,37 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   // The element that sent the request; it may be gone from the page by now.
-  const { requestConfig: { elt: asked, formData, triggeringEvent, verb }, xhr } = event.detail;
-  if (asked.matches("form[data-card]")) {
-    const card = cardOf(asked);
+  const { requestConfig: { elt: source, formData, triggeringEvent, verb }, xhr } = event.detail;
+  if (source.matches("form[data-card]")) {
+    const card = cardOf(source);
     const sent = card.sent;
     card.sent = null;
     if (xhr.status >= 200 && xhr.status < 300) {
-      succeeded(asked, card, sent, formData);
+      onSaved(source, card, sent, formData);
     } else {
       card.dirty = true;
       card.trouble = troubleWith(xhr);
     }
-    markInvalid(asked);
+    markInvalid(source);
     for (const done of card.waiting.splice(0)) done();
   } else if (xhr.status === 0 || xhr.status >= 400) {
     troubleWith(xhr);
   }
-  if (verb !== "get" && xhr.status >= 200 && xhr.status < 300) lookAgain();
-  if (asked.matches("[data-structural]")) release(listOf(asked));
-  for (const form of editor.querySelectorAll("form[data-card]")) begin(form);
-  if (!asked.matches("[data-saves-itself]") || triggeringEvent?.submitter) focusAfter(asked, formData);
-  tell();
+  if (verb !== "get" && xhr.status >= 200 && xhr.status < 300) reloadSimilarLater();
+  if (source.matches("[data-structural]")) unlock(listOf(source));
+  for (const form of editor.querySelectorAll("form[data-card]")) track(form);
+  if (!source.matches("[data-saves-itself]") || triggeringEvent?.submitter) focusAfter(source, formData);
+  updateSaveState();
 });
 
-function succeeded(form, card, sent, formData) {
+function onSaved(form, card, sent, formData) {
   const id = form.dataset.card;
-  const here = formOf(id);
+  const current = formOf(id);
   retryAfter = FIRST_RETRY;
   notice.replaceChildren();
   card.trouble = "";
   for (const other of cards.values()) {
-    if (TRIED_AGAIN.has(other.trouble) && !savesItself(other.form)) other.trouble = "not-added";
+    if (RETRIED.has(other.trouble) && !savesItself(other.form)) other.trouble = "not-added";
   }
   if (!savesItself(form)) {
     // The response brings an empty form in place of this one. Only what was typed since it was sent is unsaved.
@@ -263,23 +263,23 @@ function succeeded(form, card, sent, formData) {
     if (id === "paste") kept.drop("understood");
     return;
   }
-  card.saved = here ? savedNow(here, sent, formData) : sent;
-  card.dirty = here !== null && snapshot(here) !== card.saved;
+  card.saved = current ? savedSnapshot(current, sent, formData) : sent;
+  card.dirty = current !== null && snapshot(current) !== card.saved;
   if (!card.dirty) {
     kept.drop(id);
-    here?.querySelector(".kept")?.remove();
-  } else if (here) {
-    changed(here);
-    saveSoon(here);
+    current?.querySelector(".kept")?.remove();
+  } else if (current) {
+    onChange(current);
+    saveSoon(current);
   }
 }
 
 // What counts as saved: what was sent, except where the response put something else into the page: a text replaced by the
 // other person's, or a fact that is stored in a slightly different form than it was typed.
-function savedNow(form, sent, formData) {
+function savedSnapshot(form, sent, formData) {
   const typed = new Map();
   for (const [name, value] of JSON.parse(sent)) typed.set(name, [...(typed.get(name) ?? []), value]);
-  const whole = formData.get("take") === "theirs";
+  const tookTheirs = formData.get("take") === "theirs";
   const [whose, fact] = (formData.get("settle") ?? "").split(":");
   const replaced = new Set(whose === "theirs" ? [fact, `${fact}_precision`, `${fact}_text`] : []);
   for (const [name, value] of hiddenOf(form)) {
@@ -290,14 +290,14 @@ function savedNow(form, sent, formData) {
     replaced.add(field.name);
   }
   return JSON.stringify(
-    JSON.parse(snapshot(form)).map(([name, value]) => (whole || replaced.has(name) ? [name, value] : [name, typed.get(name)?.shift() ?? ""])),
+    JSON.parse(snapshot(form)).map(([name, value]) => (tookTheirs || replaced.has(name) ? [name, value] : [name, typed.get(name)?.shift() ?? ""])),
   );
 }
 
 // --- Trouble ---------------------------------------------------------------------------------------
 function troubleWith(xhr) {
   if (xhr.status === 401) {
-    tellSignedOut();
+    showSignedOut();
     return "signed-out";
   }
   if (xhr.status === 0 || xhr.status === 429 || xhr.status >= 500) {
@@ -309,7 +309,7 @@ function troubleWith(xhr) {
   return xhr.getResponseHeader("Precedent-Fragment") ? "refused" : "not-possible";
 }
 
-function tellSignedOut() {
+function showSignedOut() {
   if (notice.querySelector(".signed-out")) return;
   const words = document.createElement("p");
   words.className = "notice attention signed-out";
@@ -323,7 +323,7 @@ function tellSignedOut() {
 }
 
 function retry() {
-  for (const [id, card] of dirtyCards()) if (TRIED_AGAIN.has(card.trouble)) saveCard(id);
+  for (const [id, card] of dirtyCards()) if (RETRIED.has(card.trouble)) saveCard(id);
 }
 
 window.addEventListener("online", retry);
@@ -333,16 +333,16 @@ document.addEventListener("visibilitychange", () => document.hidden || retry());
 // --- Adding, removing and moving rows --------------------------------------------------------------
 // Each of these redraws the whole list, so unsaved text in it is saved first. Text typed after that is not sent until the
 // list is back, because a response to a form that has left the page would be lost.
-const listOf = (asked) => asked.closest(".records") ?? document.getElementById("records-timeline");
-const isUnderWay = (list) => list.getAttribute("aria-busy") === "true";
+const listOf = (source) => source.closest(".records") ?? document.getElementById("records-timeline");
+const isBusy = (list) => list.getAttribute("aria-busy") === "true";
 const ownForms = (list) => list.querySelectorAll("form[data-saves-itself]");
 
 document.addEventListener("htmx:confirm", async (event) => {
-  const asked = event.detail.elt;
-  const isStructural = asked.matches("[data-structural]");
-  if (!isStructural && !asked.closest(".records")) return;
-  const list = listOf(asked);
-  if (isUnderWay(list)) return event.preventDefault();
+  const source = event.detail.elt;
+  const isStructural = source.matches("[data-structural]");
+  if (!isStructural && !source.closest(".records")) return;
+  const list = listOf(source);
+  if (isBusy(list)) return event.preventDefault();
   if (!isStructural) return;
   const saving = [...ownForms(list)].filter((form) => cardOf(form).dirty).map(saveAndWait);
   list.setAttribute("aria-busy", "true");
@@ -352,25 +352,25 @@ document.addEventListener("htmx:confirm", async (event) => {
   event.detail.issueRequest(true);
 });
 
-function release(list) {
+function unlock(list) {
   list.removeAttribute("aria-busy");
   for (const form of ownForms(list)) if (cardOf(form).dirty) saveSoon(form);
 }
 
 // Moves the focus on when the element that was pressed is gone.
-function focusAfter(asked, formData) {
+function focusAfter(source, formData) {
   if (document.activeElement !== document.body) return;
-  const id = asked.closest("form")?.dataset.card;
+  const id = source.closest("form")?.dataset.card;
   const isPaste = id === "paste" || id === "understood";
-  const kind = listOf(asked).id.replace("records-", "");
+  const kind = listOf(source).id.replace("records-", "");
   const [, fact] = (formData.get("settle") ?? "").split(":");
   const field = ":is(textarea, select, input:not([type=hidden]))";
   const places = [
     fact ? `#field-facts-${fact} ${field}` : "",
     isPaste ? `#form-understood .row:has(.errors) ${field}` : "",
     isPaste ? `#form-understood ${field}` : "",
-    asked.matches("[data-structural]") ? `#undo-${kind}` : "",
-    asked.matches("[data-structural]") ? `#add-${kind}` : "",
+    source.matches("[data-structural]") ? `#undo-${kind}` : "",
+    source.matches("[data-structural]") ? `#add-${kind}` : "",
     id ? `#form-${id} ${field}` : "",
   ];
   places.filter(Boolean).map((place) => document.querySelector(place)).find(Boolean)?.focus();
@@ -379,14 +379,14 @@ function focusAfter(asked, formData) {
 // --- Has this happened before? -----------------------------------------------------------------------
 // Reloaded a while after a save, when the text has probably been tagged; never while the pointer or the focus is in it.
 const similar = document.getElementById("similar");
-let lookTimer = 0;
+let similarTimer = 0;
 
-function lookAgain() {
-  clearTimeout(lookTimer);
-  lookTimer = setTimeout(() => {
-    if (similar.matches(":hover, :focus-within")) lookAgain();
+function reloadSimilarLater() {
+  clearTimeout(similarTimer);
+  similarTimer = setTimeout(() => {
+    if (similar.matches(":hover, :focus-within")) reloadSimilarLater();
     else similar.dispatchEvent(new CustomEvent("written"));
-  }, UNTIL_TAGGED);
+  }, TAGGING_DELAY);
 }
 
 // A day that the user chose stays; the suggested day follows the start of the incident.
@@ -398,7 +398,7 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
 document.addEventListener("htmx:load", (event) => event.detail.elt.querySelector?.(".conflict")?.focus());
 
 // --- The save state --------------------------------------------------------------------------------
-const WORDS = {
+const TROUBLE_MESSAGES = {
   "refused": "Not saved yet: see what needs attention",
   "not-possible": "Not saved: this can no longer be changed. Copy your text and reload the page",
   "unreachable": "Not saved yet: no connection. Your text is kept in this browser; retrying",
@@ -407,9 +407,9 @@ const WORDS = {
   "not-added": "Not added yet",
 };
 // Trouble that may pass, so saving is retried. A row that is not added yet still waits for its button.
-const TRIED_AGAIN = new Set(["unreachable", "not-now", "signed-out"]);
+const RETRIED = new Set(["unreachable", "not-now", "signed-out"]);
 
-function say(words, kind) {
+function showSaveState(words, kind) {
   if (saveState.textContent.trim() === words) return;
   saveState.textContent = words;
   saveState.className = `saved ${kind}`;
@@ -417,12 +417,12 @@ function say(words, kind) {
 
 let wasDirty = false;
 
-function tell() {
+function updateSaveState() {
   const dirty = dirtyCards();
   const trouble = dirty.map(([, card]) => card.trouble).find(Boolean);
-  if (trouble) say(WORDS[trouble], "unsaved");
-  else if (dirty.length > 0) say("Not saved yet", "unsaved");
-  else if (wasDirty) say(`All changes saved at ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`, "");
+  if (trouble) showSaveState(TROUBLE_MESSAGES[trouble], "unsaved");
+  else if (dirty.length > 0) showSaveState("Not saved yet", "unsaved");
+  else if (wasDirty) showSaveState(`All changes saved at ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`, "");
   wasDirty = dirty.length > 0;
 }
 
@@ -431,12 +431,12 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 // Unsaved text from a row that has since been removed, or from pasted events, has no form to be restored to.
-function offerLost(id) {
+function offerWithoutForm(id) {
   const found = kept.get(id);
   const offer = document.createElement("div");
   offer.className = "notice attention kept";
   const words = document.createElement("p");
-  words.textContent = `Unsaved text from ${toldAt(found)} no longer has a place on this page. Copy what you need:`;
+  words.textContent = `Unsaved text from ${timeOf(found)} no longer has a place on this page. Copy what you need:`;
   const text = document.createElement("textarea");
   text.readOnly = true;
   text.rows = 3;
@@ -451,6 +451,6 @@ function offerLost(id) {
 }
 
 editor.dataset.script = "on";
-for (const form of editor.querySelectorAll("form[data-card]")) begin(form);
-for (const id of kept.cards()) if (!formOf(id)) offerLost(id);
-tell();
+for (const form of editor.querySelectorAll("form[data-card]")) track(form);
+for (const id of kept.cards()) if (!formOf(id)) offerWithoutForm(id);
+updateSaveState();

@@ -27,12 +27,12 @@ document.addEventListener("click", (event) => {
 
 // A second press while the response is still on its way would do the same thing twice. Submits handled by htmx or another
 // script are left alone. After a long wait a second submit is allowed, because the first may have been stopped.
-const LONG = 30000;
+const RESUBMIT_AFTER = 30000;
 let sent = new WeakMap();
 
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;
-  if (event.timeStamp - sent.get(event.target) < LONG) event.preventDefault();
+  if (event.timeStamp - sent.get(event.target) < RESUBMIT_AFTER) event.preventDefault();
   else sent.set(event.target, event.timeStamp);
 });
 

@@ -7,7 +7,7 @@ let opened = [];
 let focused = "";
 let saving = null;
 
-function settle() {
+function restoreFilters() {
   const fold = document.getElementById("fold");
   if (!fold) return;
   fold.open = wide.matches || foldWasOpen;
@@ -26,7 +26,7 @@ document.addEventListener("htmx:beforeSwap", () => {
   opened = [...document.querySelectorAll("#fold details.more")].flatMap((more, index) => (more.open ? [index] : []));
 });
 document.addEventListener("htmx:afterSwap", () => {
-  settle();
+  restoreFilters();
   const save = document.querySelector("details.save");
   if (save && saving) {
     save.open = saving.open;
@@ -36,5 +36,5 @@ document.addEventListener("htmx:afterSwap", () => {
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   document.getElementById("announced").textContent = document.getElementById("count")?.textContent ?? "";
 });
-wide.addEventListener("change", settle);
-settle();
+wide.addEventListener("change", restoreFilters);
+restoreFilters();

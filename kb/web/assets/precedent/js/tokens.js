@@ -27,7 +27,7 @@ const call = async (address, options = {}) => {
   return body;
 };
 
-const told = (token) => {
+const describe = (token) => {
   const scope = token.scope === "write" ? "reads and writes" : "reads";
   const used = token.last_used ? `last used ${day(token.last_used)}` : "never used";
   const until = token.expires_at ? `, until ${day(token.expires_at)}` : "";
@@ -42,7 +42,7 @@ const row = (token) => {
   name.textContent = token.name;
   const about = document.createElement("span");
   about.className = "hint";
-  about.textContent = told(token);
+  about.textContent = describe(token);
   text.append(name, document.createElement("br"), about);
   const button = document.createElement("button");
   button.type = "button";
@@ -89,8 +89,8 @@ document.getElementById("new-token").addEventListener("submit", (event) => {
   const form = event.target;
   attempt(async () => {
     const body = { name: form.elements.namedItem("name").value, scope: form.scope.value, days: Number(form.days.value) };
-    const made = await call(url, { method: "POST", body: JSON.stringify(body) });
-    document.getElementById("token-secret").textContent = made.token;
+    const created = await call(url, { method: "POST", body: JSON.stringify(body) });
+    document.getElementById("token-secret").textContent = created.token;
     document.getElementById("token-made").hidden = false;
     form.reset();
     await list();

@@ -205,7 +205,7 @@ AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURES", default=8)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_USERNAME_CALLABLE = "kb.web.people.signing.lockout_name"
+AXES_USERNAME_CALLABLE = "kb.web.people.sign_in.lockout_name"
 AXES_RESET_ON_SUCCESS = True
 # Axes stores the posted fields. Of these it stores only that they were present.
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "old_password", "new_password1", "new_password2"]

@@ -94,15 +94,15 @@ def _pictures_as_links(state: StateCore) -> None:
         if not any(child.type == "image" for child in token.children or ()):
             continue
         children: list[Token] = []
-        inside = 0
+        link_depth = 0
         for child in token.children or ():
-            inside += child.nesting if child.type in ("link_open", "link_close") else 0
+            link_depth += child.nesting if child.type in ("link_open", "link_close") else 0
             if child.type != "image":
                 children.append(child)
                 continue
             words = Token("text", "", 0, content=child.content or "picture")
             address = Token("link_open", "a", 1, attrs={"href": child.attrs.get("src", "")})
-            children += [words] if inside else [address, words, Token("link_close", "a", -1)]
+            children += [words] if link_depth else [address, words, Token("link_close", "a", -1)]
         token.children = children
 
 

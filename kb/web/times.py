@@ -46,13 +46,13 @@ def local(moment: Moment, *, zone: str) -> datetime:
 
 def format_moment(moment: Moment, *, zone: str = "UTC") -> FormattedMoment:
     """The moment in words. `zone` is the one it was published in; the reader's is Django's active zone."""
-    here = local(moment, zone=zone)
+    shown = local(moment, zone=zone)
     if moment.precision not in INSTANT_PRECISIONS:
-        return FormattedMoment(_date(here, moment.precision), "", written(moment, zone), "")
+        return FormattedMoment(_date(shown, moment.precision), "", written(moment, zone), "")
     in_utc = moment.at.astimezone(UTC)
     return FormattedMoment(
-        day=_date(here, Precision.DAY),
-        clock=_clock(here, moment.precision),
+        day=_date(shown, Precision.DAY),
+        clock=_clock(shown, moment.precision),
         iso=moment.at.isoformat(),
         utc=f"{_date(in_utc, Precision.DAY)}, {_clock(in_utc, moment.precision)} UTC",
     )

@@ -78,9 +78,9 @@ def spanbar(times: Mapping[str, Moment | None], *, zone: str) -> SpanBar | None:
         Mark(one.name, BEGINS[one.name], format_moment(one.moment, zone=zone), _until_next(one, after))
         for one, after in zip(known, [*known[1:], None], strict=True)
     ]
-    stretches, whole = _stretches(known)
+    stretches, total = _stretches(known)
     lengths = [mark.until_next for mark in marks if mark.until_next]
-    return SpanBar(stretches, marks, f"{whole}, drawn to scale: {', '.join(lengths)}" if stretches else "")
+    return SpanBar(stretches, marks, f"{total}, drawn to scale: {', '.join(lengths)}" if stretches else "")
 
 
 def _until_next(one: _KnownTime, after: _KnownTime | None) -> str:
@@ -107,11 +107,11 @@ def _stretches(known: Sequence[_KnownTime]) -> tuple[list[Stretch], str]:
     by_name = {one.name: one for one in known}
     first = by_name.get("started", known[0])
     last = by_name.get("resolved", known[-1])
-    whole = between(first.moment, last.moment)
-    if whole is None or whole.kind is not DurationKind.MEASURED or not whole.seconds:
+    total = between(first.moment, last.moment)
+    if total is None or total.kind is not DurationKind.MEASURED or not total.seconds:
         return [], ""
     inner = [one for one in known if first.moment.at < one.moment.at < last.moment.at]
-    drawn = [first, *(one for one in inner if _is_exact(one.moment, whole.seconds)), last]
+    drawn = [first, *(one for one in inner if _is_exact(one.moment, total.seconds)), last]
     vague = [one for one in inner if one not in drawn]
     lengths: list[tuple[str, float]] = []
     phase = 0
@@ -121,7 +121,7 @@ def _stretches(known: Sequence[_KnownTime]) -> tuple[list[Stretch], str]:
         seconds = (after.moment.at - one.moment.at).total_seconds()
         if seconds:
             lengths.append(("calm" if holds_vague else _PHASES[phase], seconds))
-    return _to_scale(lengths), duration_words(whole)
+    return _to_scale(lengths), duration_words(total)
 
 
 def _is_exact(moment: Moment, seconds: int) -> bool:

@@ -18,7 +18,7 @@ from incidents import scopes
 from incidents.actions import people as actions
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import User
-from kb.web.people import invitations, signing
+from kb.web.people import invitations, sign_in
 from kb.web.people.forms import BAD_REQUEST, InviteForm, ServiceAccountForm, run_action, status_of
 from kb.web.people.teams import open_invitations
 from kb.web.request import Request
@@ -116,4 +116,4 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
     """Show a one-time link for an admin to pass on to a user who forgot their password and cannot be e-mailed."""
     user = actions.allow_reset(actor=request.viewer, user_id=user_id)
-    return people_page(request, link=signing.reset_link(user), reset_for=user)
+    return people_page(request, link=sign_in.reset_link(user), reset_for=user)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from kb.web.people import account, directory, invitations, organizations, signing, teams
+from kb.web.people import account, directory, invitations, organizations, sign_in, teams
 
 urlpatterns = [
-    path("sign-in", signing.SignIn.as_view(), name="sign-in"),
-    path("sign-out", signing.SignOut.as_view(), name="sign-out"),
-    path("password", signing.ChangePassword.as_view(), name="change-password"),
-    path("password/forgotten", signing.AskForReset.as_view(), name="ask-for-reset"),
-    path("password/forgotten/sent", signing.ResetSent.as_view(), name="reset-sent"),
-    path("password/<str:uidb64>/<str:token>", signing.Reset.as_view(), name="reset"),
+    path("sign-in", sign_in.SignIn.as_view(), name="sign-in"),
+    path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),
+    path("password", sign_in.ChangePassword.as_view(), name="change-password"),
+    path("password/forgotten", sign_in.AskForReset.as_view(), name="ask-for-reset"),
+    path("password/forgotten/sent", sign_in.ResetSent.as_view(), name="reset-sent"),
+    path("password/<str:uidb64>/<str:token>", sign_in.Reset.as_view(), name="reset"),
     path("account", account.account, name="account"),
     path("account/tokens", account.tokens, name="tokens"),
     path("invitations/<str:secret>", invitations.accept, name="invitation"),

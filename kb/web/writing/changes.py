@@ -187,7 +187,7 @@ def _fields(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[t
         if before == after or (name == "at" and _is_same_moment(old.get(name), new.get(name))):
             continue
         # A time is compared as a whole, because marked digits inside it would mean nothing.
-        pieces = differences.whole(before, after) if name == "at" else differences.between(before, after)
+        pieces = differences.replaced(before, after) if name == "at" else differences.between(before, after)
         fields.append((record_inputs.label(kind, name), pieces))
     return fields
 

@@ -34,7 +34,7 @@ def between(before: str, after: str) -> list[Piece]:
     return _joined(_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
 
-def whole(before: str, after: str) -> list[Piece]:
+def replaced(before: str, after: str) -> list[Piece]:
     """For values that are read as a unit: one text removed and the other added."""
     return _joined(iter((Piece(Mark.REMOVED, before), Piece(Mark.ADDED, after))))
 

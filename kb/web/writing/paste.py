@@ -85,11 +85,11 @@ def _day(match: re.Match[str], clock: time, before: datetime | None, day: date) 
             return None
     if before is None:
         return day
-    here = datetime.combine(before.date(), clock)
+    same_day = datetime.combine(before.date(), clock)
     try:
-        return (here + timedelta(days=1)).date() if before - here > timedelta(hours=12) else here.date()
+        return (same_day + timedelta(days=1)).date() if before - same_day > timedelta(hours=12) else same_day.date()
     except OverflowError:
-        return here.date()
+        return same_day.date()
 
 
 def _offset(match: re.Match[str]) -> str:

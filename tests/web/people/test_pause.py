@@ -8,7 +8,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.db.models import F
 
-from kb.web.people.signing import PEOPLE_PER_ADDRESS, reset_link
+from kb.web.people.sign_in import PEOPLE_PER_ADDRESS, reset_link
 from tests.conftest import PASSWORD
 
 NEW = "another long enough phrase"

@@ -15,7 +15,7 @@ from incidents.actions.organizations import create_organization
 from incidents.actions.people import invite
 from incidents.models import AuditEntry, Invitation, Membership, Team, User
 from kb.web.people.forms import PHRASE_HELP, PasswordForm
-from kb.web.people.signing import lockout_name
+from kb.web.people.sign_in import lockout_name
 from tests.conftest import PASSWORD, session_of
 
 

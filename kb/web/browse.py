@@ -19,7 +19,7 @@ from kb.web.request import Request
 from kb.web.search.hits import hits
 from kb.web.search.views import next_url, search_or_first_page
 
-VALUES_AT_ONCE = 12
+VALUES_SHOWN = 12
 # The facets offered on the page of famous outages, with their headings.
 OUTAGE_FACETS = {"organization": "Organization", "year": "Year", "pattern": "Pattern", "family": "Family"}
 
@@ -71,4 +71,4 @@ def _archived_url(viewer: Viewer, filters: dict[str, list[str]]) -> str:
 def _split(values: list[FacetValue]) -> tuple[list[FacetValue], list[FacetValue]]:
     """The values shown at once, and those behind "more". Values without incidents are dropped."""
     counted = [value for value in values if value.count]
-    return counted[:VALUES_AT_ONCE], counted[VALUES_AT_ONCE:]
+    return counted[:VALUES_SHOWN], counted[VALUES_SHOWN:]

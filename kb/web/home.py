@@ -23,8 +23,8 @@ from kb.web.request import Request
 from kb.web.search.hits import Hit, hits
 from kb.web.writing.rounds import change_requests
 
-AT_ONCE = 5
-WAITING_AT_ONCE = 20
+HITS_SHOWN = 5
+MAX_WAITING = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def home(request: Request) -> HttpResponse:
 def _latest(viewer: Viewer, *origins: Origin) -> list[Hit]:
     # Asked in the query text, because a filter would also count its facet's other values, which are not shown here.
     query = f"origin:{','.join(origins)} status:{Status.PUBLISHED}"
-    return hits(search(viewer, SearchRequest(q=query, sort="newest", page_size=AT_ONCE)))
+    return hits(search(viewer, SearchRequest(q=query, sort="newest", page_size=HITS_SHOWN)))
 
 
 def waiting(viewer: Viewer) -> Waiting:
@@ -71,7 +71,7 @@ def waiting(viewer: Viewer) -> Waiting:
         state=ReviewState.ASKED,
         incident__status=Status.IN_REVIEW,
     ).select_related("incident__organization", "asked_by")
-    return Waiting(list(reviews[:WAITING_AT_ONCE]), list(_drafts(viewer)[:WAITING_AT_ONCE]))
+    return Waiting(list(reviews[:MAX_WAITING]), list(_drafts(viewer)[:MAX_WAITING]))
 
 
 def _drafts(viewer: Viewer) -> QuerySet[Incident]:

@@ -24,7 +24,7 @@ from kb.web.browse import incident_list
 from kb.web.colours import SCHEMES, colours
 from kb.web.request import Request
 
-AT_ONCE = 8
+ROWS_SHOWN = 8
 # With fewer years there is no trend to draw.
 MIN_YEARS = 2
 SIZES = {"wide": Size(720, 180), "narrow": Size(350, 160)}
@@ -60,7 +60,7 @@ def _insight(request: Request, pattern: Pattern) -> dict[str, Any]:
         "trend": _in_words(found.by_year) if len(found.by_year) >= MIN_YEARS else "",
         "sizes": SIZES,
         "lists": {
-            name: (rows[:AT_ONCE], rows[AT_ONCE:])
+            name: (rows[:ROWS_SHOWN], rows[ROWS_SHOWN:])
             for name, rows in (
                 ("organizations", found.organizations),
                 ("together", found.together),

@@ -25,7 +25,7 @@ TITLES = {
     "detected_by": "Detected by",
     "status": "Status",
 }
-SHOWN_AT_ONCE = 8
+VALUES_SHOWN = 8
 # Facets whose values have a natural order, so selected values are not moved to the front.
 _ORDERED = ("severity", "duration")
 
@@ -67,11 +67,11 @@ def _facet(name: str, values: list[FacetValue]) -> Facet:
     values = [value for value in values if value.count or value.selected]
     if name not in _ORDERED:
         values.sort(key=lambda value: not value.selected)
-    at_once = max(SHOWN_AT_ONCE, sum(value.selected for value in values))
+    shown = max(VALUES_SHOWN, sum(value.selected for value in values))
     # A single remaining value takes no more room than the word "more".
-    if len(values) == at_once + 1:
-        at_once += 1
-    return Facet(name, TITLES[name], values[:at_once], values[at_once:])
+    if len(values) == shown + 1:
+        shown += 1
+    return Facet(name, TITLES[name], values[:shown], values[shown:])
 
 
 def chips(counted: dict[str, list[FacetValue]], parameters: QueryDict, path: str) -> list[Chip]:

@@ -11,7 +11,7 @@ from kb.search.analysis import is_stop, spans
 from kb.search.results import Result
 from kb.search.service import Page
 
-PATTERNS_AT_ONCE = 4
+PATTERNS_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,6 @@ def _hit(result: Result, names: dict[str, str], about: set[str]) -> Hit:
         duration=Duration(result.duration_seconds, DurationKind(result.duration_kind))
         if result.duration_seconds is not None and result.duration_kind
         else None,
-        patterns=named[:PATTERNS_AT_ONCE],
-        more_patterns=len(named[PATTERNS_AT_ONCE:]),
+        patterns=named[:PATTERNS_SHOWN],
+        more_patterns=len(named[PATTERNS_SHOWN:]),
     )

@@ -36,7 +36,7 @@ KINDS_SHOWN_WITH = {"impact": ("impact_figures",), "sources": ("disagreements",)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ConflictingField:
     """One field in which two users' values differ."""
 
     label: str
@@ -52,7 +52,7 @@ class Conflict:
     """
 
     version: int
-    sides: list[Side]
+    fields: list[ConflictingField]
     who: str = ""
     at: datetime | None = None
 
@@ -61,12 +61,16 @@ class Conflict:
         cls, version: int, pairs: list[tuple[str, str, str]], *, who: str = "", at: datetime | None = None
     ) -> Conflict:
         """Each of `pairs` is (label, mine, theirs). Those that agree are left out."""
-        sides = []
+        fields = []
         for label, mine, theirs in pairs:
             if mine != theirs:
                 pieces = differences.between(theirs, mine)
-                sides.append(Side(label, differences.side(pieces, Mark.ADDED), differences.side(pieces, Mark.REMOVED)))
-        return cls(version, sides, who, at)
+                fields.append(
+                    ConflictingField(
+                        label, differences.side(pieces, Mark.ADDED), differences.side(pieces, Mark.REMOVED)
+                    )
+                )
+        return cls(version, fields, who, at)
 
 
 @dataclass(frozen=True, slots=True)

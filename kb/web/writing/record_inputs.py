@@ -195,7 +195,7 @@ def in_words(kind: str, name: str, value: Value) -> str:
     return next((c.label for c in input.choices if c.value == value), value)
 
 
-def sides(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]:
+def labelled_pairs(kind: str, mine: Values, theirs: Values) -> list[tuple[str, str, str]]:
     """(label, mine, theirs) for each field of `mine`, in words."""
     return [
         (label(kind, name), in_words(kind, name, mine[name]), in_words(kind, name, theirs.get(name, "")))

@@ -117,7 +117,7 @@ def _row_refused(
     version, zone = posted_number(request, "version") or row.version, opened_zone(request, incident)
     if isinstance(refused, Stale):
         now = record_inputs.form_values(kind, row, zone)
-        pairs = record_inputs.sides(kind, values, now)
+        pairs = record_inputs.labelled_pairs(kind, values, now)
         conflict = Conflict.of(row.version, pairs, at=row.updated_at)
         attempt = Attempt(f"row-{row_id}", values, conflict=conflict, version=version, zone=zone)
     else:

@@ -107,7 +107,9 @@ def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) 
         case RejectedEdit(error=Invalid() as invalid):
             errors = errors_by_input(invalid.fields, LIVE_FIELDS)
         case RejectedEdit(error=Stale()):
-            conflict = Conflict.of(action.version, record_inputs.sides(KIND, edit.mine, now), at=action.updated_at)
+            conflict = Conflict.of(
+                action.version, record_inputs.labelled_pairs(KIND, edit.mine, now), at=action.updated_at
+            )
     card = f"row-{action.uuid}"
     return Card(
         card,

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from incidents import records, scopes
-from incidents.durations import in_words, written
+from incidents.durations import format_moment, in_words
 from incidents.models import ActionItem, Incident, IncidentLink, Organization, Service
 from incidents.scopes import Viewer
 from incidents.template import plan
@@ -21,36 +21,36 @@ from incidents.template import plan
 FORMAT = "precedent/1"
 
 # Fields that stay live after publishing. They are the same in a working copy and its published revision.
-LIVES_ON = ("id", "ref", "external_id", "origin", "visibility", "team", "created_at")
+LIVE_FIELDS = ("id", "ref", "external_id", "origin", "visibility", "team", "created_at")
 
 _RELATED = ("organization", "team", "published_revision", "published_organization")
 
 
-def with_everything(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+def with_all_parts(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Many incidents with all rows of their documents, in a fixed number of queries."""
     return incidents.select_related(*_RELATED).prefetch_related(
         # Prefetched rather than joined: many incidents share one template, whose definition is then read once.
         "template",
         "published_services",
-        *map(_stored, PARTS),
+        *map(_prefetch, PARTS),
     )
 
 
-def to_read(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """One incident with its related objects. `read` and `read_parts` load its rows, as far as they are needed."""
+def with_related(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
+    """One incident with its related objects. `read` and `prefetch_parts` load its rows, as far as they are needed."""
     return incidents.select_related(*_RELATED, "template")
 
 
-def read_parts(incident: Incident, *names: str) -> None:
+def prefetch_parts(incident: Incident, *names: str) -> None:
     """Prefetch the services, sections and rows of a loaded incident, or only the named ones, for all later access.
     Parts that were loaded before are not queried again."""
-    prefetch_related_objects([incident], *map(_stored, names or PARTS))
+    prefetch_related_objects([incident], *map(_prefetch, names or PARTS))
 
 
 PARTS = ("services", "sections", *records.KINDS)
 
 
-def _stored(name: str) -> Prefetch[str, Any, Any]:
+def _prefetch(name: str) -> Prefetch[str, Any, Any]:
     """The rows of a part, with the related objects that the document shows."""
     if name == "actions":
         return Prefetch(relation(name), ActionItem.objects.select_related("owner"))
@@ -69,7 +69,7 @@ def rows(incident: Incident, kind_name: str) -> list[dict[str, Any]]:
 
 def moments(incident: Incident) -> dict[str, Any]:
     return {
-        name: {"at": written(moment, incident.time_zone), "precision": moment.precision.value} if moment else None
+        name: {"at": format_moment(moment, incident.time_zone), "precision": moment.precision.value} if moment else None
         for name, moment in incident.times.items()
     }
 
@@ -98,7 +98,7 @@ def facts(incident: Incident) -> dict[str, Any]:
     }
 
 
-def surroundings(incident: Incident, organization: Organization, services: Iterable[Service]) -> dict[str, Any]:
+def live_values(incident: Incident, organization: Organization, services: Iterable[Service]) -> dict[str, Any]:
     """The fields that stay live after publishing, so that their current values are always shown."""
     return {
         "id": str(incident.uuid),
@@ -138,7 +138,7 @@ def build(incident: Incident) -> dict[str, Any]:
     """The working copy as a document. Links are not in it: they stay live after publishing and depend on the viewer."""
     return {
         "format": FORMAT,
-        **surroundings(incident, incident.organization, incident.services.all()),
+        **live_values(incident, incident.organization, incident.services.all()),
         "status": incident.status,
         **facts(incident),
         "template": {"key": incident.template.key, "number": incident.template.number},
@@ -156,7 +156,7 @@ def published(incident: Incident) -> dict[str, Any]:
         raise ValueError(f"{incident.ref} was never published")
     return {
         **revision.document,
-        **surroundings(incident, organization, incident.published_services.all()),
+        **live_values(incident, organization, incident.published_services.all()),
         "status": "archived" if incident.status == "archived" else "published",
         "actions": _with_progress(incident, revision.document["actions"]),
         "revision": revision.number,
@@ -166,17 +166,15 @@ def published(incident: Incident) -> dict[str, Any]:
 
 def _with_progress(incident: Incident, actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Published action items with their current progress."""
-    live_fields = [field.name for field in records.KINDS["actions"].fields if field.live]
+    names = [field.name for field in records.KINDS["actions"].fields if field.live]
     now = {row["id"]: row for row in rows(incident, "actions")}
-    return [
-        {**row, **{name: now[row["id"]][name] for name in live_fields}} if row["id"] in now else row for row in actions
-    ]
+    return [{**row, **{name: now[row["id"]][name] for name in names}} if row["id"] in now else row for row in actions]
 
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
     """{incident id: its `published` document}, without the incidents that were never published. Takes three queries and
     makes no model objects, so it is many times as fast for callers that go through all incidents."""
-    rows = incidents.filter(published_revision__isnull=False).order_by().values(*_STANDING)
+    rows = incidents.filter(published_revision__isnull=False).order_by().values(*_PUBLISHED_COLUMNS)
     found = {row["pk"]: row for row in rows}
     services: dict[int, list[str]] = {}
     published = Service.objects.filter(published_incidents__in=list(found)).order_by("name")
@@ -198,7 +196,7 @@ def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
     return {pk: _published(row, services.get(pk, []), progress.get(pk, {})) for pk, row in found.items()}
 
 
-_STANDING = (
+_PUBLISHED_COLUMNS = (
     *("pk", "uuid", "external_id", "origin", "visibility", "status", "created_at"),
     *(f"published_organization__{name}" for name in ("name", "slug", "website", "sector")),
     *("team__name", "team__slug"),
@@ -262,15 +260,15 @@ class Reading:
 def read(incident: Incident, viewer: Viewer) -> Reading:
     """Read the incident as this viewer.
 
-    It must come from a queryset visible to the viewer, through `to_read` or `with_everything`.
+    It must come from a queryset visible to the viewer, through `with_related` or `with_all_parts`.
     """
     is_working_copy = scopes.sees_working_copy(viewer, incident)
     if is_working_copy:
-        read_parts(incident)
+        prefetch_parts(incident)
         document = build(incident)
     else:
         # Everything else is in the revision.
-        read_parts(incident, "published_services", "actions")
+        prefetch_parts(incident, "published_services", "actions")
         document = published(incident)
     if not viewer.is_signed_in:
         document = redacted(document)
@@ -283,7 +281,7 @@ def read(incident: Incident, viewer: Viewer) -> Reading:
     )
 
 
-def part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
+def read_part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
     """One list of the document that `read` returns (`sections`, `links` or a kind of rows), without loading the rest.
 
     The incident must come from a queryset visible to the viewer.
@@ -297,7 +295,7 @@ def part(incident: Incident, viewer: Viewer, name: str) -> list[dict[str, Any]]:
 
 
 def _working_part(incident: Incident, name: str) -> list[dict[str, Any]]:
-    read_parts(incident, name)
+    prefetch_parts(incident, name)
     return sections(incident) if name == "sections" else rows(incident, name)
 
 
@@ -308,7 +306,7 @@ def _published_part(incident: Incident, name: str) -> list[dict[str, Any]]:
     as_published: list[dict[str, Any]] = revision.document[name]
     if name != "actions":
         return as_published
-    read_parts(incident, name)
+    prefetch_parts(incident, name)
     return _with_progress(incident, as_published)
 
 

@@ -28,7 +28,7 @@ SPAN = {
 # The years in which a moment can lie.
 YEARS = range(1900, 2101)
 # The longest duration that a source can state, in seconds.
-LONGEST = 10**10 - 1
+MAX_STATED_SECONDS = 10**10 - 1
 # A duration whose ends are coarser than a minute counts as measured while their spans stay below this share of it.
 TOLERATED_UNCERTAINTY = 0.1
 
@@ -74,7 +74,7 @@ def between(start: Moment | None, end: Moment | None) -> Duration | None:
     return Duration(seconds, DurationKind.ABOUT if uncertain else DurationKind.MEASURED)
 
 
-def total(
+def total_duration(
     started: Moment | None,
     resolved: Moment | None,
     *,
@@ -118,7 +118,7 @@ _UNITS = {
 _LENGTH = re.compile(r"(?=\d)" + "".join(rf"(?:(\d{{1,7}})\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE | re.ASCII)
 
 
-def length(text: str) -> tuple[int, int] | None:
+def parse_length(text: str) -> tuple[int, int] | None:
     """A length of time as people write it ('1h30m', '2 h 40 min', '3 days') and the smallest unit that it names, both
     in seconds. None when the text is not a length of time."""
     # Text copied from a page has non-breaking spaces.
@@ -129,7 +129,7 @@ def length(text: str) -> tuple[int, int] | None:
     return sum(count * size for count, size in units), units[-1][1]
 
 
-def in_full(seconds: int) -> str:
+def format_exactly(seconds: int) -> str:
     """To the second, in the units of `in_words`: '2 h 40 min 5 s'. Read back by `length`."""
     parts = []
     for name, size in _IN_WORDS:
@@ -138,7 +138,7 @@ def in_full(seconds: int) -> str:
     return " ".join(parts) or "0 s"
 
 
-def moved(moment: Moment, *, old: str, new: str) -> Moment:
+def correct_zone(moment: Moment, *, old: str, new: str) -> Moment:
     """The moment after its zone was corrected: a date stays the date as written, a time stays the same instant."""
     if SPAN[moment.precision] < SPAN[Precision.DAY]:
         return moment
@@ -146,7 +146,7 @@ def moved(moment: Moment, *, old: str, new: str) -> Moment:
     return Moment(wall.astimezone(UTC), moment.precision)
 
 
-_AT = re.compile(
+_MOMENT = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})(?:[T ](?P<hour>\d{2}):(?P<minute>\d{2})"
     r"(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2}(?::\d{2})?)?)?)?)?$",
     re.IGNORECASE | re.ASCII,
@@ -160,17 +160,17 @@ def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | Non
     A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid,
     including for a year outside YEARS.
     """
-    moment = _read(field, value, zone)
+    moment = _parse_moment(field, value, zone)
     if moment and not is_in_years(moment, zone):
         text = value["at"] if isinstance(value, dict) else value
         raise Invalid({field: f"{text} is outside the years {YEARS[0]} to {YEARS[-1]}."})
     return moment
 
 
-def kept_moment(value: object, *, zone: str = "UTC") -> Moment | None:
+def read_stored_moment(value: object, *, zone: str = "UTC") -> Moment | None:
     """Read a moment of a stored document, whose times are written in its own `zone`. It was accepted before, so it is
     read even when its year is outside YEARS."""
-    return _read("at", value, zone)
+    return _parse_moment("at", value, zone)
 
 
 def is_in_years(moment: Moment, zone: str) -> bool:
@@ -180,7 +180,7 @@ def is_in_years(moment: Moment, zone: str) -> bool:
     return (is_date or moment.at.year in YEARS) and moment.at.astimezone(ZoneInfo(zone)).year in YEARS
 
 
-def _read(field: str, value: object, zone: str) -> Moment | None:
+def _parse_moment(field: str, value: object, zone: str) -> Moment | None:
     if value in (None, "", {}):
         return None
     precision: str | None = None
@@ -191,20 +191,20 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
         text, precision = value.get("at"), value.get("precision")
     if isinstance(text, datetime):
         text = text.isoformat()
-    match = _AT.match(text.strip()) if isinstance(text, str) else None
+    match = _MOMENT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise Invalid(
             {field: "Enter a time as 2026-03-31 14:05, or a date, month or year as 2026-03-31, 2026-03 or 2026."}
         )
     parts = match.groupdict()
-    written = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]
+    finest = _ORDER[sum(parts[p.value] is not None for p in _ORDER) - 1]
     if precision in (None, ""):
-        precision = written.value
+        precision = finest.value
     if precision not in Precision.values:
         raise Invalid({f"{field}.precision": f"Choose one of {', '.join(Precision.values)}."})
     known = Precision(precision)
-    # `written` is never HOUR, because an hour is always written with its minutes.
-    if _ORDER.index(known) > _ORDER.index(written):
+    # `finest` is never HOUR, because an hour is always written with its minutes.
+    if _ORDER.index(known) > _ORDER.index(finest):
         raise Invalid({field: f"{text} is not precise {known.label}. Complete it, or choose a coarser precision."})
     is_time = known in (Precision.SECOND, Precision.MINUTE, Precision.HOUR)
     read = _ORDER if is_time else _ORDER[: _ORDER.index(known) + 1]
@@ -231,7 +231,7 @@ def _read(field: str, value: object, zone: str) -> Moment | None:
         raise Invalid({field: f"{text} is not a valid date or time."}) from error
 
 
-def written(moment: Moment, zone: str = "UTC") -> str:
+def format_moment(moment: Moment, zone: str = "UTC") -> str:
     """The moment to its precision, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by kept_moment."""
     local = moment.at.astimezone(ZoneInfo(zone))
     match moment.precision:

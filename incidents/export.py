@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from incidents import readable, scopes
-from incidents.document import LIVES_ON, Reading, published, read, with_everything
+from incidents import markdown_export, scopes
+from incidents.document import LIVE_FIELDS, Reading, published, read, with_all_parts
 from incidents.scopes import Viewer
 
 BATCH = 100
@@ -23,14 +23,14 @@ def json_document(reading: Reading) -> dict[str, Any]:
     """
     if not reading.is_reopened:
         return reading.document
-    alike = ("format", *LIVES_ON)
+    alike = ("format", *LIVE_FIELDS)
     shown = {key: value for key, value in published(reading.incident).items() if key not in alike}
     return {**reading.document, "published": shown}
 
 
 def markdown(reading: Reading) -> str:
     """The whole postmortem as Markdown, with YAML front matter."""
-    return readable.markdown(reading.document)
+    return markdown_export.markdown(reading.document)
 
 
 def readings(viewer: Viewer) -> Iterator[Reading]:
@@ -38,7 +38,7 @@ def readings(viewer: Viewer) -> Iterator[Reading]:
     last = 0
     while True:
         visible = scopes.visible_incidents(viewer).filter(pk__gt=last).order_by("pk")
-        batch = list(with_everything(visible)[:BATCH])
+        batch = list(with_all_parts(visible)[:BATCH])
         if not batch:
             return
         for incident in batch:

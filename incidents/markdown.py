@@ -14,11 +14,11 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_MEANS_SOMETHING = re.compile(r"([\\`*_\[\]<>&~|#])")
-_LEFT_OPEN = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>&~|#])")
+_CLOSERS = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
 _BEGINS_A_BLOCK = re.compile(r"\s|[-+*>#<|`~=]|\d+[.)]")
 # Which block says most about a text: a paragraph, then a list, table or the like, and HTML only as a last resort.
-_TELLS_LESS = {"paragraph_open": 0, "html_block": 2}
+_BLOCK_RANK = {"paragraph_open": 0, "html_block": 2}
 _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 
 
@@ -60,7 +60,7 @@ def opening(text: str) -> Opening:
     told = [place for place in blocks if tokens[place].type != "heading_open"]
     if not told:
         return Opening(heading, "", "")
-    begin = min(told, key=lambda place: _TELLS_LESS.get(tokens[place].type, 1))
+    begin = min(told, key=lambda place: _BLOCK_RANK.get(tokens[place].type, 1))
     first, after = tokens[begin].map or (0, 0)
     paragraph = "\n".join(text.split("\n")[first:after]).rstrip()
     return Opening(heading, paragraph, _words(tokens[begin:], environment))
@@ -73,18 +73,18 @@ def _words(tokens: list[Token], environment: dict[str, Any]) -> str:
     if line is None:
         return ""
     (parsed,) = _reader()[1].parseInline(line.content, environment)
-    return " ".join(_said(parsed).split())
+    return " ".join(_token_text(parsed).split())
 
 
-def _said(token: Token) -> str:
+def _token_text(token: Token) -> str:
     if token.children:
-        return "".join(map(_said, token.children))
+        return "".join(map(_token_text, token.children))
     return " " if token.type in ("softbreak", "hardbreak") else token.content
 
 
 def plain(text: str) -> str:
     """A single line escaped so that Markdown shows it literally."""
-    return _MEANS_SOMETHING.sub(r"\\\1", text)
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def link(text: str, url: str) -> str:
@@ -97,7 +97,7 @@ def prose(text: str, *, below: int) -> str:
     return _closed(_demoted(text, below).strip("\n"))
 
 
-def under(lead: str, text: str, *, below: int) -> str:
+def list_entry(lead: str, text: str, *, below: int) -> str:
     """A list entry: a lead, which can be empty, and its Markdown, on the same line when that is a plain line."""
     body = prose(text, below=below)
     if "\n" in body or _BEGINS_A_BLOCK.match(body):
@@ -126,7 +126,7 @@ def _closed(text: str) -> str:
     if _ends_by_itself(text):
         return text
     fences = [token.markup for token in _parser().parse(text) if token.type == "fence" and token.level == 0]
-    endings = [*fences[-1:], *_LEFT_OPEN]
+    endings = [*fences[-1:], *_CLOSERS]
     return next((f"{text}\n{ending}" for ending in endings if _ends_by_itself(f"{text}\n{ending}")), text)
 
 

@@ -121,16 +121,16 @@ def renew(claim: Claim) -> bool:
     return held.update(leased_until=timezone.now() + settings.OUTBOX_LEASE) > 0
 
 
-def done(claim: Claim, incident_ids: Iterable[int]) -> None:
+def complete(claim: Claim, incident_ids: Iterable[int]) -> None:
     """Delete exactly the claimed entries of these incidents, if the lease is still ours. Also delete their entries that
     were parked earlier: the state delivered by this claim is newer than the one rejected then."""
     ids = list(incident_ids)
-    OutboxEntry.objects.filter(pk__in=_of(claim.entries, ids), lease=claim.lease).delete()
-    if parked := _of(claim.parked, ids):
+    OutboxEntry.objects.filter(pk__in=_entry_ids(claim.entries, ids), lease=claim.lease).delete()
+    if parked := _entry_ids(claim.parked, ids):
         OutboxEntry.objects.filter(pk__in=parked, parked_at__isnull=False).delete()
 
 
-def _of(entries: dict[int, list[int]], incident_ids: list[int]) -> list[int]:
+def _entry_ids(entries: dict[int, list[int]], incident_ids: list[int]) -> list[int]:
     return [pk for incident_id in incident_ids for pk in entries.get(incident_id, [])]
 
 
@@ -144,7 +144,7 @@ def release(claim: Claim, *, wait: timedelta = timedelta(0), reason: str = "") -
     )
 
 
-def rejected(claim: Claim, incident_id: int, reason: str) -> bool:
+def reject(claim: Claim, incident_id: int, reason: str) -> bool:
     """Count a try for a rejected incident, back off exponentially, and park it after the last. True when parked."""
     tries = claim.tries[incident_id] + 1
     parked = tries >= settings.OUTBOX_TRIES
@@ -262,7 +262,7 @@ def reindex(incidents: QuerySet[Incident]) -> None:
     transaction.on_commit(reindex_latecomers, robust=True)
 
 
-def hold(incident_ids: Iterable[int]) -> list[int]:
+def lock_incidents(incident_ids: Iterable[int]) -> list[int]:
     """Take the row locks of these incidents, by ascending id; returns the ids of those that exist. Everything that
     locks several incidents uses this order, so that no two transactions deadlock."""
     rows = Incident.objects.select_for_update(no_key=True).filter(pk__in=list(incident_ids)).order_by("pk")
@@ -274,6 +274,6 @@ def raise_index_version(incident_ids: Iterable[int], *, consumers: Collection[st
     `enqueue`."""
     ids = list(incident_ids)
     # An update alone would lock the rows in no particular order.
-    hold(ids)
+    lock_incidents(ids)
     Incident.objects.filter(pk__in=ids).update(index_version=F("index_version") + 1)
     enqueue(ids, consumers=consumers)

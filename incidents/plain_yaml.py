@@ -13,7 +13,7 @@ class Unreadable(ValueError):
     """Not YAML, or YAML that is refused as unsafe. The message is one line that says where."""
 
 
-def _without(*kinds: str) -> dict[str, Any]:
+def _resolvers_without(*kinds: str) -> dict[str, Any]:
     """The rules that give plain scalars their types, without those for these kinds."""
     return {
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in kinds]
@@ -21,7 +21,7 @@ def _without(*kinds: str) -> dict[str, Any]:
     }
 
 
-class _KeysOnce(yaml.constructor.SafeConstructor):
+class _UniqueKeys(yaml.constructor.SafeConstructor):
     """Refuses a key that appears twice in one mapping. PyYAML by itself keeps the last one silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -36,11 +36,11 @@ class _KeysOnce(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep)
 
 
-class _Untrusted(_KeysOnce, yaml.SafeLoader):
+class _Untrusted(_UniqueKeys, yaml.SafeLoader):
     """For untrusted files: pure Python, because the C parser crashes on deep nesting, and no aliases, because a few
     lines of them can expand to gigabytes."""
 
-    yaml_implicit_resolvers = _without("timestamp", "int", "float", "bool")
+    yaml_implicit_resolvers = _resolvers_without("timestamp", "int", "float", "bool")
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -52,16 +52,16 @@ class _Untrusted(_KeysOnce, yaml.SafeLoader):
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Own(_KeysOnce, _Fast):
+class _Trusted(_UniqueKeys, _Fast):
     """For files that come with the project."""
 
-    yaml_implicit_resolvers = _without("timestamp")
+    yaml_implicit_resolvers = _resolvers_without("timestamp")
 
 
-def read(text: str, *, own: bool = False) -> Any:
-    """Parse the text. `own` files come with the project and use the fast loader. Raises Unreadable."""
+def read(text: str, *, trusted: bool = False) -> Any:
+    """Parse the text. `trusted` files come with the project and use the fast loader. Raises Unreadable."""
     try:
-        return yaml.load(text, _Own if own else _Untrusted)  # noqa: S506  (both are safe loaders)
+        return yaml.load(text, _Trusted if trusted else _Untrusted)  # noqa: S506  (both are safe loaders)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}" if mark else ""

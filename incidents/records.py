@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from incidents import vocabulary
-from incidents.durations import Moment, read_moment, written
+from incidents.durations import Moment, format_moment, read_moment
 from incidents.errors import Invalid
 from incidents.models import (
     ActionItem,
@@ -33,14 +33,14 @@ from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
 # Facts that one source can support.
-MOST_NAMES = 200
+MAX_NAMES = 200
 
 # Users by e-mail address, both as stored and in lower case.
 People = Mapping[str, User]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ReadContext:
     """What reading a row needs besides its values: the time zone of its times, and the users that it can name."""
 
     zone: str
@@ -51,14 +51,14 @@ class Setting:
 class Field:
     """One field of a record.
 
-    `read(path, value, setting)` returns the stored value or raises Invalid; `write(value)` returns the exported one.
+    `read(path, value, context)` returns the stored value or raises Invalid; `write(value)` returns the exported one.
     `shape` is the JSON type in the API's schema. A `private` field is shown to signed-in viewers only; a `live` one can
     be changed after publishing; one that is not `nullable` always has a value and does not accept null.
     """
 
     name: str
     shape: str
-    read: Callable[[str, Any, Setting], Any]
+    read: Callable[[str, Any, ReadContext], Any]
     write: Callable[[Any], Any]
     required: bool = False
     private: bool = False
@@ -83,7 +83,7 @@ def _text(
     return Field(
         name,
         "string",
-        lambda path, value, setting: clean(path, value, max_characters=limit, required=required, single_line=line),
+        lambda path, value, context: clean(path, value, max_characters=limit, required=required, single_line=line),
         lambda value: value,
         required=required,
         private=private,
@@ -94,7 +94,7 @@ def _url(name: str, *, required: bool = False, private: bool = False, live: bool
     return Field(
         name,
         "string",
-        lambda path, value, setting: clean_url(path, value, required=required),
+        lambda path, value, context: clean_url(path, value, required=required),
         lambda value: value,
         required=required,
         private=private,
@@ -108,7 +108,7 @@ def _choice(
     return Field(
         name,
         "choice",
-        lambda path, value, setting: clean_choice(path, value, choices, optional=nullable),
+        lambda path, value, context: clean_choice(path, value, choices, optional=nullable),
         lambda value: value or None,
         required=required,
         live=live,
@@ -117,7 +117,7 @@ def _choice(
     )
 
 
-def _read_date(path: str, value: Any, setting: Setting) -> date | None:
+def _read_date(path: str, value: Any, context: ReadContext) -> date | None:
     text = "" if value is None else str(value)
     if text and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         raise Invalid({path: "Enter a date as YYYY-MM-DD, such as 2026-03-31."})
@@ -133,12 +133,12 @@ def _date(name: str, *, live: bool = False) -> Field:
     return Field(name, "date", _read_date, lambda value: value.isoformat() if value else None, live=live)
 
 
-def _read_instant(path: str, value: Any, setting: Setting) -> datetime | None:
-    moment = read_moment(path, value, zone=setting.zone)
+def _read_instant(path: str, value: Any, context: ReadContext) -> datetime | None:
+    moment = read_moment(path, value, zone=context.zone)
     return moment.at if moment else None
 
 
-def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
+def _read_partial_date(path: str, value: Any, context: ReadContext) -> str:
     text = clean(path, value, single_line=True)
     if text and not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", text, re.ASCII):
         raise Invalid({path: "Enter a year, month or date, such as 2026, 2026-03 or 2026-03-31."})
@@ -151,7 +151,7 @@ def _read_partial_date(path: str, value: Any, setting: Setting) -> str:
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
-def _read_number(path: str, value: Any, setting: Setting) -> Decimal:
+def _read_number(path: str, value: Any, context: ReadContext) -> Decimal:
     text = str(value).strip()
     if not _NUMBER.fullmatch(text):
         raise Invalid({path: "Enter a number, such as 4211 or 12.5."})
@@ -171,7 +171,7 @@ def _write_number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _read_flag(path: str, value: Any, setting: Setting) -> bool:
+def _read_flag(path: str, value: Any, context: ReadContext) -> bool:
     if value in (None, ""):
         return False
     if not isinstance(value, bool):
@@ -179,35 +179,35 @@ def _read_flag(path: str, value: Any, setting: Setting) -> bool:
     return value
 
 
-def _read_names(path: str, value: Any, setting: Setting) -> list[str]:
+def _read_names(path: str, value: Any, context: ReadContext) -> list[str]:
     if value in (None, ""):
         return []
-    if not isinstance(value, list) or len(value) > MOST_NAMES:
-        raise Invalid({path: f"This must be a list of at most {MOST_NAMES} fact names."})
+    if not isinstance(value, list) or len(value) > MAX_NAMES:
+        raise Invalid({path: f"This must be a list of at most {MAX_NAMES} fact names."})
     return [
         clean(f"{path}.{i}", name, max_characters=80, required=True, single_line=True) for i, name in enumerate(value)
     ]
 
 
-def _read_person(path: str, value: Any, setting: Setting) -> User | None:
+def _read_person(path: str, value: Any, context: ReadContext) -> User | None:
     """The user with this e-mail address, or None when it is empty."""
     if value in (None, ""):
         return None
-    found = setting.people.get(str(value)) or setting.people.get(str(value).lower())
+    found = context.people.get(str(value)) or context.people.get(str(value).lower())
     if found is None:
         raise Invalid({path: "No active user has this e-mail address. Leave it empty if there is no owner yet."})
     return found
 
 
-def _people(addresses: Iterable[Any], *, also_left: bool) -> People:
-    """The users with one of these addresses; deactivated ones only with `also_left`."""
+def _people(addresses: Iterable[Any], *, include_inactive: bool) -> People:
+    """The users with one of these addresses; deactivated ones only with `include_inactive`."""
     asked = {str(address) for address in addresses if address not in (None, "") and "\x00" not in str(address)}
     if not asked:
         return {}
     # SQLite's LOWER handles only ASCII, so the address is matched as given too.
     is_asked = Q(address__in={address.lower() for address in asked}) | Q(email__in=asked)
     found = User.objects.annotate(address=Lower("email")).filter(is_asked, is_system=False)
-    if not also_left:
+    if not include_inactive:
         found = found.filter(is_active=True)
     return {address: user for user in found for address in (user.email.lower(), user.email)}
 
@@ -227,18 +227,18 @@ class Kind:
         """The names of the fields that refer to a user."""
         return tuple(field.name for field in self.fields if field.shape == "email")
 
-    def people(self, rows: Iterable[Any], *, also_left: bool = False) -> People:
+    def people(self, rows: Iterable[Any], *, include_inactive: bool = False) -> People:
         """The users named by any of these rows, looked up together, to pass to `read` for each row. Includes
-        deactivated users with `also_left`."""
+        deactivated users with `include_inactive`."""
         named = (row.get(name) for row in rows if isinstance(row, Mapping) for name in self.person_fields)
-        return _people(named, also_left=also_left)
+        return _people(named, include_inactive=include_inactive)
 
     def read(
         self, path: str, values: dict[str, Any], *, zone: str, partial: bool, people: People | None = None
     ) -> dict[str, Any]:
         """The column values for `values`. Raises one Invalid for all unknown names, missing required fields and bad
         values. `people`: the users that the values can name; looked up when not given."""
-        setting = Setting(zone, self.people([values]) if people is None else people)
+        context = ReadContext(zone, self.people([values]) if people is None else people)
         known = {field.name: field for field in self.fields}
         timed = {"at", "precision"} if self.ordered_by_time else set()
         problems: dict[str, list[str]] = {}
@@ -262,7 +262,7 @@ class Kind:
             if field.name not in values and (partial or not field.required):
                 continue
             try:
-                out[field.stored_in] = field.read(f"{path}{field.name}", values.get(field.name), setting)
+                out[field.stored_in] = field.read(f"{path}{field.name}", values.get(field.name), context)
             except Invalid as error:
                 problems.update(error.fields)
         if problems:
@@ -273,7 +273,7 @@ class Kind:
         """The row as documents show it, its id first."""
         out: dict[str, Any] = {"id": str(row.uuid)}
         if self.ordered_by_time:
-            out["at"] = written(Moment(row.at, vocabulary.Precision(row.precision)), zone)
+            out["at"] = format_moment(Moment(row.at, vocabulary.Precision(row.precision)), zone)
             out["precision"] = row.precision
         for field in self.fields:
             out[field.name] = field.write(getattr(row, field.stored_in))

@@ -47,7 +47,7 @@ class Viewer:
         return self.user_id is not None
 
     @property
-    def person(self) -> int:
+    def person_id(self) -> int:
         """The id of the acting user. Raises NotAllowed for an anonymous viewer."""
         if self.user_id is None:
             raise NotAllowed("Sign in first.")
@@ -58,7 +58,7 @@ class Viewer:
         """The viewer for this user's current roles and reviews. An inactive user is anonymous."""
         if user is None or not isinstance(user, User) or not user.is_active:
             return cls()
-        roles, reviews = _standing(user.pk)
+        roles, reviews = _roles_and_reviews(user.pk)
         return cls(
             user_id=user.pk,
             is_admin=user.is_admin,
@@ -77,17 +77,17 @@ class Viewer:
 ANONYMOUS = Viewer()
 
 # Raw SQL because every request runs it: composing it with the ORM would take thirty times as long as running it.
-_STANDING = f"""
+_ROLES_AND_REVIEWS = f"""
     SELECT team_id, role FROM {Membership._meta.db_table} WHERE user_id = %s
     UNION ALL
     SELECT incident_id, '' FROM {ReviewRequest._meta.db_table} WHERE reviewer_id = %s AND ended_at IS NULL
 """  # noqa: S608  (the names of our own tables)
 
 
-def _standing(user_id: int) -> tuple[dict[int, str], frozenset[int]]:
+def _roles_and_reviews(user_id: int) -> tuple[dict[int, str], frozenset[int]]:
     """The user's role in each team, and the incidents that they are asked to review."""
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [user_id, user_id])
+        cursor.execute(_ROLES_AND_REVIEWS, [user_id, user_id])
         rows: list[tuple[int, str]] = cursor.fetchall()
     return {team: role for team, role in rows if role}, frozenset(incident for incident, role in rows if not role)
 
@@ -101,7 +101,7 @@ def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
     """
     if incident.deleted_at is not None or not viewer.is_signed_in:
         return False
-    if may_edit(viewer, incident) or _reviews(viewer, incident):
+    if may_edit(viewer, incident) or _is_reviewer(viewer, incident):
         return True
     return incident.published_revision_id is None and _belongs(viewer, incident)
 
@@ -110,7 +110,7 @@ def _belongs(viewer: Viewer, incident: Incident) -> bool:
     return viewer.is_admin or (incident.team_id is not None and incident.team_id in viewer.teams)
 
 
-def _reviews(viewer: Viewer, incident: Incident) -> bool:
+def _is_reviewer(viewer: Viewer, incident: Incident) -> bool:
     return incident.pk in viewer.asked_to_review and incident.status in UNPUBLISHED
 
 
@@ -130,7 +130,7 @@ def sees_published(viewer: Viewer, incident: Incident) -> bool:
 def may_see(viewer: Viewer, incident: Incident) -> bool:
     if incident.deleted_at is not None:
         return False
-    return _belongs(viewer, incident) or _reviews(viewer, incident) or sees_published(viewer, incident)
+    return _belongs(viewer, incident) or _is_reviewer(viewer, incident) or sees_published(viewer, incident)
 
 
 def visible_condition(viewer: Viewer, prefix: str = "") -> Q:
@@ -175,27 +175,27 @@ def _working_copy_condition(viewer: Viewer) -> Q:
     )
 
 
-def reads_published(viewer: Viewer) -> Q:
+def reads_published_condition(viewer: Viewer) -> Q:
     """The condition, on visible incidents, that the viewer reads the published revision of a reopened one, whose
     working copy may differ from it."""
-    return reopened() & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened()
+    return reopened_condition() & ~_working_copy_condition(viewer) if viewer.is_signed_in else reopened_condition()
 
 
-def reopened() -> Q:
+def reopened_condition() -> Q:
     """The condition that an incident is reopened: readers see its published revision, and its working copy may differ.
     Search finds the published revision, even for its authors."""
     return Q(status__in=UNPUBLISHED, published_revision__isnull=False)
 
 
-def called(wanted: Sequence[str]) -> Q:
+def name_condition(wanted: Sequence[str]) -> Q:
     """The condition that an organization or service has one of these slugs or, ignoring case, one of these names."""
     return Q(slug__in=wanted) | Q(name__called_any=wanted)
 
 
-def organizations_called(wanted: Sequence[str]) -> dict[str, list[Organization]]:
+def organizations_by_name(wanted: Sequence[str]) -> dict[str, list[Organization]]:
     """The organizations that each of these slugs or names refers to, including hidden ones. A name match wins: a slug
     outlives a rename, so it may match the name that another organization has by now."""
-    found = list(Organization.objects.filter(called(wanted)))
+    found = list(Organization.objects.filter(name_condition(wanted)))
     out = {}
     for value in wanted:
         by_name = [one for one in found if one.name.lower() == value.lower()]
@@ -203,31 +203,31 @@ def organizations_called(wanted: Sequence[str]) -> dict[str, list[Organization]]
     return out
 
 
-def about_organization(viewer: Viewer, wanted: Q) -> Q:
+def organization_condition(viewer: Viewer, wanted: Q) -> Q:
     """The condition that an incident, in the version the viewer reads, is about an organization that matches `wanted`
     (a condition on organizations)."""
-    return _as_read(viewer, "organization", Organization.objects.filter(wanted))
+    return _shown_condition(viewer, "organization", Organization.objects.filter(wanted))
 
 
-def about_service(viewer: Viewer, wanted: Q) -> Q:
-    """As `about_organization`, for at least one of the incident's services."""
-    return _as_read(viewer, "services", Service.objects.filter(wanted))
+def service_condition(viewer: Viewer, wanted: Q) -> Q:
+    """As `organization_condition`, for at least one of the incident's services."""
+    return _shown_condition(viewer, "services", Service.objects.filter(wanted))
 
 
-def _as_read(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
+def _shown_condition(viewer: Viewer, name: str, wanted: QuerySet[Any]) -> Q:
     def among(column: str) -> Q:
         # A subquery, so that an incident with two such services is still one row.
         return Q(pk__in=Incident.objects.filter(**{f"{column}__in": wanted}).order_by().values("pk"))
 
-    published = reads_published(viewer)
+    published = reads_published_condition(viewer)
     return (~published & among(name)) | (published & among(f"published_{name}"))
 
 
-def with_organization_read(published: Q, incidents: QuerySet[Incident]) -> QuerySet[Any]:
-    """Incidents with `organization_read`: the id of the organization shown, which is the published revision's where the
-    condition `published` holds (`reads_published` or `reopened`)."""
+def with_shown_organization(published: Q, incidents: QuerySet[Incident]) -> QuerySet[Any]:
+    """Incidents with `shown_organization`: the id of the organization that is shown, the published revision's where
+    the condition `published` holds (`reads_published_condition` or `reopened_condition`)."""
     shown = Case(When(published, then=F("published_organization")), default=F("organization"))
-    return incidents.annotate(organization_read=shown)
+    return incidents.annotate(shown_organization=shown)
 
 
 # --- Organizations and services --------------------------------------------------------------------
@@ -239,13 +239,13 @@ def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
     reads no incident of it at all.
     """
     visible = visible_incidents(viewer).order_by()
-    read = with_organization_read(reads_published(viewer), visible)
-    of_this = read.filter(organization_read=OuterRef("pk")).values("organization_read")
+    read = with_shown_organization(reads_published_condition(viewer), visible)
+    of_this = read.filter(shown_organization=OuterRef("pk")).values("shown_organization")
     number = of_this.annotate(n=Count("pk", filter=~Q(status=Status.ARCHIVED))).values("n")
     counted = Organization.objects.annotate(listed=Subquery(number))
     if viewer.is_admin:
         return counted
-    published = visible.filter(reopened()).values("published_organization")
+    published = visible.filter(reopened_condition()).values("published_organization")
     return counted.filter(Q(is_home=True) | Q(listed__isnull=False) | Q(pk__in=published))
 
 
@@ -254,7 +254,7 @@ def visible_services(viewer: Viewer) -> QuerySet[Service]:
     services = Service.objects.select_related("organization", "team")
     if viewer.is_admin:
         return services
-    visible, published = visible_incidents(viewer).order_by(), reads_published(viewer)
+    visible, published = visible_incidents(viewer).order_by(), reads_published_condition(viewer)
     condition = Q(pk__in=visible.exclude(published).filter(services__isnull=False).values("services"))
     condition |= Q(pk__in=visible.filter(published, published_services__isnull=False).values("published_services"))
     if viewer.is_signed_in:

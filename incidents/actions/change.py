@@ -75,7 +75,7 @@ def changing(
     WrongState outside `states`. Nothing is written when the block records no step.
     """
     with transaction.atomic():
-        incident = locked(actor, incident_id)
+        incident = lock_incident(actor, incident_id)
         if not permission(actor, incident):
             raise NotAllowed(_refusal(incident, refusal))
         if expected_version is not None and expected_version != incident.version:
@@ -88,7 +88,7 @@ def changing(
             _finish(change)
 
 
-def locked(actor: Viewer, incident_id: int) -> Incident:
+def lock_incident(actor: Viewer, incident_id: int) -> Incident:
     """The incident under its row lock. Raises Missing when the actor cannot see it."""
     query = scopes.visible_incidents(actor)
     if connection.features.has_select_for_update:

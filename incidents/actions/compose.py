@@ -14,7 +14,7 @@ from django.db import transaction
 
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import FACTS, apply_facts, create_incident
-from incidents.actions.sections import expect_versions, replace_rows, rewrite, save_sections
+from incidents.actions.sections import check_row_versions, replace_rows, rewrite, save_sections
 from incidents.actions.size import check_size
 from incidents.durations import check_order
 from incidents.errors import Invalid, Stale
@@ -25,9 +25,9 @@ from incidents.vocabulary import Status
 
 CONTENT = ("sections", *KINDS)
 # Read-only fields in a list of sections that a client read and sends back.
-SECTION_READ = frozenset({"id", "title", "kind"})
+SECTION_READ_ONLY = frozenset({"id", "title", "kind"})
 # Access can be changed at any time; a published text cannot.
-ACCESS = frozenset({"visibility", "team"})
+ACCESS_FIELDS = frozenset({"visibility", "team"})
 
 
 def create_with_content(
@@ -37,7 +37,7 @@ def create_with_content(
 
     Raises Invalid, naming as many wrong fields at once as it can, and NotAllowed.
     """
-    facts, content = _parted(body)
+    facts, content = _split_body(body)
     with transaction.atomic():
         incident = create_incident(actor=actor, facts=facts, template_key=template_key)
         if content:
@@ -55,8 +55,8 @@ def write_incident(
 
     Raises Missing, NotAllowed, Stale, WrongState, Invalid.
     """
-    facts, content = _parted(body)
-    states = tuple(Status) if set(body) <= ACCESS else (Status.DRAFT, Status.IN_REVIEW)
+    facts, content = _split_body(body)
+    states = tuple(Status) if set(body) <= ACCESS_FIELDS else (Status.DRAFT, Status.IN_REVIEW)
     warnings: list[str] = []
     with changing(actor, incident_id, expected_version=expected_version, states=states) as change:
 
@@ -70,9 +70,9 @@ def write_incident(
     return change.incident, warnings
 
 
-def _parted(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    if strange := [name for name in body if name not in FACTS and name not in CONTENT]:
-        raise Invalid({name: f"Unknown field. Known ones are {', '.join([*FACTS, *CONTENT])}." for name in strange})
+def _split_body(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    if unknown := [name for name in body if name not in FACTS and name not in CONTENT]:
+        raise Invalid({name: f"Unknown field. Known ones are {', '.join([*FACTS, *CONTENT])}." for name in unknown})
     facts = {name: value for name, value in body.items() if name in FACTS}
     return facts, {name: body[name] for name in CONTENT if name in body}
 
@@ -105,7 +105,7 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         entries = [(key, values) for key, values in value.items()]
     elif isinstance(value, list):
         entries = []
-        elsewhere = {"key", *SECTION_READ}
+        elsewhere = {"key", *SECTION_READ_ONLY}
         for place, item in enumerate(value):
             if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
                 raise Invalid({f"sections.{place}.key": "Give the key of the section."})
@@ -130,18 +130,18 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> list[Callable[[], None]]:
-    here = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
+    existing = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
     changed: list[PostmortemSection] = []
 
     def rewriting(key: str, values: Mapping[str, Any]) -> Callable[[], None]:
         def step() -> None:
-            if key not in here:
+            if key not in existing:
                 raise Invalid({f"sections.{key}": "The template has no section with this key."})
-            if values.get("version", here[key].version) != here[key].version:
-                raise Stale(here[key].version, field=f"sections.{key}.version")
+            if values.get("version", existing[key].version) != existing[key].version:
+                raise Stale(existing[key].version, field=f"sections.{key}.version")
             texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
-            if rewrite(change, here[key], **texts):
-                changed.append(here[key])
+            if rewrite(change, existing[key], **texts):
+                changed.append(existing[key])
 
         return step
 
@@ -150,7 +150,7 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:
     # Checked before any step is taken: a new time zone raises the versions of the rows that it moves.
-    expect_versions(change, KINDS[name], wanted)
+    check_row_versions(change, KINDS[name], wanted)
 
     def step() -> None:
         if not isinstance(wanted, list):

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from incidents import scopes, template
 from incidents.actions.change import LEADS_ONLY, Change, audit, changing
-from incidents.actions.naming import organization_named, services_named
-from incidents.durations import LONGEST, YEARS, Moment, check_order, is_in_years, moved, read_moment
+from incidents.actions.naming import find_or_create_organization, find_or_create_services
+from incidents.durations import MAX_STATED_SECONDS, YEARS, Moment, check_order, correct_zone, is_in_years, read_moment
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
 from incidents.models.incident import TIMES
@@ -62,7 +62,7 @@ def create_incident(
             origin=origin,
             external_id=external_id,
             template=planned,
-            created_by_id=actor.person,
+            created_by_id=actor.person_id,
             uuid=uuid or uuids.uuid4(),
         )
         given = {"organization": None, "team": None, **facts}
@@ -211,10 +211,10 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
     incident.time_zone = new
     for name, moment in incident.times.items():
         if moment:
-            setattr(incident, f"{name}_at", moved(moment, old=old, new=new).at)
+            setattr(incident, f"{name}_at", correct_zone(moment, old=old, new=new).at)
     if incident.pk:
         for event in incident.timelineevents.all():
-            at = moved(Moment(event.at, Precision(event.precision)), old=old, new=new).at
+            at = correct_zone(Moment(event.at, Precision(event.precision)), old=old, new=new).at
             if at != event.at:
                 TimelineEvent.objects.filter(pk=event.pk).update(at=at, version=event.version + 1)
 
@@ -254,8 +254,8 @@ def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
             {"stated_duration": "This must be an object with seconds and, optionally, text: the source's own words."}
         )
     seconds = value.get("seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds <= LONGEST:
-        raise Invalid({"stated_duration.seconds": f"This must be a whole number from 1 to {LONGEST:,}."})
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 < seconds <= MAX_STATED_SECONDS:
+        raise Invalid({"stated_duration.seconds": f"This must be a whole number from 1 to {MAX_STATED_SECONDS:,}."})
     incident.stated_seconds = seconds
     incident.stated_text = clean("stated_duration.text", value.get("text"), max_characters=80, single_line=True)
 
@@ -263,7 +263,7 @@ def _stated(actor: Viewer, incident: Incident, value: Any) -> None:
 def _organization(actor: Viewer, incident: Incident, value: Any) -> None:
     if value in (None, "") and incident.organization_id:
         raise Invalid({"organization": "This field is required."})
-    incident.organization = organization_named(actor, value)
+    incident.organization = find_or_create_organization(actor, value)
 
 
 def _team(actor: Viewer, incident: Incident, value: Any) -> None:
@@ -295,7 +295,7 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
         clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
         for i, item in enumerate(value)
     ]
-    return services_named(incident.organization, names)
+    return find_or_create_services(incident.organization, names)
 
 
 _READERS = {

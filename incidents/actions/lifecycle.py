@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from incidents import scopes
 from incidents.actions.change import LEADS_ONLY, Change, changing
-from incidents.document import build, read_parts, relation
+from incidents.document import build, prefetch_parts, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
@@ -48,7 +48,7 @@ def submit(
         found = _reviewers(actor, reviewers)
         _end_round(change)
         ReviewRequest.objects.bulk_create(
-            ReviewRequest(incident=change.incident, reviewer=user, asked_by_id=actor.person) for user in found
+            ReviewRequest(incident=change.incident, reviewer=user, asked_by_id=actor.person_id) for user in found
         )
         change.incident.status = Status.IN_REVIEW
         change.did("incident.submitted", reviewers=[user.pk for user in found])
@@ -82,7 +82,7 @@ def review(
         request = change.incident.reviews.filter(reviewer_id=actor.user_id, ended_at__isnull=True).first()
         if request is None:
             raise NotAllowed("This was sent to review again in the meantime, and you are no longer a reviewer.")
-        if approve and _wrote_in_this_round(change.incident, actor.person):
+        if approve and _wrote_in_this_round(change.incident, actor.person_id):
             raise NotAllowed("You changed this text during the review, so someone else has to approve it.")
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
         request.comment, request.decided_at = comment, timezone.now()
@@ -111,7 +111,7 @@ def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version
 def write_revision(change: Change, note: str) -> Revision:
     """Write the working copy of a locked incident as its next revision. Raises Incomplete."""
     incident = change.incident
-    read_parts(incident)
+    prefetch_parts(incident)
     if lacking := missing(incident):
         raise Incomplete(lacking)
     incident.status = Status.PUBLISHED
@@ -124,7 +124,7 @@ def write_revision(change: Change, note: str) -> Revision:
         number=(last or 0) + 1,
         document=document,
         note=note,
-        published_by_id=change.actor.person,
+        published_by_id=change.actor.person_id,
     )
     incident.published_revision = revision
     incident.published_organization = incident.organization

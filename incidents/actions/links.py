@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from incidents import scopes
 from incidents.actions.change import changing
-from incidents.document import to_read
+from incidents.document import with_related
 from incidents.errors import Invalid, Missing, Stale, WrongState
 from incidents.models import Incident, IncidentLink
 from incidents.scopes import Viewer
@@ -17,11 +17,11 @@ from incidents.vocabulary import LinkKind, Status
 
 
 def find_visible(viewer: Viewer, reference: str, *, whole: bool = False) -> Incident:
-    """The incident that INC-12, 12 or a UUID names; with `whole`, ready to be read as a whole (`to_read`). Raises
+    """The incident that INC-12, 12 or a UUID names; with `whole`, ready to be read as a whole (`with_related`). Raises
     Missing when there is none that the viewer can see."""
     visible = scopes.visible_incidents(viewer)
     if whole:
-        visible = to_read(visible)
+        visible = with_related(visible)
     text = str(reference).strip()
     number = text[4:] if text[:4].upper() == "INC-" else text
     try:
@@ -50,7 +50,7 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
             from_incident=change.incident,
             to_incident=target,
             kind=kind,
-            defaults={"note": note, "created_by_id": actor.person},
+            defaults={"note": note, "created_by_id": actor.person_id},
         )
         if is_new:
             change.counts_as_edit = False

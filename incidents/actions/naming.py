@@ -25,7 +25,7 @@ from incidents.text import clean
 _TRIES = 5
 
 
-def organization_named(actor: Viewer, value: Any) -> Organization:
+def find_or_create_organization(actor: Viewer, value: Any) -> Organization:
     """The organization with this name or slug, or home when nothing is named. A new name creates one."""
     if value in (None, ""):
         home = Organization.objects.filter(is_home=True).first()
@@ -50,18 +50,18 @@ def organization_named(actor: Viewer, value: Any) -> Organization:
     raise Invalid({"organization": "Other requests are adding organizations with this name. Try again."})
 
 
-def services_named(organization: Organization, names: Sequence[str]) -> list[Service]:
+def find_or_create_services(organization: Organization, names: Sequence[str]) -> list[Service]:
     """The organization's services with these names, in the same order. New names create services."""
     if not names:
         return []
     known = {service.name: service for service in organization.services.filter(name__in=names)}
     # In one order everywhere, so that two requests that add the same names do not deadlock.
     for name in sorted(set(names) - set(known)):
-        known[name] = _service_named(organization, name)
+        known[name] = _find_or_create_service(organization, name)
     return [known[name] for name in names]
 
 
-def _service_named(organization: Organization, name: str) -> Service:
+def _find_or_create_service(organization: Organization, name: str) -> Service:
     for _ in range(_TRIES):
         if service := organization.services.filter(name__called=name).first():
             return service

@@ -51,8 +51,8 @@ def change_organization(
         organization = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
         if organization is None:
             raise Missing
-        _expect(organization, expected_version)
-        before = _held(organization, values, ("name", "website", "sector"))
+        _check_version(organization, expected_version)
+        before = _current_values(organization, values, ("name", "website", "sector"))
         if "name" in values:
             organization.name = _free_name(Organization, values["name"], excluding=organization.pk)
         if "website" in values:
@@ -80,7 +80,7 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
         organization = Organization.objects.select_for_update().filter(pk=organization_id).first()
         if organization is None:
             raise Missing
-        _expect(organization, expected_version)
+        _check_version(organization, expected_version)
         if organization.is_home or organization.incidents.exists() or organization.published_incidents.exists():
             raise Invalid({"organization": "Only an organization without incidents can be deleted, and never home."})
         audit(actor, "organization.deleted", organization, name=organization.name)
@@ -89,7 +89,7 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
 
 # --- Services --------------------------------------------------------------------------------------
 def create_service(*, actor: Viewer, name: str, organization: Organization, team: Team | None = None) -> Service:
-    _may_keep_services(actor, team)
+    _require_service_rights(actor, team)
     with transaction.atomic():
         name = _free_service_name(organization, name)
         service = Service(organization=organization, name=name, team=team)
@@ -106,14 +106,14 @@ def change_service(
         service = Service.objects.select_for_update(of=("self",), no_key=True).filter(pk=service_id).first()
         if service is None:
             raise Missing
-        _may_keep_services(actor, service.team)
-        _expect(service, expected_version)
-        before = _held(service, values, ("name", "team"))
+        _require_service_rights(actor, service.team)
+        _check_version(service, expected_version)
+        before = _current_values(service, values, ("name", "team"))
         if "name" in values:
             service.name = _free_service_name(service.organization, values["name"], excluding=service.pk)
         if "team" in values:
-            service.team = team_named(actor, values["team"])
-            _may_keep_services(actor, service.team)
+            service.team = find_team(actor, values["team"])
+            _require_service_rights(actor, service.team)
         if not _differs(service, before):
             return service
         service.version += 1
@@ -128,8 +128,8 @@ def delete_service(*, actor: Viewer, service_id: int, expected_version: int | No
         service = Service.objects.select_for_update(of=("self",)).filter(pk=service_id).first()
         if service is None:
             raise Missing
-        _may_keep_services(actor, service.team)
-        _expect(service, expected_version)
+        _require_service_rights(actor, service.team)
+        _check_version(service, expected_version)
         if _incidents_of(service).exists():
             raise Invalid({"service": "Some incidents still list this service. Remove it from them first."})
         audit(actor, "service.deleted", service, name=service.name)
@@ -141,7 +141,7 @@ def _incidents_of(service: Service) -> QuerySet[Incident]:
     return Incident.objects.filter(Q(services=service) | Q(published_services=service)).distinct()
 
 
-def _may_keep_services(actor: Viewer, team: Team | None) -> None:
+def _require_service_rights(actor: Viewer, team: Team | None) -> None:
     if not (actor.is_admin or (team is not None and team.pk in actor.leads)):
         raise NotAllowed("Only admins, and leads for their own team's services, can change this.")
 
@@ -164,8 +164,8 @@ def create_team(*, actor: Viewer, name: str, description: str = "") -> Team:
 def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expected_version: int | None = None) -> Team:
     with transaction.atomic():
         team = _own_team(actor, team_id)
-        _expect(team, expected_version)
-        before = _held(team, values, ("name", "description"))
+        _check_version(team, expected_version)
+        before = _current_values(team, values, ("name", "description"))
         if "name" in values:
             team.name = _free_name(Team, values["name"], excluding=team.pk, most=80)
         if "description" in values:
@@ -184,7 +184,7 @@ def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = N
     with transaction.atomic():
         # A full row lock, so that no new row can refer to the team after the check below.
         team = _own_team(actor, team_id, no_key=False)
-        _expect(team, expected_version)
+        _check_version(team, expected_version)
         if team.incidents.exists() or team.templates.exists():
             raise Invalid({"team": "This team owns incidents or templates. Move them to another team first."})
         audit(actor, "team.deleted", team, name=team.name)
@@ -219,7 +219,7 @@ def _own_team(actor: Viewer, team_id: int, *, no_key: bool = True) -> Team:
     return team
 
 
-def team_named(actor: Viewer, slug: Any) -> Team | None:
+def find_team(actor: Viewer, slug: Any) -> Team | None:
     if slug in (None, ""):
         return None
     team = scopes.visible_teams(actor).filter(slug=clean("team", slug, max_characters=80)).first()
@@ -262,12 +262,14 @@ def _save_version(actor: Viewer, definition: Mapping[str, Any], team: Team | Non
 
 
 # --- Shared ----------------------------------------------------------------------------------------
-def _expect(thing: Organization | Service | Team, expected_version: int | None) -> None:
+def _check_version(thing: Organization | Service | Team, expected_version: int | None) -> None:
     if expected_version is not None and thing.version != expected_version:
         raise Stale(thing.version)
 
 
-def _held(thing: Organization | Service | Team, values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _current_values(
+    thing: Organization | Service | Team, values: Mapping[str, Any], names: tuple[str, ...]
+) -> dict[str, Any]:
     """The current values of the fields in `values`. Raises Invalid for a field that is not in `names`."""
     if unknown := [name for name in values if name not in names]:
         raise Invalid({name: f"Unknown field. Known ones are {', '.join(names)}." for name in unknown})

@@ -26,12 +26,12 @@ from incidents.vocabulary import Role
 from incidents.zones import clean_zone
 
 
-def first_start(*, organization: str, team: str, email: str, password: str) -> User | None:
+def create_first_admin(*, organization: str, team: str, email: str, password: str) -> User | None:
     """Create the admin, the home organization, and a team that the admin leads. None when there is a user already."""
     with transaction.atomic():
         system = Viewer.system()
         # A concurrent first start blocks here, then sees that there is a user.
-        User.objects.select_for_update().get(pk=system.person)
+        User.objects.select_for_update().get(pk=system.person_id)
         if User.objects.filter(is_system=False).exists():
             return None
         if not Organization.objects.filter(is_home=True).exists():
@@ -97,7 +97,7 @@ def invite(
             role=role,
             as_admin=as_admin,
             digest=digest(secret),
-            invited_by_id=actor.person,
+            invited_by_id=actor.person_id,
             expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
         )
         audit(actor, "invitation.sent", invitation, role=role, team=team.slug if team else None)
@@ -126,7 +126,7 @@ def _may_invite(actor: Viewer, team: Team | None, as_admin: bool) -> bool:
     return actor.is_admin or (not as_admin and team is not None and team.pk in actor.leads)
 
 
-def accept(*, secret: str, name: str, email: str, password: str, time_zone: str = "UTC") -> User:
+def accept_invitation(*, secret: str, name: str, email: str, password: str, time_zone: str = "UTC") -> User:
     """Create an account through an invitation. An address in the invitation takes precedence over `email`."""
     with transaction.atomic():
         invitation = open_invitation(secret)
@@ -175,7 +175,7 @@ def _may_see_invitation(actor: Viewer, invitation: Invitation) -> bool:
 def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
     """Change the actor's own name or time zone."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=actor.person)
+        user = User.objects.select_for_update().get(pk=actor.person_id)
         if "name" in values:
             user.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
         if "time_zone" in values:
@@ -206,7 +206,7 @@ def reset_password(*, user_id: int, token: str, password: str) -> None:
         set_password(actor=Viewer.of(user), user=user, password=password)
 
 
-def allow_reset(*, actor: Viewer, user_id: int) -> User:
+def authorize_password_reset(*, actor: Viewer, user_id: int) -> User:
     """The user for whom an admin creates a one-time password link. Writes an audit entry about it."""
     if not actor.is_admin:
         raise NotAllowed("Only admins can create password links.")
@@ -218,7 +218,9 @@ def allow_reset(*, actor: Viewer, user_id: int) -> User:
     return user
 
 
-def set_standing(*, actor: Viewer, user_id: int, is_active: bool | None = None, is_admin: bool | None = None) -> User:
+def set_account_access(
+    *, actor: Viewer, user_id: int, is_active: bool | None = None, is_admin: bool | None = None
+) -> User:
     """As an admin, open or close an account, or change who is admin. At least one active admin remains."""
     if not actor.is_admin:
         raise NotAllowed("Only admins can change this.")

@@ -81,7 +81,7 @@ def put_back_row(
         # Only to check the limit: this row goes back to its old position.
         next_position(change, KINDS[kind])
         place = min(max(position, 0), LAST_POSITION)
-        people = KINDS[kind].people([values], also_left=True)
+        people = KINDS[kind].people([values], include_inactive=True)
         row = new_row(change, KINDS[kind], values, uuid=row_id, position=place, people=people)
         # Skip to an unused version so that a stale If-Match cannot succeed: one write raises the version of a row by at
         # most two, and that of its incident by one.

@@ -134,7 +134,7 @@ def new_row(
         incident=change.incident,
         position=position,
         **({"uuid": uuid} if uuid else {}),
-        **_dated(columns, None, path),
+        **_with_done_at(columns, None, path),
     )
     change.did(f"{kind.name}.added", row)
     return row
@@ -154,7 +154,7 @@ def change_row(
     live = {field.name for field in KINDS[kind].fields if field.live}
     states = tuple(Status) if values and set(values) <= live else (Status.DRAFT, Status.IN_REVIEW)
     with changing(actor, incident_id, states=states) as change:
-        row = _held(change, kind, row_id, expected_version)
+        row = _find_row(change, kind, row_id, expected_version)
         apply_row(change, KINDS[kind], row, values)
         check_size(change.incident)
     return row
@@ -179,7 +179,7 @@ def apply_row(
         # A precision alone applies to the row's current time.
         wanted.setdefault("at", now["at"])
     columns = kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people)
-    columns = _dated(columns, row, path)
+    columns = _with_done_at(columns, row, path)
     differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if differing:
         for name, value in differing.items():
@@ -193,12 +193,12 @@ def remove_row(
     *, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, expected_version: int | None = None
 ) -> None:
     with changing(actor, incident_id) as change:
-        row = _held(change, kind, row_id, expected_version)
+        row = _find_row(change, kind, row_id, expected_version)
         change.did(f"{kind}.removed", row)
         row.delete()
 
 
-def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int | None) -> Row:
+def _find_row(change: Change, kind: str, row_id: uuids.UUID, expected_version: int | None) -> Row:
     row: Row | None = getattr(change.incident, relation(kind)).filter(uuid=row_id).first()
     if row is None:
         raise Missing
@@ -207,7 +207,7 @@ def _held(change: Change, kind: str, row_id: uuids.UUID, expected_version: int |
     return row
 
 
-def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
+def check_row_versions(change: Change, kind: Kind, wanted: Any) -> None:
     """Raises Stale, naming the index, when a row of `wanted` has a `version` that is not its current one."""
     rows = wanted if isinstance(wanted, list) else []
     named = {
@@ -226,21 +226,21 @@ def expect_versions(change: Change, kind: Kind, wanted: Any) -> None:
 def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]) -> None:
     """Make the rows of a kind exactly `wanted`, in that order. Rows are matched by id: a row without an id is new, a
     row that is missing from `wanted` is removed. A row that was only moved keeps its version, because its text does
-    not change. The versions in `wanted` are checked by `expect_versions`.
+    not change. The versions in `wanted` are checked by `check_row_versions`.
 
     Raises Invalid, naming the row by its index.
     """
     if len(wanted) > ROWS_PER_KIND:
         raise Invalid({kind.name: f"This can have at most {ROWS_PER_KIND:,} rows."})
     stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
-    here = {str(row.uuid): row for row in stored}
+    existing = {str(row.uuid): row for row in stored}
     people = kind.people(wanted)
-    times = {row_id: row.at for row_id, row in here.items()} if kind.ordered_by_time else {}
+    times = {row_id: row.at for row_id, row in existing.items()} if kind.ordered_by_time else {}
     problems: dict[str, list[str]] = {}
     places: dict[str, int] = {}
     added: list[Row] = []
     named = {_row_id(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
-    for row_id, row in here.items():
+    for row_id, row in existing.items():
         if row_id not in named:
             change.did(f"{kind.name}.removed", row)
             row.delete()
@@ -251,7 +251,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
             continue
         values = dict(item)
         row_id = _row_id(values.pop("id", None))
-        row = here.get(row_id)
+        row = existing.get(row_id)
         if row is not None:
             values.pop("version", None)
         try:
@@ -271,8 +271,8 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     if problems:
         raise Invalid(problems)
     kind.model._default_manager.bulk_create(added)
-    for row_id in _moved(list(here), list(places), times):
-        change.did(f"{kind.name}.moved", here[row_id], place=places[row_id])
+    for row_id in _moved_ids(list(existing), list(places), times):
+        change.did(f"{kind.name}.moved", existing[row_id], place=places[row_id])
 
 
 def _row_id(value: Any) -> str:
@@ -280,7 +280,7 @@ def _row_id(value: Any) -> str:
     return "" if value is None else str(value).lower()
 
 
-def _moved(before: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
+def _moved_ids(before: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
     """The kept rows whose order among each other changed. A row is not moved when its position changes only because
     others were added or removed. `times`: for rows that are ordered by time, their times before the change."""
     still = set(kept)
@@ -293,7 +293,7 @@ def _moved(before: list[str], kept: list[str], times: Mapping[str, datetime]) ->
     return [row_id for row_id in kept if row_id not in stayed]
 
 
-def _dated(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:
+def _with_done_at(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:
     """Set `done_at` when an action item becomes done, unless it is given, and clear it when the item is reopened.
     Raises Invalid for a `done_at` of an item that is not done."""
     if columns.keys() & {"state", "done_at"}:

@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
     return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
 
 
-def write_whole(
+def write_published(
     *,
     actor: Viewer,
     content: Content,
@@ -112,7 +112,7 @@ def write_whole(
         ) as change:
             if not is_new:
                 apply_facts(change, content.facts)
-                _follow(change, template)
+                _apply_template(change, template)
             _rewrite(change, content, is_new=is_new)
             write_revision(change, note)
             change.did(mark, digest=digest)
@@ -141,19 +141,19 @@ def write_draft(
         if change.incident.status != Status.DRAFT:
             back_to_draft(change)
         apply_facts(change, content.facts)
-        _follow(change, template)
+        _apply_template(change, template)
         _rewrite(change, content, is_new=False)
         change.did(mark, digest=digest, published=published)
     return change.incident
 
 
-def take_turns(actor: Viewer) -> None:
+def lock_imports(actor: Viewer) -> None:
     """Make concurrent importers and loaders write one after the other. The second one blocks here until the transaction
     of the first one ends, and then sees what it wrote."""
-    User.objects.select_for_update(no_key=True).get(pk=actor.person)
+    User.objects.select_for_update(no_key=True).get(pk=actor.person_id)
 
 
-def settle_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
+def ensure_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
     """Create the organization unless it exists, and fill in its website and sector where they are empty."""
     name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
     described = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
@@ -188,7 +188,7 @@ def published_since(marks: Mapping[int, Mark]) -> set[int]:
     return {pk for pk, entry in entries.values_list("incident_id", "pk") if entry > marks[pk].entry}
 
 
-def _follow(change: Change, template: PostmortemTemplate) -> None:
+def _apply_template(change: Change, template: PostmortemTemplate) -> None:
     """Change the incident to the content's template. Sections that this template does not have are deleted."""
     incident = change.incident
     if incident.template_id == template.pk:
@@ -196,8 +196,8 @@ def _follow(change: Change, template: PostmortemTemplate) -> None:
     incident.template = template
     planned = {section.key for section in plan(template)}
     incident.sections.exclude(key__in=planned).delete()
-    here = set(incident.sections.values_list("key", flat=True))
-    PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - here)
+    existing = set(incident.sections.values_list("key", flat=True))
+    PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - existing)
     change.did("incident.template_changed", key=template.key, number=template.number)
 
 
@@ -215,11 +215,13 @@ def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
 
 def _write_sections(change: Change, wanted: Mapping[str, SectionText]) -> list[str]:
     """Returns the keys of the sections that changed."""
-    here = {section.key: section for section in change.incident.sections.all()}
-    if unknown := set(wanted) - set(here):
+    existing = {section.key: section for section in change.incident.sections.all()}
+    if unknown := set(wanted) - set(existing):
         raise Invalid({f"sections.{min(unknown)}": "The template has no such section."})
     changed = [
-        section for key, section in here.items() if set_texts(change, section, **asdict(wanted.get(key, SectionText())))
+        section
+        for key, section in existing.items()
+        if set_texts(change, section, **asdict(wanted.get(key, SectionText())))
     ]
     save_sections(changed)
     return [section.key for section in changed]
@@ -231,7 +233,7 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
         raise Invalid({kind.name: f"This can have at most {ROWS_PER_KIND:,} rows; it has {len(wanted):,}."})
     stored = getattr(change.incident, relation(kind.name)).prefetch_related(*kind.person_fields)
     rows: Iterable[Row] = () if none_yet else stored
-    here = {row.uuid: row for row in rows}
+    existing = {row.uuid: row for row in rows}
     people = kind.people(item.values for item in wanted)
     problems: dict[str, list[str]] = {}
     added: list[Row] = []
@@ -242,7 +244,7 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
         except Invalid as error:
             problems.update(error.fields)
             continue
-        row = here.pop(item.uuid, None)
+        row = existing.pop(item.uuid, None)
         if row is None:
             added.append(kind.model(incident=change.incident, uuid=item.uuid, **columns))
         elif differing := {name: value for name, value in columns.items() if getattr(row, name) != value}:
@@ -253,12 +255,12 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
     if problems:
         raise Invalid(problems)
     manager = kind.model._default_manager
-    if here:
-        manager.filter(pk__in=[row.pk for row in here.values()]).delete()
+    if existing:
+        manager.filter(pk__in=[row.pk for row in existing.values()]).delete()
     manager.bulk_create(added)
     for row in changed:
         row.save()
-    counts = {"added": len(added), "changed": len(changed), "removed": len(here)}
+    counts = {"added": len(added), "changed": len(changed), "removed": len(existing)}
     return {name: count for name, count in counts.items() if count}
 
 

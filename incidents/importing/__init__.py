@@ -5,7 +5,7 @@
     frontmatter  reads Markdown files with YAML front matter
     documents    reads the JSON export
     planning     a pure function that decides what to do with each candidate
-    carrying     carries out the plan, as the system user, one transaction per incident
+    execution    carries out the plan, as the system user, one transaction per incident
 
 docs/import.md is the documentation for users.
 """

@@ -13,7 +13,7 @@ from typing import Any
 
 from incidents import plain_json
 from incidents.actions.whole import SectionText, digest_of
-from incidents.document import FORMAT, LIVES_ON
+from incidents.document import FORMAT, LIVE_FIELDS
 from incidents.errors import Invalid, within
 from incidents.importing.candidates import Candidate, Link, Rejected, page_keys
 from incidents.models.incident import TIMES
@@ -26,7 +26,7 @@ from incidents.vocabulary import LinkKind, Origin, SectionKind, Status, Visibili
 IDENTITY = "precedent"
 FACTS = ("title", "severity", "detected_by", "mitigations", "planned_change", "time_zone", *TIMES, "stated_duration")
 # Keys that are known but handled separately, or belong to the exporting installation.
-_HERE_ONLY = {
+_OTHER_KEYS = {
     "format",
     "id",
     "ref",
@@ -84,7 +84,7 @@ def read(name: str, document: Any) -> Candidate:
     if status == Status.IN_REVIEW and published is not None:
         notes.append("It was in review when it was exported; here it is a draft.")
     was_unpublished = status in UNPUBLISHED and published is None
-    if unknown := sorted(set(document) - _HERE_ONLY - set(FACTS) - set(KINDS)):
+    if unknown := sorted(set(document) - _OTHER_KEYS - set(FACTS) - set(KINDS)):
         notes.append(f"Unknown keys were ignored: {', '.join(unknown)[:200]}.")
     candidate = Candidate(
         name=name,
@@ -122,7 +122,7 @@ def read(name: str, document: Any) -> Candidate:
 
 def _published(name: str, document: Mapping[str, Any], text: Mapping[str, Any]) -> Candidate:
     """The published text that readers saw while the document was a draft."""
-    alike = {key: document.get(key) for key in ("format", "links", *LIVES_ON)}
+    alike = {key: document.get(key) for key in ("format", "links", *LIVE_FIELDS)}
     with within("published"):
         return read(name, {**text, **alike, "status": Status.PUBLISHED})
 

@@ -20,13 +20,13 @@ class Format(StrEnum):
 
 ENDINGS = {".md": Format.FRONTMATTER, ".markdown": Format.FRONTMATTER, ".json": Format.JSON}
 # An incident holds at most 1 MiB of text; a JSON file can hold a whole installation.
-MOST_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
+MAX_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
 
 LEADS_OUT = "It is a link that points outside the folder."
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file to read. `name` is its path within the folder, safe to print."""
 
     name: str
@@ -34,7 +34,7 @@ class Found:
     format: Format
 
 
-def find(path: Path, format: Format | None) -> list[Found | Rejected]:
+def find(path: Path, format: Format | None) -> list[FoundFile | Rejected]:
     """The files in a folder and its subfolders whose extension belongs to the format, or to any format if None, sorted.
 
     Folders that cannot be read are returned as rejected. If `path` is a file and a format is given, the file is taken
@@ -42,17 +42,17 @@ def find(path: Path, format: Format | None) -> list[Found | Rejected]:
     """
     if path.is_file():
         known = format or ENDINGS.get(path.suffix.lower())
-        return [Found(printable(path.name), path, known)] if known else []
-    found: list[Found | Rejected] = []
+        return [FoundFile(printable(path.name), path, known)] if known else []
+    found: list[FoundFile | Rejected] = []
     for file in _walk(path):
         if isinstance(file, Rejected):
             found.append(file)
         elif (ending := ENDINGS.get(file.suffix.lower())) and format in (None, ending):
-            found.append(Found(_name(file, path), file, ending))
+            found.append(FoundFile(_name(file, path), file, ending))
     return found
 
 
-def read(found: Found, folder: Path) -> str | Rejected:
+def read(found: FoundFile, folder: Path) -> str | Rejected:
     """The file's text, or why it cannot be read. The file must be inside `folder` once links are resolved."""
 
     def rejected(reason: str) -> Rejected:
@@ -64,7 +64,7 @@ def read(found: Found, folder: Path) -> str | Rejected:
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return rejected("It is not a regular file.")
-        if status.st_size > (most := MOST_BYTES[found.format]):
+        if status.st_size > (most := MAX_BYTES[found.format]):
             return rejected(f"It is larger than {most // 1024 // 1024} MiB.")
         return found.path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

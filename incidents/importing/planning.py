@@ -23,7 +23,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownIncident:
     """An incident that is here. `mark` is the last write by an import, `is_changed` whether a person changed it after
     that, and `is_republished` whether it was published after that."""
 
@@ -43,12 +43,12 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class Snapshot:
     """What is here before the import. `by_page` has the page keys of sources; `people` are case-folded addresses."""
 
-    by_identity: Mapping[str, Known] = field(default_factory=dict)
-    by_uuid: Mapping[uuids.UUID, Known] = field(default_factory=dict)
-    by_page: Mapping[str, Sequence[Known]] = field(default_factory=dict)
+    by_identity: Mapping[str, KnownIncident] = field(default_factory=dict)
+    by_uuid: Mapping[uuids.UUID, KnownIncident] = field(default_factory=dict)
+    by_page: Mapping[str, Sequence[KnownIncident]] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
 
 
@@ -56,18 +56,18 @@ class Here:
 class Planned:
     """What to do with one candidate.
 
-    `known` is the incident to update or keep; `same_event` are incidents of other origins to link a new one to. `asked`
-    (the visibility) and `overwrite` are the options of the import, kept for planning again under the row lock.
+    `known` is the incident to update or keep; `same_event` are incidents of other origins to link a new one to.
+    `requested_visibility` and `overwrite` are the options of the import, kept for planning again under the row lock.
     """
 
     outcome: Outcome
     name: str
     candidate: Candidate | None = None
-    known: Known | None = None
+    known: KnownIncident | None = None
     visibility: str = Visibility.INTERNAL.value
-    same_event: tuple[Known, ...] = ()
+    same_event: tuple[KnownIncident, ...] = ()
     reason: str = ""
-    asked: str | None = None
+    requested_visibility: str | None = None
     overwrite: bool = False
 
     @property
@@ -80,7 +80,11 @@ class Planned:
 
 
 def plan(
-    candidates: Sequence[Candidate | Rejected], here: Here, *, visibility: str | None = None, overwrite: bool = False
+    candidates: Sequence[Candidate | Rejected],
+    snapshot: Snapshot,
+    *,
+    visibility: str | None = None,
+    overwrite: bool = False,
 ) -> list[Planned]:
     """One plan per candidate, in order. `visibility` applies to the candidates that were published at the source."""
     pages_with_uuid: dict[str, str] = {}
@@ -94,17 +98,17 @@ def plan(
         if isinstance(candidate, Rejected):
             planned.append(Planned(Outcome.REJECTED, candidate.name, reason=candidate.reason))
             continue
-        reason = _twice(candidate, names, pages_with_uuid)
+        reason = _duplicate_reason(candidate, names, pages_with_uuid)
         names.setdefault(candidate.identity, candidate.name)
         planned.append(
             Planned(Outcome.REJECTED, candidate.name, reason=reason)
             if reason
-            else _one(candidate, here, visibility, overwrite)
+            else _plan_one(candidate, snapshot, visibility, overwrite)
         )
     return planned
 
 
-def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapping[str, str]) -> str:
+def _duplicate_reason(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapping[str, str]) -> str:
     """Why this duplicates another candidate of the same import; empty if it does not."""
     if candidate.identity in names:
         return f"It is the same postmortem as {names[candidate.identity]}."
@@ -113,31 +117,33 @@ def _twice(candidate: Candidate, names: Mapping[str, str], pages_with_uuid: Mapp
     return ""
 
 
-def _one(candidate: Candidate, here: Here, asked: str | None, overwrite: bool) -> Planned:
+def _plan_one(candidate: Candidate, snapshot: Snapshot, requested_visibility: str | None, overwrite: bool) -> Planned:
     if candidate.was_unpublished:
-        asked = None
-    matches = _matches(candidate, here)
+        requested_visibility = None
+    matches = _matches(candidate, snapshot)
     if len(matches) > 1:
         reason = "It has no uuid, and its url belongs to several imported incidents."
         return Planned(Outcome.REJECTED, candidate.name, reason=reason)
     if not matches:
-        others = _others(candidate, here)
+        others = _same_event(candidate, snapshot)
         return Planned(
             Outcome.DUPLICATE if others else Outcome.CREATE,
             candidate.name,
             candidate,
-            visibility=asked or candidate.visibility or Visibility.INTERNAL,
+            visibility=requested_visibility or candidate.visibility or Visibility.INTERNAL,
             same_event=others,
-            asked=asked,
+            requested_visibility=requested_visibility,
             overwrite=overwrite,
         )
-    return of_known(candidate, matches[0], asked, overwrite)
+    return plan_for_known(candidate, matches[0], requested_visibility, overwrite)
 
 
-def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: bool) -> Planned:
+def plan_for_known(
+    candidate: Candidate, known: KnownIncident, requested_visibility: str | None, overwrite: bool
+) -> Planned:
     """Plan for a candidate that is this imported incident."""
     is_same = known.mark is not None and known.mark.digest == candidate.digest
-    visibility = asked or (known.visibility if is_same else candidate.visibility or known.visibility)
+    visibility = requested_visibility or (known.visibility if is_same else candidate.visibility or known.visibility)
 
     def with_outcome(outcome: Outcome, reason: str = "") -> Planned:
         return Planned(
@@ -147,7 +153,7 @@ def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: b
             known,
             visibility=visibility,
             reason=reason,
-            asked=asked,
+            requested_visibility=requested_visibility,
             overwrite=overwrite,
         )
 
@@ -162,11 +168,11 @@ def of_known(candidate: Candidate, known: Known, asked: str | None, overwrite: b
     return with_outcome(Outcome.UPDATE)
 
 
-def _matches(candidate: Candidate, here: Here) -> list[Known]:
+def _matches(candidate: Candidate, snapshot: Snapshot) -> list[KnownIncident]:
     """The imported incidents that this candidate can be: by its identity or uuid, or, if it has no uuid, by its url."""
-    if known := here.by_identity.get(candidate.identity):
+    if known := snapshot.by_identity.get(candidate.identity):
         return [known]
-    if candidate.uuid and (known := here.by_uuid.get(candidate.uuid)) and known.is_imported:
+    if candidate.uuid and (known := snapshot.by_uuid.get(candidate.uuid)) and known.is_imported:
         return [known]
     if not candidate.by_page:
         return []
@@ -174,16 +180,16 @@ def _matches(candidate: Candidate, here: Here) -> list[Known]:
     found = {
         known.incident_id: known
         for page in candidate.pages
-        for known in here.by_page.get(page, ())
+        for known in snapshot.by_page.get(page, ())
         if known.is_imported and not known.is_deleted and (known.external_id or "").startswith(f"{source}:")
     }
     return list(found.values())
 
 
-def _others(candidate: Candidate, here: Here) -> tuple[Known, ...]:
+def _same_event(candidate: Candidate, snapshot: Snapshot) -> tuple[KnownIncident, ...]:
     """Incidents of another origin about the same event: the same uuid, or the same page among their sources."""
-    same_uuid = here.by_uuid.get(candidate.uuid) if candidate.uuid else None
-    same_page = (known for page in candidate.pages for known in here.by_page.get(page, ()))
+    same_uuid = snapshot.by_uuid.get(candidate.uuid) if candidate.uuid else None
+    same_page = (known for page in candidate.pages for known in snapshot.by_page.get(page, ()))
     found = {
         known.incident_id: known
         for known in ([same_uuid] if same_uuid else []) + list(same_page)

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
+def quiet_task_log() -> Iterator[None]:
     """Silence the log line for each task sent. A command that changes hundreds of incidents sends hundreds of nudges,
     which would bury the few lines of the command itself."""
     logger = logging.getLogger("django_structlog")

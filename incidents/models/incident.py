@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from incidents.durations import Duration, Moment, total
+from incidents.durations import Duration, Moment, total_duration
 from incidents.models.base import Versioned
 from incidents.models.people import Team
 from incidents.vocabulary import DetectedBy, LinkKind, Origin, Precision, Severity, Status, Visibility
@@ -141,7 +141,7 @@ class Incident(Versioned):
 
     @property
     def duration(self) -> Duration | None:
-        return total(
+        return total_duration(
             self.moment("started"),
             self.moment("resolved"),
             stated_seconds=self.stated_seconds,

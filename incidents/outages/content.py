@@ -22,7 +22,7 @@ SAME_SENTENCE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRow:
     """A row that the incident already has, and the text that identifies it."""
 
     uuid: uuids.UUID
@@ -30,7 +30,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _FileRow:
     """A row of the file: its values, the text that identifies it, and the keys of its sources."""
 
     values: dict[str, Any]
@@ -42,14 +42,14 @@ def incident_uuid(outage_id: str) -> uuids.UUID:
     return uuids.uuid5(NAMESPACE, outage_id)
 
 
-def recognised_by(kind: str, row: Mapping[str, Any]) -> str:
+def identifying_text(kind: str, row: Mapping[str, Any]) -> str:
     """The text that identifies a row. The row is a mapping from a file or the fields of a model."""
     return one_line(row["label"] if kind == "impact_figures" else row["text"])
 
 
-def content(definition: Mapping[str, Any], known: Mapping[str, Sequence[Known]] | None = None) -> Content:
+def build_content(definition: Mapping[str, Any], known: Mapping[str, Sequence[KnownRow]] | None = None) -> Content:
     """The content for the incident of a file. `known` are its existing rows by kind, which keep their ids."""
-    wanted = {kind: _wanted(kind, definition) for kind in RECORDS}
+    wanted = {kind: _file_rows(kind, definition) for kind in RECORDS}
     ids = {
         kind: _ids(f"{definition['id']}/{kind}", [row.text for row in rows], (known or {}).get(kind, ()))
         for kind, rows in wanted.items()
@@ -100,16 +100,16 @@ def _sections(definition: Mapping[str, Any]) -> dict[str, SectionText]:
     return {**prose, **empty}
 
 
-def _wanted(kind: str, definition: Mapping[str, Any]) -> list[_Wanted]:
+def _file_rows(kind: str, definition: Mapping[str, Any]) -> list[_FileRow]:
     if kind == "lessons":
-        return [_Wanted({"text": text}, one_line(text)) for text in definition["lessons"]]
+        return [_FileRow({"text": text}, one_line(text)) for text in definition["lessons"]]
     addresses = {source["key"]: source["url"] for source in definition["sources"]}
     rows = []
     for row in definition[kind]:
         values = {name: value for name, value in row.items() if name != "sources"}
         if kind == "impact_figures":
             values["source"] = addresses[row["sources"][0]]
-        rows.append(_Wanted(values, recognised_by(kind, row), row["sources"]))
+        rows.append(_FileRow(values, identifying_text(kind, row), row["sources"]))
     return rows
 
 
@@ -118,7 +118,7 @@ def _source(source: Mapping[str, Any], supported: Mapping[str, list[str]]) -> di
     return {**values, "supports": supported[source["key"]]}
 
 
-def _ids(place: str, texts: Sequence[str], known: Sequence[Known]) -> list[uuids.UUID]:
+def _ids(place: str, texts: Sequence[str], known: Sequence[KnownRow]) -> list[uuids.UUID]:
     """An id per text: that of the known row with the same text, else of the most similar one if it is similar enough,
     else a new one derived from the text."""
     free = list(known)

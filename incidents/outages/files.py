@@ -36,7 +36,7 @@ def paths(path: Path) -> list[Path]:
 
 def read(path: Path) -> OutageFile:
     try:
-        definition = plain_yaml.read(path.read_text(encoding="utf-8"), own=True)
+        definition = plain_yaml.read(path.read_text(encoding="utf-8"), trusted=True)
     except UnicodeDecodeError:
         return OutageFile(path.stem, None, ["This is not UTF-8 text."])
     except OSError as error:

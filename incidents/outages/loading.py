@@ -13,10 +13,10 @@ from django.db import transaction
 from incidents import template
 from incidents.actions import lifecycle
 from incidents.actions.links import add_link, remove_link
-from incidents.actions.whole import Mark, digest_of, last_marks, settle_organization, take_turns, write_whole
+from incidents.actions.whole import Mark, digest_of, ensure_organization, last_marks, lock_imports, write_published
 from incidents.document import relation
 from incidents.models import AuditEntry, Incident, IncidentLink
-from incidents.outages.content import RECORDS, Known, content, incident_uuid, recognised_by
+from incidents.outages.content import RECORDS, KnownRow, build_content, identifying_text, incident_uuid
 from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Status
 
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedOutage:
     """An outage that is already in the database."""
 
     incident_id: int
@@ -40,43 +40,45 @@ class Loaded:
     mark: Mark | None
 
 
-def loaded(**only: str) -> dict[str, Loaded]:
+def loaded_outages(**only: str) -> dict[str, LoadedOutage]:
     """The outages in the database, by the ids of their files. `only` filters by fields of the incident."""
     rows = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, **only)
-    here = {external_id: (pk, status) for external_id, pk, status in rows.values_list("external_id", "pk", "status")}
-    marks = last_marks(MARK, [pk for pk, _ in here.values()])
-    return {key: Loaded(pk, status, marks.get(pk)) for key, (pk, status) in here.items() if key}
+    existing = {
+        external_id: (pk, status) for external_id, pk, status in rows.values_list("external_id", "pk", "status")
+    }
+    marks = last_marks(MARK, [pk for pk, _ in existing.values()])
+    return {key: LoadedOutage(pk, status, marks.get(pk)) for key, (pk, status) in existing.items() if key}
 
 
-def plan(digest: str, here: Loaded | None) -> Outcome:
+def plan(digest: str, existing: LoadedOutage | None) -> Outcome:
     """What to do with a file whose content has this digest."""
-    if here is None:
+    if existing is None:
         return Outcome.CREATED
-    if here.mark is None or here.mark.digest != digest:
+    if existing.mark is None or existing.mark.digest != digest:
         return Outcome.CHANGED
-    return Outcome.RESTORED if here.status == Status.ARCHIVED else Outcome.UNCHANGED
+    return Outcome.RESTORED if existing.status == Status.ARCHIVED else Outcome.UNCHANGED
 
 
-def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> Outcome:
+def load(actor: Viewer, definition: Mapping[str, Any], existing: LoadedOutage | None) -> Outcome:
     """Make the incident say what its file says. The file must be valid. Raises what the actions raise."""
     # Built without the existing rows, so that the digest depends on the file alone.
-    digest = digest_of(content(definition))
-    if plan(digest, here) is Outcome.UNCHANGED:
+    digest = digest_of(build_content(definition))
+    if plan(digest, existing) is Outcome.UNCHANGED:
         return Outcome.UNCHANGED
     with transaction.atomic():
-        take_turns(actor)
-        here = loaded(external_id=definition["id"]).get(definition["id"])
-        outcome = plan(digest, here)
-        if outcome is Outcome.RESTORED and here:
-            lifecycle.restore(actor=actor, incident_id=here.incident_id)
+        lock_imports(actor)
+        existing = loaded_outages(external_id=definition["id"]).get(definition["id"])
+        outcome = plan(digest, existing)
+        if outcome is Outcome.RESTORED and existing:
+            lifecycle.restore(actor=actor, incident_id=existing.incident_id)
         elif outcome is not Outcome.UNCHANGED:
-            settle_organization(actor, definition["organization"])
-            write_whole(
+            ensure_organization(actor, definition["organization"])
+            write_published(
                 actor=actor,
-                content=content(definition, _rows(here.incident_id) if here else None),
+                content=build_content(definition, _rows(existing.incident_id) if existing else None),
                 mark=MARK,
                 digest=digest,
-                incident_id=here.incident_id if here else None,
+                incident_id=existing.incident_id if existing else None,
                 origin=Origin.FAMOUS,
                 external_id=definition["id"],
                 uuid=incident_uuid(definition["id"]),
@@ -85,7 +87,7 @@ def load(actor: Viewer, definition: Mapping[str, Any], here: Loaded | None) -> O
     return outcome
 
 
-def connect(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
+def sync_links(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
     """Make the links between outages match these files; returns how many were added or removed.
 
     Call it after all files are loaded. A link to an outage that is not loaded is left out.
@@ -115,11 +117,11 @@ def connect(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def archive_missing(actor: Viewer, here: Mapping[str, Loaded], present: Collection[str]) -> list[str]:
+def archive_missing(actor: Viewer, existing: Mapping[str, LoadedOutage], present: Collection[str]) -> list[str]:
     """Archive incidents whose file is gone; returns their ids. `present` are the ids of all files, valid or not."""
-    gone = [key for key, row in here.items() if key not in present and row.status == Status.PUBLISHED]
+    gone = [key for key, row in existing.items() if key not in present and row.status == Status.PUBLISHED]
     for key in gone:
-        lifecycle.archive(actor=actor, incident_id=here[key].incident_id)
+        lifecycle.archive(actor=actor, incident_id=existing[key].incident_id)
     return gone
 
 
@@ -129,7 +131,7 @@ def is_loaded(fingerprint: str) -> bool:
     return last is not None and last.object_id == fingerprint
 
 
-def remember(actor: Viewer, fingerprint: str) -> None:
+def save_fingerprint(actor: Viewer, fingerprint: str) -> None:
     """Record that the folder was loaded as a whole. Kept in the database, so that a restored one is loaded again."""
     if not is_loaded(fingerprint):
         AuditEntry.objects.create(
@@ -137,9 +139,9 @@ def remember(actor: Viewer, fingerprint: str) -> None:
         )
 
 
-def _rows(incident_id: int) -> dict[str, list[Known]]:
+def _rows(incident_id: int) -> dict[str, list[KnownRow]]:
     incident = Incident.objects.prefetch_related(*map(relation, RECORDS)).get(pk=incident_id)
     return {
-        kind: [Known(row.uuid, recognised_by(kind, vars(row))) for row in getattr(incident, relation(kind)).all()]
+        kind: [KnownRow(row.uuid, identifying_text(kind, vars(row))) for row in getattr(incident, relation(kind)).all()]
         for kind in RECORDS
     }

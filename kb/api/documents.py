@@ -8,8 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from incidents import scopes
-from incidents.document import Reading, facts, relation
-from incidents.document import part as read_part
+from incidents.document import Reading, facts, read_part, relation
 from incidents.models import Incident, IncidentLink, Organization, Team
 from incidents.records import KINDS
 from incidents.scopes import Viewer

@@ -127,13 +127,13 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(self.visible.where(condition, lambda facts: (facts["severity"] or UNKNOWN) in value))
 
     def by_organization(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_organization(self.visible.viewer, Q(pk__in=_organizations(value))))
+        return rows.filter(scopes.organization_condition(self.visible.viewer, Q(pk__in=_organizations(value))))
 
     def by_team(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
         return rows.filter(team__in=scopes.visible_teams(self.visible.viewer).filter(slug__in=value))
 
     def by_service(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
-        return rows.filter(scopes.about_service(self.visible.viewer, scopes.called(value)))
+        return rows.filter(scopes.service_condition(self.visible.viewer, scopes.name_condition(value)))
 
     def by_start(self, rows: QuerySet[Incident], name: str, value: Moment) -> QuerySet[Incident]:
         if name == "started_after":
@@ -164,7 +164,7 @@ class IncidentFilter(django_filters.FilterSet):
 
 
 def _organizations(value: list[str]) -> list[int]:
-    return [one.pk for organizations in scopes.organizations_called(value).values() for one in organizations]
+    return [one.pk for organizations in scopes.organizations_by_name(value).values() for one in organizations]
 
 
 def _is(at: datetime | None, relation: str, value: Moment) -> bool:

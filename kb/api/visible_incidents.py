@@ -15,7 +15,7 @@ from django.db.models import Case, DateTimeField, F, Func, JSONField, Q, QuerySe
 from django.db.models.functions import Coalesce
 
 from incidents import scopes
-from incidents.durations import kept_moment
+from incidents.durations import read_stored_moment
 from incidents.models import Incident
 from incidents.scopes import Viewer
 
@@ -41,7 +41,7 @@ class VisibleIncidents:
     @classmethod
     def of(cls, viewer: Viewer) -> VisibleIncidents:
         visible = scopes.visible_incidents(viewer)
-        reopened = visible.filter(scopes.reads_published(viewer))
+        reopened = visible.filter(scopes.reads_published_condition(viewer))
         rows = reopened.values_list("pk", *(_Fact(F("published_revision__document"), Value(name)) for name in FACTS))
         return cls(viewer, visible, {pk: dict(zip(FACTS, facts, strict=True)) for pk, *facts in rows})
 
@@ -65,5 +65,5 @@ class VisibleIncidents:
 
 
 def started(facts: dict[str, Any]) -> datetime | None:
-    moment = kept_moment(facts["started"], zone=facts["time_zone"])
+    moment = read_stored_moment(facts["started"], zone=facts["time_zone"])
     return moment.at if moment else None

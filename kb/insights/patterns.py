@@ -117,14 +117,14 @@ def _facts(incidents: QuerySet[Incident]) -> Iterable[_Facts]:
 
     They come from the columns or, for a reopened postmortem, from its published revision.
     """
-    published = scopes.reopened()
-    read: QuerySet[Any] = scopes.with_organization_read(published, incidents).order_by()
-    own = read.exclude(published).values_list("started_at", "time_zone", "organization_read", "mitigations")
+    published = scopes.reopened_condition()
+    read: QuerySet[Any] = scopes.with_shown_organization(published, incidents).order_by()
+    own = read.exclude(published).values_list("started_at", "time_zone", "shown_organization", "mitigations")
     for at, zone, organization, mitigations in own:
         yield _Facts(_year(at, zone), organization, mitigations)
     document = "published_revision__document"
     reopened = read.filter(published).values_list(
-        f"{document}__started", "organization_read", f"{document}__mitigations"
+        f"{document}__started", "shown_organization", f"{document}__mitigations"
     )
     for started, organization, mitigations in reopened:
         yield _Facts(int(started["at"][:4]) if started else None, organization, mitigations)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from django.db import transaction
 
 from incidents import outbox
-from incidents.actions.change import audit, locked
+from incidents.actions.change import audit, lock_incident
 from incidents.errors import NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -30,7 +30,7 @@ def curate(*, actor: Viewer, incident: Incident, evidence: Mapping[str, Sequence
         raise NotAllowed("Curated tags can only be set by loading the famous outages.")
     with transaction.atomic():
         # Row lock: a concurrent decision or a second loader waits here until this one commits.
-        locked(actor, incident.pk)
+        lock_incident(actor, incident.pk)
         wanted: dict[Pattern, list[Anchor]] = {}
         for pattern in Pattern.objects.filter(slug__in=evidence).select_related("merged_into"):
             wanted.setdefault(pattern.merged_into or pattern, []).extend(evidence[pattern.slug])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from incidents.document import build, with_everything
+from incidents.document import build, with_all_parts
 from incidents.errors import Missing
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -25,7 +25,7 @@ def tag_outages(actor: Viewer, definitions: Iterable[Mapping[str, Any]]) -> int:
     famous = Incident.objects.filter(origin=Origin.FAMOUS, deleted_at__isnull=True, external_id__in=list(by_id))
     tagged = set(Tag.objects.filter(source=TagSource.CURATOR).values_list("incident_id", flat=True))
     changed = 0
-    for incident in with_everything(famous):
+    for incident in with_all_parts(famous):
         wanted = by_id[incident.external_id or ""]["patterns"]
         if not wanted and incident.pk not in tagged:
             continue

@@ -16,7 +16,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from incidents import outbox, scopes
-from incidents.actions.change import audit, locked
+from incidents.actions.change import audit, lock_incident
 from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -105,7 +105,7 @@ def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
 def _deciding(actor: Viewer, incident_id: int) -> Iterator[Incident]:
     """Lock the incident for a decision about one of its tags. Raises Missing, NotAllowed, WrongState."""
     with transaction.atomic():
-        incident = locked(actor, incident_id)
+        incident = lock_incident(actor, incident_id)
         if not may_decide(actor, incident):
             raise NotAllowed(
                 "Only authors, leads and admins can decide about the patterns of famous outages."
@@ -154,7 +154,7 @@ def _decide(actor: Viewer, tag: Tag, state: TagState, reason: str = "", *, actio
     earlier = rejected_before(tag.evidence) if state == TagState.REJECTED else []
     tag.evidence = [*shown, *(anchor for anchor in earlier if anchor["quote"] not in quotes)]
     tag.state, tag.reason = state, reason
-    tag.decided_by_id, tag.decided_at = actor.person, timezone.now()
+    tag.decided_by_id, tag.decided_at = actor.person_id, timezone.now()
     return _save(actor, tag, action or f"tag.{state}")
 
 

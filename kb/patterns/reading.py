@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from incidents.document import build, published_many, with_everything
-from incidents.durations import between, kept_moment
+from incidents.document import build, published_many, with_all_parts
+from incidents.durations import between, read_stored_moment
 from incidents.models import Incident
 from kb.patterns.anchors import texts
 
@@ -18,7 +18,7 @@ def documents(incident_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """
     alive = Incident.objects.filter(pk__in=list(incident_ids), deleted_at__isnull=True)
     found = published_many(alive)
-    for incident in with_everything(alive.filter(published_revision__isnull=True)):
+    for incident in with_all_parts(alive.filter(published_revision__isnull=True)):
         found[incident.pk] = build(incident)
     return found
 
@@ -30,7 +30,7 @@ def fields(document: Mapping[str, Any]) -> dict[str, str]:
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that the conditions of rules can use. Unknown facts are None, for which no condition holds."""
-    moments = {name: kept_moment(document[name]) for name in ("started", "detected", "mitigated")}
+    moments = {name: read_stored_moment(document[name]) for name in ("started", "detected", "mitigated")}
     to_detect = between(moments["started"], moments["detected"])
     to_mitigate = between(moments["started"], moments["mitigated"])
     duration = document["duration"]

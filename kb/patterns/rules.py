@@ -196,7 +196,7 @@ def in_use(definitions: Iterable[Definition]) -> list[Rule]:
 def read_file(path: Path) -> Definition:
     """Read one file. The slug is the file's name. Raises BadRules."""
     try:
-        content = plain_yaml.read(path.read_text(encoding="utf-8"), own=True)
+        content = plain_yaml.read(path.read_text(encoding="utf-8"), trusted=True)
     except (OSError, UnicodeDecodeError, plain_yaml.Unreadable) as error:
         raise BadRules([Problem(path.name, "", f"the file cannot be read: {error}")]) from error
     return definition(path.stem, content, file=path.name)

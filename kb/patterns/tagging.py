@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from incidents import consume, outbox
+from incidents import outbox, outbox_consumer
 from incidents.models import AuditEntry, Incident, User
 from incidents.vocabulary import Origin
 from kb.patterns.matcher import Rules, match, shipped_rules
@@ -39,7 +39,7 @@ class ActiveRules:
     patterns: Mapping[str, int]
 
 
-class RulesMismatch(consume.Unreachable):
+class RulesMismatch(outbox_consumer.Unreachable):
     """The vocabulary in the database was loaded from rules that differ from those of this process.
 
     Either this process must be restarted or the vocabulary loaded again.
@@ -80,7 +80,7 @@ def tag_incidents(incident_ids: Iterable[int], *, rules: Rules | None = None) ->
 
 def run_once() -> int:
     """Process one batch of the tagger's outbox entries; returns how many incidents it covered."""
-    return consume.run_once(CONSUMER, tag_incidents)
+    return outbox_consumer.run_once(CONSUMER, tag_incidents)
 
 
 def drain(*, progress: Callable[[int], None] | None = None) -> int:

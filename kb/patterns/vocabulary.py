@@ -14,7 +14,7 @@ from django.db import transaction
 
 from incidents import outbox
 from incidents.actions.change import audit, audit_each
-from incidents.actions.whole import take_turns
+from incidents.actions.whole import lock_imports
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -65,7 +65,7 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         raise NotAllowed("Only admins can change the vocabulary.")
     rows = read(folder)
     with transaction.atomic():
-        take_turns(actor)
+        lock_imports(actor)
         by_slug = {pattern.slug: pattern for pattern in Pattern.objects.select_related("merged_into")}
         # Search documents include the families of their patterns and leave out patterns that are not active.
         previous = {pattern.pk: (pattern.family, pattern.status) for pattern in by_slug.values()}
@@ -92,7 +92,7 @@ def load(*, actor: Viewer, folder: Path | None = None) -> int:
         # Lock all these incidents at once, before touching their tags: decisions and the tagger take the incident's
         # lock first as well.
         touched = Tag.objects.filter(pattern__in=[*(pattern for pattern, _ in merged), *shown_differently])
-        locked_ids = outbox.hold(touched.values_list("incident_id", flat=True))
+        locked_ids = outbox.lock_incidents(touched.values_list("incident_id", flat=True))
         for pattern, into in merged:
             merge(actor=actor, pattern=pattern, into=into, locked_ids=locked_ids)
         if shown_differently:

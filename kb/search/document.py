@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from incidents import document as record
-from incidents.durations import DurationKind, kept_moment, moved
+from incidents.durations import DurationKind, correct_zone, read_stored_moment
+from incidents.markdown_export import amount
 from incidents.models import Incident, ReviewRequest
-from incidents.readable import amount
 from incidents.scopes import UNPUBLISHED
 from incidents.vocabulary import ActionState
 from kb.patterns.models import SHOWN, Tag, TagState
@@ -86,7 +86,7 @@ def build_many(incident_ids: Iterable[int]) -> dict[int, IndexDocument]:
     published = {pk for pk, row in rows.items() if row.is_published}
     contents = record.published_many(Incident.objects.filter(pk__in=published))
     if drafts := rows.keys() - published:
-        for incident in record.with_everything(Incident.objects.filter(pk__in=drafts)):
+        for incident in record.with_all_parts(Incident.objects.filter(pk__in=drafts)):
             contents[incident.pk] = record.build(incident)
     reviewers = _reviewers(pk for pk, row in rows.items() if row.status in UNPUBLISHED)
     tags = _tags(contents)
@@ -143,9 +143,9 @@ def build(row: IncidentRow, content: dict[str, Any], tags: list[Tagged], reviewe
         {cause["family"] for cause in content["causes"] if cause["family"]}
         | {tag.family for tag in tags if tag.is_shown}
     )
-    moment = kept_moment(content["started"], zone=content["time_zone"])
+    moment = read_stored_moment(content["started"], zone=content["time_zone"])
     # A day, month or year is a date on the publisher's calendar: converting it to UTC must not make it the day before.
-    started = moved(moment, old=content["time_zone"], new="UTC").at if moment else None
+    started = correct_zone(moment, old=content["time_zone"], new="UTC").at if moment else None
     duration = content["duration"]
     seconds = duration["seconds"] if duration else None
     open_actions = [a for a in content["actions"] if a["state"] in (ActionState.OPEN, ActionState.IN_PROGRESS)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from incidents.consume import Unreachable
+from incidents.outbox_consumer import Unreachable
 from incidents.scopes import Viewer
 from kb.search.document import IndexDocument
 from kb.search.nodes import AnyFilter, ChoiceFilter, Node, Text, rebuild

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Generic, TypeVar
 
-from incidents.durations import length
+from incidents.durations import parse_length
 from kb.search.analysis import fold
 from kb.search.nodes import (
     ChoiceFilter,
@@ -132,7 +132,7 @@ def _period(value: str) -> tuple[datetime, datetime | None] | None:
 def _length(value: str) -> tuple[int, int] | None:
     """The span of seconds that a length stands for, to the precision of its smallest unit: `1h30m` is from 90 to less
     than 91 minutes."""
-    read = length(value)
+    read = parse_length(value)
     return read and (read[0], sum(read))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from incidents import consume, outbox
+from incidents import outbox, outbox_consumer
 from kb.search import engines_in_step, rebuild
 from kb.search.database import engine as database
 from kb.search.document import build_many
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 def run_once(consumer: Consumer) -> int:
     """Bring one engine up to date with one batch of its entries. Returns the number of incidents in the batch."""
-    return consume.run_once(consumer.name, lambda ids: _index_batch(consumer, ids))
+    return outbox_consumer.run_once(consumer.name, lambda ids: _index_batch(consumer, ids))
 
 
 def _index_batch(consumer: Consumer, incident_ids: list[int]) -> dict[int, str]:

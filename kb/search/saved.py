@@ -28,7 +28,7 @@ def visible_saved(viewer: Viewer) -> QuerySet[SavedSearch]:
     """The viewer's own saved searches, by name."""
     if not viewer.is_signed_in:
         return SavedSearch.objects.none()
-    return SavedSearch.objects.filter(user_id=viewer.person).order_by(Lower("name"), "pk")
+    return SavedSearch.objects.filter(user_id=viewer.person_id).order_by(Lower("name"), "pk")
 
 
 def query_string(request: SearchRequest) -> str:
@@ -56,7 +56,7 @@ def save_search(*, actor: Viewer, name: str, request: SearchRequest) -> SavedSea
         raise Invalid({"name": "This search is too long to save. Shorten it and try again."})
     with transaction.atomic():
         # Serialize saves per user, so that the limit holds and a double submit saves only once.
-        User.objects.select_for_update(no_key=True).get(pk=actor.person)
+        User.objects.select_for_update(no_key=True).get(pk=actor.person_id)
         mine = visible_saved(actor)
         if (same := mine.filter(name__called=name).first()) is not None:
             if same.query != query:
@@ -64,7 +64,7 @@ def save_search(*, actor: Viewer, name: str, request: SearchRequest) -> SavedSea
             return same
         if mine.count() >= PER_PERSON:
             raise Invalid({"name": f"You can save up to {PER_PERSON} searches. Remove one before saving another."})
-        saved = SavedSearch.objects.create(user_id=actor.person, name=name, query=query)
+        saved = SavedSearch.objects.create(user_id=actor.person_id, name=name, query=query)
         audit(actor, "search.saved", saved, name=name)
     return saved
 

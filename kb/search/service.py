@@ -240,7 +240,7 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
         chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
     if organizations := chosen.get("organization"):
         # Includes organizations hidden from the viewer: the engine decides what is found, and so which ones are named.
-        for value, found in scopes.organizations_called([*organizations]).items():
+        for value, found in scopes.organizations_by_name([*organizations]).items():
             organizations[value] += [one.name for one in found if one.name != value]
     return chosen
 

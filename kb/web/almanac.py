@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from incidents import scopes
-from incidents.durations import Moment, moved
+from incidents.durations import Moment, correct_zone
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Precision, Status
@@ -34,7 +34,7 @@ def on_this_day(viewer: Viewer, today: date) -> list[Hit]:
 def _day(began: Moment, zone: str) -> date:
     """The start day that pages show: a date as published in `zone`, an instant on the reader's calendar."""
     if began.precision is Precision.DAY:
-        return moved(began, old=zone, new="UTC").at.date()
+        return correct_zone(began, old=zone, new="UTC").at.date()
     return timezone.localtime(began.at).date()
 
 

@@ -32,7 +32,7 @@ class PatternCount:
 
 def counts(viewer: Viewer) -> Counts:
     found = _with_organization(viewer).aggregate(
-        incidents=Count("pk"), organizations=Count("organization_read", distinct=True)
+        incidents=Count("pk"), organizations=Count("shown_organization", distinct=True)
     )
     return Counts(
         incidents=found["incidents"],
@@ -43,14 +43,14 @@ def counts(viewer: Viewer) -> Counts:
 
 def by_organization(viewer: Viewer) -> list[OrganizationCount]:
     """Organizations with at least one incident that the viewer can see, sorted by name."""
-    counted = _with_organization(viewer).order_by().values_list("organization_read").annotate(n=Count("pk"))
+    counted = _with_organization(viewer).order_by().values_list("shown_organization").annotate(n=Count("pk"))
     numbers = dict(counted)
     found = Organization.objects.filter(pk__in=numbers).order_by(Lower("name"))
     return [OrganizationCount(organization, numbers[organization.pk]) for organization in found]
 
 
 def _with_organization(viewer: Viewer) -> QuerySet[Any]:
-    return scopes.with_organization_read(scopes.reopened(), listed_incidents(viewer))
+    return scopes.with_shown_organization(scopes.reopened_condition(), listed_incidents(viewer))
 
 
 def by_pattern(viewer: Viewer) -> list[PatternCount]:

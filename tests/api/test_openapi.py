@@ -30,7 +30,7 @@ from incidents import template
 from incidents.actions.lifecycle import submit
 from incidents.actions.links import add_link
 from incidents.actions.organizations import save_template
-from incidents.actions.people import first_start
+from incidents.actions.people import create_first_admin
 from incidents.actions.sections import add_row
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -242,7 +242,7 @@ def test_the_guide_lists_every_problem_code():
 def test_the_commands_of_the_guide_work_in_order_on_a_new_installation(db):
     for definition in template.files():
         save_template(actor=Viewer.system(), definition=definition)
-    admin = first_start(
+    admin = create_first_admin(
         organization="My organization", team="Engineering", email="admin@acme.example", password="a long pass phrase"
     )
     _, secret = tokens.create_token(actor=Viewer.of(admin), name="Guide", scope="write")

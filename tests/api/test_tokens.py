@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from incidents.actions.people import create_service_account, set_standing
+from incidents.actions.people import create_service_account, set_account_access
 from incidents.models import AuditEntry
 from kb.api import tokens
 from kb.api.models import AccessToken
@@ -85,7 +85,7 @@ def test_a_revoked_token_stops_working_at_once(api):
 
 def test_the_tokens_of_a_deactivated_account_stop_working(api, cast):
     author = api("author")
-    set_standing(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
     assert codes(author.get("incidents")) == (401, "inactive_account")
 
 

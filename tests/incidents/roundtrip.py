@@ -12,7 +12,7 @@ from incidents.actions.organizations import change_organization
 from incidents.actions.sections import add_row, change_section
 from incidents.export import json_document, readings
 from incidents.importing import documents
-from incidents.importing.carrying import carry_out, link, look
+from incidents.importing.execution import add_links, import_candidate, take_snapshot
 from incidents.importing.planning import plan
 from incidents.models import Incident, Organization, PostmortemTemplate, Row, Service, Team
 from incidents.records import KINDS
@@ -64,10 +64,10 @@ def empty() -> None:
 def brought_in(found: Any) -> list[str]:
     """Import documents as the command does; returns every note and reason."""
     candidates = list(documents.read_all("all.json", json.dumps(found)))
-    here, actor = look(), Viewer.system()
-    done = [carry_out(actor, planned, here) for planned in plan(candidates, here)]
+    here, actor = take_snapshot(), Viewer.system()
+    done = [import_candidate(actor, planned, here) for planned in plan(candidates, here)]
     lines = [line for one in done for line in [*one.notes, one.reason] if line]
-    return lines + [note for _, note in link(actor, done, here)]
+    return lines + [note for _, note in add_links(actor, done, here)]
 
 
 def make_rich(cast: Cast) -> Incident:

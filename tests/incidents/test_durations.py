@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidents.durations import (
-    LONGEST,
+    MAX_STATED_SECONDS,
     SPAN,
     DurationKind,
     Moment,
     between,
     check_order,
-    in_full,
+    correct_zone,
+    format_exactly,
+    format_moment,
     in_words,
-    kept_moment,
-    length,
-    moved,
+    parse_length,
     read_moment,
-    total,
-    written,
+    read_stored_moment,
+    total_duration,
 )
 from incidents.errors import Invalid
 from incidents.vocabulary import Precision
@@ -43,7 +43,7 @@ precisions = st.sampled_from(list(Precision))
 @given(instants, precisions, st.sampled_from(zones()))
 def test_a_moment_is_read_back_as_it_was_written(at, precision, zone):
     read = read_moment("started", {"at": at.isoformat(), "precision": precision.value}, zone=zone)
-    again = read_moment("started", {"at": written(read, zone), "precision": precision.value}, zone=zone)
+    again = read_moment("started", {"at": format_moment(read, zone), "precision": precision.value}, zone=zone)
     assert again == read
 
 
@@ -101,19 +101,19 @@ def test_durations_are_worded_as_people_say_them(seconds, words):
     ],
 )
 def test_a_length_is_read_as_people_write_it(text, seconds, smallest):
-    assert length(text) == (seconds, smallest)
+    assert parse_length(text) == (seconds, smallest)
 
 
 @pytest.mark.parametrize(
     "text", ["", "27", "min", "about 3 h", "10 min 2 h", "1.5 h", "-3 d", "3 d, 2 h", "1d" + " " * 10**5 + "x"]
 )
 def test_text_that_is_not_a_length_of_time_is_not_read(text):
-    assert length(text) is None
+    assert parse_length(text) is None
 
 
-@given(st.integers(0, LONGEST))
+@given(st.integers(0, MAX_STATED_SECONDS))
 def test_a_length_in_full_is_read_back_to_the_second(seconds):
-    assert length(in_full(seconds))[0] == seconds
+    assert parse_length(format_exactly(seconds))[0] == seconds
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_two_moments_known_only_to_the_same_day_give_no_duration():
 def test_a_stated_duration_stands_in_for_one_that_cannot_be_measured():
     day = moment("2008-08-11T00:00", DAY)
     assert (
-        total(day, moment("2008-08-14T00:00", DAY), stated_seconds=250_000, stated_text="three days").kind
+        total_duration(day, moment("2008-08-14T00:00", DAY), stated_seconds=250_000, stated_text="three days").kind
         is DurationKind.STATED
     )
-    assert total(day, None, stated_seconds=60).seconds == 60
-    assert total(day, None) is None
-    exact = total(moment("2019-07-02T13:42"), moment("2019-07-02T14:09"), stated_seconds=1800)
+    assert total_duration(day, None, stated_seconds=60).seconds == 60
+    assert total_duration(day, None) is None
+    exact = total_duration(moment("2019-07-02T13:42"), moment("2019-07-02T14:09"), stated_seconds=1800)
     assert (exact.seconds, exact.kind) == (1620, DurationKind.MEASURED)
 
 
@@ -210,13 +210,13 @@ def test_a_value_that_is_not_a_time_is_refused_by_field_name(value):
 def test_a_year_out_of_range_in_utc_or_in_the_zone_is_refused(text, zone):
     with pytest.raises(Invalid, match="outside the years"):
         read_moment("started", {"at": text}, zone=zone)
-    assert kept_moment(text, zone=zone) is not None
+    assert read_stored_moment(text, zone=zone) is not None
 
 
 @pytest.mark.parametrize("text", ["1900", "1900-01-01", "2100-12-31"])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
 def test_a_date_keeps_its_written_year_in_any_zone(text, zone):
-    assert written(read_moment("started", text, zone=zone), zone) == text
+    assert format_moment(read_moment("started", text, zone=zone), zone) == text
 
 
 @given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.text())))
@@ -245,6 +245,6 @@ def test_detection_before_the_start_is_for_planned_changes_only():
 
 def test_correcting_the_zone_changes_no_date_and_no_instant():
     day = read_moment("started", "2019-07-02", zone="UTC")
-    assert written(moved(day, old="UTC", new="America/New_York"), "America/New_York") == "2019-07-02"
+    assert format_moment(correct_zone(day, old="UTC", new="America/New_York"), "America/New_York") == "2019-07-02"
     instant = read_moment("started", "2019-07-02T13:42Z")
-    assert moved(instant, old="UTC", new="America/New_York") == instant
+    assert correct_zone(instant, old="UTC", new="America/New_York") == instant

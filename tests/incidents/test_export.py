@@ -19,9 +19,9 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_section
-from incidents.document import LIVES_ON, read, with_everything
+from incidents.document import LIVE_FIELDS, read, with_all_parts
 from incidents.export import json_document, markdown
-from incidents.markdown import link, plain, prose, under
+from incidents.markdown import link, list_entry, plain, prose
 from incidents.scopes import ANONYMOUS, Viewer
 from tests.incidents.roundtrip import export_all
 
@@ -29,7 +29,7 @@ PARSER = MarkdownIt("commonmark")
 
 
 def reading(incident, viewer):
-    return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
+    return read(with_all_parts(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
 
 
 def headings(text):
@@ -85,7 +85,7 @@ def test_viewers_of_a_reopened_draft_also_export_its_published_text_and_others_e
         shown = reading(incident, cast.viewer(name))
         document = json_document(shown)
         if name in ("author", "lead", "admin"):
-            alike = {"format", *LIVES_ON}
+            alike = {"format", *LIVE_FIELDS}
             assert all(document[key] == before["reader"][key] for key in alike)
             wanted = {key: value for key, value in before["reader"].items() if key not in {"links", *alike}}
             assert (document["title"], document["published"]) == ("Not yet", wanted)
@@ -243,7 +243,7 @@ def test_closing_the_unclosed_blocks_of_a_long_text_is_fast():
 
 @given(st.lists(prose_texts, min_size=2, max_size=4))
 def test_entries_of_a_list_stay_entries_of_one_list(bodies):
-    text = "\n".join(under(f"**Lead {n}**", body, below=3) for n, body in enumerate(bodies))
+    text = "\n".join(list_entry(f"**Lead {n}**", body, below=3) for n, body in enumerate(bodies))
     items = [token for token in PARSER.parse(text) if token.type == "list_item_open" and token.level == 1]
     leads = [
         token.content for token in PARSER.parse(text) if token.type == "inline" and token.content.startswith("**Lead")

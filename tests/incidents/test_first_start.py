@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from incidents.actions.people import first_start
+from incidents.actions.people import create_first_admin
 from incidents.models import Organization, User
 
 pytestmark = [pytest.mark.postgres_only, pytest.mark.django_db(transaction=True)]
@@ -21,14 +21,16 @@ def test_only_one_of_two_concurrent_first_starts_creates_the_admin():
     def start(email):
         try:
             made.append(
-                first_start(organization="Acme", team="Engineering", email=email, password="a long enough pass phrase")
+                create_first_admin(
+                    organization="Acme", team="Engineering", email=email, password="a long enough pass phrase"
+                )
             )
         finally:
             connection.close()
 
     second = threading.Thread(target=start, args=("second@acme.example",))
     with transaction.atomic():
-        first = first_start(
+        first = create_first_admin(
             organization="Acme", team="Engineering", email="first@acme.example", password="a long enough pass phrase"
         )
         second.start()

@@ -20,11 +20,11 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident, delete_incident
 from incidents.actions.links import add_link, change_link, remove_link
 from incidents.actions.sections import add_row, change_section
-from incidents.document import build, read, with_everything
+from incidents.document import build, read, with_all_parts
 from incidents.export import json_document
 from incidents.importing import frontmatter
-from incidents.importing.carrying import carry_out, link, look
 from incidents.importing.documents import read_all
+from incidents.importing.execution import add_links, import_candidate, take_snapshot
 from incidents.importing.planning import plan
 from incidents.management.commands import import_incidents
 from incidents.models import AuditEntry, Incident, IncidentLink, OutboxEntry, User
@@ -63,7 +63,7 @@ def run(path, code=0, **options):
 
 
 def imported(n=1):
-    return with_everything(Incident.objects).get(external_id=f"postmortems.app:{UUID.format(n)}")
+    return with_all_parts(Incident.objects).get(external_id=f"postmortems.app:{UUID.format(n)}")
 
 
 def row_counts():
@@ -80,7 +80,7 @@ def folder(tmp_path, cast):
 
 
 def exported(incident):
-    return json_document(read(with_everything(Incident.objects).get(pk=incident.pk), Viewer.system()))
+    return json_document(read(with_all_parts(Incident.objects).get(pk=incident.pk), Viewer.system()))
 
 
 def body(incident, key):
@@ -260,11 +260,11 @@ def test_a_link_to_an_incident_deleted_here_is_reported_and_the_rest_imported(tm
 def test_a_link_to_an_incident_deleted_during_the_import_is_reported(cast, published):
     first, second = (exported(published(title)) for title in ("First", "Second"))
     second["links"] = [{"kind": "related", "direction": "out", "incident": {"id": first["id"], "ref": first["ref"]}}]
-    here, system = look(), Viewer.system()
+    here, system = take_snapshot(), Viewer.system()
     candidates = list(read_all("both.json", json.dumps([first, second])))
-    done = [carry_out(system, planned, here) for planned in plan(candidates, here)]
+    done = [import_candidate(system, planned, here) for planned in plan(candidates, here)]
     delete_incident(actor=cast.viewer("admin"), incident_id=done[0].incident_id)
-    ((told, note),) = link(system, done, here)
+    ((told, note),) = add_links(system, done, here)
     assert told is done[1]
     assert note.startswith(f"Its link to {first['ref']} is left out: ")
 
@@ -323,12 +323,12 @@ def meanwhile(monkeypatch):
     def before_the_first_file(act):
         waiting = [act]
 
-        def then_carry_out(*given, **options):
+        def then_import(*given, **options):
             while waiting:
                 waiting.pop()()
-            return carry_out(*given, **options)
+            return import_candidate(*given, **options)
 
-        monkeypatch.setattr(import_incidents, "carry_out", then_carry_out)
+        monkeypatch.setattr(import_incidents, "import_candidate", then_import)
 
     return before_the_first_file
 
@@ -382,18 +382,18 @@ def test_the_second_of_two_concurrent_imports_finds_what_the_first_wrote(folder,
 @pytest.mark.django_db(transaction=True)
 def test_a_first_import_waits_for_a_concurrent_one_and_does_not_fail(folder):
     User.objects.system()
-    (planned,) = plan([frontmatter.read("one.md", markdown(1))], here := look())
+    (planned,) = plan([frontmatter.read("one.md", markdown(1))], here := take_snapshot())
     second = []
 
     def other():
         try:
-            second.append(carry_out(Viewer.system(), planned, here).outcome)
+            second.append(import_candidate(Viewer.system(), planned, here).outcome)
         finally:
             connection.close()
 
     thread = threading.Thread(target=other)
     with transaction.atomic():
-        assert carry_out(Viewer.system(), planned, here).outcome == "created"
+        assert import_candidate(Viewer.system(), planned, here).outcome == "created"
         thread.start()
         thread.join(1)
         assert second == []

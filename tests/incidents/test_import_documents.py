@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from incidents.actions.whole import SectionText
 from incidents.importing import documents
 from incidents.importing.candidates import Rejected
-from incidents.importing.carrying import carry_out, look
+from incidents.importing.execution import import_candidate, take_snapshot
 from incidents.importing.planning import plan
 from incidents.models import Incident
 from incidents.scopes import Viewer
@@ -163,9 +163,9 @@ def test_an_unknown_key_is_reported_and_does_not_stop_the_rest(cast, rich):
 def test_a_section_that_the_template_does_not_plan_is_refused(cast, rich):
     (candidate,) = documents.read_all("a.json", json.dumps({**exported()["Rich"], "id": str(uuids.uuid4())}))
     wrong = replace(candidate, sections={**candidate.sections, "moon": SectionText(body="x")})
-    here = look()
+    here = take_snapshot()
     (planned,) = plan([wrong], here)
-    assert "sections.moon" in carry_out(Viewer.system(), planned, here).reason
+    assert "sections.moon" in import_candidate(Viewer.system(), planned, here).reason
 
 
 json_values = st.recursive(

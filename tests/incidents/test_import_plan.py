@@ -9,7 +9,7 @@ import pytest
 
 from incidents.actions.whole import Mark
 from incidents.importing.candidates import Candidate, Rejected
-from incidents.importing.planning import Here, Known, Outcome, plan
+from incidents.importing.planning import KnownIncident, Outcome, Snapshot, plan
 
 UUID, OTHER = uuids.UUID(int=1), uuids.UUID(int=2)
 PAGE = "kettle.example/post"
@@ -19,14 +19,14 @@ CANDIDATE = Candidate(
 )  # fmt: skip
 DRAFT = replace(CANDIDATE, visibility="team", was_unpublished=True)
 BY_PAGE = replace(CANDIDATE, name="b.md", identity="postmortems.app:url-1", by_page=True)
-IMPORTED = Known(7, OTHER, "imported", CANDIDATE.identity, "internal", mark=Mark(1, CANDIDATE.digest))
+IMPORTED = KnownIncident(7, OTHER, "imported", CANDIDATE.identity, "internal", mark=Mark(1, CANDIDATE.digest))
 OLDER = replace(IMPORTED, mark=Mark(1, "another"))
-FAMOUS = Known(9, uuids.UUID(int=3), "famous", "2020-kettle-tea", "public")
-OWN = Known(8, UUID, "own")
+FAMOUS = KnownIncident(9, uuids.UUID(int=3), "famous", "2020-kettle-tea", "public")
+OWN = KnownIncident(8, UUID, "own")
 
 
-def here(*known, page=()):
-    return Here(
+def snapshot(*known, page=()):
+    return Snapshot(
         by_identity={k.external_id: k for k in known if k.is_imported},
         by_uuid={k.uuid: k for k in known},
         by_page={PAGE: list(page)},
@@ -41,24 +41,24 @@ def one(candidate, state, **options):
 @pytest.mark.parametrize(
     ("state", "options", "outcome"),
     [
-        (here(), {}, Outcome.CREATE),
-        (here(IMPORTED), {}, Outcome.UNCHANGED),
-        (here(IMPORTED), {"visibility": "internal"}, Outcome.UNCHANGED),
-        (here(IMPORTED), {"visibility": "public"}, Outcome.UPDATE),
-        (here(IMPORTED), {"overwrite": True}, Outcome.UNCHANGED),
-        (here(OLDER), {}, Outcome.UPDATE),
-        (here(replace(OLDER, is_changed=True)), {}, Outcome.KEPT),
-        (here(replace(OLDER, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
-        (here(replace(IMPORTED, is_changed=True)), {}, Outcome.KEPT),
-        (here(replace(IMPORTED, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
-        (here(replace(IMPORTED, is_changed=True)), {"visibility": "public"}, Outcome.KEPT),
-        (here(replace(IMPORTED, mark=None)), {}, Outcome.KEPT),
-        (here(replace(OLDER, is_deleted=True)), {"overwrite": True}, Outcome.KEPT),
-        (here(page=[FAMOUS]), {}, Outcome.DUPLICATE),
-        (here(page=[OWN]), {"overwrite": True}, Outcome.DUPLICATE),
-        (here(page=[replace(FAMOUS, is_deleted=True)]), {}, Outcome.CREATE),
-        (here(page=[replace(OLDER, external_id="postmortems.app:x")]), {}, Outcome.CREATE),
-        (here(IMPORTED, page=[FAMOUS]), {}, Outcome.UNCHANGED),
+        (snapshot(), {}, Outcome.CREATE),
+        (snapshot(IMPORTED), {}, Outcome.UNCHANGED),
+        (snapshot(IMPORTED), {"visibility": "internal"}, Outcome.UNCHANGED),
+        (snapshot(IMPORTED), {"visibility": "public"}, Outcome.UPDATE),
+        (snapshot(IMPORTED), {"overwrite": True}, Outcome.UNCHANGED),
+        (snapshot(OLDER), {}, Outcome.UPDATE),
+        (snapshot(replace(OLDER, is_changed=True)), {}, Outcome.KEPT),
+        (snapshot(replace(OLDER, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
+        (snapshot(replace(IMPORTED, is_changed=True)), {}, Outcome.KEPT),
+        (snapshot(replace(IMPORTED, is_changed=True)), {"overwrite": True}, Outcome.UPDATE),
+        (snapshot(replace(IMPORTED, is_changed=True)), {"visibility": "public"}, Outcome.KEPT),
+        (snapshot(replace(IMPORTED, mark=None)), {}, Outcome.KEPT),
+        (snapshot(replace(OLDER, is_deleted=True)), {"overwrite": True}, Outcome.KEPT),
+        (snapshot(page=[FAMOUS]), {}, Outcome.DUPLICATE),
+        (snapshot(page=[OWN]), {"overwrite": True}, Outcome.DUPLICATE),
+        (snapshot(page=[replace(FAMOUS, is_deleted=True)]), {}, Outcome.CREATE),
+        (snapshot(page=[replace(OLDER, external_id="postmortems.app:x")]), {}, Outcome.CREATE),
+        (snapshot(IMPORTED, page=[FAMOUS]), {}, Outcome.UNCHANGED),
     ],
 )
 def test_the_outcome_follows_from_what_is_here(state, options, outcome):
@@ -67,29 +67,29 @@ def test_the_outcome_follows_from_what_is_here(state, options, outcome):
 
 def test_an_incident_of_another_origin_is_never_changed():
     for other in (OWN, FAMOUS):
-        planned = one(replace(CANDIDATE, uuid=other.uuid), here(other, page=[other]), overwrite=True)
+        planned = one(replace(CANDIDATE, uuid=other.uuid), snapshot(other, page=[other]), overwrite=True)
         assert (planned.outcome, planned.known, planned.same_event) == (Outcome.DUPLICATE, None, (other,))
 
 
 def test_an_incident_imported_and_exported_here_is_recognized_by_its_uuid():
-    planned = one(replace(CANDIDATE, uuid=OTHER, identity=f"precedent:{OTHER}"), here(OLDER))
+    planned = one(replace(CANDIDATE, uuid=OTHER, identity=f"precedent:{OTHER}"), snapshot(OLDER))
     assert (planned.outcome, planned.known) == (Outcome.UPDATE, OLDER)
 
 
 def test_without_a_uuid_the_url_finds_the_incident_imported_before():
-    assert one(BY_PAGE, here(page=[OLDER])).known == OLDER
-    assert one(BY_PAGE, here(page=[replace(OLDER, external_id=f"precedent:{OTHER}")])).outcome == Outcome.CREATE
-    several = here(page=[OLDER, replace(OLDER, incident_id=70)])
+    assert one(BY_PAGE, snapshot(page=[OLDER])).known == OLDER
+    assert one(BY_PAGE, snapshot(page=[replace(OLDER, external_id=f"precedent:{OTHER}")])).outcome == Outcome.CREATE
+    several = snapshot(page=[OLDER, replace(OLDER, incident_id=70)])
     assert one(BY_PAGE, several).outcome == Outcome.REJECTED
 
 
 def test_the_same_incident_twice_in_one_import_is_imported_once():
-    outcomes = [p.outcome for p in plan([CANDIDATE, replace(CANDIDATE, name="c.md"), BY_PAGE], here())]
+    outcomes = [p.outcome for p in plan([CANDIDATE, replace(CANDIDATE, name="c.md"), BY_PAGE], snapshot())]
     assert outcomes == [Outcome.CREATE, Outcome.REJECTED, Outcome.REJECTED]
 
 
 def test_of_two_candidates_the_one_with_a_uuid_wins_whichever_comes_first():
-    first, second = plan([BY_PAGE, CANDIDATE], here())
+    first, second = plan([BY_PAGE, CANDIDATE], snapshot())
     assert (first.outcome, second.outcome) == (Outcome.REJECTED, Outcome.CREATE)
     assert "a.md" in first.reason
 
@@ -97,12 +97,12 @@ def test_of_two_candidates_the_one_with_a_uuid_wins_whichever_comes_first():
 @pytest.mark.parametrize(
     ("state", "asked", "says", "becomes"),
     [
-        (here(), None, None, "internal"),
-        (here(), None, "public", "public"),
-        (here(), "internal", "public", "internal"),
-        (here(replace(OLDER, visibility="public")), None, None, "public"),
-        (here(replace(OLDER, visibility="public")), None, "team", "team"),
-        (here(replace(OLDER, visibility="public")), "internal", None, "internal"),
+        (snapshot(), None, None, "internal"),
+        (snapshot(), None, "public", "public"),
+        (snapshot(), "internal", "public", "internal"),
+        (snapshot(replace(OLDER, visibility="public")), None, None, "public"),
+        (snapshot(replace(OLDER, visibility="public")), None, "team", "team"),
+        (snapshot(replace(OLDER, visibility="public")), "internal", None, "internal"),
     ],
 )
 def test_visibility_is_the_requested_one_else_that_of_the_file_else_the_current_one(state, asked, says, becomes):
@@ -112,17 +112,17 @@ def test_visibility_is_the_requested_one_else_that_of_the_file_else_the_current_
 def test_running_again_without_a_visibility_keeps_the_one_requested_before():
     candidate = replace(CANDIDATE, visibility="internal")
     known = replace(IMPORTED, visibility="public", mark=Mark(1, candidate.digest))
-    planned = one(candidate, here(known))
+    planned = one(candidate, snapshot(known))
     assert (planned.outcome, planned.visibility) == (Outcome.UNCHANGED, "public")
 
 
 @pytest.mark.parametrize(
     ("state", "becomes"),
     [
-        (here(), "team"),
-        (here(replace(OLDER, visibility="public")), "team"),
+        (snapshot(), "team"),
+        (snapshot(replace(OLDER, visibility="public")), "team"),
         # A person here made this same text visible to more people.
-        (here(replace(OLDER, visibility="public", mark=Mark(1, DRAFT.digest))), "public"),
+        (snapshot(replace(OLDER, visibility="public", mark=Mark(1, DRAFT.digest))), "public"),
     ],
 )
 def test_a_requested_visibility_does_not_apply_to_a_draft(state, becomes):
@@ -131,6 +131,6 @@ def test_a_requested_visibility_does_not_apply_to_a_draft(state, becomes):
 
 
 def test_a_rejected_file_stays_rejected_and_in_its_place():
-    first, second = plan([Rejected("x.md", "It is broken."), CANDIDATE], here())
+    first, second = plan([Rejected("x.md", "It is broken."), CANDIDATE], snapshot())
     assert (first.outcome, first.reason) == (Outcome.REJECTED, "It is broken.")
     assert second.outcome == Outcome.CREATE

@@ -16,9 +16,9 @@ from incidents.actions.incidents import change_incident, create_incident
 from incidents.actions.links import add_link
 from incidents.actions.organizations import save_template, set_membership
 from incidents.actions.sections import change_section
-from incidents.document import build, read, with_everything
+from incidents.document import build, read, with_all_parts
 from incidents.importing import documents
-from incidents.importing.carrying import look
+from incidents.importing.execution import take_snapshot
 from incidents.importing.planning import plan
 from incidents.models import AuditEntry, Incident, OutboxEntry, PostmortemTemplate, User
 from incidents.scopes import Viewer
@@ -166,7 +166,7 @@ def test_importing_an_export_into_its_own_installation_makes_a_separate_incident
     assert made.links_out.get().to_incident_id == rich.pk
     assert made.links_out.get().kind == "same_event"
     assert Incident.objects.get(pk=rich.pk).version == version
-    (again,) = plan(list(documents.read_all("x", json.dumps(comparable_source(rich)))), look())
+    (again,) = plan(list(documents.read_all("x", json.dumps(comparable_source(rich)))), take_snapshot())
     assert again.known.incident_id == made.pk
 
 
@@ -220,7 +220,7 @@ def test_the_working_copy_of_an_imported_incident_equals_its_published_revision(
     before = exported()["Rich"]
     empty()
     brought_in(before)
-    incident = with_everything(Incident.objects).get()
+    incident = with_all_parts(Incident.objects).get()
     published = incident.published_revision.document
     now = build(incident)
     assert {k: v for k, v in now.items() if k not in LOST} == {k: v for k, v in published.items() if k not in LOST}
@@ -257,7 +257,7 @@ def test_readers_of_an_imported_reopened_document_see_its_published_text_and_its
     seen = {}
     for name in cast.NAMES:
         viewer = cast.viewer(name)
-        reading = read(with_everything(scopes.visible_incidents(viewer)).get(), viewer)
+        reading = read(with_all_parts(scopes.visible_incidents(viewer)).get(), viewer)
         seen[name] = (reading.document["title"], reading.document["visibility"], reading.is_working_copy)
     draft, text = ("Reopened", "public", True), ("Rich", "public", False)
     assert {name for name in seen if seen[name] == draft} == {"author", "admin"}
@@ -365,7 +365,7 @@ def test_rows_without_ids_are_different_rows_in_the_published_text_and_in_its_dr
     empty()
     brought_in(reopened)
     outsider = cast.viewer("outsider")
-    (seen,) = read(with_everything(scopes.visible_incidents(outsider)).get(), outsider).document["actions"]
+    (seen,) = read(with_all_parts(scopes.visible_incidents(outsider)).get(), outsider).document["actions"]
     assert (seen["text"], seen["state"], seen["owner"], seen["tracker_url"]) == ("Told to readers", "open", None, "")
 
 

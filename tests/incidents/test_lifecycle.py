@@ -8,14 +8,14 @@ from incidents import scopes
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_section
-from incidents.document import read, with_everything
+from incidents.document import read, with_all_parts
 from incidents.errors import Incomplete, Missing, NotAllowed, WrongState
 from incidents.models import Incident, OutboxEntry
 from tests.conftest import fill
 
 
 def reading(incident, viewer):
-    return read(with_everything(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
+    return read(with_all_parts(scopes.visible_incidents(viewer)).get(pk=incident.pk), viewer)
 
 
 def test_publishing_without_the_required_parts_says_what_is_missing(cast, draft):

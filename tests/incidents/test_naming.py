@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 
 from incidents.actions.incidents import change_incident, create_incident
 from incidents.actions.lifecycle import reopen
-from incidents.actions.naming import organization_named, services_named
+from incidents.actions.naming import find_or_create_organization, find_or_create_services
 from incidents.actions.organizations import (
     change_organization,
     change_service,
@@ -19,14 +19,14 @@ from incidents.actions.organizations import (
     delete_organization,
     delete_service,
 )
-from incidents.document import read, with_everything
+from incidents.document import read, with_all_parts
 from incidents.errors import Invalid
 from incidents.models import Incident, Organization, Service
 from incidents.scopes import Viewer
 
 
 def document(incident, viewer):
-    return read(with_everything(Incident.objects).get(pk=incident.pk), viewer).document
+    return read(with_all_parts(Incident.objects).get(pk=incident.pk), viewer).document
 
 
 def names(found):
@@ -36,28 +36,28 @@ def names(found):
 def test_a_hidden_organization_is_found_by_its_name_but_not_by_guessing_its_slug(cast, draft):
     hidden = create_organization(actor=Viewer.system(), name="Initech Merger GmbH")
     author = cast.viewer("author")
-    assert organization_named(author, "initech-merger-gmbh").name == "initech-merger-gmbh"
-    assert organization_named(author, "INITECH merger GmbH") == hidden
+    assert find_or_create_organization(author, "initech-merger-gmbh").name == "initech-merger-gmbh"
+    assert find_or_create_organization(author, "INITECH merger GmbH") == hidden
     draft(organization="Initech Merger GmbH")
-    assert organization_named(author, hidden.slug) != hidden, "a name match comes before a slug match"
+    assert find_or_create_organization(author, hidden.slug) != hidden, "a name match comes before a slug match"
 
 
 def test_a_visible_organization_is_found_by_its_slug(cast, published):
     published(organization="Globex Corporation", visibility="public")
-    assert organization_named(cast.viewer("outsider"), "globex-corporation").name == "Globex Corporation"
+    assert find_or_create_organization(cast.viewer("outsider"), "globex-corporation").name == "Globex Corporation"
 
 
 def test_names_that_differ_only_in_symbols_are_different_services(cast):
-    found = services_named(cast.home, ["C++", "C#", "c++"])
+    found = find_or_create_services(cast.home, ["C++", "C#", "c++"])
     assert names(found) == ["C++", "C#", "C++"]
     assert len({service.slug for service in cast.home.services.all()}) == 2
 
 
 @pytest.mark.parametrize(("name", "again"), [("Äpp", "äPP"), ("Große Bank", "GROẞE BANK"), ("ϴeta", "θETA")])
 def test_names_ignore_case_in_any_script(cast, name, again):
-    assert len(set(services_named(cast.home, [name, again]))) == 1
+    assert len(set(find_or_create_services(cast.home, [name, again]))) == 1
     author = cast.viewer("author")
-    assert organization_named(author, name) == organization_named(author, again)
+    assert find_or_create_organization(author, name) == find_or_create_organization(author, again)
 
 
 def test_services_are_not_looked_up_when_the_organization_is_invalid(cast, draft):
@@ -129,9 +129,9 @@ def test_concurrent_writers_of_the_same_new_names_get_the_same_rows(cast):
 
 
 def test_each_name_in_any_script_is_one_service(cast):
-    first, second = services_named(cast.home, ["日本", "中国"])
+    first, second = find_or_create_services(cast.home, ["日本", "中国"])
     assert first != second
-    assert services_named(cast.home, ["日本"]) == [first]
+    assert find_or_create_services(cast.home, ["日本"]) == [first]
     with pytest.raises(IntegrityError), transaction.atomic():
         cast.home.services.create(name="日本", slug="another")
 

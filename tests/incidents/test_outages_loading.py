@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from incidents import scopes
 from incidents.actions.change import audit
 from incidents.actions.incidents import change_incident
-from incidents.document import build, read, with_everything
+from incidents.document import build, read, with_all_parts
 from incidents.errors import NotAllowed
 from incidents.models import AuditEntry, Cause, Incident, IncidentLink, Organization, OutboxEntry, Revision, Source
 from incidents.outages import files, loading
@@ -29,7 +29,7 @@ def load(path, **options):
 
 
 def incident(external_id=FIRST):
-    return with_everything(Incident.objects).get(origin="famous", external_id=external_id)
+    return with_all_parts(Incident.objects).get(origin="famous", external_id=external_id)
 
 
 def row_counts():

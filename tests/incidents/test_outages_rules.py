@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from incidents.outages import files, rules, together
+from incidents.outages import cross_checks, files, rules
 from kb.patterns import vocabulary
 from tests.incidents.curated import OUTAGE, SUMMARY, other_outage, outage, write
 
@@ -17,7 +17,7 @@ def problems(*definitions, name=None):
     read = [files.OutageFile(name or definition["id"], definition) for definition in definitions]
     for file in read:
         rules.check(file, patterns={"limit-reached", "code-deploy"})
-    together.check(read)
+    cross_checks.check(read)
     return [problem for file in read for problem in file.problems]
 
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from incidents.actions.organizations import set_membership
 from incidents.actions.people import (
-    accept,
-    allow_reset,
+    accept_invitation,
+    authorize_password_reset,
     create_service_account,
     invite,
     reset_password,
     revoke_invitation,
-    set_standing,
+    set_account_access,
 )
 from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import AuditEntry, Invitation, Membership, User
@@ -28,11 +28,11 @@ PASSWORD = "a rather long pass phrase"
 
 
 def join(secret, email="new@acme.example"):
-    return accept(secret=secret, name="New", email=email, password=PASSWORD)
+    return accept_invitation(secret=secret, name="New", email=email, password=PASSWORD)
 
 
 def is_deactivated(cast):
-    set_standing(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_active=False)
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_active=False)
 
 
 def loses_the_lead_role(cast):
@@ -51,8 +51,8 @@ def test_an_invitation_ends_when_its_sender_can_no_longer_invite(cast, change):
 
 def test_an_invitation_as_admin_ends_when_its_sender_is_no_longer_admin(cast):
     _, secret = invite(actor=cast.viewer("admin"), as_admin=True)
-    set_standing(actor=Viewer.system(), user_id=cast.lead.pk, is_admin=True)
-    set_standing(actor=cast.viewer("lead"), user_id=cast.admin.pk, is_admin=False)
+    set_account_access(actor=Viewer.system(), user_id=cast.lead.pk, is_admin=True)
+    set_account_access(actor=cast.viewer("lead"), user_id=cast.admin.pk, is_admin=False)
     with pytest.raises(Missing):
         join(secret)
 
@@ -105,26 +105,26 @@ def test_an_address_that_is_taken_is_refused_by_field_name(cast):
 
 def test_a_service_account_does_not_count_as_the_last_admin(cast):
     robot = create_service_account(actor=cast.viewer("admin"), name="Robot", email="robot@acme.example")
-    set_standing(actor=cast.viewer("admin"), user_id=robot.pk, is_admin=True)
+    set_account_access(actor=cast.viewer("admin"), user_id=robot.pk, is_admin=True)
     with pytest.raises(Invalid):
-        set_standing(actor=cast.viewer("admin"), user_id=cast.admin.pk, is_admin=False)
+        set_account_access(actor=cast.viewer("admin"), user_id=cast.admin.pk, is_admin=False)
 
 
 @pytest.mark.parametrize("name", ["anonymous", "outsider", "reader", "reviewer", "author", "lead"])
 def test_only_admins_create_password_links(cast, name):
     with pytest.raises(NotAllowed):
-        allow_reset(actor=cast.viewer(name), user_id=cast.reader.pk)
+        authorize_password_reset(actor=cast.viewer(name), user_id=cast.reader.pk)
     assert not AuditEntry.objects.filter(action="user.reset_allowed").exists()
 
 
 def test_a_password_link_is_only_for_people_and_is_audited(cast):
-    assert allow_reset(actor=cast.viewer("admin"), user_id=cast.reader.pk) == cast.reader
+    assert authorize_password_reset(actor=cast.viewer("admin"), user_id=cast.reader.pk) == cast.reader
     entry = AuditEntry.objects.get(action="user.reset_allowed")
     assert (entry.actor, entry.object_id) == (cast.admin, str(cast.reader.pk))
     robot = create_service_account(actor=cast.viewer("admin"), name="Robot", email="robot@acme.example")
     for nobody in (robot.pk, User.objects.system().pk, 999_999):
         with pytest.raises(Missing):
-            allow_reset(actor=cast.viewer("admin"), user_id=nobody)
+            authorize_password_reset(actor=cast.viewer("admin"), user_id=nobody)
 
 
 @pytest.mark.parametrize("role", ["", "boss", "lead\0"])
@@ -140,7 +140,7 @@ def test_only_none_removes_a_member_and_an_invalid_role_is_refused(cast, role):
 
 def test_a_lead_whose_account_is_closed_does_not_count_as_the_last_lead(cast):
     set_membership(actor=Viewer.system(), team_id=cast.checkout.pk, user=cast.author, role="lead")
-    set_standing(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.author.pk, is_active=False)
     with pytest.raises(Invalid):
         set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.lead, role="author")
 
@@ -148,13 +148,13 @@ def test_a_lead_whose_account_is_closed_does_not_count_as_the_last_lead(cast):
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
 def test_of_two_admins_who_demote_each_other_at_once_one_stays(cast):
-    set_standing(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_admin=True)
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.lead.pk, is_admin=True)
     admin, lead = cast.viewer("admin"), cast.viewer("lead")
     refused = []
 
     def demote_the_admin():
         try:
-            set_standing(actor=lead, user_id=cast.admin.pk, is_admin=False)
+            set_account_access(actor=lead, user_id=cast.admin.pk, is_admin=False)
         except Invalid as error:
             refused.append(error)
         finally:
@@ -162,7 +162,7 @@ def test_of_two_admins_who_demote_each_other_at_once_one_stays(cast):
 
     other = threading.Thread(target=demote_the_admin)
     with transaction.atomic():
-        set_standing(actor=admin, user_id=cast.lead.pk, is_admin=False)
+        set_account_access(actor=admin, user_id=cast.lead.pk, is_admin=False)
         other.start()
         other.join(1)
         assert other.is_alive(), "it waits for this transaction"

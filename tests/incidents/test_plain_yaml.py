@@ -6,7 +6,7 @@ import pytest
 
 from incidents import plain_yaml
 
-BOTH_MODES = pytest.mark.parametrize("own", [True, False])
+BOTH_MODES = pytest.mark.parametrize("trusted", [True, False])
 
 
 @BOTH_MODES
@@ -14,21 +14,21 @@ BOTH_MODES = pytest.mark.parametrize("own", [True, False])
     ("text", "line"),
     [("a: 1\nb: 2\na: 3\n", 3), ("rows:\n  - a: 1\n    a: 1\n", 3), ("{a: 1, 'a': 2}", 1)],
 )
-def test_a_duplicate_key_is_refused_with_its_line(own: bool, text: str, line: int) -> None:
+def test_a_duplicate_key_is_refused_with_its_line(trusted: bool, text: str, line: int) -> None:
     with pytest.raises(plain_yaml.Unreadable, match=f"the key a appears twice in line {line}$"):
-        plain_yaml.read(text, own=own)
+        plain_yaml.read(text, trusted=trusted)
 
 
 @BOTH_MODES
-def test_the_same_key_in_two_mappings_is_read(own: bool) -> None:
-    assert plain_yaml.read("a: {a: x}\nrows: [{a: y}, {a: z}]\n", own=own) == {
+def test_the_same_key_in_two_mappings_is_read(trusted: bool) -> None:
+    assert plain_yaml.read("a: {a: x}\nrows: [{a: y}, {a: z}]\n", trusted=trusted) == {
         "a": {"a": "x"},
         "rows": [{"a": "y"}, {"a": "z"}],
     }
 
 
 def test_files_of_the_project_can_have_numbers_booleans_and_keys_of_two_types() -> None:
-    assert plain_yaml.read("1: 2.5\n'1': yes\n", own=True) == {1: 2.5, "1": True}
+    assert plain_yaml.read("1: 2.5\n'1': yes\n", trusted=True) == {1: 2.5, "1": True}
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_in_other_files_text_that_looks_like_a_number_or_a_boolean_stays_text(te
 
 
 @BOTH_MODES
-def test_dates_stay_text(own: bool) -> None:
-    assert plain_yaml.read("day: 2024-02-29", own=own) == {"day": "2024-02-29"}
+def test_dates_stay_text(trusted: bool) -> None:
+    assert plain_yaml.read("day: 2024-02-29", trusted=trusted) == {"day": "2024-02-29"}

@@ -7,8 +7,8 @@ from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.organizations import change_organization, create_service
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.document import part, published_many, read, with_everything
 from incidents.document import published as one_published
+from incidents.document import published_many, read, read_part, with_all_parts
 from incidents.models import Incident
 from incidents.records import KINDS
 from incidents.scopes import visible_incidents
@@ -19,7 +19,7 @@ def both(*incidents):
     chosen = Incident.objects.filter(pk__in=[incident.pk for incident in incidents])
     one_by_one = {
         incident.pk: one_published(incident)
-        for incident in with_everything(chosen.filter(published_revision__isnull=False))
+        for incident in with_all_parts(chosen.filter(published_revision__isnull=False))
     }
     return published_many(chosen), one_by_one
 
@@ -82,9 +82,9 @@ def test_a_part_read_alone_equals_that_part_of_the_document_for_every_viewer(cas
     for name in Cast.NAMES:
         viewer = cast.viewer(name)
         visible = visible_incidents(viewer).filter(pk=reopened.pk)
-        whole = read(with_everything(visible).get(), viewer).document
+        whole = read(with_all_parts(visible).get(), viewer).document
         seen.add((len(whole["lessons"]), len(whole["links"]), whole["actions"][0]["owner"]))
         for kind in ("sections", "links", *KINDS):
-            assert part(visible.get(), viewer, kind) == whole[kind], (name, kind)
+            assert read_part(visible.get(), viewer, kind) == whole[kind], (name, kind)
     # Anonymous viewers, other users and the team see different documents.
     assert len(seen) > 2

@@ -11,11 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from incidents.actions.compose import create_with_content, write_incident
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import reopen
-from incidents.actions.people import set_standing
+from incidents.actions.people import set_account_access
 from incidents.actions.rows import add_rows, put_back_row
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.actions.whole import Content, RowText, SectionText, write_whole
-from incidents.document import build, read, with_everything
+from incidents.actions.whole import Content, RowText, SectionText, write_published
+from incidents.document import build, read, with_all_parts
 from incidents.errors import Invalid, Stale
 from incidents.export import markdown
 from incidents.models import ActionItem, Incident, Lesson, Revision, TimelineEvent, User
@@ -25,7 +25,7 @@ from incidents.text import INCIDENT_BYTES
 
 
 def content(incident, kind):
-    return build(with_everything(Incident.objects).get(pk=incident.pk))[kind]
+    return build(with_all_parts(Incident.objects).get(pk=incident.pk))[kind]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def action(cast, draft):
 
 
 def test_an_action_can_be_saved_after_its_owner_was_deactivated(cast, action):
-    set_standing(actor=cast.viewer("admin"), user_id=cast.reader.pk, is_active=False)
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.reader.pk, is_active=False)
     (row,) = content(action.incident, "actions")
     write_incident(
         actor=cast.viewer("author"),
@@ -136,7 +136,7 @@ def test_importing_many_owned_actions_takes_no_more_queries_than_few(cast, draft
 
         def write():
             whole = Content(facts={}, sections=needed, rows={"actions": rows})
-            write_whole(
+            write_published(
                 actor=Viewer.system(),
                 content=whole,
                 mark="incident.imported",
@@ -199,7 +199,7 @@ def create_with_all(author, incident):
 def import_whole(incident, rows, **more):
     too_long = Content({"title": "Brought"}, rows={"lessons": [*rows, RowText(NEW, {"text": LONG})]})
     template = incident.template
-    write_whole(actor=Viewer.system(), content=too_long, mark="test.marked", digest="0", template=template, **more)
+    write_published(actor=Viewer.system(), content=too_long, mark="test.marked", digest="0", template=template, **more)
 
 
 def import_new(author, incident):
@@ -272,7 +272,7 @@ def test_a_revision_without_done_at_can_still_be_read(cast, published):
     reopen(actor=cast.viewer("author"), incident_id=incident.pk)
     action = incident.actionitems.get()
     remove_row(actor=cast.viewer("author"), incident_id=incident.pk, kind="actions", row_id=action.uuid)
-    shown = read(with_everything(Incident.objects).get(pk=incident.pk), cast.viewer("outsider"))
+    shown = read(with_all_parts(Incident.objects).get(pk=incident.pk), cast.viewer("outsider"))
     assert "Add backoff to clients" in markdown(shown)
 
 
@@ -311,7 +311,7 @@ def test_an_action_is_put_back_as_it_was_even_if_its_owner_was_deactivated(cast,
     at = {"actor": author, "incident_id": action.incident_id, "kind": "actions", "row_id": action.uuid}
     (was,) = content(action.incident, "actions")
     remove_row(**at)
-    set_standing(actor=admin, user_id=cast.reader.pk, is_active=False)
+    set_account_access(actor=admin, user_id=cast.reader.pk, is_active=False)
     values = {name: value for name, value in was.items() if name != "id"}
     put_back_row(**at, position=0, values=values)
     assert content(action.incident, "actions") == [was]

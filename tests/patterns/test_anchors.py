@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidents.document import build, with_everything
+from incidents.document import build, with_all_parts
 from incidents.models import Incident
 from kb.patterns.anchors import Anchor, find, make, texts
 
@@ -78,7 +78,7 @@ def test_an_anchor_survives_being_stored():
 
 
 def test_anchors_point_into_prose_and_rows_but_not_into_sources(published):
-    incident = with_everything(Incident.objects).get(pk=published().pk)
+    incident = with_all_parts(Incident.objects).get(pk=published().pk)
     fields = dict(texts(build(incident)))
     cause = incident.causes.get()
     assert fields["title"] == "Checkout returned errors"

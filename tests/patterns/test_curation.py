@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from incidents.document import build, with_everything
+from incidents.document import build, with_all_parts
 from incidents.errors import NotAllowed
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from incidents.outages import files
@@ -25,7 +25,7 @@ SENTENCE = "Kiosks and the web shop showed an error page, and staff sold paper t
 
 def load(folder, *definitions):
     call_command("load_outages", write(folder, *definitions), stdout=StringIO())
-    return with_everything(Incident.objects).get(origin="famous")
+    return with_all_parts(Incident.objects).get(origin="famous")
 
 
 def states():

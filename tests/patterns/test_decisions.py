@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from incidents.actions.lifecycle import archive, reopen, review, submit
-from incidents.document import build, with_everything
+from incidents.document import build, with_all_parts
 from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, OutboxEntry
 from incidents.scopes import Viewer, may_see
@@ -32,7 +32,7 @@ def decide(step, actor, incident, slug="retry-storm", **more):
 def famous(tagger, tmp_path):
     def load(**changes):
         call_command("load_outages", write_outages(tmp_path / "outages", outage(**changes)), stdout=StringIO())
-        return with_everything(Incident.objects).get(origin="famous")
+        return with_all_parts(Incident.objects).get(origin="famous")
 
     return load
 

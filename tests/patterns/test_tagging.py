@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incidents import consume
+from incidents import outbox_consumer
 from incidents.actions.incidents import delete_incident
 from incidents.actions.lifecycle import publish
 from incidents.actions.organizations import change_organization
@@ -161,7 +161,7 @@ def test_a_worker_with_other_rules_than_the_vocabulary_leaves_the_work_to_others
     Pattern.objects.filter(slug="retry-storm").update(rule_digest="of a later rule")
     with pytest.raises(tagging.RulesMismatch):
         tagging.tag_incidents([incident.pk])
-    assert consume.run_once("tagger", tagging.tag_incidents) == 0
+    assert outbox_consumer.run_once("tagger", tagging.tag_incidents) == 0
     entries = OutboxEntry.objects.filter(consumer="tagger", incident_id=incident.pk)
     assert set(entries.values_list("tries", "parked_at")) == {(0, None)}
     assert not Tag.objects.exists()

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from incidents.actions.change import locked
+from incidents.actions.change import lock_incident
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import AuditEntry, OutboxEntry, User
 from incidents.scopes import Viewer
@@ -200,7 +200,7 @@ def test_a_decision_made_while_patterns_are_being_merged_is_merged_too(cast, loa
 
     other = threading.Thread(target=merge_them)
     with transaction.atomic():
-        locked(cast.viewer("author"), incident.pk)
+        lock_incident(cast.viewer("author"), incident.pk)
         other.start()
         other.join(1)
         assert other.is_alive(), "it must wait for the decision made here"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from incidents import document
-from incidents.actions.naming import organization_named
+from incidents.actions.naming import find_or_create_organization
 from incidents.models import (
     ActionItem,
     Cause,
@@ -265,7 +265,7 @@ def make(
         severity=severity,
         origin=origin,
         team=team,
-        organization=organization_named(Viewer.system(), organization),
+        organization=find_or_create_organization(Viewer.system(), organization),
         template=template,
         created_by=author,
         started_at=started,
@@ -306,7 +306,7 @@ def make(
     if due:
         ActionItem.objects.create(incident=incident, kind="prevent", text="It has to be done", due=due)
     if published:
-        whole = document.with_everything(Incident.objects.filter(pk=incident.pk)).get()
+        whole = document.with_all_parts(Incident.objects.filter(pk=incident.pk)).get()
         incident.published_revision = Revision.objects.create(
             incident=incident, number=1, document=document.build(whole), published_by=author
         )
@@ -319,6 +319,6 @@ def make(
 def reopen(incident: Incident, *, organization: str, due: date) -> None:
     """Reopen a published incident, with another organization and one more action in the draft."""
     incident.status = Status.DRAFT
-    incident.organization = organization_named(Viewer.system(), organization)
+    incident.organization = find_or_create_organization(Viewer.system(), organization)
     incident.save()
     ActionItem.objects.create(incident=incident, kind="prevent", text="An idea, so far", due=due)

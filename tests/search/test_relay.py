@@ -13,7 +13,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from incidents import consume, outbox
+from incidents import outbox, outbox_consumer
 from incidents.actions.incidents import change_incident, delete_incident
 from incidents.actions.lifecycle import publish, reopen, submit, withdraw
 from incidents.actions.organizations import change_organization
@@ -92,7 +92,7 @@ def test_an_expired_lease_is_claimed_again_and_its_former_holder_deletes_nothing
     OutboxEntry.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     present = outbox.claim(CONSUMER)
     assert list(present.entries) == [incident.pk]
-    outbox.done(late, late.entries)
+    outbox.complete(late, late.entries)
     assert OutboxEntry.objects.filter(lease=present.lease).exists()
 
 
@@ -100,7 +100,7 @@ def test_a_change_while_the_relay_works_is_not_lost(cast, draft):
     incident = draft()
     claim = outbox.claim(CONSUMER)
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts={"title": "Changed meanwhile"})
-    outbox.done(claim, claim.entries)
+    outbox.complete(claim, claim.entries)
     assert OutboxEntry.objects.filter(incident_id=incident.pk).count() == 1
     relay.drain()
     assert titles(cast.viewer("author")) == ["Changed meanwhile"]
@@ -172,7 +172,7 @@ def test_parked_entries_of_other_incidents_or_consumers_and_later_ones_stay(draf
     claim = outbox.claim(CONSUMER)
     OutboxEntry.objects.create(consumer=CONSUMER, incident_id=one.pk, parked_at=timezone.now())
     before = set(OutboxEntry.objects.values_list("pk", flat=True))
-    outbox.done(claim, claim.entries)
+    outbox.complete(claim, claim.entries)
     left = set(OutboxEntry.objects.values_list("pk", flat=True))
     assert before - left == {*claim.entries[one.pk], earlier.pk}
 
@@ -183,7 +183,7 @@ def test_the_former_holder_of_a_lease_neither_counts_a_try_nor_parks_the_entry(d
     late = outbox.claim(CONSUMER)
     OutboxEntry.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
     present = outbox.claim(CONSUMER)
-    assert not outbox.rejected(late, incident.pk, "refused by the late one")
+    assert not outbox.reject(late, incident.pk, "refused by the late one")
     outbox.release(late, wait=timedelta(hours=1))
     assert not outbox.renew(late)
     entry = OutboxEntry.objects.get()
@@ -206,7 +206,7 @@ def test_work_that_takes_longer_than_a_lease_is_started_once(cast, draft, settin
             time.sleep(0.02)
         return {}
 
-    assert consume.run_once(CONSUMER, take_long) == 1
+    assert outbox_consumer.run_once(CONSUMER, take_long) == 1
     assert len(begun) == 1
     assert not OutboxEntry.objects.exists()
 

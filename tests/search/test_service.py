@@ -307,13 +307,13 @@ def test_similar_wording_is_a_reason_in_addition_to_open_actions(cast, draft, pu
 
 
 def test_a_link_does_not_reveal_a_hidden_incident(cast, published):
-    from incidents.document import read, with_everything
+    from incidents.document import read, with_all_parts
     from incidents.scopes import visible_incidents
 
     shown, hidden = published("Shown", visibility="public"), published("Hidden", visibility="team")
     add_link(actor=cast.viewer("author"), incident_id=shown.pk, kind="related", to=hidden.ref)
     viewer = cast.viewer("anonymous")
-    reading = read(with_everything(visible_incidents(viewer)).get(pk=shown.pk), viewer)
+    reading = read(with_all_parts(visible_incidents(viewer)).get(pk=shown.pk), viewer)
     assert reading.document["links"] == []
 
 

@@ -259,9 +259,9 @@ def test_metrics_distinguish_an_unreachable_consumer_from_rejected_entries(cast,
     assert outbox_metrics()["paused"] == 1
     claim = outbox.claim("database_index")
     for _ in range(2):
-        outbox.rejected(claim, one.pk, "no date")
+        outbox.reject(claim, one.pk, "no date")
         OutboxEntry.objects.filter(incident_id=one.pk).update(not_before=None)
-        outbox.done(claim, [other.pk])
+        outbox.complete(claim, [other.pk])
         claim = outbox.claim("database_index")
     found = outbox_metrics()
     assert {name: found[name] for name in ("waiting", "retrying", "tries", "parked", "paused")} == {
@@ -276,7 +276,7 @@ def test_metrics_distinguish_an_unreachable_consumer_from_rejected_entries(cast,
 def test_metrics_show_parked_entries(cast, draft, settings):
     settings.OUTBOX_TRIES = 1
     incident = draft()
-    outbox.rejected(outbox.claim("database_index"), incident.pk, "no date")
+    outbox.reject(outbox.claim("database_index"), incident.pk, "no date")
     found = outbox_metrics()
     assert (found["parked"], found["waiting"]) == (1, 0)
 

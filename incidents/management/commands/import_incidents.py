@@ -12,10 +12,10 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from incidents.errors import Invalid
 from incidents.importing import documents, files, frontmatter
 from incidents.importing.candidates import Candidate, Rejected
-from incidents.importing.carrying import Done, carry_out, link, look
+from incidents.importing.execution import Result, add_links, import_candidate, take_snapshot
 from incidents.importing.planning import Outcome, plan
-from incidents.management.given import look_at
-from incidents.management.progress import each, without_chatter
+from incidents.management.arguments import check_readable
+from incidents.management.progress import each, quiet_task_log
 from incidents.scopes import Viewer
 from incidents.text import printable
 from incidents.vocabulary import Visibility
@@ -58,46 +58,46 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        look_at(path)
+        check_readable(path)
         found = files.find(path, files.Format(format) if format else None)
         if not found:
             endings = " or ".join(e for e, of in files.ENDINGS.items() if format in (None, of))
             raise CommandError(f"There are no files ending in {endings} in {path}.", returncode=2)
         folder = path if path.is_dir() else path.resolve().parent
         candidates = [candidate for file in each("Reading", found) for candidate in _read(file, folder)]
-        here = look()
+        snapshot = take_snapshot()
         actor = Viewer.system()
-        planned = plan(candidates, here, visibility=visibility, overwrite=overwrite)
-        done: list[Done] = []
-        with without_chatter():
+        planned = plan(candidates, snapshot, visibility=visibility, overwrite=overwrite)
+        results: list[Result] = []
+        with quiet_task_log():
             for one in each("Dry run" if dry_run else "Importing", planned):
-                done.append(carry_out(actor, one, here, rehearse=dry_run))
-                self._tell(done[-1])
-            for one_done, note in link(actor, done, here, rehearse=dry_run):
-                _say(self.stdout, one_done, note)
-        counts = Counter(one.outcome for one in done)
+                results.append(import_candidate(actor, one, snapshot, dry_run=dry_run))
+                self._tell(results[-1])
+            for result, note in add_links(actor, results, snapshot, dry_run=dry_run):
+                _say(self.stdout, result, note)
+        counts = Counter(one.outcome for one in results)
         if verbosity:
             words = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
             self.stdout.write(f"{'Dry run, nothing changed. Would be: ' if dry_run else ''}{words}.")
         if rejected := counts[Outcome.REJECTED]:
-            raise CommandError(f"{rejected} of {len(done)} were rejected.", returncode=1)
+            raise CommandError(f"{rejected} of {len(results)} were rejected.", returncode=1)
 
-    def _tell(self, done: Done) -> None:
+    def _tell(self, result: Result) -> None:
         """Print a line for each rejected or kept postmortem, and for anything that was not imported with it."""
-        if done.outcome is Outcome.REJECTED:
-            _say(self.stderr, done, f"rejected. {done.reason}")
-        elif done.outcome is Outcome.KEPT:
-            _say(self.stdout, done, f"kept unchanged. {done.reason}")
-        for note in done.notes:
-            _say(self.stdout, done, note)
+        if result.outcome is Outcome.REJECTED:
+            _say(self.stderr, result, f"rejected. {result.reason}")
+        elif result.outcome is Outcome.KEPT:
+            _say(self.stdout, result, f"kept unchanged. {result.reason}")
+        for note in result.notes:
+            _say(self.stdout, result, note)
 
 
-def _say(to: OutputWrapper, done: Done, words: str) -> None:
+def _say(to: OutputWrapper, result: Result, words: str) -> None:
     """The words may quote the file, whose control characters must not reach the terminal."""
-    to.write(printable(f"{done.planned.name}: {words}"))
+    to.write(printable(f"{result.planned.name}: {words}"))
 
 
-def _read(file: files.Found | Rejected, folder: Path) -> list[Candidate | Rejected]:
+def _read(file: files.FoundFile | Rejected, folder: Path) -> list[Candidate | Rejected]:
     if isinstance(file, Rejected):
         return [file]
     text = files.read(file, folder)

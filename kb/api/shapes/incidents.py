@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incidents.durations import DurationKind
-from incidents.records import KINDS, MOST_NAMES, Field, Kind
+from incidents.records import KINDS, MAX_NAMES, Field, Kind
 from incidents.vocabulary import (
     DetectedBy,
     LinkKind,
@@ -113,7 +113,7 @@ def field_shape(kind: Kind, field: Field) -> Schema:
         "email": {"type": "string", "format": "email"},
         "number": number(),
         "boolean": flag(),
-        "strings": array(text(), most=MOST_NAMES),
+        "strings": array(text(), most=MAX_NAMES),
     }
     live = "Can be changed after publishing." if field.live else ""
     return described(shapes[field.shape], f"{ROW_MEANINGS.get((kind.name, field.name), '')} {live}".strip())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from incidents.actions.compose import SECTION_READ
+from incidents.actions.compose import SECTION_READ_ONLY
 from incidents.actions.incidents import FACTS
 from incidents.actions.sections import ROWS_PER_KIND
-from incidents.durations import LONGEST
+from incidents.durations import MAX_STATED_SECONDS
 from incidents.models.incident import TIMES
 from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.template import MOST_SECTIONS
@@ -63,7 +63,7 @@ _SECTION_READ: dict[str, Schema] = {
     name: {**shape, "readOnly": True}
     for name, shape in {"id": uuid(), "title": text(), "kind": choice(SectionKind.values)}.items()
 }
-if set(_SECTION_READ) != SECTION_READ:
+if set(_SECTION_READ) != SECTION_READ_ONLY:
     raise AssertionError("the shape of a section must name each of its read-only fields")
 
 
@@ -99,7 +99,7 @@ _FACTS: dict[str, Schema] = {
     "stated_duration": nullable(
         obj(
             {
-                "seconds": whole(least=1, most=LONGEST),
+                "seconds": whole(least=1, most=MAX_STATED_SECONDS),
                 "text": nullable(text("The duration in the source's own words.", most=80)),
             },
             optional=["text"],

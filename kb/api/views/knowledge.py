@@ -95,7 +95,7 @@ class Templates(TemplateView):
         taken = Invalid({"key": "A template with this key already exists. Replace it, or choose another key."})
         if PostmortemTemplate.objects.filter(key=self.body["key"]).exists():
             raise taken
-        team = actions.team_named(self.viewer, self.body.get("team"))
+        team = actions.find_team(self.viewer, self.body.get("team"))
         saved = self.save(self.body["key"], team)
         if saved.number > 1:
             # A concurrent request created it first.

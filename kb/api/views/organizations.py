@@ -166,7 +166,7 @@ class Services(ServiceView):
             actor=self.viewer,
             name=self.body["name"],
             organization=self._organization(self.body.get("organization")),
-            team=actions.team_named(self.viewer, self.body.get("team")),
+            team=actions.find_team(self.viewer, self.body.get("team")),
         )
         return self.respond(service, 201)
 

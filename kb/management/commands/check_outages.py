@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from incidents.management import given
-from incidents.outages import files, rules, together
+from incidents.management import arguments
+from incidents.outages import cross_checks, files, rules
 from kb.patterns import vocabulary
 
 
@@ -21,14 +21,14 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER, help="the folder, or one file in it")
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        named = given.outages(path)
+        named = arguments.outage_files(path)
         # A single file is also checked against the other files in its folder.
         neighbours = files.paths(path.parent) if path.is_file() else []
         read = {file: files.read(file) for file in sorted({*named, *neighbours})}
         slugs = vocabulary.slugs()
         for file in read.values():
             rules.check(file, patterns=slugs)
-        together.check([*read.values()])
+        cross_checks.check([*read.values()])
         found = [f"{read[file].id}: {problem}" for file in named for problem in read[file].problems]
         for line in found:
             self.stdout.write(line)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from incidents.management.given import look_at
+from incidents.management.arguments import check_readable
 from kb.patterns import rules
 from kb.patterns.matcher import Rules, match
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=rules.FOLDER, help="the folder of pattern files")
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        look_at(path)
+        check_readable(path)
         try:
             definitions = rules.read(path)
         except rules.BadRules as error:

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from incidents.management import given
+from incidents.management import arguments
 from incidents.outages import files, rules
 from incidents.vocabulary import Family
 from kb.patterns import vocabulary
@@ -87,7 +87,7 @@ class Command(BaseCommand):
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER)
 
     def handle(self, *, path: Path, **options: Any) -> None:
-        read = [files.read(file) for file in given.outages(path)]
+        read = [files.read(file) for file in arguments.outage_files(path)]
         slugs = vocabulary.slugs()
         for file in read:
             rules.check(file, patterns=slugs)

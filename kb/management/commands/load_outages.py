@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from incidents import template
 from incidents.actions.organizations import save_template
 from incidents.errors import ActionError
-from incidents.management import given
-from incidents.management.progress import each, without_chatter
+from incidents.management import arguments
+from incidents.management.progress import each, quiet_task_log
 from incidents.outages import files, loading, rules
 from incidents.scopes import Viewer
 from kb.patterns import vocabulary
@@ -37,11 +37,11 @@ class Command(BaseCommand):
         parser.add_argument("--only", metavar="ID", help="load only the file with this id")
 
     def handle(self, *, path: Path, only: str | None, verbosity: int, **options: Any) -> None:
-        named = given.outages(path)
+        named = arguments.outage_files(path)
         wanted = [file for file in named if only in (None, file.stem)]
         if not wanted:
             raise CommandError(f"There is no file {only}.yaml in {path}.", returncode=2)
-        with without_chatter():
+        with quiet_task_log():
             self._load(path, named, wanted, is_whole=only is None and path.is_dir(), verbosity=verbosity)
 
     def _load(self, path: Path, named: list[Path], wanted: list[Path], *, is_whole: bool, verbosity: int) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             save_template(actor=actor, definition=definition)
         vocabulary.load(actor=actor)
         slugs = vocabulary.slugs()
-        here = loading.loaded()
+        here = loading.loaded_outages()
         counts: Counter[str] = Counter()
         definitions: list[dict[str, Any]] = []
         failed = 0
@@ -67,10 +67,10 @@ class Command(BaseCommand):
                 failed += 1
                 self.stderr.write(f"{file.id}: not loaded. {' '.join(file.problems)}")
         archived = loading.archive_missing(actor, here, {file.stem for file in named}) if is_whole else []
-        loading.connect(actor, definitions)
+        loading.sync_links(actor, definitions)
         tag_outages(actor, definitions)
         if is_whole and not failed:
-            loading.remember(actor, fingerprint)
+            loading.save_fingerprint(actor, fingerprint)
         if verbosity:
             words = [f"{count} {outcome}" for outcome in loading.Outcome if (count := counts[outcome])]
             words += [f"{len(archived)} archived"] if archived else []

@@ -15,9 +15,9 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from incidents import template
 from incidents.actions.organizations import save_template
-from incidents.actions.people import first_start
+from incidents.actions.people import create_first_admin
 from incidents.errors import ActionError
-from incidents.management.progress import bar, without_chatter
+from incidents.management.progress import bar, quiet_task_log
 from incidents.models import OutboxEntry, User
 from incidents.outages import files, loading
 from incidents.scopes import Viewer
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         self._check_database()
         self._empty_broker()
         try:
-            with without_chatter():
+            with quiet_task_log():
                 call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
                 self._load(verbosity)
                 self._tag_and_index()
@@ -114,7 +114,7 @@ class Command(BaseCommand):
         if User.objects.filter(is_system=False).exists():
             return
         password = secrets.token_urlsafe(15)
-        admin = first_start(
+        admin = create_first_admin(
             organization=settings.ORGANIZATION_NAME, team="Engineering", email=settings.ADMIN_EMAIL, password=password
         )
         if admin is not None:

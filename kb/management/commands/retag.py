@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.errors import ActionError
-from incidents.management.progress import bar, without_chatter
+from incidents.management.progress import bar, quiet_task_log
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns import retagging, vocabulary
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"Unknown or inactive patterns: {', '.join(unknown)}.")
         again = known if options["all"] else set(patterns)
         try:
-            with without_chatter():
+            with quiet_task_log():
                 vocabulary.load(actor=Viewer.system())
                 retag = retagging.begin(sorted(again) or None)
                 handled = self._work(retag.batches.count() * BATCH) if retag else 0

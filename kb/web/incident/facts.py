@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidents.durations import Duration, DurationKind, Moment
-from incidents.readable import amount
+from incidents.markdown_export import amount
 from incidents.vocabulary import DetectedBy, Mitigation
 from kb.web.times import duration_words, known_duration
 

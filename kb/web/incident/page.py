@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from incidents import scopes
 from incidents.document import Reading
-from incidents.durations import kept_moment
+from incidents.durations import read_stored_moment
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
 from incidents.template import plan
@@ -104,7 +104,7 @@ def incident_page(reading: Reading, viewer: Viewer, *, why_slug: str = "") -> In
     document = reading.document
     incident_tags = tags(reading.incident, document, viewer)
     zone = document["time_zone"]
-    times = {name: kept_moment(document[name], zone=zone) for name in TIMES}
+    times = {name: read_stored_moment(document[name], zone=zone) for name in TIMES}
     date = format_moment(times["started"], zone=zone) if times["started"] else None
     by_key = {section["key"]: section for section in document["sections"]}
     return IncidentPage(

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
-from incidents.durations import SPAN, Moment, kept_moment
+from incidents.durations import SPAN, Moment, read_stored_moment
 from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
 from kb.web.times import INSTANT_PRECISIONS, FormattedMoment, format_moment, local
 
@@ -110,7 +110,7 @@ def timeline(rows: Iterable[Row], *, zone: str, day_of_head: str = "") -> list[D
     `day_of_head` is the day shown in the head of the page. Events known only to the day or coarser come first in their
     day.
     """
-    parsed = [(kept_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
+    parsed = [(read_stored_moment({"at": row["at"], "precision": row["precision"]}, zone=zone), row) for row in rows]
     moments = sorted(((moment, row) for moment, row in parsed if moment), key=lambda pair: _sort_key(pair[0], zone))
     events = [(time := format_moment(moment, zone=zone), _event(row, time, moment)) for moment, row in moments]
     days = [

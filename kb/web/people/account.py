@@ -17,7 +17,7 @@ from kb.web.request import Request
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: Request) -> HttpResponse:
-    user = User.objects.get(pk=request.viewer.person)
+    user = User.objects.get(pk=request.viewer.person_id)
     form = AccountForm(post_data(request), current={"name": user.name, "time_zone": user.time_zone})
     if (
         request.method == "POST"

@@ -102,7 +102,7 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
     if step is None:
         raise Invalid({"step": "Choose an action."})
     try:
-        user = actions.set_standing(actor=request.viewer, user_id=user_id, **steps[step])
+        user = actions.set_account_access(actor=request.viewer, user_id=user_id, **steps[step])
     except Invalid as error:
         for text in (text for texts in error.fields.values() for text in texts):
             messages.error(request, text)
@@ -115,5 +115,5 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
 @require_POST
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
     """Show a one-time link for an admin to pass on to a user who forgot their password and cannot be e-mailed."""
-    user = actions.allow_reset(actor=request.viewer, user_id=user_id)
+    user = actions.authorize_password_reset(actor=request.viewer, user_id=user_id)
     return people_page(request, link=sign_in.reset_link(user), reset_for=user)

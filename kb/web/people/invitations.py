@@ -55,7 +55,7 @@ def accept(request: Request, secret: str) -> HttpResponse:
     form = AcceptForm(post_data(request), address=invitation.email)
     if request.method == "POST" and form.is_valid():
         values = {"email": invitation.email, **form.cleaned_data}
-        user = run_action(form, lambda: people.accept(secret=secret, **values))
+        user = run_action(form, lambda: people.accept_invitation(secret=secret, **values))
         if user is not None:
             # Start a fresh session, because the old one may hold another user's data.
             request.session.flush()

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from incidents import scopes
 from incidents.actions.change import EDITORS_ONLY
 from incidents.actions.links import find_visible
-from incidents.document import read_parts
+from incidents.document import prefetch_parts
 from incidents.errors import NotAllowed
 from incidents.models import Incident
 from incidents.zones import zones
@@ -71,7 +71,7 @@ def incident_to_read(request: Request, reference: str) -> Incident:
 def incident_with_parts(request: Request, reference: str) -> Incident:
     """Like `incident_to_read`, with all sections and rows loaded, as the answer to a save needs them."""
     incident = incident_to_read(request, reference)
-    read_parts(incident)
+    prefetch_parts(incident)
     return incident
 
 

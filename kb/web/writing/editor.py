@@ -19,7 +19,7 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.incidents import create_incident
 from incidents.actions.sections import change_section
-from incidents.document import links, read_parts
+from incidents.document import links, prefetch_parts
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, User
 from incidents.scopes import Viewer
@@ -118,7 +118,7 @@ def _new_inputs(viewer: Viewer, teams: list[Team]) -> list[Input]:
 
 
 def _create(request: Request, values: dict[str, Any]) -> Incident:
-    person = User.objects.get(pk=request.viewer.person)
+    person = User.objects.get(pk=request.viewer.person_id)
     return create_incident(
         actor=request.viewer,
         facts={"title": values["title"], "team": values["team"], "time_zone": person.time_zone},
@@ -151,7 +151,7 @@ def editor_page(
 ) -> HttpResponse:
     """The whole editor. `attempt`, `outcome` and `paste` are what could not be saved, shown again as it was sent."""
     viewer = request.viewer
-    read_parts(incident)
+    prefetch_parts(incident)
     context = {
         "incident": incident,
         "facts": facts_card.card(incident, viewer, outcome),

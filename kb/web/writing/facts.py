@@ -15,7 +15,7 @@ from django.http import QueryDict
 
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import find_visible
-from incidents.document import read_parts
+from incidents.document import prefetch_parts
 from incidents.errors import Invalid, Stale, WrongState
 from incidents.models import Incident
 from incidents.models.incident import TIMES
@@ -206,7 +206,7 @@ def save(viewer: Viewer, incident_id: int, *, base: Values, mine: Values) -> Out
 def _incident_with_services(viewer: Viewer, incident_id: int) -> Incident:
     """The incident with all that its facts need. Raises Missing."""
     incident = find_visible(viewer, str(incident_id), whole=True)
-    read_parts(incident, "services")
+    prefetch_parts(incident, "services")
     return incident
 
 

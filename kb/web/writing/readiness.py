@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from incidents import template
 from incidents.actions.lifecycle import missing
-from incidents.document import read_parts
+from incidents.document import prefetch_parts
 from incidents.models import Incident
 from incidents.vocabulary import ActionState
 
@@ -36,7 +36,7 @@ class Readiness:
 
 def of(incident: Incident) -> Readiness:
     """The readiness of an incident's current text. Loads its parts if necessary."""
-    read_parts(incident)
+    prefetch_parts(incident)
     problems = missing(incident)
     open_actions = [a for a in incident.actionitems.all() if a.state in (ActionState.OPEN, ActionState.IN_PROGRESS)]
     return Readiness(

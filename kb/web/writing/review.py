@@ -83,7 +83,7 @@ def may_publish(request: Request, incident: Incident, reviews: list[ReviewReques
 
 def _people(request: Request) -> list[User]:
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
-    return list(people.exclude(pk=request.viewer.person)[:SUGGESTIONS])
+    return list(people.exclude(pk=request.viewer.person_id)[:SUGGESTIONS])
 
 
 def _colleagues(
@@ -97,7 +97,7 @@ def _colleagues(
     known = [r.reviewer_id for r in reviews]
     ticked = {r.reviewer_id for r in reviews if r.ended_at is None or incident.status == Status.DRAFT}
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
-    people = people.exclude(pk=request.viewer.person).order_by("name", "pk")
+    people = people.exclude(pk=request.viewer.person_id).order_by("name", "pk")
     team = people.filter(memberships__team=incident.team_id).exclude(pk__in=known)
     return [
         (person, person.pk in ticked if typed is None else person.email in typed)
@@ -130,7 +130,7 @@ def submit(request: Request, reference: str) -> HttpResponse:
 
 def _notify_reviewers(request: Request, incident: Incident, addresses: list[str]) -> None:
     """Notify the reviewers by e-mail where it is set up. The author is shown who could not be reached."""
-    asking = User.objects.get(pk=request.viewer.person)
+    asking = User.objects.get(pk=request.viewer.person_id)
     context = {"incident": incident, "asking": asking, "address": mail.address_of("web:review", incident.ref)}
     unreached = [
         address

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from incidents.actions.rows import move_row, put_back_row
 from incidents.actions.sections import add_row, change_row, remove_row
-from incidents.document import read_parts, relation
+from incidents.document import prefetch_parts, relation
 from incidents.errors import Invalid, Missing, Stale
 from incidents.models import Incident, Row
 from incidents.records import KINDS
@@ -210,7 +210,7 @@ def rows_fragment(
     status: int = 200,
 ) -> HttpResponse:
     """The current rows of a kind and what is still missing, for htmx. `with_paste` adds an empty form for pasting."""
-    read_parts(incident)
+    prefetch_parts(incident)
     context = {
         "incident": incident,
         "records": records_of(incident, kind, attempt=attempt, removed=removed),

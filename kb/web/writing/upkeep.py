@@ -14,7 +14,7 @@ from django.urls import reverse
 from incidents import scopes
 from incidents.actions.incidents import change_incident
 from incidents.actions.sections import change_row
-from incidents.document import links, read_parts
+from incidents.document import links, prefetch_parts
 from incidents.errors import Invalid, Stale
 from incidents.models import ActionItem, Incident
 from incidents.records import KINDS
@@ -75,7 +75,7 @@ def upkeep_page(
     status: int = 200,
 ) -> HttpResponse:
     """The page. `refused` are action items that could not be saved, `attempt` is a link that could not be added."""
-    read_parts(incident, "services", "actions")
+    prefetch_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
     by_row = {one.edit.row: one for one in refused}
     context = {

@@ -11,7 +11,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from incidents.actions import people
 from incidents.actions.organizations import create_team, delete_team
-from incidents.actions.people import accept, invite
+from incidents.actions.people import accept_invitation, invite
 from incidents.models import AuditEntry, Invitation, Membership, User
 from tests.conftest import PASSWORD
 from tests.web.conftest import parsed
@@ -125,7 +125,7 @@ def test_withdrawing_on_the_people_page_returns_there(browser, cast):
 
 def test_withdrawing_an_accepted_invitation_says_what_to_do_instead(browser, cast):
     invitation, secret = invite(actor=cast.viewer("admin"), email="new@acme.example")
-    accept(secret=secret, name="New", email="", password=NEW)
+    accept_invitation(secret=secret, name="New", email="", password=NEW)
     response = browser("admin").post(reverse("web:revoke-invitation", args=[invitation.pk]))
     assert response.status_code == 409
     assert "An admin can close the account" in parsed(response).text

@@ -9,7 +9,7 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.document import build, with_everything
+from incidents.document import build, with_all_parts
 from incidents.models import AuditEntry, Incident
 from kb.web.writing import changes, differences
 from tests.web.writing.conftest import forms_in, text_of
@@ -111,7 +111,7 @@ def test_the_audit_log_reveals_nothing_of_incidents_the_viewer_cannot_see(cast, 
     change_incident(actor=cast.viewer("admin"), incident_id=theirs.pk, facts={"team": "payments"})
     add_link(actor=cast.viewer("admin"), incident_id=ours.pk, kind="related", to=theirs.ref)
     for name, sees in (("admin", True), ("author", False)):
-        incident = with_everything(Incident.objects.filter(pk=ours.pk)).get()
+        incident = with_all_parts(Incident.objects.filter(pk=ours.pk)).get()
         entries = history.audit(incident, cast.viewer(name))
         assert entries.filter(action="link.added").exists() is sees
         assert ("linked it" in text_of(browser(name).get(f"/incidents/{ours.ref}/history"))) is sees
@@ -149,7 +149,7 @@ def test_a_time_rewritten_in_another_zone_is_not_a_change_and_a_changed_one_is_s
 
 
 def test_documents_with_missing_fields_are_compared_without_an_error(draft):
-    document = build(with_everything(Incident.objects.filter(pk=draft().pk)).get())
+    document = build(with_all_parts(Incident.objects.filter(pk=draft().pk)).get())
     assert not changes.between({}, {})
     assert changes.between({}, document).facts
 

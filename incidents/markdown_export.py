@@ -9,7 +9,7 @@ import yaml
 
 from incidents import records
 from incidents.durations import DurationKind
-from incidents.markdown import link, plain, prose, under
+from incidents.markdown import link, list_entry, plain, prose
 from incidents.models.incident import TIMES
 from incidents.vocabulary import (
     ActionKind,
@@ -31,7 +31,7 @@ from incidents.vocabulary import (
 Document = Mapping[str, Any]
 
 # How incoming links read from this incident's side.
-_SEEN_FROM_THE_OTHER = {
+_INCOMING_PHRASES = {
     LinkKind.PART_OF: "Includes",
     LinkKind.CAUSED_BY: "Caused",
     LinkKind.RECURRENCE_OF: "Recurred as",
@@ -48,7 +48,7 @@ def markdown(document: Document) -> str:
     if document["sources"] and "sources" not in shown:
         blocks += ["## Sources", _records("sources", document)]
     if document["disagreements"]:
-        entries = (under(f"**{plain(row['about'])}:**", row["text"], below=3) for row in document["disagreements"])
+        entries = (list_entry(f"**{plain(row['about'])}:**", row["text"], below=3) for row in document["disagreements"])
         blocks += ["## Where sources differ", "\n".join(entries)]
     if document.get("links"):
         blocks += ["## Linked incidents", "\n".join(map(_link, document["links"]))]
@@ -145,7 +145,7 @@ def _records(kind: str, document: Document) -> str:
         case "causes":
             entries = [_cause(row) for row in rows]
         case "lessons":
-            entries = [under("", row["text"], below=3) for row in rows]
+            entries = [list_entry("", row["text"], below=3) for row in rows]
         case "actions":
             entries = [_action(row) for row in rows]
         case "impact_figures":
@@ -161,12 +161,12 @@ def _records(kind: str, document: Document) -> str:
 def _event(row: Mapping[str, Any]) -> str:
     kind = "" if row["kind"] == EventKind.OTHER else f" ({EventKind(row['kind']).label.lower()})"
     data = f" {link('data', row['data_url'])}" if row["data_url"] else ""
-    return under(f"**{_moment(row)}**{kind}{data}", row["text"], below=3)
+    return list_entry(f"**{_moment(row)}**{kind}{data}", row["text"], below=3)
 
 
 def _cause(row: Mapping[str, Any]) -> str:
     family = f" ({Family(row['family']).label})" if row["family"] else ""
-    return under(f"**{CauseKind(row['kind']).label}**{family}:", row["text"], below=3)
+    return list_entry(f"**{CauseKind(row['kind']).label}**{family}:", row["text"], below=3)
 
 
 def _action(row: Mapping[str, Any]) -> str:
@@ -180,7 +180,7 @@ def _action(row: Mapping[str, Any]) -> str:
         lead.append(f"due {row['due']}")
     if row["tracker_url"]:
         lead.append(link("tracker", row["tracker_url"]))
-    return under(", ".join(lead) + ":", row["text"], below=3)
+    return list_entry(", ".join(lead) + ":", row["text"], below=3)
 
 
 def amount(figure: Mapping[str, Any]) -> str:
@@ -243,7 +243,7 @@ def _link(entry: Mapping[str, Any]) -> str:
     kind = LinkKind(entry["kind"])
     phrase = kind.label
     if entry["direction"] == "in":
-        phrase = _SEEN_FROM_THE_OTHER.get(kind, phrase)
+        phrase = _INCOMING_PHRASES.get(kind, phrase)
     other = entry["incident"]
     note = f". {plain(entry['note'])}" if entry["note"] else ""
     return f"- {phrase}: {other['ref']} {plain(other['title'])} ({plain(other['organization'])}){note}"

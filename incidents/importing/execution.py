@@ -24,17 +24,17 @@ from incidents.actions.whole import (
     RowText,
     SectionText,
     changed_by_people,
+    ensure_organization,
     last_marks,
+    lock_imports,
     published_since,
-    settle_organization,
-    take_turns,
     write_draft,
-    write_whole,
+    write_published,
 )
 from incidents.addresses import page_key
 from incidents.errors import ActionError, within
 from incidents.importing.candidates import NOT_SAID, Candidate
-from incidents.importing.planning import Here, Known, Outcome, Planned, of_known
+from incidents.importing.planning import KnownIncident, Outcome, Planned, Snapshot, plan_for_known
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -43,12 +43,12 @@ from incidents.vocabulary import LinkKind, Origin, SectionKind, Visibility
 
 MARK = "incident.imported"
 NAMESPACE = uuids.UUID("0b6c4f52-6c0e-4e55-8f6e-3a7b1de2a6f4")
-WRITTEN = (Outcome.CREATE, Outcome.DUPLICATE, Outcome.UPDATE)
+WRITING_OUTCOMES = (Outcome.CREATE, Outcome.DUPLICATE, Outcome.UPDATE)
 
 
 @dataclass(slots=True)
-class Done:
-    """What became of a candidate. `incident_id` is None if it was rejected, or if creating it was only rehearsed."""
+class Result:
+    """What became of a candidate. `incident_id` is None if it was rejected, or if it would be created in a dry run."""
 
     planned: Planned
     outcome: Outcome
@@ -57,15 +57,15 @@ class Done:
     notes: list[str] = field(default_factory=list)
 
 
-def look() -> Here:
+def take_snapshot() -> Snapshot:
     """Read what is here before an import."""
     incidents = _known(Incident.objects.all())
-    by_page: dict[str, list[Known]] = {}
+    by_page: dict[str, list[KnownIncident]] = {}
     for incident_id, *urls in Source.objects.values_list("incident_id", "url", "archive_url"):
         for key in {page_key(url) for url in urls if url}:
             by_page.setdefault(key, []).append(incidents[incident_id])
     people = User.objects.filter(is_active=True, is_system=False).values_list("email", flat=True)
-    return Here(
+    return Snapshot(
         by_identity={
             known.external_id: known for known in incidents.values() if known.is_imported and known.external_id
         },
@@ -75,11 +75,11 @@ def look() -> Here:
     )
 
 
-def _known(incidents: QuerySet[Incident]) -> dict[int, Known]:
+def _known(incidents: QuerySet[Incident]) -> dict[int, KnownIncident]:
     """What an import needs to know about these incidents, by primary key."""
     rows = incidents.values_list("pk", "uuid", "origin", "external_id", "visibility", "deleted_at")
     found = {
-        pk: Known(pk, uuid, origin, external_id, visibility, deleted_at is not None)
+        pk: KnownIncident(pk, uuid, origin, external_id, visibility, deleted_at is not None)
         for pk, uuid, origin, external_id, visibility, deleted_at in rows
     }
     imported = [pk for pk, known in found.items() if known.is_imported]
@@ -90,33 +90,35 @@ def _known(incidents: QuerySet[Incident]) -> dict[int, Known]:
     return found
 
 
-def carry_out(actor: Viewer, planned: Planned, here: Here, *, rehearse: bool = False) -> Done:
-    """Carry out the plan for one candidate. With `rehearse`, everything is done and then rolled back."""
+def import_candidate(actor: Viewer, planned: Planned, snapshot: Snapshot, *, dry_run: bool = False) -> Result:
+    """Carry out the plan for one candidate. With `dry_run`, everything is done and then rolled back."""
     candidate = planned.candidate
-    if planned.outcome not in WRITTEN or candidate is None:
+    if planned.outcome not in WRITING_OUTCOMES or candidate is None:
         return _as_planned(planned)
     try:
         with transaction.atomic():
-            take_turns(actor)
+            lock_imports(actor)
             planned = _replanned(planned, candidate)
-            done = _as_planned(planned)
-            if planned.outcome not in WRITTEN:
-                return done
-            known_id = done.incident_id
-            done.notes = _notes(planned, candidate)
-            done.incident_id = _write(actor, planned, candidate, here, done.notes)
+            result = _as_planned(planned)
+            if planned.outcome not in WRITING_OUTCOMES:
+                return result
+            known_id = result.incident_id
+            result.notes = _notes(planned, candidate)
+            result.incident_id = _write(actor, planned, candidate, snapshot, result.notes)
             # The published text and its draft mostly give the same notes.
-            done.notes = list(dict.fromkeys(done.notes))
-            transaction.set_rollback(rehearse)
+            result.notes = list(dict.fromkeys(result.notes))
+            transaction.set_rollback(dry_run)
     except ActionError as error:
-        return Done(planned, Outcome.REJECTED, reason=error.message)
+        return Result(planned, Outcome.REJECTED, reason=error.message)
     except (DataError, IntegrityError) as error:
-        return Done(planned, Outcome.REJECTED, reason=f"The database rejected it: {' '.join(str(error).split())[:200]}")
-    return replace(done, incident_id=known_id) if rehearse else done
+        return Result(
+            planned, Outcome.REJECTED, reason=f"The database rejected it: {' '.join(str(error).split())[:200]}"
+        )
+    return replace(result, incident_id=known_id) if dry_run else result
 
 
-def _as_planned(planned: Planned) -> Done:
-    return Done(planned, planned.outcome, planned.known.incident_id if planned.known else None, planned.reason)
+def _as_planned(planned: Planned) -> Result:
+    return Result(planned, planned.outcome, planned.known.incident_id if planned.known else None, planned.reason)
 
 
 def _replanned(planned: Planned, candidate: Candidate) -> Planned:
@@ -127,7 +129,7 @@ def _replanned(planned: Planned, candidate: Candidate) -> Planned:
         same = Q(external_id=candidate.identity) | Q(uuid=candidate.uuid)
     held = Incident.objects.filter(same, origin=Origin.IMPORTED).select_for_update(no_key=True)
     found = sorted(_known(held).values(), key=lambda known: known.external_id != candidate.identity)
-    return of_known(candidate, found[0], planned.asked, planned.overwrite) if found else planned
+    return plan_for_known(candidate, found[0], planned.requested_visibility, planned.overwrite) if found else planned
 
 
 def _notes(planned: Planned, candidate: Candidate) -> list[str]:
@@ -139,31 +141,34 @@ def _notes(planned: Planned, candidate: Candidate) -> list[str]:
     return notes
 
 
-def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool = False) -> Iterator[tuple[Done, str]]:
+def add_links(
+    actor: Viewer, results: Sequence[Result], snapshot: Snapshot, *, dry_run: bool = False
+) -> Iterator[tuple[Result, str]]:
     """Add the links in the documents; yields a note for each link that has to be left out.
 
-    Call it after all candidates were carried out. With `rehearse`, nothing is added.
+    Call it after all candidates were carried out. With `dry_run`, nothing is added.
     """
-    # A rehearsed incident may have no id. A negative number, which no incident has, takes its place.
+    # In a dry run, an incident may have no id. A negative number, which no incident has, takes its place.
     numbers = [
-        done.incident_id or (-place if done.outcome in WRITTEN else None) for place, done in enumerate(all_done, 1)
+        result.incident_id or (-place if result.outcome in WRITING_OUTCOMES else None)
+        for place, result in enumerate(results, 1)
     ]
     imported = {
-        done.planned.candidate.uuid: number
-        for done, number in zip(all_done, numbers, strict=True)
-        if done.planned.candidate and done.planned.candidate.uuid and number
-        if not (done.planned.known and done.planned.known.is_deleted)
+        result.planned.candidate.uuid: number
+        for result, number in zip(results, numbers, strict=True)
+        if result.planned.candidate and result.planned.candidate.uuid and number
+        if not (result.planned.known and result.planned.known.is_deleted)
     }
     present = set(IncidentLink.objects.values_list("from_incident", "to_incident", "kind"))
-    for done, own in zip(all_done, numbers, strict=True):
-        if own is None or done.outcome not in (*WRITTEN, Outcome.UNCHANGED):
+    for result, own in zip(results, numbers, strict=True):
+        if own is None or result.outcome not in (*WRITING_OUTCOMES, Outcome.UNCHANGED):
             continue
-        for wanted in done.planned.candidate.links if done.planned.candidate else ():
-            known = here.by_identity.get(f"precedent:{wanted.other}") or here.by_uuid.get(wanted.other)
+        for wanted in result.planned.candidate.links if result.planned.candidate else ():
+            known = snapshot.by_identity.get(f"precedent:{wanted.other}") or snapshot.by_uuid.get(wanted.other)
             other = imported.get(wanted.other) or (known.incident_id if known and not known.is_deleted else None)
             if other is None or other == own:
                 if wanted.outward:
-                    yield done, f"Its link to {wanted.shown_as} is left out: that incident is not here."
+                    yield result, f"Its link to {wanted.shown_as} is left out: that incident is not here."
                 continue
             # An incident of another origin is never touched, so it gets no link from it either.
             if not wanted.outward and other not in imported.values() and not (known and known.is_imported):
@@ -178,20 +183,20 @@ def link(actor: Viewer, all_done: Sequence[Done], here: Here, *, rehearse: bool 
             try:
                 with transaction.atomic():
                     add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
-                    transaction.set_rollback(rehearse)
+                    transaction.set_rollback(dry_run)
             except ActionError as error:
-                yield done, f"Its link to {wanted.shown_as} is left out: {error.message}"
+                yield result, f"Its link to {wanted.shown_as} is left out: {error.message}"
 
 
-def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:
+def _write(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snapshot, notes: list[str]) -> int:
     known_id = planned.known.incident_id if planned.known else None
     if known_id is None or not planned.is_about_draft:
         with within("published") if candidate.draft else nullcontext():
-            known_id = _publish(actor, planned, candidate, here, notes)
+            known_id = _publish(actor, planned, candidate, snapshot, notes)
     if candidate.draft:
         write_draft(
             actor=actor,
-            content=_content(actor, planned, candidate.draft, candidate.draft.sections, here, notes),
+            content=_content(actor, planned, candidate.draft, candidate.draft.sections, snapshot, notes),
             mark=MARK,
             digest=candidate.digest,
             published=candidate.published_digest,
@@ -205,11 +210,11 @@ def _write(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, no
     return known_id
 
 
-def _publish(actor: Viewer, planned: Planned, candidate: Candidate, here: Here, notes: list[str]) -> int:
+def _publish(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snapshot, notes: list[str]) -> int:
     template = _template(actor, candidate.template)
-    return write_whole(
+    return write_published(
         actor=actor,
-        content=_content(actor, planned, candidate, _sections(candidate, template), here, notes),
+        content=_content(actor, planned, candidate, _sections(candidate, template), snapshot, notes),
         mark=MARK,
         digest=candidate.published_digest,
         incident_id=planned.known.incident_id if planned.known else None,
@@ -225,16 +230,16 @@ def _content(
     planned: Planned,
     candidate: Candidate,
     sections: Mapping[str, SectionText],
-    here: Here,
+    snapshot: Snapshot,
     notes: list[str],
 ) -> Content:
     """What to write for the candidate. Creates its organization and team if they are missing."""
-    settle_organization(actor, candidate.organization)
+    ensure_organization(actor, candidate.organization)
     facts = {**candidate.facts, "visibility": planned.visibility}
     if candidate.team is not None:
         facts["team"] = _team(actor, candidate.team, notes).slug
     is_draft = candidate is not planned.candidate
-    return Content(facts, sections, _rows(candidate, here, notes, is_draft=is_draft))
+    return Content(facts, sections, _rows(candidate, snapshot, notes, is_draft=is_draft))
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
@@ -280,7 +285,7 @@ def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, S
     return texts
 
 
-def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool) -> dict[str, list[RowText]]:
+def _rows(candidate: Candidate, snapshot: Snapshot, notes: list[str], *, is_draft: bool) -> dict[str, list[RowText]]:
     """The rows with new ids, derived from their ids at the source, and with sources that refer to the new ids.
 
     Rows with the same id in a published text and its draft are the same row, and readers see the live state of its
@@ -302,7 +307,7 @@ def _rows(candidate: Candidate, here: Here, notes: list[str], *, is_draft: bool)
     for (kind, place), uuid in ids.items():
         values = {name: value for name, value in candidate.rows[kind][place].items() if name != "id"}
         owner = values.get("owner")
-        if kind == "actions" and owner and str(owner).casefold() not in here.people:
+        if kind == "actions" and owner and str(owner).casefold() not in snapshot.people:
             values["owner"] = None
             notes.append(f"No account here has the address {str(owner)[:100]}; action {place + 1} has no owner.")
         if kind == "sources" and isinstance(values.get("supports"), list):

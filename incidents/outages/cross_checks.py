@@ -16,7 +16,7 @@ DAY = len("2019-07-02")
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Summary:
     """What distinguishes one incident from another. `started` is the day, as far as it is known."""
 
     id: str
@@ -24,10 +24,10 @@ class _Seen:
     started: str
     page: str
 
-    def is_same_but_spelled(self, other: _Seen) -> bool:
+    def is_spelled_differently(self, other: _Summary) -> bool:
         return self.name != other.name and self.name.casefold() == other.name.casefold()
 
-    def may_start_with(self, other: _Seen) -> bool:
+    def may_start_with(self, other: _Summary) -> bool:
         return self.started.startswith(other.started) or other.started.startswith(self.started)
 
 
@@ -35,7 +35,7 @@ def check(files: Sequence[OutageFile]) -> None:
     """Add to the files' problems. What two files share is reported for the later one. Invalid files are skipped."""
     valid = [(file, file.definition) for file in files if file.is_valid and file.definition]
     seen_runs: dict[tuple[str, ...], str] = {}
-    seen_incidents: list[_Seen] = []
+    seen_incidents: list[_Summary] = []
     ids = {file.id for file in files}
     found: list[tuple[OutageFile, list[str]]] = []
     for file, definition in valid:
@@ -61,12 +61,12 @@ def _shared_words(own_id: str, definition: dict[str, Any], seen: dict[tuple[str,
                 break
 
 
-def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Seen]) -> Iterator[str]:
+def _same_incident(own_id: str, definition: dict[str, Any], seen: list[_Summary]) -> Iterator[str]:
     started = definition["started"]["at"][:DAY] if definition["started"] else ""
     # The first primary source is the account itself; the others are background that incidents can share.
     primary = [page_key(source["url"]) for source in definition["sources"] if source["primary"]]
-    this = _Seen(own_id, definition["organization"]["name"], started, primary[0] if primary else "")
-    if spelled := next((other.name for other in seen if other.is_same_but_spelled(this)), None):
+    this = _Summary(own_id, definition["organization"]["name"], started, primary[0] if primary else "")
+    if spelled := next((other.name for other in seen if other.is_spelled_differently(this)), None):
         yield f"organization.name: Another file spells it {spelled}."
     for other in seen:
         if this.name == other.name and len(started) == DAY and started == other.started:

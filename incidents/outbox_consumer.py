@@ -22,7 +22,7 @@ Work = Callable[[list[int]], dict[int, str]]
 BATCH = 100
 PAUSE = timedelta(seconds=5)
 # Work that takes longer than this counts as hung: its lease expires and another worker starts over.
-LONGEST = timedelta(minutes=10)
+MAX_WORK_TIME = timedelta(minutes=10)
 
 
 class Unreachable(Exception):
@@ -35,7 +35,7 @@ def run_once(consumer: str, work: Work) -> int:
     claim = outbox.claim(consumer, most=BATCH)
     if not claim:
         return 0
-    with _held(claim):
+    with _keep_lease(claim):
         return _handle(claim, work)
 
 
@@ -47,14 +47,14 @@ def _handle(claim: Claim, work: Work) -> int:
     except Exception:
         # One incident broke the batch. Handled one by one, it is identified and does not block the others.
         return _one_by_one(claim, work)
-    outbox.done(claim, [pk for pk in claim.entries if pk not in refused])
+    outbox.complete(claim, [pk for pk in claim.entries if pk not in refused])
     for pk, reason in refused.items():
         _reject(claim, pk, reason)
     return len(claim.entries)
 
 
 @contextmanager
-def _held(claim: Claim) -> Iterator[None]:
+def _keep_lease(claim: Claim) -> Iterator[None]:
     """Renew the lease while its holder works, so that no other worker starts the same slow work."""
     over = threading.Event()
     # This thread dies with its process, so the lease of a killed worker expires.
@@ -69,7 +69,7 @@ def _held(claim: Claim) -> Iterator[None]:
 
 def _renew(claim: Claim, over: threading.Event) -> None:
     every = settings.OUTBOX_LEASE / 3
-    left = LONGEST
+    left = MAX_WORK_TIME
     while left > timedelta(0) and not over.wait(every.total_seconds()):
         left -= every
         try:
@@ -93,7 +93,7 @@ def _one_by_one(claim: Claim, work: Work) -> int:
         if pk in refused:
             _reject(claim, pk, refused[pk])
         else:
-            outbox.done(claim, [pk])
+            outbox.complete(claim, [pk])
     return len(claim.entries)
 
 
@@ -104,5 +104,5 @@ def _pause(claim: Claim, error: Unreachable) -> int:
 
 
 def _reject(claim: Claim, incident_id: int, reason: str) -> None:
-    parked = outbox.rejected(claim, incident_id, reason)
+    parked = outbox.reject(claim, incident_id, reason)
     log.error("outbox.rejected", consumer=claim.consumer, incident_id=incident_id, reason=reason, parked=parked)

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from incidents.outages import files
 
 
-def look_at(path: Path) -> None:
+def check_readable(path: Path) -> None:
     """Raise CommandError unless the path exists and can be read."""
     try:
         os.scandir(path).close()
@@ -22,9 +22,9 @@ def look_at(path: Path) -> None:
         raise CommandError(f"{path} cannot be read: {error.strerror}.", returncode=2) from error
 
 
-def outages(path: Path) -> list[Path]:
+def outage_files(path: Path) -> list[Path]:
     """The outage files in a folder, or the single file that the path names."""
-    look_at(path)
+    check_readable(path)
     found = files.paths(path)
     if not found:
         raise CommandError(f"There are no outage files in {path}.", returncode=2)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benches import installation
 from benches.figures import Figure
-from chaos.surroundings import Surroundings, lasting
+from chaos.services import Services, persistent
 
 BENCHES = ("matcher", "retag", "rebuild", "search", "write", "embedded")
 # When the output goes to a file, the table gets the width that it needs.
@@ -27,30 +27,30 @@ def main() -> int:
     began = time.monotonic()
     chosen = options.only or BENCHES
     figures: list[Figure] = []
-    with lasting("benches") as surroundings:
+    with persistent("benches") as services:
         if "matcher" in chosen:
-            figures += _matcher(surroundings, options)
+            figures += _matcher(services, options)
         if set(chosen) & {"retag", "rebuild", "search", "write"}:
-            figures += _full(surroundings, options, chosen)
+            figures += _full(services, options, chosen)
         if "embedded" in chosen:
-            figures += _embedded(surroundings, options)
+            figures += _embedded(services, options)
     console.print(table(figures))
     console.print(f"{options.incidents:,} incidents; {time.monotonic() - began:.0f} s in total")
     return 1 if any(figure.is_met is False for figure in figures) else 0
 
 
-def _matcher(surroundings: Surroundings, options: argparse.Namespace) -> list[Figure]:
+def _matcher(services: Services, options: argparse.Namespace) -> list[Figure]:
     """The matcher needs only the rules and the texts, no services and no corpus."""
     console.print("measuring: matcher")
-    env = installation.embedded(surroundings, 0)
+    env = installation.embedded(services, 0)
     return [Figure.read(stored) for stored in installation.measure("bench_matcher", env, rounds=options.rounds)]
 
 
-def _full(surroundings: Surroundings, options: argparse.Namespace, chosen: Sequence[str]) -> list[Figure]:
+def _full(services: Services, options: argparse.Namespace, chosen: Sequence[str]) -> list[Figure]:
     console.print("starting PostgreSQL, Redis and Elasticsearch for the benches")
-    surroundings.up()
-    env = installation.full(surroundings, options.incidents)
-    installation.fill(surroundings, env, options.incidents)
+    services.up()
+    env = installation.full(services, options.incidents)
+    installation.fill(services, env, options.incidents)
     found: list[Figure] = []
 
     def measure(name: str, **settings: object) -> None:
@@ -78,10 +78,10 @@ def _full(surroundings: Surroundings, options: argparse.Namespace, chosen: Seque
     return found
 
 
-def _embedded(surroundings: Surroundings, options: argparse.Namespace) -> list[Figure]:
+def _embedded(services: Services, options: argparse.Namespace) -> list[Figure]:
     incidents = min(options.incidents, 10_000)
-    env = installation.embedded(surroundings, incidents)
-    installation.fill(surroundings, env, incidents)
+    env = installation.embedded(services, incidents)
+    installation.fill(services, env, incidents)
     console.print(f"measuring: embedded, {incidents:,} incidents")
     with installation.web(env):
         settings = {"rounds": options.rounds, "queries": options.queries}
@@ -96,9 +96,9 @@ def table(figures: list[Figure]) -> Table:
     for figure in figures:
         low, high = figure.spread
         verdict = {True: "met", False: "[red]missed[/red]", None: ""}[figure.is_met]
-        spread = f"{figure.written(low)} to {figure.written(high)}" if len(figure.samples) > 1 else ""
+        spread = f"{figure.format_value(low)} to {figure.format_value(high)}" if len(figure.samples) > 1 else ""
         out.add_row(
-            figure.name, figure.written(figure.median), spread, str(len(figure.samples)), figure.target, verdict
+            figure.name, figure.format_value(figure.median), spread, str(len(figure.samples)), figure.target, verdict
         )
     return out
 

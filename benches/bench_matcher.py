@@ -19,7 +19,7 @@ from kb.patterns.reading import fields
 
 CHARACTERS = 1_500
 # The loop is slow, so a sample of the texts is enough to measure it.
-FOR_THE_LOOP = 40
+LOOP_SAMPLE = 40
 
 
 def run(rounds: int) -> list[Figure]:
@@ -27,13 +27,13 @@ def run(rounds: int) -> list[Figure]:
     rules = shipped_rules()
     loop = [re.compile(_pattern(phrase), re.IGNORECASE) for phrase in rules.phrases]
     searches = [expression.search for expression in loop]
-    some = texts[:FOR_THE_LOOP]
+    some = texts[:LOOP_SAMPLE]
     # Warm the memos that are kept between texts before the first round.
     _seconds(lambda: [match(rules, {"text": text}) for text in texts])
     ours, plain = [], []
     for _ in range(rounds):
         ours.append(len(texts) / _seconds(lambda: [match(rules, {"text": text}) for text in texts]))
-        plain.append(FOR_THE_LOOP / _seconds(lambda: [[search(text) for search in searches] for text in some]))
+        plain.append(LOOP_SAMPLE / _seconds(lambda: [[search(text) for search in searches] for text in some]))
     return [
         Figure(f"plain loop of {len(loop)} regular expressions", "documents/s", plain),
         Figure("patterns found, on one core", "documents/s", ours, least=2_000),

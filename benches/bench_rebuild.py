@@ -30,7 +30,7 @@ def run(rounds: int) -> list[Figure]:
     documents = _prebuilt(min(total, PREBUILT))
     bare, ours = [], []
     for _ in range(rounds):
-        bare.append(total / _bare(documents, total))
+        bare.append(total / _bulk_only(documents, total))
         began = time.monotonic()
         rebuild.rebuild()
         ours.append(total / (time.monotonic() - began))
@@ -51,7 +51,7 @@ def _prebuilt(count: int) -> list[dict[str, Any]]:
     return found
 
 
-def _bare(documents: list[dict[str, Any]], total: int) -> float:
+def _bulk_only(documents: list[dict[str, Any]], total: int) -> float:
     """The seconds it takes to write `total` documents into a temporary index."""
     index = f"bare-{generations.prefix()}"
     client().indices.create(index=index, **mapping.body())

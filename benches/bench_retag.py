@@ -13,7 +13,7 @@ import time
 from django.db.models import F
 
 from benches.figures import Figure
-from chaos.surroundings import ROOT
+from chaos.services import ROOT
 from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from kb.patterns import retagging, vocabulary

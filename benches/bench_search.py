@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from benches import words
-from benches.asking import Connection, fruitful, search_path
 from benches.figures import Figure, percentile
+from benches.http_client import Connection, queries_with_results, search_path
 from incidents.models import User
 from incidents.scopes import ANONYMOUS, Viewer
 from kb.api.tokens import create_token
@@ -33,7 +33,7 @@ def run(rounds: int, queries: int) -> list[Figure]:
     raw = Connection(settings.ELASTICSEARCH_URL)
     api = {ANONYMOUS: Connection(settings.BASE_URL), author: Connection(settings.BASE_URL, token=secret)}
     path = f"/{generations.read_alias()}/_search"
-    texts = fruitful(ElasticEngine(), ANONYMOUS, words.queries(3 * queries), queries)
+    texts = queries_with_results(ElasticEngine(), ANONYMOUS, words.queries(3 * queries), queries)
     chance = random.Random(1)
     # The first round warms up both sides and is not counted.
     times = [_round(texts, chance, raw, api, path) for _ in range(rounds + 1)][1:]

@@ -38,10 +38,10 @@ class Figure:
     @property
     def target(self) -> str:
         if self.most is not None:
-            return f"at most {self.written(self.most)}"
-        return f"at least {self.written(self.least)}" if self.least is not None else ""
+            return f"at most {self.format_value(self.most)}"
+        return f"at least {self.format_value(self.least)}" if self.least is not None else ""
 
-    def written(self, value: float) -> str:
+    def format_value(self, value: float) -> str:
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
         return f"{value:,.{digits}f} {self.unit}".strip()
 

@@ -19,29 +19,29 @@ from urllib.error import URLError
 from benches.words import EDITION
 from chaos import databases
 from chaos.application import BIN, WORKER, Process, environment
-from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_foreign
+from chaos.services import ROOT, Services, Trouble, base_environment, free_port
 
 
-def full(surroundings: Surroundings, incidents: int) -> dict[str, str]:
+def full(services: Services, incidents: int) -> dict[str, str]:
     """The environment variables of the full mode, with a corpus of this size."""
     env = environment(
-        surroundings,
+        services,
         database=f"corpus_{EDITION}_{incidents}",
-        folder=_folder(surroundings),
-        elasticsearch_port=surroundings.ports["elasticsearch"],
+        folder=_folder(services),
+        elasticsearch_port=services.ports["elasticsearch"],
         port=free_port(),
         prefix=f"corpus-{EDITION}-{incidents}",
     )
     return {**env, "LOG_LEVEL": "WARNING"}
 
 
-def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
+def embedded(services: Services, incidents: int) -> dict[str, str]:
     """The environment variables of the embedded mode, with a corpus of this size in an SQLite file."""
-    folder = _folder(surroundings) / f"embedded-{EDITION}-{incidents}"
+    folder = _folder(services) / f"embedded-{EDITION}-{incidents}"
     folder.mkdir(exist_ok=True)
     port = free_port()
     return {
-        **without_foreign(),
+        **base_environment(),
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "DJANGO_SETTINGS_MODULE": "kb.settings",
         "VAR_DIR": str(folder),
@@ -52,23 +52,23 @@ def embedded(surroundings: Surroundings, incidents: int) -> dict[str, str]:
     }
 
 
-def fill(surroundings: Surroundings, env: dict[str, str], incidents: int) -> None:
+def fill(services: Services, env: dict[str, str], incidents: int) -> None:
     """Generate the corpus unless it already exists. An interrupted attempt is started over by the next run."""
     done = Path(env["VAR_DIR"]) / f"filled-{env.get('ELASTICSEARCH_INDEX', 'embedded')}"
     name = env.get("DATABASE_URL", "").rpartition("/")[2]
-    is_there = done.exists() and (not name or databases.exists(surroundings, name))
+    is_there = done.exists() and (not name or databases.exists(services, name))
     if not is_there:
         done.unlink(missing_ok=True)
         if name:
-            databases.drop(surroundings, name)
-            databases.create(surroundings, name)
+            databases.drop(services, name)
+            databases.create(services, name)
         else:
             for file in Path(env["VAR_DIR"]).glob("precedent.sqlite3*"):
                 file.unlink()
     # A corpus kept from an earlier run may lack recent migrations.
     run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env)
     if not is_there:
-        run([sys.executable, "-m", "benches.filling", str(incidents)], env)
+        run([sys.executable, "-m", "benches.corpus_writer", str(incidents)], env)
         done.touch()
 
 
@@ -79,10 +79,10 @@ def run(command: list[str], env: dict[str, str]) -> None:
 
 
 def measure(module: str, env: dict[str, str], **options: object) -> list[dict[str, object]]:
-    """Run one bench in a process of its own; returns its figures as stored by `benches.one`."""
+    """Run one bench in a process of its own; returns its figures as stored by `benches.runner`."""
     result = Path(env["VAR_DIR"]) / f"{module}.json"
     result.unlink(missing_ok=True)
-    run([sys.executable, "-m", "benches.one", module, str(result), json.dumps(options)], env)
+    run([sys.executable, "-m", "benches.runner", module, str(result), json.dumps(options)], env)
     figures: list[dict[str, object]] = json.loads(result.read_text())
     return figures
 
@@ -142,7 +142,7 @@ def _wait(address: str, seconds: float = 60.0) -> None:
     raise Trouble(f"the web process does not answer after {seconds:.0f} s")
 
 
-def _folder(surroundings: Surroundings) -> Path:
-    folder = surroundings.folder / "var"
+def _folder(services: Services) -> Path:
+    folder = services.folder / "var"
     folder.mkdir(exist_ok=True)
     return folder

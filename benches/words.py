@@ -21,7 +21,7 @@ _END = ""
 
 
 @cache
-def followers() -> dict[str, list[str]]:
+def next_words() -> dict[str, list[str]]:
     """By word, the words that follow it, repeated as often as they do; "" is the start and the end of a sentence."""
     found: dict[str, list[str]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
@@ -41,9 +41,9 @@ def _texts(outage: dict[str, Any]) -> Iterator[str]:
         yield from (row["text"] for row in outage.get(kind) or [] if isinstance(row, dict))
 
 
-def _walk(chance: random.Random) -> str:
+def _generate_sentence(chance: random.Random) -> str:
     """One sentence, of sixty words at most."""
-    after = followers()
+    after = next_words()
     found: list[str] = []
     word = chance.choice(after[_END])
     while word != _END and len(found) < 60:
@@ -56,7 +56,7 @@ def _walk(chance: random.Random) -> str:
 def sentences() -> list[str]:
     """The pool of sentences that texts are drawn from. Walking new ones for each text would take hours."""
     chance = random.Random(3)
-    return [_walk(chance) for _ in range(40_000)]
+    return [_generate_sentence(chance) for _ in range(40_000)]
 
 
 def prose(chance: random.Random, characters: int) -> str:

@@ -1,7 +1,7 @@
 """The fault campaign: injects one fault at a time into real services and processes, then checks the indexes.
 
     __main__      the command line: chooses the faults and the load, and prints the table
-    surroundings  PostgreSQL, Redis and Elasticsearch for the campaign alone, in a folder and on ports of their own
+    services      PostgreSQL, Redis and Elasticsearch for the campaign alone, in a folder and on ports of their own
     databases     operations on whole databases: copy, dump, restore
     cast          the users that write and read
     application   the web, worker and beat processes under test

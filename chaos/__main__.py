@@ -27,11 +27,11 @@ from chaos import databases
 from chaos.application import environment
 from chaos.episode import Outcome
 from chaos.faults import FAULTS, Fault
-from chaos.surroundings import NAMES, ROOT, Surroundings, Trouble, free_port, shared, temporary
+from chaos.services import NAMES, ROOT, Services, Trouble, free_port, shared, temporary
 
 # The process id keeps campaigns apart that run on the same services.
 OWN = f"chaos_{os.getpid()}"
-_OF_A_CAMPAIGN = re.compile(r"chaos_(\d+)")
+_CAMPAIGN_NAME = re.compile(r"chaos_(\d+)")
 BASE = f"{OWN}_base"
 # The number of examples printed for each kind of failure, at most.
 EXAMPLES = 5
@@ -47,16 +47,16 @@ def main() -> int:
     chosen = [fault for fault in FAULTS if not options.only or fault.name in options.only]
     began = time.monotonic()
     outcomes = []
-    with _surroundings(options) as surroundings:
+    with _services(options) as services:
         with ThreadPoolExecutor(1) as background:
-            surroundings.up("postgresql", "redis")
+            services.up("postgresql", "redis")
             # Elasticsearch takes longest to start and is not needed yet.
-            engine = background.submit(surroundings.up, "elasticsearch")
-            _prepare(surroundings)
+            engine = background.submit(services.up, "elasticsearch")
+            _prepare(services)
             engine.result()
         console.print(f"ready after {time.monotonic() - began:.0f} s")
         for faults in [chosen] if options.together else [[fault] for fault in chosen]:
-            for outcome in _play(faults, surroundings, options):
+            for outcome in _play(faults, services, options):
                 outcomes.append(outcome)
                 _report(outcome)
     console.print(table(outcomes))
@@ -65,30 +65,30 @@ def main() -> int:
 
 
 @contextmanager
-def _surroundings(options: argparse.Namespace) -> Iterator[Surroundings]:
+def _services(options: argparse.Namespace) -> Iterator[Services]:
     if not options.ports:
         console.print("starting PostgreSQL, Redis and Elasticsearch for this campaign")
-        with temporary("chaos") as surroundings:
-            yield surroundings
+        with temporary("chaos") as services:
+            yield services
         return
-    with shared(dict(zip(NAMES, options.ports, strict=True)), options.redis) as surroundings:
-        _sweep(surroundings)
+    with shared(dict(zip(NAMES, options.ports, strict=True)), options.redis) as services:
+        _sweep(services)
         try:
-            yield surroundings
+            yield services
         finally:
-            _sweep(surroundings, OWN)
+            _sweep(services, OWN)
 
 
-def _sweep(surroundings: Surroundings, *over: str) -> None:
+def _sweep(services: Services, *over: str) -> None:
     """Remove the databases and indexes of the campaigns named in `over` and of those whose process is gone."""
 
     def is_left(name: str) -> bool:
-        found = _OF_A_CAMPAIGN.match(name)
+        found = _CAMPAIGN_NAME.match(name)
         return found is not None and (found[0] in over or not _runs(int(found[1])))
 
-    for name in filter(is_left, databases.names(surroundings)):
-        databases.drop(surroundings, name)
-    with Elasticsearch(surroundings.elasticsearch_url) as elasticsearch:
+    for name in filter(is_left, databases.names(services)):
+        databases.drop(services, name)
+    with Elasticsearch(services.elasticsearch_url) as elasticsearch:
         for index in filter(is_left, elasticsearch.indices.get(index="chaos_*")):
             elasticsearch.indices.delete(index=index)
 
@@ -103,34 +103,34 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _prepare(surroundings: Surroundings) -> None:
+def _prepare(services: Services) -> None:
     """Create the database that is copied for each installation: complete except for incidents."""
-    databases.create(surroundings, BASE)
+    databases.create(services, BASE)
     env = environment(
-        surroundings,
+        services,
         database=BASE,
-        folder=surroundings.folder,
-        elasticsearch_port=surroundings.ports["elasticsearch"],
+        folder=services.folder,
+        elasticsearch_port=services.ports["elasticsearch"],
         port=free_port(),
         prefix=BASE,
     )
-    for words in (["manage.py", "migrate", "--verbosity", "0"], ["-m", "chaos.cast", str(_cast(surroundings))]):
+    for words in (["manage.py", "migrate", "--verbosity", "0"], ["-m", "chaos.cast", str(_cast(services))]):
         done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True)
         if done.returncode:
             raise Trouble(f"{' '.join(words)}: {done.stdout}{done.stderr}")
 
 
-def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
+def _play(faults: list[Fault], services: Services, options: argparse.Namespace) -> Iterator[Outcome]:
     """Run the faults in one installation; yields each outcome as soon as it is known."""
     name = f"{OWN}_{faults[0].name.replace('-', '_')}"
-    folder = (options.logs or surroundings.folder / "episodes") / faults[0].name
+    folder = (options.logs or services.folder / "episodes") / faults[0].name
     folder.mkdir(parents=True, exist_ok=True)
-    surroundings.up()
-    databases.copy(surroundings, BASE, name)
+    services.up()
+    databases.copy(services, BASE, name)
     result = folder / "outcomes"
     result.write_text("")
-    own = {"services": surroundings.folder, "ports": json.dumps(surroundings.ports), "cast": _cast(surroundings)}
-    own |= {"redis": surroundings.redis, "shared": int(surroundings.shared)}
+    own = {"services": services.folder, "ports": json.dumps(services.ports), "cast": _cast(services)}
+    own |= {"redis": services.redis, "shared": int(services.shared)}
     scale = {"writes": options.writes, "seeds": options.seeds, "seconds": options.seconds, "rest": options.rest}
     settings = {"folder": folder, "result": result, "database": name, "prefix": f"{OWN}-{name}", **own, **scale}
     words = [f"--{key}={value}" for key, value in settings.items()]
@@ -142,7 +142,7 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
         try:
             while episode.poll() is None:
                 time.sleep(0.2)
-                for outcome in _written(result)[reported:]:
+                for outcome in _read_outcomes(result)[reported:]:
                     reported += 1
                     yield outcome
         finally:
@@ -150,20 +150,20 @@ def _play(faults: list[Fault], surroundings: Surroundings, options: argparse.Nam
             with suppress(ProcessLookupError):
                 os.killpg(episode.pid, signal.SIGKILL)
             episode.wait()
-            databases.drop(surroundings, name)
-    yield from _written(result)[reported:]
-    for fault in faults[len(_written(result)) :]:
+            databases.drop(services, name)
+    yield from _read_outcomes(result)[reported:]
+    for fault in faults[len(_read_outcomes(result)) :]:
         end = (folder / "episode.log").read_text(errors="replace").splitlines()[-15:]
         yield Outcome(fault.name, errors=["the episode ended before this fault was over; its last output:", *end])
 
 
-def _written(result: Path) -> list[Outcome]:
+def _read_outcomes(result: Path) -> list[Outcome]:
     """The outcomes so far, one per line. Text after the last line break is still being written."""
     return [Outcome(**json.loads(line)) for line in result.read_text().split("\n")[:-1]]
 
 
-def _cast(surroundings: Surroundings) -> Path:
-    return surroundings.folder / "cast.json"
+def _cast(services: Services) -> Path:
+    return services.folder / "cast.json"
 
 
 def _report(outcome: Outcome) -> None:

@@ -15,22 +15,22 @@ import urllib.request
 from pathlib import Path
 from urllib.error import URLError
 
-from chaos.surroundings import ROOT, Surroundings, Trouble, free_port, without_foreign
+from chaos.services import ROOT, Services, Trouble, base_environment, free_port
 
 BIN = Path(sys.executable).parent
 WORKER = ("worker", "--pool", "threads", "--concurrency", "4")
 
 
 def environment(
-    surroundings: Surroundings, *, database: str, folder: Path, elasticsearch_port: int, port: int, prefix: str
+    services: Services, *, database: str, folder: Path, elasticsearch_port: int, port: int, prefix: str
 ) -> dict[str, str]:
     """The environment variables of the application. `folder` becomes its VAR_DIR."""
     return {
-        **without_foreign(),
+        **base_environment(),
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "DJANGO_SETTINGS_MODULE": "kb.settings",
-        "DATABASE_URL": surroundings.database_url(database),
-        "CELERY_BROKER_URL": surroundings.broker_url,
+        "DATABASE_URL": services.database_url(database),
+        "CELERY_BROKER_URL": services.broker_url,
         "ELASTICSEARCH_URL": f"http://127.0.0.1:{elasticsearch_port}",
         "ELASTICSEARCH_INDEX": prefix,
         "SECRET_KEY": "only-for-a-campaign-against-services-of-its-own-0123456789",
@@ -111,11 +111,11 @@ class Process:
 class Application:
     """The processes of one installation. With `doomed`, its workers can be made to die; see chaos.doomed."""
 
-    def __init__(self, surroundings: Surroundings, *, database: str, prefix: str, folder: Path, doomed: bool) -> None:
+    def __init__(self, services: Services, *, database: str, prefix: str, folder: Path, doomed: bool) -> None:
         self.port, self.proxy_port = free_port(), free_port()
         self.dies_on = folder / "dies-now"
         self.env = environment(
-            surroundings,
+            services,
             database=database,
             folder=folder,
             elasticsearch_port=self.proxy_port,
@@ -129,7 +129,7 @@ class Application:
             [*celery, "chaos.doomed" if doomed else "kb", *WORKER, "--hostname", f"worker{number}@chaos"]
             for number in (1, 2)
         ]
-        proxy = [sys.executable, "-m", "chaos.proxy", str(self.proxy_port), str(surroundings.ports["elasticsearch"])]
+        proxy = [sys.executable, "-m", "chaos.proxy", str(self.proxy_port), str(services.ports["elasticsearch"])]
         self.proxy = Process(proxy, self.env, folder / "proxy.log")
         # The command comes from the Procfile, so that the real one is tested.
         self.web = Process(["bash", "-c", f"exec {web}"], self.env, folder / "web.log")

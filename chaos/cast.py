@@ -25,7 +25,7 @@ class Cast:
     organizations: list[int]
 
     @classmethod
-    def noted(cls, path: Path) -> Cast:
+    def read(cls, path: Path) -> Cast:
         return cls(**json.loads(path.read_text()))
 
 

@@ -10,48 +10,48 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from chaos.surroundings import Surroundings, Trouble
+from chaos.services import Services, Trouble
 
 
-def copy(surroundings: Surroundings, template: str, name: str) -> None:
+def copy(services: Services, template: str, name: str) -> None:
     """Create a database as a copy of another, to which there must be no connections."""
-    with _administration(surroundings) as admin:
+    with _administration(services) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
 
 
-def create(surroundings: Surroundings, name: str) -> None:
-    with _administration(surroundings) as admin:
+def create(services: Services, name: str) -> None:
+    with _administration(services) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def drop(surroundings: Surroundings, name: str) -> None:
-    with _administration(surroundings) as admin:
+def drop(services: Services, name: str) -> None:
+    with _administration(services) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def exists(surroundings: Surroundings, name: str) -> bool:
-    return name in names(surroundings)
+def exists(services: Services, name: str) -> bool:
+    return name in names(services)
 
 
-def names(surroundings: Surroundings) -> list[str]:
-    with _administration(surroundings) as admin:
+def names(services: Services) -> list[str]:
+    with _administration(services) as admin:
         return [name for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall()]
 
 
-def dump(surroundings: Surroundings, name: str, to: Path) -> None:
-    _run("pg_dump", "--format=custom", f"--file={to}", surroundings.database_url(name))
+def dump(services: Services, name: str, to: Path) -> None:
+    _run("pg_dump", "--format=custom", f"--file={to}", services.database_url(name))
 
 
-def restore(surroundings: Surroundings, name: str, dumped: Path) -> None:
+def restore(services: Services, name: str, dumped: Path) -> None:
     """Replace the database by its dumped state, as an operator would who wants to keep downtime short.
 
     The dump is restored into a second database, which then takes the name of the first. Open connections are cut.
     """
     restored, before = f"{name}_restored", f"{name}_before"
-    create(surroundings, restored)
-    _run("pg_restore", "--exit-on-error", f"--dbname={surroundings.database_url(restored)}", str(dumped))
+    create(services, restored)
+    _run("pg_restore", "--exit-on-error", f"--dbname={services.database_url(restored)}", str(dumped))
     identifiers = {key: sql.Identifier(value) for key, value in (("n", name), ("r", restored), ("b", before))}
-    with _administration(surroundings) as admin:
+    with _administration(services) as admin:
         admin.execute(sql.SQL("ALTER DATABASE {n} ALLOW_CONNECTIONS false").format(**identifiers))
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
         while admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", [name]).fetchone():
@@ -61,8 +61,8 @@ def restore(surroundings: Surroundings, name: str, dumped: Path) -> None:
         admin.execute(sql.SQL("DROP DATABASE {b}").format(**identifiers))
 
 
-def _administration(surroundings: Surroundings) -> psycopg.Connection:
-    return psycopg.connect(surroundings.database_url("postgres"), autocommit=True)
+def _administration(services: Services) -> psycopg.Connection:
+    return psycopg.connect(services.database_url("postgres"), autocommit=True)
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -22,7 +22,7 @@ from chaos.application import Application
 from chaos.cast import Cast
 from chaos.faults import FAULTS, Fault
 from chaos.history import History
-from chaos.surroundings import Surroundings
+from chaos.services import Services
 
 if TYPE_CHECKING:
     from chaos.readers import Readers
@@ -37,7 +37,7 @@ PATIENCE = 120.0
 class Scene:
     """What a fault can act on. `seconds` is the duration of faults that do not end by themselves."""
 
-    surroundings: Surroundings
+    services: Services
     application: Application
     writers: Writers
     database: str
@@ -76,19 +76,17 @@ class Outcome:
         return self.converged_after is not None and not (self.lost or self.stale or self.leaked or self.errors)
 
 
-def play(faults: list[Fault], surroundings: Surroundings, options: argparse.Namespace) -> Iterator[Outcome]:
+def play(faults: list[Fault], services: Services, options: argparse.Namespace) -> Iterator[Outcome]:
     """Run the faults; yields their outcomes. Django must be set up for the database and index of this episode."""
     from chaos.readers import Readers
     from chaos.writers import Writers
 
     began = time.monotonic()
-    cast, history = Cast.noted(options.cast), History()
+    cast, history = Cast.read(options.cast), History()
     writers = Writers(cast, history, most=options.writes, per_second=options.per_second)
     writers.seed(options.seeds)
     with options.application as application:
-        scene = Scene(
-            surroundings, application, writers, options.database, options.prefix, options.folder, options.seconds
-        )
+        scene = Scene(services, application, writers, options.database, options.prefix, options.folder, options.seconds)
         for fault in faults:
             outcome = strike(fault, scene, Readers(application.address, cast.tokens, history, rest=options.rest))
             outcome.seconds = time.monotonic() - began
@@ -194,11 +192,11 @@ def report(fault: Fault, writers: Writers, readers: Readers) -> Outcome:
 def main() -> int:
     options = _options()
     faults = [fault for fault in FAULTS if fault.name in options.faults]
-    surroundings = Surroundings(
+    services = Services(
         options.services, ports=json.loads(options.ports), shared=bool(options.shared), redis=options.redis
     )
     options.application = Application(
-        surroundings,
+        services,
         database=options.database,
         prefix=options.prefix,
         folder=options.folder,
@@ -210,10 +208,10 @@ def main() -> int:
 
     os.environ.update(options.application.env)
     # The campaign's own checks of Elasticsearch must not go through the proxy.
-    os.environ["ELASTICSEARCH_URL"] = surroundings.elasticsearch_url
+    os.environ["ELASTICSEARCH_URL"] = services.elasticsearch_url
     django.setup()
     with options.result.open("a") as result:
-        for outcome in play(faults, surroundings, options):
+        for outcome in play(faults, services, options):
             print(json.dumps(asdict(outcome)), file=result, flush=True)
     return 0
 

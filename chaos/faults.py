@@ -38,20 +38,20 @@ def nothing(scene: Scene) -> None:
 
 # --- Elasticsearch ---------------------------------------------------------------------------------
 def elasticsearch_stopped(scene: Scene) -> None:
-    scene.surroundings.stop("elasticsearch")
+    scene.services.stop("elasticsearch")
     scene.wait()
-    scene.surroundings.up("elasticsearch")
+    scene.services.up("elasticsearch")
 
 
 def elasticsearch_killed(scene: Scene) -> None:
-    scene.surroundings.kill("elasticsearch")
-    scene.surroundings.up("elasticsearch")
+    scene.services.kill("elasticsearch")
+    scene.services.up("elasticsearch")
 
 
 def elasticsearch_emptied(scene: Scene) -> None:
-    scene.surroundings.kill("elasticsearch")
-    scene.surroundings.empty_elasticsearch()
-    scene.surroundings.up("elasticsearch")
+    scene.services.kill("elasticsearch")
+    scene.services.empty_elasticsearch()
+    scene.services.up("elasticsearch")
 
 
 def elasticsearch_slow(scene: Scene) -> None:
@@ -100,7 +100,7 @@ def elasticsearch_full(scene: Scene) -> None:
 
 
 def _direct(scene: Scene) -> Elasticsearch:
-    return Elasticsearch(scene.surroundings.elasticsearch_url, request_timeout=60)
+    return Elasticsearch(scene.services.elasticsearch_url, request_timeout=60)
 
 
 def _answering(direct: Elasticsearch, scene: Scene) -> str:
@@ -109,25 +109,25 @@ def _answering(direct: Elasticsearch, scene: Scene) -> str:
 
 # --- Redis -----------------------------------------------------------------------------------------
 def redis_stopped(scene: Scene) -> None:
-    scene.surroundings.stop("redis")
+    scene.services.stop("redis")
     scene.wait()
-    scene.surroundings.up("redis")
+    scene.services.up("redis")
 
 
 def redis_restarted(scene: Scene) -> None:
-    scene.surroundings.kill("redis")
-    scene.surroundings.up("redis")
+    scene.services.kill("redis")
+    scene.services.up("redis")
 
 
 def redis_flushed(scene: Scene) -> None:
-    with redis.Redis.from_url(scene.surroundings.broker_url) as broker:
+    with redis.Redis.from_url(scene.services.broker_url) as broker:
         broker.flushall()
     scene.wait()
 
 
 def nudges_repeated_and_reversed(scene: Scene) -> None:
     """The workers are suspended until nudges have queued up; each is then delivered twice, the last one first."""
-    with redis.Redis.from_url(scene.surroundings.broker_url) as broker, _suspended_workers(scene):
+    with redis.Redis.from_url(scene.services.broker_url) as broker, _suspended_workers(scene):
         scene.wait()
         with broker.pipeline() as atomic:
             queued = broker.lrange("celery", 0, -1)
@@ -150,18 +150,18 @@ def _suspended_workers(scene: Scene) -> Iterator[None]:
 
 # --- PostgreSQL ------------------------------------------------------------------------------------
 def postgresql_restarted(scene: Scene) -> None:
-    scene.surroundings.stop("postgresql")
-    scene.surroundings.up("postgresql")
+    scene.services.stop("postgresql")
+    scene.services.up("postgresql")
 
 
 def database_restored(scene: Scene) -> None:
     """Restore an earlier dump, so that the index has incidents and versions that the record does not know."""
     dumped = scene.folder / "yesterday.dump"
-    databases.dump(scene.surroundings, scene.database, dumped)
+    databases.dump(scene.services, scene.database, dumped)
     scene.wait()
     scene.writers.pause()
     scene.writers.doubt()
-    databases.restore(scene.surroundings, scene.database, dumped)
+    databases.restore(scene.services, scene.database, dumped)
     scene.writers.after_restore()
     scene.writers.resume()
 

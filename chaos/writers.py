@@ -32,7 +32,7 @@ from incidents.vocabulary import Status, Visibility
 MIX = {"create": 28, "edit": 30, "narrow": 16, "widen": 14, "delete": 8, "rename": 4}
 _WIDER = {Visibility.TEAM: Visibility.INTERNAL, Visibility.INTERNAL: Visibility.PUBLIC}
 _NARROWER = {Visibility.PUBLIC: Visibility.TEAM, Visibility.INTERNAL: Visibility.TEAM}
-_LOST = (OperationalError, InterfaceError)
+_CONNECTION_ERRORS = (OperationalError, InterfaceError)
 
 
 def _word() -> str:
@@ -163,7 +163,7 @@ class Writers:
                 self._rename(admin, chance)
             else:
                 self._write_incident(kind, chance, author, mine)
-        except _LOST as error:
+        except _CONNECTION_ERRORS as error:
             with self._lock:
                 self.tally.failed.append(f"{kind}: {type(error).__name__}: {error}")
             self._after_loss(mine)
@@ -207,7 +207,7 @@ class Writers:
             connection.close()
             try:
                 self._observe_all(mine)
-            except _LOST:
+            except _CONNECTION_ERRORS:
                 time.sleep(0.2)
             else:
                 return
@@ -278,7 +278,7 @@ class Writers:
             one.pk, one.visibility, one.published = found.pk, found.visibility, True
             self.history.place(one.name, found.ref)
             summary = next(s for s in found.published_revision.document["sections"] if s["key"] == "summary")
-            text = _word_of(summary["body"])
+            text = _last_word(summary["body"])
             one.texts = [*(other for other in one.texts if other != text), text]
         self.history.settle(one.audiences())
 
@@ -293,7 +293,7 @@ def _summary(text: str) -> str:
     return f"The cache was resized and emptied, and clients {clients}; they logged {text}."
 
 
-def _word_of(summary: str) -> str:
+def _last_word(summary: str) -> str:
     return summary.split()[-1].strip(".")
 
 

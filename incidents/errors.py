@@ -44,7 +44,7 @@ class Invalid(ActionError):
 
 
 @contextmanager
-def within(path: str) -> Iterator[None]:
+def field_prefix(path: str) -> Iterator[None]:
     """Prefix the field paths of an Invalid raised in the block with `path`."""
     try:
         yield

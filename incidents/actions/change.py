@@ -24,7 +24,7 @@ LEADS_ONLY = "Only leads of the owning team and admins can do this."
 
 @dataclass(slots=True)
 class Change:
-    """An incident under its row lock, inside a transaction. Record steps with `did`; leaving the block writes all."""
+    """An incident under its row lock, in a transaction. Record steps with `record`; leaving the block writes them."""
 
     actor: Viewer
     incident: Incident
@@ -33,8 +33,8 @@ class Change:
     narrows: bool = False
     counts_as_edit: bool = True
 
-    def did(self, action: str, thing: Model | None = None, **change: Any) -> None:
-        """Record one step for the audit, e.g. did("section.changed", section, key="summary")."""
+    def record(self, action: str, thing: Model | None = None, **change: Any) -> None:
+        """Record one step for the audit, e.g. record("section.changed", section, key="summary")."""
         self.entries.append((action, thing or self.incident, change))
 
 
@@ -103,7 +103,7 @@ def lock_incident(actor: Viewer, incident_id: int) -> Incident:
 
 def _audience(incident: Incident) -> tuple[object, ...]:
     """What decides who can see it. Reopening changes nothing: readers keep the published revision."""
-    return incident.visibility, incident.team_id, incident.stands_published or incident.status
+    return incident.visibility, incident.team_id, incident.has_published_revision or incident.status
 
 
 def _finish(change: Change) -> None:

@@ -108,7 +108,7 @@ def apply_facts(change: Change, facts: Mapping[str, Any]) -> list[str]:
     after = {name: _shown(incident, name) for name in before}
     differing = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
     if differing:
-        change.did("incident.changed", None, **differing)
+        change.record("incident.changed", None, **differing)
     return check_order(incident.times, planned_change=incident.planned_change)
 
 
@@ -124,7 +124,7 @@ def delete_incident(*, actor: Viewer, incident_id: int, expected_version: int | 
     ) as change:
         change.incident.deleted_at = timezone.now()
         change.narrows = True
-        change.did("incident.deleted", title=change.incident.title)
+        change.record("incident.deleted", title=change.incident.title)
 
 
 def _shown(incident: Incident, name: str) -> Any:

@@ -51,7 +51,7 @@ def submit(
             ReviewRequest(incident=change.incident, reviewer=user, asked_by_id=actor.person_id) for user in found
         )
         change.incident.status = Status.IN_REVIEW
-        change.did("incident.submitted", reviewers=[user.pk for user in found])
+        change.record("incident.submitted", reviewers=[user.pk for user in found])
     return change.incident
 
 
@@ -60,7 +60,7 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
         change.incident.status = Status.DRAFT
         _end_round(change)
-        change.did("incident.withdrawn")
+        change.record("incident.withdrawn")
     return change.incident
 
 
@@ -92,7 +92,7 @@ def review(
         change.counts_as_edit = not approve
         if not approve:
             change.incident.status = Status.DRAFT
-        change.did("incident.reviewed", decision=request.state)
+        change.record("incident.reviewed", decision=request.state)
     return change.incident
 
 
@@ -132,7 +132,7 @@ def write_revision(change: Change, note: str) -> Revision:
     _end_round(change)
     # The index still holds the previous text, and with it names that may have been removed.
     change.narrows = True
-    change.did("incident.published", revision, number=revision.number)
+    change.record("incident.published", revision, number=revision.number)
     return revision
 
 
@@ -146,7 +146,7 @@ def reopen(*, actor: Viewer, incident_id: int, expected_version: int | None = No
 def back_to_draft(change: Change) -> None:
     """Reopen a locked incident that is published."""
     change.incident.status = Status.DRAFT
-    change.did("incident.reopened")
+    change.record("incident.reopened")
 
 
 def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
@@ -160,7 +160,7 @@ def archive(*, actor: Viewer, incident_id: int, expected_version: int | None = N
         states=(Status.PUBLISHED,),
     ) as change:
         change.incident.status = Status.ARCHIVED
-        change.did("incident.archived")
+        change.record("incident.archived")
     return change.incident
 
 
@@ -175,7 +175,7 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
         states=(Status.ARCHIVED,),
     ) as change:
         change.incident.status = Status.PUBLISHED
-        change.did("incident.restored")
+        change.record("incident.restored")
     return change.incident
 
 
@@ -185,7 +185,7 @@ def _end_round(change: Change) -> None:
     if round_now.exists():
         round_now.filter(state=ReviewState.ASKED).delete()
         round_now.update(ended_at=timezone.now())
-    if not change.incident.stands_published or change.incident.visibility == Visibility.TEAM:
+    if not change.incident.has_published_revision or change.incident.visibility == Visibility.TEAM:
         # The index may still list the reviewers of this round.
         change.narrows = True
 

@@ -54,7 +54,7 @@ def add_link(*, actor: Viewer, incident_id: int, kind: str, to: str, note: str =
         )
         if is_new:
             change.counts_as_edit = False
-            change.did("link.added", link, kind=kind, to=target.ref)
+            change.record("link.added", link, kind=kind, to=target.ref)
         elif note and note != link.note:
             raise WrongState(
                 "This link already exists with a different note. Edit that note, or remove the link first."
@@ -67,24 +67,24 @@ def change_link(
 ) -> IncidentLink:
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, states=tuple(Status)) as change:
-        link = _own(change.incident, link_id, expected_version)
+        link = _find_link(change.incident, link_id, expected_version)
         if link.note != note:
             link.note, link.version = note, link.version + 1
             link.save()
             change.counts_as_edit = False
-            change.did("link.changed", link)
+            change.record("link.changed", link)
     return link
 
 
 def remove_link(*, actor: Viewer, incident_id: int, link_id: uuids.UUID, expected_version: int | None = None) -> None:
     with changing(actor, incident_id, states=tuple(Status)) as change:
-        link = _own(change.incident, link_id, expected_version)
+        link = _find_link(change.incident, link_id, expected_version)
         change.counts_as_edit = False
-        change.did("link.removed", link, kind=link.kind)
+        change.record("link.removed", link, kind=link.kind)
         link.delete()
 
 
-def _own(incident: Incident, link_id: uuids.UUID, expected_version: int | None) -> IncidentLink:
+def _find_link(incident: Incident, link_id: uuids.UUID, expected_version: int | None) -> IncidentLink:
     link = IncidentLink.objects.filter(Q(from_incident=incident) | Q(to_incident=incident), uuid=link_id).first()
     if link is None:
         raise Missing

@@ -58,7 +58,7 @@ def move_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, 
         for place, row in enumerate(rows):
             row.position = place
         KINDS[kind].model._default_manager.bulk_update(rows, ["position"])
-        change.did(f"{kind}.moved", rows[there], place=there)
+        change.record(f"{kind}.moved", rows[there], place=there)
 
 
 def put_back_row(

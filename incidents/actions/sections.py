@@ -59,7 +59,7 @@ def rewrite(
     """`set_texts`, recorded for the audit. Raises Invalid."""
     differs = set_texts(change, section, body=body, none_reason=none_reason)
     if differs:
-        change.did("section.changed", section, key=section.key, size=len(section.body))
+        change.record("section.changed", section, key=section.key, size=len(section.body))
     return differs
 
 
@@ -136,7 +136,7 @@ def new_row(
         **({"uuid": uuid} if uuid else {}),
         **_with_done_at(columns, None, path),
     )
-    change.did(f"{kind.name}.added", row)
+    change.record(f"{kind.name}.added", row)
     return row
 
 
@@ -186,7 +186,7 @@ def apply_row(
             setattr(row, name, value)
         row.version += 1
         row.save()
-        change.did(f"{kind.name}.changed", row, fields=sorted(differing))
+        change.record(f"{kind.name}.changed", row, fields=sorted(differing))
 
 
 def remove_row(
@@ -194,7 +194,7 @@ def remove_row(
 ) -> None:
     with changing(actor, incident_id) as change:
         row = _find_row(change, kind, row_id, expected_version)
-        change.did(f"{kind}.removed", row)
+        change.record(f"{kind}.removed", row)
         row.delete()
 
 
@@ -242,7 +242,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
     named = {_row_id(item["id"]) for item in wanted if isinstance(item, Mapping) and item.get("id") is not None}
     for row_id, row in existing.items():
         if row_id not in named:
-            change.did(f"{kind.name}.removed", row)
+            change.record(f"{kind.name}.removed", row)
             row.delete()
     for place, item in enumerate(wanted):
         path = f"{kind.name}.{place}."
@@ -272,7 +272,7 @@ def replace_rows(change: Change, kind: Kind, wanted: Sequence[Mapping[str, Any]]
         raise Invalid(problems)
     kind.model._default_manager.bulk_create(added)
     for row_id in _moved_ids(list(existing), list(places), times):
-        change.did(f"{kind.name}.moved", existing[row_id], place=places[row_id])
+        change.record(f"{kind.name}.moved", existing[row_id], place=places[row_id])
 
 
 def _row_id(value: Any) -> str:

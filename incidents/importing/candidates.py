@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from incidents.actions.whole import SectionText, digest_of
+from incidents.actions.imports import SectionText, digest_of
 from incidents.addresses import page_key
 
 NOT_SAID = "The source does not say."

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from incidents import plain_json
-from incidents.actions.whole import SectionText, digest_of
+from incidents.actions.imports import SectionText, digest_of
 from incidents.document import FORMAT, LIVE_FIELDS
-from incidents.errors import Invalid, within
+from incidents.errors import Invalid, field_prefix
 from incidents.importing.candidates import Candidate, Link, Rejected, page_keys
 from incidents.models.incident import TIMES
 from incidents.records import KINDS
@@ -123,7 +123,7 @@ def read(name: str, document: Any) -> Candidate:
 def _published(name: str, document: Mapping[str, Any], text: Mapping[str, Any]) -> Candidate:
     """The published text that readers saw while the document was a draft."""
     alike = {key: document.get(key) for key in ("format", "links", *LIVE_FIELDS)}
-    with within("published"):
+    with field_prefix("published"):
         return read(name, {**text, **alike, "status": Status.PUBLISHED})
 
 

@@ -17,9 +17,7 @@ from django.db.models import Q, QuerySet
 
 from incidents import template as templates
 from incidents.actions import lifecycle
-from incidents.actions.links import add_link
-from incidents.actions.organizations import create_team, save_template
-from incidents.actions.whole import (
+from incidents.actions.imports import (
     Content,
     RowText,
     SectionText,
@@ -31,8 +29,10 @@ from incidents.actions.whole import (
     write_draft,
     write_published,
 )
+from incidents.actions.links import add_link
+from incidents.actions.organizations import create_team, save_template
 from incidents.addresses import page_key
-from incidents.errors import ActionError, within
+from incidents.errors import ActionError, field_prefix
 from incidents.importing.candidates import NOT_SAID, Candidate
 from incidents.importing.planning import KnownIncident, Outcome, Planned, Snapshot, plan_for_known
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
@@ -191,7 +191,7 @@ def add_links(
 def _write(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snapshot, notes: list[str]) -> int:
     known_id = planned.known.incident_id if planned.known else None
     if known_id is None or not planned.is_about_draft:
-        with within("published") if candidate.draft else nullcontext():
+        with field_prefix("published") if candidate.draft else nullcontext():
             known_id = _publish(actor, planned, candidate, snapshot, notes)
     if candidate.draft:
         write_draft(

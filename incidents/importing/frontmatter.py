@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from incidents import markdown, plain_yaml
-from incidents.actions.whole import SectionText
+from incidents.actions.imports import SectionText
 from incidents.durations import read_moment
 from incidents.errors import Invalid
 from incidents.importing.candidates import NOT_SAID, Candidate, page_keys

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from incidents.actions.whole import Mark
+from incidents.actions.imports import Mark
 from incidents.importing.candidates import Candidate, Rejected
 from incidents.vocabulary import Origin, Visibility
 

@@ -126,7 +126,7 @@ class Incident(Versioned):
         return f"INC-{self.pk}"
 
     @property
-    def stands_published(self) -> bool:
+    def has_published_revision(self) -> bool:
         """Do readers see a published revision, whether or not the incident is reopened? Archived ones do not count."""
         return self.published_revision_id is not None and self.status != Status.ARCHIVED
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from incidents.actions.whole import Content, RowText, SectionText
+from incidents.actions.imports import Content, RowText, SectionText
 from incidents.models.incident import TIMES
 from incidents.outages.rules import one_line
 from incidents.vocabulary import Visibility

@@ -12,8 +12,8 @@ from django.db import transaction
 
 from incidents import template
 from incidents.actions import lifecycle
+from incidents.actions.imports import Mark, digest_of, ensure_organization, last_marks, lock_imports, write_published
 from incidents.actions.links import add_link, remove_link
-from incidents.actions.whole import Mark, digest_of, ensure_organization, last_marks, lock_imports, write_published
 from incidents.document import relation
 from incidents.models import AuditEntry, Incident, IncidentLink
 from incidents.outages.content import RECORDS, KnownRow, build_content, identifying_text, incident_uuid

@@ -173,11 +173,11 @@ def _patterns(definition: dict[str, Any], known: Collection[str]) -> Iterator[st
             yield f"patterns.{place}: The vocabulary has no pattern {slug}."
         if slugs.index(slug) != place:
             yield f"patterns.{place}: {slug} appears twice."
-        if not any(_holds_whole(sentence, text) for text in own):
+        if not any(_contains_sentence(sentence, text) for text in own):
             yield f"patterns.{place}: The sentence for {slug} is not a complete sentence from this file's own text."
 
 
-def _holds_whole(sentence: str, text: str) -> bool:
+def _contains_sentence(sentence: str, text: str) -> bool:
     """Does the text contain it verbatim, from the start of a sentence to the end of one?"""
     at = text.find(sentence)
     while at >= 0:

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from incidents import outbox
 from incidents.actions.change import audit, audit_each
-from incidents.actions.whole import lock_imports
+from incidents.actions.imports import lock_imports
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident
 from incidents.scopes import Viewer

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from . import places
 from .container import Container
-from .service import Service, elasticsearch_authority, known
+from .service import Service, all_services, elasticsearch_authority
 from .trouble import Trouble
 
 HELP = """\
@@ -38,14 +38,14 @@ environment:
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parse(arguments)
-        services = known()
+        services = all_services()
         unknown = [name for name in options.names if name not in services]
         if unknown:
             raise Trouble(f"Unknown service {unknown[0]!r}. The services are {', '.join(services)}.")
         chosen = [services[name] for name in options.names or services]
         return COMMANDS[options.command](chosen, options)
     except Trouble as trouble:
-        _complain(trouble)
+        _print_error(trouble)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -75,8 +75,8 @@ def up(services: Sequence[Service], options: argparse.Namespace) -> int:
         service.source.up()
         return f"{_line(service)} after {time.monotonic() - start:.1f} s"
 
-    with _alone():
-        return _side_by_side(services, one)
+    with _exclusive_lock():
+        return _run_concurrently(services, one)
 
 
 def stop(services: Sequence[Service], options: argparse.Namespace) -> int:
@@ -129,8 +129,8 @@ COMMANDS: dict[str, Callable[[Sequence[Service], argparse.Namespace], int]] = {
 
 
 def _end(services: Sequence[Service], action: Callable[[Service], bool], word: str) -> int:
-    with _alone():
-        return _side_by_side(services, lambda s: f"{s.name:<14} {word if action(s) else 'was not running'}")
+    with _exclusive_lock():
+        return _run_concurrently(services, lambda s: f"{s.name:<14} {word if action(s) else 'was not running'}")
 
 
 def _line(service: Service) -> str:
@@ -139,7 +139,7 @@ def _line(service: Service) -> str:
     return f"{service.name:<14} {service.kind:<7} {service.address:<22} {health}"
 
 
-def _side_by_side(services: Sequence[Service], action: Callable[[Service], str]) -> int:
+def _run_concurrently(services: Sequence[Service], action: Callable[[Service], str]) -> int:
     """Run the action on all services concurrently, because each mostly waits. One failure does not stop the others."""
     failed = False
     with ThreadPoolExecutor(max(len(services), 1)) as pool:
@@ -148,18 +148,18 @@ def _side_by_side(services: Sequence[Service], action: Callable[[Service], str])
                 print(future.result(), flush=True)
             except Trouble as trouble:
                 failed = True
-                _complain(trouble)
+                _print_error(trouble)
     return 1 if failed else 0
 
 
-def _complain(trouble: Trouble) -> None:
+def _print_error(trouble: Trouble) -> None:
     if trouble.details:
         print(trouble.details, file=sys.stderr)
     print(f"services: {trouble}", file=sys.stderr)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _exclusive_lock() -> Iterator[None]:
     """A lock: several checkouts may share the services, and only one at a time starts or stops them."""
     folder = places.cache() / "services"
     try:

@@ -59,7 +59,7 @@ class Daemon:
             return False
         family = [pid, *_descendants(pid)]
         os.kill(pid, number)
-        if not _gone(family, seconds):
+        if not _have_ended(family, seconds):
             _kill(family)
         self._file.unlink(missing_ok=True)
         return True
@@ -88,11 +88,11 @@ def _kill(family: Sequence[int]) -> None:
     for pid in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    if not _gone(family, 10):
+    if not _have_ended(family, 10):
         raise Trouble(f"Processes {', '.join(map(str, family))} are still running after SIGKILL.")
 
 
-def _gone(family: Sequence[int], seconds: float) -> bool:
+def _have_ended(family: Sequence[int], seconds: float) -> bool:
     limit = time.monotonic() + seconds
     while any(_identity(pid) for pid in family):
         if time.monotonic() > limit:

@@ -20,7 +20,7 @@ def install(*packages: str) -> None:
     if not shutil.which("apt-get"):
         raise Trouble(f"There is no apt-get here; install what Debian calls {' and '.join(packages)} yourself.")
     prefix = _as_root(hint)
-    with _alone() as log:
+    with _locked_log() as log:
         start = log.tell()
         if not _apt(prefix, log, "install", *packages):
             # The package lists may be missing (in a fresh container) or stale.
@@ -29,7 +29,7 @@ def install(*packages: str) -> None:
                 raise Trouble(f"{hint} failed; see {log.name}", _tail(Path(log.name), start))
 
 
-def offered(*packages: str) -> str | None:
+def first_available(*packages: str) -> str | None:
     """The first of these packages that this machine's apt sources offer, if any."""
     if not shutil.which("apt-cache"):
         return None
@@ -38,13 +38,13 @@ def offered(*packages: str) -> str | None:
             if subprocess.run(["apt-cache", "show", package], capture_output=True).returncode == 0:
                 return package
         if attempt == 0:
-            with _alone() as log:
+            with _locked_log() as log:
                 _apt(_as_root("apt-get update"), log, "update")
     return None
 
 
 @contextmanager
-def _alone() -> Iterator[TextIO]:
+def _locked_log() -> Iterator[TextIO]:
     """A lock: apt's own covers dpkg but not the package lists, and services are installed concurrently."""
     path = places.cache() / "apt.log"
     path.parent.mkdir(parents=True, exist_ok=True)

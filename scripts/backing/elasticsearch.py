@@ -13,7 +13,7 @@ import zipfile
 from functools import cached_property
 from pathlib import Path
 
-from . import debian, java, places, securing
+from . import debian, java, places, security
 from .native import Native
 from .trouble import Trouble
 
@@ -33,7 +33,7 @@ class Elasticsearch(Native):
 
     @cached_property
     def _java(self) -> Path:
-        return java.provide(self.account)
+        return java.find_or_install(self.account)
 
     def install(self) -> None:
         if self._programs().exists():
@@ -54,8 +54,8 @@ class Elasticsearch(Native):
         config = self.folder / "config"
         shutil.rmtree(config, ignore_errors=True)
         shutil.copytree(self._programs() / "config", config)
-        if securing.PASSWORD:
-            securing.secure(config)
+        if security.PASSWORD:
+            security.secure(config)
         (config / "elasticsearch.yml").write_text(
             f"cluster.name: precedent-{self.port}\n"
             f"path.data: {self.folder}/data\n"
@@ -65,7 +65,7 @@ class Elasticsearch(Native):
             # Any free port: a single node has no peers.
             "transport.port: 0\n"
             "discovery.type: single-node\n"
-            f"{securing.settings()}"
+            f"{security.settings()}"
             # A nearly full disk would turn all indexes read-only.
             "cluster.routing.allocation.disk.threshold_enabled: false\n"
             # Otherwise it keeps asking an Elastic cloud service what it is authorized to offer.

@@ -10,20 +10,20 @@ from . import debian
 from .places import Account
 from .trouble import Trouble
 
-OLDEST = 21
+MIN_VERSION = 21
 # Modules that the server needs beyond the usual; many "JRE" packages leave them out.
 MODULES = {"jdk.attach", "jdk.jdi", "jdk.jlink", "jdk.incubator.vector"}
 PACKAGES = ("openjdk-25-jdk-headless", "openjdk-21-jdk-headless", "temurin-25-jdk", "temurin-21-jdk")
 
 
-def provide(account: Account) -> Path:
+def find_or_install(account: Account) -> Path:
     """The path of a suitable `java`, installed if need be. Debian 12 itself stops at version 17. Raises Trouble."""
-    if (found := find(account)) is None and (package := debian.offered(*PACKAGES)):
+    if (found := find(account)) is None and (package := debian.first_available(*PACKAGES)):
         debian.install(package)
         found = find(account)
     if found is None:
         raise Trouble(
-            f"Elasticsearch needs a complete JDK, version {OLDEST} or newer, and apt offers none here; "
+            f"Elasticsearch needs a complete JDK, version {MIN_VERSION} or newer, and apt offers none here; "
             "install one (Temurin, for example) or set JAVA_HOME."
         )
     return found
@@ -36,7 +36,7 @@ def find(account: Account) -> Path | None:
     if on_path := shutil.which("java"):
         homes.append(Path(on_path).resolve().parents[1])
     found = {java: _version(java) for home in homes if (java := (home / "bin" / "java").resolve()).exists()}
-    usable = [java for java, version in found.items() if version >= OLDEST and _complete(java, account)]
+    usable = [java for java, version in found.items() if version >= MIN_VERSION and _complete(java, account)]
     return max(usable, key=lambda java: found[java], default=None)
 
 

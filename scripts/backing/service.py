@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from urllib.parse import quote, urlsplit
 
-from . import container, places, probes, securing
+from . import container, places, probes, security
 from .container import Container
 from .elasticsearch import Elasticsearch
 from .native import Native
@@ -16,7 +16,7 @@ from .trouble import Trouble
 
 
 @dataclass(frozen=True)
-class Given:
+class ExternalServer:
     """A server that a variable points to. It is used and probed, never started or stopped."""
 
     name: str
@@ -50,7 +50,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        return self._given() or self.own_url
+        return self._external_url() or self.own_url
 
     @property
     def address(self) -> str:
@@ -62,10 +62,10 @@ class Service:
         return self.probe(self.url)
 
     @cached_property
-    def source(self) -> Given | Container | Native:
+    def source(self) -> ExternalServer | Container | Native:
         """A native process that is already running is preferred to a Docker engine that came up later."""
-        if self._given():
-            return Given(self.name, self.variable, self.trouble)
+        if self._external_url():
+            return ExternalServer(self.name, self.variable, self.trouble)
         port = urlsplit(self.own_url).port or 0
         choice = os.environ.get("PRECEDENT_SERVICES", "")
         if choice not in ("", "native", "docker"):
@@ -76,9 +76,9 @@ class Service:
 
     @property
     def kind(self) -> str:
-        return {Given: "given", Container: "docker"}.get(type(self.source), "native")
+        return {ExternalServer: "given", Container: "docker"}.get(type(self.source), "native")
 
-    def _given(self) -> str:
+    def _external_url(self) -> str:
         """The variable's value, unless it is our own server, as after `eval "$(scripts/services env)"`."""
         value = os.environ.get(self.variable, "")
         ours, theirs = urlsplit(self.own_url), urlsplit(value)
@@ -95,15 +95,15 @@ def _own(scheme: str, service: str, default: int, credentials: str = "", path: s
 
 
 def _elasticsearch_user() -> str:
-    return f"{securing.USER}:{quote(securing.PASSWORD, safe='')}@" if securing.PASSWORD else ""
+    return f"{security.USER}:{quote(security.PASSWORD, safe='')}@" if security.PASSWORD else ""
 
 
 def elasticsearch_authority() -> str:
     """Path of the CA certificate for the node's own; "" if the machine trusts that CA already."""
-    return os.environ.get("ELASTICSEARCH_CA") or (str(securing.authority()) if securing.PASSWORD else "")
+    return os.environ.get("ELASTICSEARCH_CA") or (str(security.authority()) if security.PASSWORD else "")
 
 
-def known() -> dict[str, Service]:
+def all_services() -> dict[str, Service]:
     services = [
         Service(
             "postgresql",
@@ -116,7 +116,7 @@ def known() -> dict[str, Service]:
         Service(
             "elasticsearch",
             "ELASTICSEARCH_URL",
-            _own("https" if securing.PASSWORD else "http", "elasticsearch", 19200, _elasticsearch_user()),
+            _own("https" if security.PASSWORD else "http", "elasticsearch", 19200, _elasticsearch_user()),
             partial(probes.elasticsearch, authority=elasticsearch_authority()),
             Elasticsearch,
         ),

@@ -19,10 +19,10 @@ def main() -> int:
     # While there is nothing to stop yet, Ctrl-C ends this process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     place = Place.from_environment()
-    with place.claim() as lock:
+    with place.lock() as lock:
         if "--check" in sys.argv[1:]:
             return 0
-        place.sign(lock)
+        place.write_process_id(lock)
         return serve(place)
 
 

@@ -38,7 +38,7 @@ class Place:
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{self.port}"
 
-    def claim(self) -> TextIO:
+    def lock(self) -> TextIO:
         """Lock the folder until the returned file is closed; the kernel closes it however this process dies."""
         lock = self._open_lock()
         try:
@@ -50,7 +50,7 @@ class Place:
         self._check_port()
         return lock
 
-    def sign(self, lock: TextIO) -> None:
+    def write_process_id(self, lock: TextIO) -> None:
         """Write our process id into the lock file, for the message that a second start prints."""
         try:
             lock.truncate(0)

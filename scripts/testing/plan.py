@@ -23,7 +23,7 @@ SETTINGS = (
 )
 
 # Redis has fifteen databases for test processes that run concurrently.
-MOST_AT_ONCE = 8
+MAX_WORKERS = 8
 # Run each file in one process, which then sets up its shared fixtures once; and do not leave the longest files to the
 # end.
 WHOLE_FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
@@ -67,9 +67,9 @@ def steps(
             describe=_last_line,
         )
 
-    full = {**services, **own_corner(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
+    full = {**services, **isolated_urls(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
     # At least two even on two cores: the browser and operations tests, which run alongside, mostly wait.
-    in_parallel = ("-n", str(min(max(2, cores // 2), MOST_AT_ONCE)), *WHOLE_FILES)
+    in_parallel = ("-n", str(min(max(2, cores // 2), MAX_WORKERS)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
     # The browser tests can run alongside the others, so they need a database of their own.
     apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
@@ -121,7 +121,7 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "-", name)
 
 
-def own_corner(root: Path, services: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+def isolated_urls(root: Path, services: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """URLs with a database and a Redis number for this checkout alone: another may be testing on the same servers.
 
     Variables that are set in `environ` are left out.

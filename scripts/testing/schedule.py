@@ -18,7 +18,7 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
     results: dict[str, Result] = {}
     running: dict[Future[Result], Step] = {}
     waiting = list(steps)
-    with _ended_when_asked(), ThreadPoolExecutor(len(steps)) as pool:
+    with _exit_on_sigterm(), ThreadPoolExecutor(len(steps)) as pool:
         try:
             while waiting or running:
                 for step in _ready(waiting, running.values(), results, heavy_at_once):
@@ -30,7 +30,7 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
                         continue
                     print(f"      .. {step.name}", flush=True)
                     running[pool.submit(step.run, folder)] = step
-                for future in _some(running):
+                for future in _wait_for_any(running):
                     step = running.pop(future)
                     results[step.name] = future.result()
                     _report(step, results[step.name], show_output)
@@ -42,7 +42,7 @@ def run(steps: Sequence[Step], folder: Path, *, heavy_at_once: int, show_output:
 
 
 @contextmanager
-def _ended_when_asked() -> Iterator[None]:
+def _exit_on_sigterm() -> Iterator[None]:
     """A SIGTERM, as from a build server, stops everything that the check started, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -63,7 +63,7 @@ def _ready(
     return chosen
 
 
-def _some(running: dict[Future[Result], Step]) -> set[Future[Result]]:
+def _wait_for_any(running: dict[Future[Result], Step]) -> set[Future[Result]]:
     """Wait until at least one future is done; returns those that are. Prints what is running if that takes long."""
     if not running:
         return set()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incidents.actions.whole import SectionText
+from incidents.actions.imports import SectionText
 from incidents.importing import documents
 from incidents.importing.candidates import Rejected
 from incidents.importing.execution import import_candidate, take_snapshot

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from incidents.actions.whole import Mark
+from incidents.actions.imports import Mark
 from incidents.importing.candidates import Candidate, Rejected
 from incidents.importing.planning import KnownIncident, Outcome, Snapshot, plan
 

@@ -9,12 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents.actions.compose import create_with_content, write_incident
+from incidents.actions.imports import Content, RowText, SectionText, write_published
 from incidents.actions.incidents import change_incident
 from incidents.actions.lifecycle import reopen
 from incidents.actions.people import set_account_access
 from incidents.actions.rows import add_rows, put_back_row
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
-from incidents.actions.whole import Content, RowText, SectionText, write_published
 from incidents.document import build, read, with_all_parts
 from incidents.errors import Invalid, Stale
 from incidents.export import markdown

@@ -157,6 +157,6 @@ def test_a_build_server_runs_this_check(tmp_path: Path) -> None:
 
 
 def test_two_checkouts_use_different_databases(testing: SimpleNamespace) -> None:
-    corner = testing.plan.own_corner
+    corner = testing.plan.isolated_urls
     assert corner(Path("/a"), URLS, {})["DATABASE_URL"] != corner(Path("/b"), URLS, {})["DATABASE_URL"]
     assert corner(Path("/a"), URLS, URLS) == {}, "variables that are already set stay"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.surroundings import temporary
+from chaos.services import temporary
 from incidents import outbox
 from incidents.models import Incident
 from kb.search import engines, relay
@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.postgres_only, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def node():
-    with temporary("secured", password="correct horse: battery/staple") as surroundings:
-        surroundings.up("elasticsearch")
-        yield surroundings
+    with temporary("secured", password="correct horse: battery/staple") as services:
+        services.up("elasticsearch")
+        yield services
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m benches.filling COUNT`: writes the corpus to the database and, in the embedded mode, indexes it too."""
+"""`python -m benches.corpus_writer COUNT`: writes the corpus to the database and, in embedded mode, indexes it too."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def write_published(
                 _apply_template(change, template)
             _rewrite(change, content, is_new=is_new)
             write_revision(change, note)
-            change.did(mark, digest=digest)
+            change.record(mark, digest=digest)
     return change.incident
 
 
@@ -143,7 +143,7 @@ def write_draft(
         apply_facts(change, content.facts)
         _apply_template(change, template)
         _rewrite(change, content, is_new=False)
-        change.did(mark, digest=digest, published=published)
+        change.record(mark, digest=digest, published=published)
     return change.incident
 
 
@@ -198,7 +198,7 @@ def _apply_template(change: Change, template: PostmortemTemplate) -> None:
     incident.sections.exclude(key__in=planned).delete()
     existing = set(incident.sections.values_list("key", flat=True))
     PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - existing)
-    change.did("incident.template_changed", key=template.key, number=template.number)
+    change.record("incident.template_changed", key=template.key, number=template.number)
 
 
 def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
@@ -209,7 +209,7 @@ def _rewrite(change: Change, content: Content, *, is_new: bool) -> None:
         for kind in KINDS.values()
     }
     if sections or any(rows.values()):
-        change.did("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
+        change.record("incident.rewritten", sections=sections, rows={k: n for k, n in rows.items() if n})
     check_size(change.incident)
 
 

@@ -1,4 +1,4 @@
-"""`python -m benches.one MODULE RESULT OPTIONS`: runs one bench and writes its figures as JSON to the file RESULT.
+"""`python -m benches.runner MODULE RESULT OPTIONS`: runs one bench and writes its figures as JSON to the file RESULT.
 
 The environment is that of the installation under test. OPTIONS is a JSON object of arguments for the bench.
 """

@@ -21,7 +21,7 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("postgresql", "redis", "elasticsearch")
 # Settings of the caller's environment that must not reach the processes started here.
-FOREIGN = (
+EXCLUDED_VARIABLES = (
     *("DATABASE_URL", "ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "ELASTICSEARCH_INDEX"),
     *("CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "HOST", "PORT", "VAR_DIR"),
     *("EMAIL_URL", "METRICS_TOKEN", "TRUSTED_PROXIES", "LOG_LEVEL", "LOG_FORMAT", "DJANGO_SETTINGS_MODULE"),
@@ -54,7 +54,7 @@ def shared_cache() -> Path:
     return Path(answer.stdout.strip())
 
 
-class Surroundings:
+class Services:
     """The three services in `folder`, run with the programs already installed on this machine.
 
     With a `password`, Elasticsearch requires it and uses TLS. `java` holds the options for its Java, or None for those
@@ -97,19 +97,19 @@ class Surroundings:
     # --- Control -----------------------------------------------------------------------------------
     def up(self, *names: str) -> None:
         if not self.shared:
-            self._services("up", *names)
+            self._run_script("up", *names)
 
     def stop(self, *names: str) -> None:
-        self._services("stop", *names)
+        self._run_script("stop", *names)
 
     def kill(self, *names: str) -> None:
-        self._services("kill", *names)
+        self._run_script("kill", *names)
 
     def empty_elasticsearch(self) -> None:
         """Delete the data folder of Elasticsearch, which must not be running."""
         shutil.rmtree(self.folder / "services" / "elasticsearch" / "data")
 
-    def _services(self, command: str, *names: str) -> None:
+    def _run_script(self, command: str, *names: str) -> None:
         if self.shared:
             raise Trouble(f"Cannot {command} services that others share. Run without --ports.")
         done = subprocess.run(
@@ -120,7 +120,7 @@ class Surroundings:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **without_foreign(),
+            **base_environment(),
             **{f"PRECEDENT_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
             "PRECEDENT_SERVICES": "native",
             "PRECEDENT_CACHE": str(self.folder),
@@ -130,45 +130,45 @@ class Surroundings:
         }
 
 
-def without_foreign() -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """The environment of this process, without settings that would lead the application to other services."""
-    return {key: value for key, value in os.environ.items() if key not in FOREIGN}
+    return {key: value for key, value in os.environ.items() if key not in EXCLUDED_VARIABLES}
 
 
 @contextmanager
-def temporary(purpose: str, *, password: str = "") -> Iterator[Surroundings]:
+def temporary(purpose: str, *, password: str = "") -> Iterator[Services]:
     """Services that are removed afterwards, with their data. Leftovers of interrupted runs are removed first."""
     home = _home(purpose)
     for left in home.iterdir():
-        _clear(left)
+        _remove_leftovers(left)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=home))
-    with _held(folder):
-        surroundings = Surroundings(_prepared(folder), password=password)
+    with _folder_lock(folder):
+        services = Services(_prepare(folder), password=password)
         try:
-            yield surroundings
+            yield services
         finally:
-            surroundings.stop()
+            services.stop()
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def shared(ports: dict[str, int], redis: int) -> Iterator[Surroundings]:
+def shared(ports: dict[str, int], redis: int) -> Iterator[Services]:
     """Services that already run and that others keep using."""
     with tempfile.TemporaryDirectory(prefix="precedent-shared-") as folder:
-        yield Surroundings(Path(folder), ports=ports, shared=True, redis=redis)
+        yield Services(Path(folder), ports=ports, shared=True, redis=redis)
 
 
 @contextmanager
-def lasting(purpose: str) -> Iterator[Surroundings]:
+def persistent(purpose: str) -> Iterator[Services]:
     """Services whose data is kept for the next run. Only one run can use them at a time."""
     folder = _home(purpose)
-    with _held(folder):
-        surroundings = Surroundings(_prepared(folder), heap="1g", java="")
-        surroundings.stop()
+    with _folder_lock(folder):
+        services = Services(_prepare(folder), heap="1g", java="")
+        services.stop()
         try:
-            yield surroundings
+            yield services
         finally:
-            surroundings.stop()
+            services.stop()
 
 
 def _home(purpose: str) -> Path:
@@ -177,7 +177,7 @@ def _home(purpose: str) -> Path:
     return home
 
 
-def _prepared(folder: Path) -> Path:
+def _prepare(folder: Path) -> Path:
     """Let the unprivileged account that runs the services enter the folder, and link the shared programs into it."""
     folder.chmod(0o755)
     programs = shared_cache() / "elasticsearch"
@@ -189,7 +189,7 @@ def _prepared(folder: Path) -> Path:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("a") as lock:
         if not _try(lock):
             raise Trouble(f"{folder} is in use by another run. Wait for it to finish, or stop it.")
@@ -204,7 +204,7 @@ def _try(lock: IO[str]) -> bool:
     return True
 
 
-def _clear(folder: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
     """Remove the leftovers of an interrupted run. A run that is still in progress holds the lock and is left alone."""
     try:
         lock = (folder / "lock").open()
@@ -212,5 +212,5 @@ def _clear(folder: Path) -> None:
         return
     with lock:
         if _try(lock):
-            Surroundings(folder).stop()
+            Services(folder).stop()
             shutil.rmtree(folder, ignore_errors=True)

@@ -33,7 +33,7 @@ def search_path(text: str) -> str:
     return f"/api/v1/search?q={quote(text)}"
 
 
-def fruitful(engine: Engine, viewer: Viewer, texts: list[str], count: int) -> list[str]:
+def queries_with_results(engine: Engine, viewer: Viewer, texts: list[str], count: int) -> list[str]:
     """The first `count` queries that find something as they are. The API retries others with fewer words."""
     found = (text for text in texts if engine.search(EngineRequest(viewer, parse(text).root, size=1)).total)
     return [text for text, _ in zip(found, range(count), strict=False)]

@@ -16,16 +16,16 @@ def main(count: int) -> None:
     from kb.search.database.engine import DatabaseEngine
     from kb.search.document import build_many
 
-    with bar("Generating", count) as moving:
+    with bar("Generating", count) as progress_bar:
         for done in corpus.generate(count):
-            moving.advance(done)
+            progress_bar.advance(done)
     if not settings.ELASTICSEARCH_URL:
         ids = list(Incident.objects.order_by("pk").values_list("pk", flat=True))
-        with bar("Indexing", count) as moving:
+        with bar("Indexing", count) as progress_bar:
             for start in range(0, count, corpus.BATCH):
                 some = ids[start : start + corpus.BATCH]
                 DatabaseEngine().index(list(build_many(some).values()))
-                moving.advance(len(some))
+                progress_bar.advance(len(some))
 
 
 if __name__ == "__main__":

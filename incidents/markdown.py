@@ -57,10 +57,10 @@ def opening(text: str) -> Opening:
     heading = ""
     if shown is not None and tokens[shown].type == "heading_open":
         heading = _words(tokens[shown:], environment)
-    told = [place for place in blocks if tokens[place].type != "heading_open"]
-    if not told:
+    content_blocks = [place for place in blocks if tokens[place].type != "heading_open"]
+    if not content_blocks:
         return Opening(heading, "", "")
-    begin = min(told, key=lambda place: _BLOCK_RANK.get(tokens[place].type, 1))
+    begin = min(content_blocks, key=lambda place: _BLOCK_RANK.get(tokens[place].type, 1))
     first, after = tokens[begin].map or (0, 0)
     paragraph = "\n".join(text.split("\n")[first:after]).rstrip()
     return Opening(heading, paragraph, _words(tokens[begin:], environment))

@@ -88,15 +88,15 @@ def _due(consumer: str, now: datetime) -> Q:
     )
 
 
-def claim(consumer: str, *, most: int = 200) -> Claim:
-    """Claim up to `most` due entries for `consumer`. Losing all of them to a faster worker is a normal outcome."""
+def claim(consumer: str, *, limit: int = 200) -> Claim:
+    """Claim up to `limit` due entries for `consumer`. Losing all of them to a faster worker is a normal outcome."""
     now = timezone.now()
     due = _due(consumer, now)
     lease = uuid.uuid4()
     with transaction.atomic():
         # Where the database supports it, concurrent workers take different entries instead of waiting for each other.
         free = OutboxEntry.objects.select_for_update(skip_locked=True).filter(due).order_by("pk")
-        ids = list(free.values_list("pk", flat=True)[:most])
+        ids = list(free.values_list("pk", flat=True)[:limit])
         # Repeating the condition in the update is the compare of the compare-and-set.
         OutboxEntry.objects.filter(due, pk__in=ids).update(lease=lease, leased_until=now + settings.OUTBOX_LEASE)
     entries: dict[int, list[int]] = {}

@@ -32,7 +32,7 @@ class Unreachable(Exception):
 def run_once(consumer: str, work: Work) -> int:
     """Handle one batch of `consumer`'s entries. Returns the number of incidents in it, 0 when nothing is due or the
     service cannot be reached."""
-    claim = outbox.claim(consumer, most=BATCH)
+    claim = outbox.claim(consumer, limit=BATCH)
     if not claim:
         return 0
     with _keep_lease(claim):
@@ -56,21 +56,21 @@ def _handle(claim: Claim, work: Work) -> int:
 @contextmanager
 def _keep_lease(claim: Claim) -> Iterator[None]:
     """Renew the lease while its holder works, so that no other worker starts the same slow work."""
-    over = threading.Event()
+    stopped = threading.Event()
     # This thread dies with its process, so the lease of a killed worker expires.
-    keeper = threading.Thread(target=_renew, args=(claim, over), name="outbox-lease", daemon=True)
-    keeper.start()
+    renewer = threading.Thread(target=_renew, args=(claim, stopped), name="outbox-lease", daemon=True)
+    renewer.start()
     try:
         yield
     finally:
-        over.set()
-        keeper.join()
+        stopped.set()
+        renewer.join()
 
 
-def _renew(claim: Claim, over: threading.Event) -> None:
+def _renew(claim: Claim, stopped: threading.Event) -> None:
     every = settings.OUTBOX_LEASE / 3
     left = MAX_WORK_TIME
-    while left > timedelta(0) and not over.wait(every.total_seconds()):
+    while left > timedelta(0) and not stopped.wait(every.total_seconds()):
         left -= every
         try:
             if not outbox.renew(claim):

@@ -103,10 +103,10 @@ def sees_working_copy(viewer: Viewer, incident: Incident) -> bool:
         return False
     if may_edit(viewer, incident) or _is_reviewer(viewer, incident):
         return True
-    return incident.published_revision_id is None and _belongs(viewer, incident)
+    return incident.published_revision_id is None and _is_member_or_admin(viewer, incident)
 
 
-def _belongs(viewer: Viewer, incident: Incident) -> bool:
+def _is_member_or_admin(viewer: Viewer, incident: Incident) -> bool:
     return viewer.is_admin or (incident.team_id is not None and incident.team_id in viewer.teams)
 
 
@@ -124,13 +124,13 @@ def sees_published(viewer: Viewer, incident: Incident) -> bool:
         case Visibility.INTERNAL:
             return viewer.is_signed_in
         case _:
-            return _belongs(viewer, incident)
+            return _is_member_or_admin(viewer, incident)
 
 
 def may_see(viewer: Viewer, incident: Incident) -> bool:
     if incident.deleted_at is not None:
         return False
-    return _belongs(viewer, incident) or _is_reviewer(viewer, incident) or sees_published(viewer, incident)
+    return _is_member_or_admin(viewer, incident) or _is_reviewer(viewer, incident) or sees_published(viewer, incident)
 
 
 def visible_condition(viewer: Viewer, prefix: str = "") -> Q:

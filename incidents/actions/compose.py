@@ -105,11 +105,11 @@ def _sections(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         entries = [(key, values) for key, values in value.items()]
     elif isinstance(value, list):
         entries = []
-        elsewhere = {"key", *SECTION_READ_ONLY}
+        ignored = {"key", *SECTION_READ_ONLY}
         for place, item in enumerate(value):
             if not isinstance(item, Mapping) or not isinstance(item.get("key"), str):
                 raise Invalid({f"sections.{place}.key": "Give the key of the section."})
-            entries.append((item["key"], {name: inner for name, inner in item.items() if name not in elsewhere}))
+            entries.append((item["key"], {name: inner for name, inner in item.items() if name not in ignored}))
     else:
         raise Invalid({"sections": "This must be an object of sections by key, or a list of sections."})
     seen: set[str] = set()
@@ -133,7 +133,7 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
     existing = {section.key: section for section in change.incident.sections.filter(key__in=wanted)}
     changed: list[PostmortemSection] = []
 
-    def rewriting(key: str, values: Mapping[str, Any]) -> Callable[[], None]:
+    def section_step(key: str, values: Mapping[str, Any]) -> Callable[[], None]:
         def step() -> None:
             if key not in existing:
                 raise Invalid({f"sections.{key}": "The template has no section with this key."})
@@ -145,7 +145,7 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
 
         return step
 
-    return [*(rewriting(key, values) for key, values in wanted.items()), lambda: save_sections(changed)]
+    return [*(section_step(key, values) for key, values in wanted.items()), lambda: save_sections(changed)]
 
 
 def _rows_step(change: Change, name: str, wanted: Any) -> Callable[[], None]:

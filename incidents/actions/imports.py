@@ -156,12 +156,12 @@ def lock_imports(actor: Viewer) -> None:
 def ensure_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
     """Create the organization unless it exists, and fill in its website and sector where they are empty."""
     name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
-    described = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
+    values = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
     found = Organization.objects.filter(name__called=name).first()
     if found is None:
-        create_organization(actor=actor, name=name, website=described["website"], sector=described["sector"])
-    elif lacking := {key: value for key, value in described.items() if value and not getattr(found, key)}:
-        change_organization(actor=actor, organization_id=found.pk, values=lacking)
+        create_organization(actor=actor, name=name, website=values["website"], sector=values["sector"])
+    elif missing := {key: value for key, value in values.items() if value and not getattr(found, key)}:
+        change_organization(actor=actor, organization_id=found.pk, values=missing)
 
 
 def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:

@@ -73,11 +73,11 @@ def _find_or_create_service(organization: Organization, name: str) -> Service:
     raise Invalid({"services": "Other requests are adding services with this name. Try again."})
 
 
-def free_slug(among: QuerySet[Any], name: str, *, most: int = 100) -> str:
+def free_slug(rows: QuerySet[Any], name: str, *, max_length: int = 100) -> str:
     """A slug that none of these rows has. A name that has no Latin letters or digits gets a short random one."""
-    base = slugify(name)[: most - 4].strip("-") or uuids.uuid4().hex[:8]
+    base = slugify(name)[: max_length - 4].strip("-") or uuids.uuid4().hex[:8]
     slug, n = base, 1
-    while among.filter(slug=slug).exists():
+    while rows.filter(slug=slug).exists():
         n += 1
         slug = f"{base}-{n}"
     return slug

@@ -150,10 +150,10 @@ def _require_service_rights(actor: Viewer, team: Team | None) -> None:
 def create_team(*, actor: Viewer, name: str, description: str = "") -> Team:
     _only_admins(actor)
     with transaction.atomic():
-        name = _free_name(Team, name, most=80)
+        name = _free_name(Team, name, max_length=80)
         team = Team(
             name=name,
-            slug=free_slug(Team.objects.all(), name, most=80),
+            slug=free_slug(Team.objects.all(), name, max_length=80),
             description=clean("description", description, max_characters=300, single_line=True),
         )
         _save_under_free_name(team)
@@ -167,7 +167,7 @@ def change_team(*, actor: Viewer, team_id: int, values: Mapping[str, Any], expec
         _check_version(team, expected_version)
         before = _current_values(team, values, ("name", "description"))
         if "name" in values:
-            team.name = _free_name(Team, values["name"], excluding=team.pk, most=80)
+            team.name = _free_name(Team, values["name"], excluding=team.pk, max_length=80)
         if "description" in values:
             team.description = clean("description", values["description"], max_characters=300, single_line=True)
         if not _differs(team, before):
@@ -280,8 +280,8 @@ def _differs(thing: Organization | Service | Team, before: Mapping[str, Any]) ->
     return any(getattr(thing, name) != value for name, value in before.items())
 
 
-def _free_name(model: type[Organization] | type[Team], name: Any, *, excluding: int = 0, most: int = 120) -> str:
-    text = clean("name", name, max_characters=most, required=True, single_line=True)
+def _free_name(model: type[Organization] | type[Team], name: Any, *, excluding: int = 0, max_length: int = 120) -> str:
+    text = clean("name", name, max_characters=max_length, required=True, single_line=True)
     if model.objects.filter(name__called=text).exclude(pk=excluding).exists():
         raise Invalid({"name": "This name is taken."})
     return text

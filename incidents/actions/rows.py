@@ -48,17 +48,17 @@ def move_row(*, actor: Viewer, incident_id: int, kind: str, row_id: uuids.UUID, 
         raise Invalid({kind: "These rows are ordered by time and cannot be moved."})
     with changing(actor, incident_id) as change:
         rows = list(getattr(change.incident, relation(kind)).all())
-        here = next((place for place, row in enumerate(rows) if row.uuid == row_id), None)
-        if here is None:
+        index = next((place for place, row in enumerate(rows) if row.uuid == row_id), None)
+        if index is None:
             raise Missing
-        there = min(max(here + by, 0), len(rows) - 1)
-        if there == here:
+        target = min(max(index + by, 0), len(rows) - 1)
+        if target == index:
             return
-        rows.insert(there, rows.pop(here))
+        rows.insert(target, rows.pop(index))
         for place, row in enumerate(rows):
             row.position = place
         KINDS[kind].model._default_manager.bulk_update(rows, ["position"])
-        change.record(f"{kind}.moved", rows[there], place=there)
+        change.record(f"{kind}.moved", rows[target], place=target)
 
 
 def put_back_row(

@@ -297,13 +297,13 @@ def _with_done_at(columns: dict[str, Any], row: Row | None, path: str) -> dict[s
     """Set `done_at` when an action item becomes done, unless it is given, and clear it when the item is reopened.
     Raises Invalid for a `done_at` of an item that is not done."""
     if columns.keys() & {"state", "done_at"}:
-        here = row if isinstance(row, ActionItem) else ActionItem()
-        if columns.get("state", here.state) != ActionState.DONE:
+        action = row if isinstance(row, ActionItem) else ActionItem()
+        if columns.get("state", action.state) != ActionState.DONE:
             if columns.get("done_at"):
                 raise Invalid(
                     {f"{path}done_at": "Only an action item that is done can have this. Set its state to done as well."}
                 )
             columns["done_at"] = None
         else:
-            columns["done_at"] = columns.get("done_at") or here.done_at or timezone.now().replace(microsecond=0)
+            columns["done_at"] = columns.get("done_at") or action.done_at or timezone.now().replace(microsecond=0)
     return columns

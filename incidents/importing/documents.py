@@ -76,7 +76,7 @@ def read(name: str, document: Any) -> Candidate:
     sections = _sections(document)
     rows = {kind: _rows(kind, document) for kind in KINDS}
     organization = _mapping("organization", document.get("organization")) or {}
-    name_of_organization = clean("organization.name", organization.get("name"), required=True, single_line=True)
+    organization_name = clean("organization.name", organization.get("name"), required=True, single_line=True)
     status = clean_choice("status", document.get("status"), Status.values)
     visibility = clean_choice("visibility", document.get("visibility"), Visibility.values)
     published = _mapping("published", document.get("published"))
@@ -94,10 +94,10 @@ def read(name: str, document: Any) -> Candidate:
         pages=page_keys(*(str(row.get("url") or "") for row in rows["sources"] if row.get("primary") is True)),
         facts={
             **{key: document[key] for key in FACTS if key in document},
-            "organization": name_of_organization,
+            "organization": organization_name,
             "services": document.get("services"),
         },
-        organization={**organization, "name": name_of_organization},
+        organization={**organization, "name": organization_name},
         team=_mapping("team", document.get("team")),
         sections={key: text for key, (_, _, text) in sections.items()},
         rows=rows,
@@ -170,8 +170,8 @@ def _sections(document: Mapping[str, Any]) -> dict[str, tuple[str, str, SectionT
             none_reason=clean(f"sections.{key}.none_reason", section.get("none_reason")),
         )
         found[key] = (clean(f"{path}.title", section.get("title"), required=True, single_line=True), kind, text)
-    if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in found]:
-        raise Invalid({"sections": f"These required sections are missing: {', '.join(lacking)}."})
+    if missing := [key for key in REQUIRED_TO_PUBLISH if key not in found]:
+        raise Invalid({"sections": f"These required sections are missing: {', '.join(missing)}."})
     return found
 
 
@@ -185,12 +185,12 @@ def _rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _template(document: Mapping[str, Any], sections: Mapping[str, tuple[str, str, SectionText]]) -> dict[str, Any]:
     """A template definition with these sections, under the key of the document's own template."""
-    made_from = _mapping("template", document.get("template")) or {}
+    described_template = _mapping("template", document.get("template")) or {}
     shape = [
         {"key": key, "title": title, "kind": kind, **({"records": key} if kind == SectionKind.RECORDS else {})}
         for key, (title, kind, _) in sections.items()
     ]
-    key = clean("template.key", made_from.get("key"), max_characters=60, single_line=True)
+    key = clean("template.key", described_template.get("key"), max_characters=60, single_line=True)
     return {"key": key or f"imported-{digest_of(shape)[:8]}", "name": f"Imported {key}".strip(), "sections": shape}
 
 

@@ -163,29 +163,29 @@ def add_links(
     for result, own in zip(results, numbers, strict=True):
         if own is None or result.outcome not in (*WRITING_OUTCOMES, Outcome.UNCHANGED):
             continue
-        for wanted in result.planned.candidate.links if result.planned.candidate else ():
-            known = snapshot.by_identity.get(f"precedent:{wanted.other}") or snapshot.by_uuid.get(wanted.other)
-            other = imported.get(wanted.other) or (known.incident_id if known and not known.is_deleted else None)
+        for link in result.planned.candidate.links if result.planned.candidate else ():
+            known = snapshot.by_identity.get(f"precedent:{link.other}") or snapshot.by_uuid.get(link.other)
+            other = imported.get(link.other) or (known.incident_id if known and not known.is_deleted else None)
             if other is None or other == own:
-                if wanted.outward:
-                    yield result, f"Its link to {wanted.shown_as} is left out: that incident is not here."
+                if link.outward:
+                    yield result, f"Its link to {link.shown_as} is left out: that incident is not here."
                 continue
             # An incident of another origin is never touched, so it gets no link from it either.
-            if not wanted.outward and other not in imported.values() and not (known and known.is_imported):
+            if not link.outward and other not in imported.values() and not (known and known.is_imported):
                 continue
-            subject, target = (own, other) if wanted.outward else (other, own)
-            if (subject, target, wanted.kind) in present:
+            subject, target = (own, other) if link.outward else (other, own)
+            if (subject, target, link.kind) in present:
                 continue
-            present.add((subject, target, wanted.kind))
+            present.add((subject, target, link.kind))
             if subject < 0 or target < 0:
                 continue
             uuid = Incident.objects.values_list("uuid", flat=True).get(pk=target)
             try:
                 with transaction.atomic():
-                    add_link(actor=actor, incident_id=subject, kind=wanted.kind, to=str(uuid), note=wanted.note)
+                    add_link(actor=actor, incident_id=subject, kind=link.kind, to=str(uuid), note=link.note)
                     transaction.set_rollback(dry_run)
             except ActionError as error:
-                yield result, f"Its link to {wanted.shown_as} is left out: {error.message}"
+                yield result, f"Its link to {link.shown_as} is left out: {error.message}"
 
 
 def _write(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snapshot, notes: list[str]) -> int:

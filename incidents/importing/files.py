@@ -22,7 +22,7 @@ ENDINGS = {".md": Format.FRONTMATTER, ".markdown": Format.FRONTMATTER, ".json": 
 # An incident holds at most 1 MiB of text; a JSON file can hold a whole installation.
 MAX_BYTES = {Format.FRONTMATTER: 4 * 1024 * 1024, Format.JSON: 256 * 1024 * 1024}
 
-LEADS_OUT = "It is a link that points outside the folder."
+OUTSIDE_FOLDER = "It is a link that points outside the folder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read(found: FoundFile, folder: Path) -> str | Rejected:
 
     try:
         if not found.path.resolve().is_relative_to(folder.resolve()):
-            return rejected(LEADS_OUT)
+            return rejected(OUTSIDE_FOLDER)
         status = found.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return rejected("It is not a regular file.")
@@ -82,7 +82,7 @@ def _walk(folder: Path) -> Iterator[Path | Rejected]:
         for link in filter(Path.is_symlink, (Path(parent, name) for name in folders)):
             # A link to a folder inside needs no report: its files are found in their own place.
             if not link.resolve().is_relative_to(folder.resolve()):
-                yield Rejected(_name(link, folder), LEADS_OUT)
+                yield Rejected(_name(link, folder), OUTSIDE_FOLDER)
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
     for error in unread:
         yield Rejected(_name(Path(error.filename), folder), f"It cannot be read: {error.strerror}.")

@@ -42,7 +42,7 @@ TEMPLATE: dict[str, Any] = {
         {"key": "sources", "title": "Sources", "kind": "records", "records": "sources"},
     ],
 }
-_PARTS = {section["title"].casefold() for section in TEMPLATE["sections"]}
+_SECTION_HEADINGS = {section["title"].casefold() for section in TEMPLATE["sections"]}
 
 _HEADER = re.compile(r"\A---[ \t]*\n(?P<header>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TIME = re.compile(
@@ -178,9 +178,9 @@ def _derived_title(heading: str, summary: str, company: str, product: list[str])
     """A title for a file without one, shortened: the heading of its account, unless that only names a section such as
     Summary; else the first sentence of its summary; else whose incident it was."""
     words = heading
-    if is_blank(words) or words.casefold() in _PARTS:
-        told = markdown.opening(summary)
-        words = told.words or told.heading
+    if is_blank(words) or words.casefold() in _SECTION_HEADINGS:
+        opening = markdown.opening(summary)
+        words = opening.words or opening.heading
         words = match[0].rstrip(".") if (match := _SENTENCE.match(words)) else words
     # HTML entities can decode to characters that a title must not contain.
     words = clean("title", words, single_line=True)

@@ -47,7 +47,7 @@ def bar(label: str, total: int) -> Iterator[Bar]:
 
 def each(label: str, things: Sequence[Item]) -> Iterator[Item]:
     """Yield each thing in turn while a progress bar counts them."""
-    with bar(label, len(things)) as moving:
+    with bar(label, len(things)) as progress_bar:
         for thing in things:
             yield thing
-            moving.advance()
+            progress_bar.advance()

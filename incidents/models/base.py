@@ -49,7 +49,7 @@ class CalledAny(Called):
 
 
 @receiver(connection_created)
-def _teach_case(connection: Any, **_: Any) -> None:
+def _register_lower(connection: Any, **_: Any) -> None:
     if connection.vendor == "sqlite":
         connection.connection.create_function("lower_in_any_script", 1, str.lower, deterministic=True)
 

@@ -18,7 +18,7 @@ NAMESPACE = uuids.UUID("5d3f6a0e-54f1-4b0c-9f4e-7c1f0b2d9a36")
 NOT_SAID = "The sources do not say."
 RECORDS = ("timeline", "causes", "lessons", "actions", "impact_figures", "disagreements")
 # From this similarity of their words on, two sentences count as one sentence that was changed.
-SAME_SENTENCE = 0.6
+MIN_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def build_content(definition: Mapping[str, Any], known: Mapping[str, Sequence[Kn
     """The content for the incident of a file. `known` are its existing rows by kind, which keep their ids."""
     wanted = {kind: _file_rows(kind, definition) for kind in RECORDS}
     ids = {
-        kind: _ids(f"{definition['id']}/{kind}", [row.text for row in rows], (known or {}).get(kind, ()))
+        kind: _match_ids(f"{definition['id']}/{kind}", [row.text for row in rows], (known or {}).get(kind, ()))
         for kind, rows in wanted.items()
     }
     supported: dict[str, list[str]] = {source["key"]: list(source["supports"]) for source in definition["sources"]}
@@ -118,7 +118,7 @@ def _source(source: Mapping[str, Any], supported: Mapping[str, list[str]]) -> di
     return {**values, "supports": supported[source["key"]]}
 
 
-def _ids(place: str, texts: Sequence[str], known: Sequence[KnownRow]) -> list[uuids.UUID]:
+def _match_ids(place: str, texts: Sequence[str], known: Sequence[KnownRow]) -> list[uuids.UUID]:
     """An id per text: that of the known row with the same text, else of the most similar one if it is similar enough,
     else a new one derived from the text."""
     free = list(known)
@@ -130,16 +130,16 @@ def _ids(place: str, texts: Sequence[str], known: Sequence[KnownRow]) -> list[uu
             free.remove(same)
     for i, text in enumerate(texts):
         if found[i] is None and free:
-            likeness, nearest = max(((_likeness(text, row.text), row) for row in free), key=lambda pair: pair[0])
-            if likeness >= SAME_SENTENCE:
+            likeness, nearest = max(((_similarity(text, row.text), row) for row in free), key=lambda pair: pair[0])
+            if likeness >= MIN_SIMILARITY:
                 found[i] = nearest.uuid
                 free.remove(nearest)
     # The id derived from a text may be taken by a row that once had this text and has changed since.
     taken = {row.uuid for row in known}
-    return [row_id or _fresh(place, text, taken) for row_id, text in zip(found, texts, strict=True)]
+    return [row_id or _new_id(place, text, taken) for row_id, text in zip(found, texts, strict=True)]
 
 
-def _fresh(place: str, text: str, taken: set[uuids.UUID]) -> uuids.UUID:
+def _new_id(place: str, text: str, taken: set[uuids.UUID]) -> uuids.UUID:
     n = 0
     while (made := uuids.uuid5(NAMESPACE, f"{place}/{text}" + (f"/{n}" if n else ""))) in taken:
         n += 1
@@ -147,5 +147,5 @@ def _fresh(place: str, text: str, taken: set[uuids.UUID]) -> uuids.UUID:
     return made
 
 
-def _likeness(one: str, other: str) -> float:
+def _similarity(one: str, other: str) -> float:
     return SequenceMatcher(a=one.split(), b=other.split(), autojunk=False).ratio()

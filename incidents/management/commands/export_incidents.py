@@ -31,12 +31,12 @@ class Command(BaseCommand):
         count = 0
         try:
             path.mkdir(parents=True, exist_ok=True)
-            with bar("Exporting", scopes.visible_incidents(viewer).count()) as moving:
+            with bar("Exporting", scopes.visible_incidents(viewer).count()) as progress_bar:
                 for reading in export.readings(viewer):
                     file = path / f"{reading.incident.ref}.{ENDINGS[format]}"
                     file.write_text(_text(reading, format), encoding="utf-8")
                     count += 1
-                    moving.advance()
+                    progress_bar.advance()
         except OSError as error:
             raise CommandError(f"{path} cannot be written to: {error.strerror}.", returncode=2) from error
         if verbosity:

@@ -47,7 +47,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Setting:
+class CommonRows:
     organizations: list[Organization]
     teams: list[Team]
     author: User
@@ -57,31 +57,31 @@ class Setting:
 
 def generate(count: int, *, seed: int = 7) -> Iterator[int]:
     """Write `count` incidents to a freshly migrated database; yields the number of incidents in each batch."""
-    setting = _setting()
+    common = _create_common_rows()
     chance = random.Random(seed)
     numbers = iter(range(count))
     while some := list(itertools.islice(numbers, BATCH)):
         batch = Batch()
         for number in some:
-            _incident(batch, number, setting, chance)
+            _incident(batch, number, common, chance)
         _write(batch)
         yield len(some)
     _reset_sequences()
 
 
-def _setting() -> Setting:
+def _create_common_rows() -> CommonRows:
     system = Viewer.system()
-    for definition in template.files():
+    for definition in template.shipped_definitions():
         save_template(actor=system, definition=definition)
     organizations = [create_organization(actor=system, name=f"Organization {n}", is_home=n == 0) for n in range(60)]
     author = User.objects.create(email="author@bench.example", name="Author", password="!")
     teams = [create_team(actor=system, name=f"Team {n}") for n in range(20)]
     set_membership(actor=system, team_id=teams[0].pk, user=author, role=Role.LEAD)
-    standard = template.current()
-    return Setting(organizations, teams, author, standard, template.plan(standard))
+    standard = template.standard_template()
+    return CommonRows(organizations, teams, author, standard, template.section_plans(standard))
 
 
-def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random) -> None:
+def _incident(batch: Batch, number: int, common: CommonRows, chance: random.Random) -> None:
     started = _FIRST_DAY + timedelta(minutes=chance.randrange(14 * 365 * 24 * 60))
     lasted = timedelta(minutes=int(chance.lognormvariate(4.5, 1.3)) + 1)
     incident = Incident(
@@ -92,8 +92,8 @@ def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random
         status="draft" if number % 10 == 9 else "published",
         visibility=chance.choice((Visibility.PUBLIC, Visibility.INTERNAL, Visibility.INTERNAL, Visibility.TEAM)),
         # Squaring the draw gives a few organizations and teams most of the incidents.
-        organization=setting.organizations[int(len(setting.organizations) * chance.random() ** 2)],
-        team=setting.teams[int(len(setting.teams) * chance.random() ** 2)],
+        organization=common.organizations[int(len(common.organizations) * chance.random() ** 2)],
+        team=common.teams[int(len(common.teams) * chance.random() ** 2)],
         detected_by=chance.choice((*DetectedBy.values, None)),
         mitigations=chance.sample(Mitigation.values, chance.choice((0, 1, 1, 2))),
         started_at=started,
@@ -102,13 +102,13 @@ def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random
         detected_precision="minute",
         resolved_at=started + lasted,
         resolved_precision="minute",
-        template=setting.template,
-        created_by=setting.author,
+        template=common.template,
+        created_by=common.author,
         created_at=_FIRST_DAY,
         uuid=_uuid(chance),
     )
     batch.add(incident)
-    content = _content(incident, chance, setting.sections)
+    content = _content(incident, chance, common.sections)
     rows = {name: [_row(incident, name, place, row) for place, row in enumerate(content[name])] for name in _KEPT}
     batch.add(*rows["actions"])
     if incident.status == "draft":
@@ -117,7 +117,7 @@ def _incident(batch: Batch, number: int, setting: Setting, chance: random.Random
                 batch.add(*of_kind)
         batch.add(*(_section(incident, section) for section in content["sections"]))
     else:
-        batch.add(_revision(incident, content, setting))
+        batch.add(_revision(incident, content, common))
 
 
 def _content(incident: Incident, chance: random.Random, sections: list[SectionPlan]) -> dict[str, Any]:
@@ -196,8 +196,8 @@ def _section(incident: Incident, section: dict[str, Any]) -> PostmortemSection:
     return PostmortemSection(incident=incident, uuid=uuid.UUID(section["id"]), key=section["key"], body=section["body"])
 
 
-def _revision(incident: Incident, content: dict[str, Any], setting: Setting) -> Revision:
-    template = {"key": setting.template.key, "number": setting.template.number}
+def _revision(incident: Incident, content: dict[str, Any], common: CommonRows) -> Revision:
+    template = {"key": common.template.key, "number": common.template.number}
     whole = {
         "format": document.FORMAT,
         **document.live_values(incident, incident.organization, []),
@@ -208,7 +208,7 @@ def _revision(incident: Incident, content: dict[str, Any], setting: Setting) -> 
         "revision": None,
         "published_at": None,
     }
-    return Revision(pk=incident.pk, incident=incident, number=1, document=whole, published_by=setting.author)
+    return Revision(pk=incident.pk, incident=incident, number=1, document=whole, published_by=common.author)
 
 
 def _uuid(chance: random.Random) -> uuid.UUID:

@@ -39,7 +39,7 @@ def make() -> Cast:
     from kb.patterns import vocabulary
 
     system = Viewer.system()
-    for definition in template.files():
+    for definition in template.shipped_definitions():
         save_template(actor=system, definition=definition)
     vocabulary.load(actor=system)
     organizations = [

@@ -16,7 +16,7 @@ from incidents import records, scopes
 from incidents.durations import format_moment, in_words
 from incidents.models import ActionItem, Incident, IncidentLink, Organization, Service
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 
 FORMAT = "precedent/1"
 
@@ -130,7 +130,7 @@ def sections(incident: Incident) -> list[dict[str, Any]]:
             "body": by_key[planned.key].body,
             "none_reason": by_key[planned.key].none_reason,
         }
-        for planned in plan(incident.template)
+        for planned in section_plans(incident.template)
     ]
 
 

@@ -130,7 +130,7 @@ def parse_length(text: str) -> tuple[int, int] | None:
 
 
 def format_exactly(seconds: int) -> str:
-    """To the second, in the units of `in_words`: '2 h 40 min 5 s'. Read back by `length`."""
+    """To the second, in the units of `in_words`: '2 h 40 min 5 s'. Read back by `parse_length`."""
     parts = []
     for name, size in _IN_WORDS:
         count, seconds = divmod(seconds, size)

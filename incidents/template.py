@@ -52,7 +52,7 @@ def _validator() -> Draft202012Validator:
 def check(definition: Any, *, field: str = "definition") -> None:
     """Raises Invalid, naming the place, unless `definition` is a usable template."""
     problems = {
-        ".".join([field, *map(str, error.absolute_path)]): _in_words(error)
+        ".".join([field, *map(str, error.absolute_path)]): _describe_error(error)
         for error in _validator().iter_errors(definition)
     }
     if problems:
@@ -75,14 +75,14 @@ def check(definition: Any, *, field: str = "definition") -> None:
             )
 
 
-def _in_words(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     """The message about a schema error. It does not repeat a value that is too long."""
     if what := _MEASURED.get(str(error.validator)):
         return f"This can have at most {error.validator_value:,} {what}; it has {len(cast('Sized', error.instance)):,}."
     return error.message[:300]
 
 
-def plan(template: PostmortemTemplate) -> list[SectionPlan]:
+def section_plans(template: PostmortemTemplate) -> list[SectionPlan]:
     """The template's sections in order."""
     return [
         SectionPlan(
@@ -97,7 +97,7 @@ def plan(template: PostmortemTemplate) -> list[SectionPlan]:
     ]
 
 
-def files() -> list[dict[str, Any]]:
+def shipped_definitions() -> list[dict[str, Any]]:
     """The definitions under templates/postmortem/, checked."""
     out = []
     for path in sorted(FOLDER.glob("*.yaml")):
@@ -107,6 +107,6 @@ def files() -> list[dict[str, Any]]:
     return out
 
 
-def current() -> PostmortemTemplate:
+def standard_template() -> PostmortemTemplate:
     """The current version of the standard template."""
     return PostmortemTemplate.objects.get(key="standard", is_current=True)

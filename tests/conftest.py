@@ -247,7 +247,7 @@ def _keep_cast() -> None:
 
 def _make_cast() -> None:
     system = Viewer.system()
-    for definition in template.files():
+    for definition in template.shipped_definitions():
         save_template(actor=system, definition=definition)
     create_organization(actor=system, name="Acme", is_home=True)
     checkout, payments = (

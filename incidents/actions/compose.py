@@ -14,7 +14,7 @@ from django.db import transaction
 
 from incidents.actions.change import Change, changing
 from incidents.actions.incidents import FACTS, apply_facts, create_incident
-from incidents.actions.sections import check_row_versions, replace_rows, rewrite, save_sections
+from incidents.actions.sections import check_row_versions, replace_rows, rewrite_section, save_sections
 from incidents.actions.size import check_size
 from incidents.durations import check_order
 from incidents.errors import Invalid, Stale
@@ -140,7 +140,7 @@ def _section_steps(change: Change, wanted: Mapping[str, Mapping[str, Any]]) -> l
             if values.get("version", existing[key].version) != existing[key].version:
                 raise Stale(existing[key].version, field=f"sections.{key}.version")
             texts = {name: values[name] or "" for name in ("body", "none_reason") if name in values}
-            if rewrite(change, existing[key], **texts):
+            if rewrite_section(change, existing[key], **texts):
                 changed.append(existing[key])
 
         return step

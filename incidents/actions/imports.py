@@ -29,7 +29,7 @@ from incidents.errors import Invalid
 from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row, User
 from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 from incidents.text import clean
 from incidents.vocabulary import Status
 
@@ -194,7 +194,7 @@ def _apply_template(change: Change, template: PostmortemTemplate) -> None:
     if incident.template_id == template.pk:
         return
     incident.template = template
-    planned = {section.key for section in plan(template)}
+    planned = {section.key for section in section_plans(template)}
     incident.sections.exclude(key__in=planned).delete()
     existing = set(incident.sections.values_list("key", flat=True))
     PostmortemSection.objects.bulk_create(PostmortemSection(incident=incident, key=key) for key in planned - existing)

@@ -73,7 +73,7 @@ def create_incident(
         if later is not None:
             incident.services.set(later)
         PostmortemSection.objects.bulk_create(
-            PostmortemSection(incident=incident, key=section.key) for section in template.plan(planned)
+            PostmortemSection(incident=incident, key=section.key) for section in template.section_plans(planned)
         )
         audit(actor, "incident.created", incident, incident=incident, title=incident.title)
         enqueue([incident.pk])

@@ -13,7 +13,7 @@ from incidents.document import build, prefetch_parts, relation
 from incidents.errors import Incomplete, Invalid, NotAllowed, WrongState
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision, User
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 from incidents.text import clean, is_blank
 from incidents.vocabulary import ReviewState, SectionKind, Status, Visibility
 
@@ -25,7 +25,7 @@ def missing(incident: Incident) -> dict[str, str]:
     """What publishing still needs, as {section key: message}."""
     sections = {section.key: section for section in incident.sections.all()}
     out: dict[str, str] = {}
-    for planned in plan(incident.template):
+    for planned in section_plans(incident.template):
         if not planned.required:
             continue
         section = sections.get(planned.key)
@@ -46,7 +46,7 @@ def submit(
     who are named again must decide again, and those who are not named are no longer reviewers."""
     with changing(actor, incident_id, expected_version=expected_version) as change:
         found = _reviewers(actor, reviewers)
-        _end_round(change)
+        _end_review_round(change)
         ReviewRequest.objects.bulk_create(
             ReviewRequest(incident=change.incident, reviewer=user, asked_by_id=actor.person_id) for user in found
         )
@@ -59,7 +59,7 @@ def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = 
     """Take it back from review to draft, which ends the round."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
         change.incident.status = Status.DRAFT
-        _end_round(change)
+        _end_review_round(change)
         change.record("incident.withdrawn")
     return change.incident
 
@@ -129,7 +129,7 @@ def write_revision(change: Change, note: str) -> Revision:
     incident.published_revision = revision
     incident.published_organization = incident.organization
     incident.published_services.set(incident.services.all())
-    _end_round(change)
+    _end_review_round(change)
     # The index still holds the previous text, and with it names that may have been removed.
     change.narrows = True
     change.record("incident.published", revision, number=revision.number)
@@ -179,7 +179,7 @@ def restore(*, actor: Viewer, incident_id: int, expected_version: int | None = N
     return change.incident
 
 
-def _end_round(change: Change) -> None:
+def _end_review_round(change: Change) -> None:
     """End the round: its reviewers no longer see drafts and cannot approve them. Their decisions are kept."""
     round_now = change.incident.reviews.filter(ended_at__isnull=True)
     if round_now.exists():

@@ -19,7 +19,7 @@ from incidents.errors import Invalid, Missing, Stale
 from incidents.models import ActionItem, PostmortemSection, Row
 from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import ActionState, SectionKind, Status
 
@@ -43,13 +43,13 @@ def change_section(
             raise Missing
         if expected_version is not None and section.version != expected_version:
             raise Stale(section.version)
-        if rewrite(change, section, body=body, none_reason=none_reason):
+        if rewrite_section(change, section, body=body, none_reason=none_reason):
             save_sections([section])
         check_size(change.incident)
     return section
 
 
-def rewrite(
+def rewrite_section(
     change: Change,
     section: PostmortemSection,
     *,
@@ -68,7 +68,7 @@ def set_texts(
 ) -> bool:
     """Set a section's texts, to be saved with `save_sections`. False when nothing differs. Raises Invalid."""
     key = section.key
-    kind = next(s.kind for s in plan(change.incident.template) if s.key == key)
+    kind = next(s.kind for s in section_plans(change.incident.template) if s.key == key)
     if body is not None:
         body = clean(f"sections.{key}.body", body, max_bytes=SECTION_BYTES)
         if body and kind is SectionKind.RECORDS:

@@ -274,7 +274,7 @@ def _team(actor: Viewer, described: Mapping[str, Any], notes: list[str]) -> Team
 def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, SectionText]:
     """The candidate's sections, where those that publishing requires and the source lacks say that it does not say."""
     texts = dict(candidate.sections)
-    for planned in templates.plan(template):
+    for planned in templates.section_plans(template):
         text = texts.get(planned.key, SectionText())
         if not planned.required:
             continue

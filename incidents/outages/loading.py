@@ -50,7 +50,7 @@ def loaded_outages(**only: str) -> dict[str, LoadedOutage]:
     return {key: LoadedOutage(pk, status, marks.get(pk)) for key, (pk, status) in existing.items() if key}
 
 
-def plan(digest: str, existing: LoadedOutage | None) -> Outcome:
+def decide_outcome(digest: str, existing: LoadedOutage | None) -> Outcome:
     """What to do with a file whose content has this digest."""
     if existing is None:
         return Outcome.CREATED
@@ -63,12 +63,12 @@ def load(actor: Viewer, definition: Mapping[str, Any], existing: LoadedOutage | 
     """Make the incident say what its file says. The file must be valid. Raises what the actions raise."""
     # Built without the existing rows, so that the digest depends on the file alone.
     digest = digest_of(build_content(definition))
-    if plan(digest, existing) is Outcome.UNCHANGED:
+    if decide_outcome(digest, existing) is Outcome.UNCHANGED:
         return Outcome.UNCHANGED
     with transaction.atomic():
         lock_imports(actor)
         existing = loaded_outages(external_id=definition["id"]).get(definition["id"])
-        outcome = plan(digest, existing)
+        outcome = decide_outcome(digest, existing)
         if outcome is Outcome.RESTORED and existing:
             lifecycle.restore(actor=actor, incident_id=existing.incident_id)
         elif outcome is not Outcome.UNCHANGED:
@@ -82,7 +82,7 @@ def load(actor: Viewer, definition: Mapping[str, Any], existing: LoadedOutage | 
                 origin=Origin.FAMOUS,
                 external_id=definition["id"],
                 uuid=incident_uuid(definition["id"]),
-                template=template.current(),
+                template=template.standard_template(),
             )
     return outcome
 

@@ -240,7 +240,7 @@ def test_the_guide_lists_every_problem_code():
 
 
 def test_the_commands_of_the_guide_work_in_order_on_a_new_installation(db):
-    for definition in template.files():
+    for definition in template.shipped_definitions():
         save_template(actor=Viewer.system(), definition=definition)
     admin = create_first_admin(
         organization="My organization", team="Engineering", email="admin@acme.example", password="a long pass phrase"

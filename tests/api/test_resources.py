@@ -357,7 +357,7 @@ def test_anonymous_callers_do_not_learn_the_team_of_a_service(api, cast, publish
 @pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_race_for_a_template_key_is_an_error_or_the_next_version(api, cast):
-    lead, sections = cast.viewer("lead"), template.files()[0]["sections"]
+    lead, sections = cast.viewer("lead"), template.shipped_definitions()[0]["sections"]
 
     def add_another(instance, **kept):
         """Runs between the check for an existing template and its creation."""

@@ -122,11 +122,11 @@ bodies = st.dictionaries(choices(["summary", "impact", "trigger", "lessons", "ac
 def test_any_incident_comes_back_equal_from_its_export(cast, facts, rows, bodies, later):
     """`later` is the content of the draft, if the incident is reopened."""
     empty()
-    save_template(actor=Viewer.system(), definition=template.files()[0])
+    save_template(actor=Viewer.system(), definition=template.shipped_definitions()[0])
     author = Viewer.system()
     sections = {
         planned.key: {"none_reason" if planned.key in KINDS else "body": bodies.get(planned.key, "Something.")}
-        for planned in template.plan(PostmortemTemplate.objects.get())
+        for planned in template.section_plans(PostmortemTemplate.objects.get())
     }
     body = {**facts, **rows, "sections": sections, "organization": "Chance", "team": None}
     try:

@@ -116,7 +116,7 @@ def test_a_file_with_an_invisible_title_gets_the_default_title():
 
 
 def test_a_template_and_its_sections_need_visible_names():
-    definition = copy.deepcopy(template.files()[0])
+    definition = copy.deepcopy(template.shipped_definitions()[0])
     definition["name"] = definition["sections"][1]["title"] = "\u200b\u2060"
     with pytest.raises(Invalid) as refusal:
         template.check(definition)

@@ -27,7 +27,7 @@ from incidents.models import (
     User,
 )
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 from incidents.vocabulary import Status
 from kb.patterns.models import Pattern, Tag
 
@@ -278,7 +278,7 @@ def make(
     bodies = {"summary": summary, "customer_message": customer_message}
     PostmortemSection.objects.bulk_create(
         PostmortemSection(incident=incident, key=section.key, body=bodies.get(section.key, ""))
-        for section in plan(template)
+        for section in section_plans(template)
     )
     Lesson.objects.bulk_create(Lesson(incident=incident, text=text) for text in lessons or [])
     Cause.objects.bulk_create(

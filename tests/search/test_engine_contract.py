@@ -38,7 +38,7 @@ PERSON_PARTS = ("author", "outsider", "admin", "reviewer", "former reviewer")
 def corpus(kept: None) -> Corpus:
     """Built once for the module."""
     system = Viewer.system()
-    for definition in template.files():
+    for definition in template.shipped_definitions():
         save_template(actor=system, definition=definition)
     team = create_team(actor=system, name="Checkout")
     people = {

@@ -47,7 +47,7 @@ class Command(BaseCommand):
     def _load(self, path: Path, named: list[Path], wanted: list[Path], *, is_whole: bool, verbosity: int) -> None:
         fingerprint = files.fingerprint(path)
         actor = Viewer.system()
-        for definition in template.files():
+        for definition in template.shipped_definitions():
             save_template(actor=actor, definition=definition)
         vocabulary.load(actor=actor)
         slugs = vocabulary.slugs()

@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
     def _load(self, verbosity: int) -> None:
         actor = Viewer.system()
-        for definition in template.files():
+        for definition in template.shipped_definitions():
             save_template(actor=actor, definition=definition)
         self._first_start()
         has_new_patterns = vocabulary.load(actor=actor) > 0

@@ -15,7 +15,7 @@ from incidents.document import Reading
 from incidents.durations import read_stored_moment
 from incidents.models.incident import TIMES
 from incidents.scopes import Viewer
-from incidents.template import plan
+from incidents.template import section_plans
 from incidents.text import is_blank
 from incidents.vocabulary import Origin, SectionKind, Status, Visibility
 from kb.web.incident import records
@@ -176,7 +176,7 @@ def _empty_sections(reading: Reading) -> list[EmptySection]:
     }
     return [
         EmptySection(planned.key, planned.title, planned.required)
-        for planned in plan(reading.incident.template)
+        for planned in section_plans(reading.incident.template)
         if planned.key not in written
     ]
 

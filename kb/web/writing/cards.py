@@ -220,7 +220,7 @@ def _inputs(incident: Incident, kind: str, values: Values) -> tuple[Input, ...]:
     inputs = record_inputs.INPUTS[kind]
     if kind != "sources":
         return inputs
-    keys = [planned.key for planned in template.plan(incident.template)]
+    keys = [planned.key for planned in template.section_plans(incident.template)]
     choices = record_inputs.supports(keys, values)
     return tuple(replace(input, choices=choices) if input.name == "supports" else input for input in inputs)
 
@@ -265,7 +265,7 @@ def records_of(
         )
         for place, row in enumerate(rows)
     ]
-    planned = next((p for p in template.plan(incident.template) if p.records == kind), None)
+    planned = next((p for p in template.section_plans(incident.template) if p.records == kind), None)
     none = None
     if planned is not None and not rows:
         section = next(s for s in incident.sections.all() if s.key == planned.key)
@@ -295,7 +295,7 @@ def sections_of(
     by_key = {section.key: section for section in incident.sections.all()}
     preview = reverse("web:preview-markdown", args=[incident.ref])
     out = []
-    for plan in template.plan(incident.template):
+    for plan in template.section_plans(incident.template):
         is_prose = plan.kind is SectionKind.PROSE
         kinds = ([] if is_prose else [plan.records or plan.key]) + list(KINDS_SHOWN_WITH.get(plan.key, ()))
         out.append(

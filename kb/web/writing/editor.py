@@ -89,7 +89,7 @@ def _new_inputs(viewer: Viewer, teams: list[Team]) -> list[Input]:
     templates = (
         PostmortemTemplate.objects.filter(is_current=True).filter(Q(team=None) | Q(team__in=teams)).order_by("name")
     )
-    choices = tuple(Choice(t.key, t.name, f"{len(template.plan(t))} sections") for t in templates)
+    choices = tuple(Choice(t.key, t.name, f"{len(template.section_plans(t))} sections") for t in templates)
     none = (Choice("", "Choose a team"),) if len(teams) != 1 else ()
     return [
         Input(
@@ -293,7 +293,7 @@ def _section_refused(
 
 def _section_and_plan(incident: Incident, key: str) -> tuple[PostmortemSection, template.SectionPlan]:
     section = next((s for s in incident.sections.all() if s.key == key), None)
-    planned = next((p for p in template.plan(incident.template) if p.key == key), None)
+    planned = next((p for p in template.section_plans(incident.template) if p.key == key), None)
     if section is None or planned is None:
         raise Missing
     return section, planned

@@ -42,7 +42,7 @@ def of(incident: Incident) -> Readiness:
     return Readiness(
         sections=[
             RequiredSection(plan.key, plan.title, problems.get(plan.key, ""))
-            for plan in template.plan(incident.template)
+            for plan in template.section_plans(incident.template)
             if plan.required
         ],
         unowned=sum(action.owner_id is None for action in open_actions),

@@ -22,7 +22,7 @@ from django.db.models import F
 from benches import words
 from incidents import document, template
 from incidents.actions.organizations import create_organization, create_team, save_template, set_membership
-from incidents.durations import Moment, format_moment
+from incidents.durations import Moment, to_iso
 from incidents.models import Incident, Organization, PostmortemSection, PostmortemTemplate, Revision, Row, Team, User
 from incidents.records import KINDS
 from incidents.scopes import Viewer
@@ -152,7 +152,7 @@ def _content(incident: Incident, chance: random.Random, sections: list[SectionPl
         ],
         "timeline": rows(
             *(2, 6, 60),
-            at=lambda place: format_moment(Moment(started + step * place, Precision.MINUTE), "UTC"),
+            at=lambda place: to_iso(Moment(started + step * place, Precision.MINUTE), "UTC"),
             precision=lambda place: "minute",
             kind=lambda place: "other",
             data_url=lambda place: "",

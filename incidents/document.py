@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from incidents import records, scopes
-from incidents.durations import format_moment, in_words
+from incidents.durations import in_words, to_iso
 from incidents.models import ActionItem, Incident, IncidentLink, Organization, Service
 from incidents.scopes import Viewer
 from incidents.template import section_plans
@@ -69,7 +69,7 @@ def rows(incident: Incident, kind_name: str) -> list[dict[str, Any]]:
 
 def moments(incident: Incident) -> dict[str, Any]:
     return {
-        name: {"at": format_moment(moment, incident.time_zone), "precision": moment.precision.value} if moment else None
+        name: {"at": to_iso(moment, incident.time_zone), "precision": moment.precision.value} if moment else None
         for name, moment in incident.times.items()
     }
 

@@ -231,8 +231,8 @@ def _parse_moment(field: str, value: object, zone: str) -> Moment | None:
         raise Invalid({field: f"{text} is not a valid date or time."}) from error
 
 
-def format_moment(moment: Moment, zone: str = "UTC") -> str:
-    """The moment to its precision, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. Read back by kept_moment."""
+def to_iso(moment: Moment, zone: str = "UTC") -> str:
+    """The moment to its precision, in `zone`: 2019-07-02T13:42+00:00, 2008-08, 1996. `read_stored_moment` reads it."""
     local = moment.at.astimezone(ZoneInfo(zone))
     match moment.precision:
         case Precision.YEAR:

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from incidents import vocabulary
-from incidents.durations import Moment, format_moment, read_moment
+from incidents.durations import Moment, read_moment, to_iso
 from incidents.errors import Invalid
 from incidents.models import (
     ActionItem,
@@ -273,7 +273,7 @@ class Kind:
         """The row as documents show it, its id first."""
         out: dict[str, Any] = {"id": str(row.uuid)}
         if self.ordered_by_time:
-            out["at"] = format_moment(Moment(row.at, vocabulary.Precision(row.precision)), zone)
+            out["at"] = to_iso(Moment(row.at, vocabulary.Precision(row.precision)), zone)
             out["precision"] = row.precision
         for field in self.fields:
             out[field.name] = field.write(getattr(row, field.stored_in))

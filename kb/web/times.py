@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from incidents.durations import Duration, DurationKind, Moment, between, format_moment, in_words, read_stored_moment
+from incidents.durations import Duration, DurationKind, Moment, between, in_words, read_stored_moment, to_iso
 from incidents.errors import Invalid
 from incidents.vocabulary import Precision
 
@@ -48,7 +48,7 @@ def format_moment(moment: Moment, *, zone: str = "UTC") -> FormattedMoment:
     """The moment in words. `zone` is the one it was published in; the reader's is Django's active zone."""
     shown = local(moment, zone=zone)
     if moment.precision not in INSTANT_PRECISIONS:
-        return FormattedMoment(_date(shown, moment.precision), "", format_moment(moment, zone), "")
+        return FormattedMoment(_date(shown, moment.precision), "", to_iso(moment, zone), "")
     in_utc = moment.at.astimezone(UTC)
     return FormattedMoment(
         day=_date(shown, Precision.DAY),

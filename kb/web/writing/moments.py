@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from incidents.durations import Moment, format_moment, read_moment
+from incidents.durations import Moment, read_moment, to_iso
 from incidents.errors import Invalid
 from incidents.models import Incident
 from incidents.vocabulary import Precision
@@ -29,7 +29,7 @@ def form_values(moment: Moment | None, zone: str) -> tuple[str, str]:
     """The two form values of a moment: its text, and its precision where the text does not show it."""
     if moment is None:
         return "", ""
-    text = format_moment(moment, zone)
+    text = to_iso(moment, zone)
     if moment.precision in (Precision.SECOND, Precision.MINUTE, Precision.HOUR):
         text = _OFFSET.sub("", text).replace("T", " ")
     return text, moment.precision.value if moment.precision is Precision.HOUR else ""
@@ -47,7 +47,7 @@ def with_offset(text: str, zone: str) -> str:
         moment = read_moment("at", text, zone=zone)
     except Invalid:
         return text
-    return format_moment(moment, zone) if moment else text
+    return to_iso(moment, zone) if moment else text
 
 
 def action_value(text: str, precision: str, *, day: date | None = None, zone: str = "") -> dict[str, Any] | None:

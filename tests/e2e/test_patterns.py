@@ -84,11 +84,11 @@ def test_patterns_are_explained_confirmed_rejected_and_added(people, stormy, wid
     page.get_by_text("Add a pattern").click()
     page.get_by_label("Pattern", exact=True).select_option(label="DNS failure")
     page.get_by_label("The sentence that shows it").fill("Nobody wrote this.")
-    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Add pattern").click()
     expect(page.get_by_text("The text that readers see does not contain this sentence.")).to_be_visible()
     look()
     page.get_by_label("The sentence that shows it").fill(STORM)
-    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Add pattern").click()
     expect(page.get_by_text("Added: DNS failure.")).to_be_visible()
     expect(page.locator("mark")).to_have_text(STORM)
     assert state(stormy, "dns") == "confirmed"

@@ -80,7 +80,7 @@ def test_the_duration_of_a_similar_incident_is_kept_apart_from_the_reasons_for_i
     )
     indexed()
     text = client.get(f"/incidents/{one.ref}/similar").content.decode()
-    assert '<span class="why">lasted 5\xa0h\xa012\xa0min; same kind of cause' in text
+    assert '<span class="why">Acme, 2026 · 5\xa0h\xa012\xa0min</span>' in text
 
 
 def test_similar_incidents_are_shown_next_to_an_incident_and_hidden_ones_never_are(client, cast, published):

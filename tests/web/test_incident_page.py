@@ -172,7 +172,7 @@ def test_durations_detection_and_mitigation_are_shown_first(published, browser):
         ("Time to mitigate", "55 min"),
         ("Duration", "1 h 12 min"),
         ("Detected by", "Alert"),
-        ("Mitigated by", "Rollback, Throttle or shed load"),
+        ("Mitigated by", "Rollback, throttle or shed load"),
         ("Services", "checkout"),
     ]
     assert "measured from start to end" in page.text
@@ -416,7 +416,7 @@ def test_every_pattern_says_why_it_applies(cast, published, browser):
     assert "Retry storm" in page.text
     assert "why these?" in page.text
     assert "Every client retried at once." in page.all("blockquote")[0].text
-    assert "suggested, found by its rule; not confirmed yet" in page.text
+    assert "found by its rule; not confirmed yet" in page.text
     assert "Power loss" not in page.text
 
 

@@ -47,10 +47,15 @@ def facts(document: Mapping[str, Any], times: Mapping[str, Moment | None]) -> li
     if document["detected_by"]:
         found.append(Fact("Detected by", DetectedBy(document["detected_by"]).label))
     if document["mitigations"]:
-        found.append(Fact("Mitigated by", ", ".join(Mitigation(one).label for one in document["mitigations"])))
+        found.append(Fact("Mitigated by", _listed([Mitigation(one).label for one in document["mitigations"]])))
     if document["services"]:
         found.append(Fact("Services", ", ".join(document["services"])))
     return [fact for fact in found if fact]
+
+
+def _listed(labels: list[str]) -> str:
+    """Labels as one phrase, which begins with a capital letter."""
+    return ", ".join(labels).capitalize()
 
 
 def _duration_between(term: str, duration: Duration | None) -> Fact | None:

@@ -205,7 +205,8 @@ def due_words(due: date, today: date) -> str:
 
 
 def links(rows: Iterable[Row]) -> list[Link]:
-    return [
+    """Each link once, even if both incidents name each other."""
+    shown = (
         Link(
             words=LINK_WORDS[LinkKind(row["kind"]), row["direction"]],
             ref=row["incident"]["ref"],
@@ -214,4 +215,5 @@ def links(rows: Iterable[Row]) -> list[Link]:
             note=row["note"],
         )
         for row in rows
-    ]
+    )
+    return list(dict.fromkeys(shown))

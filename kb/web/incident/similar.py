@@ -19,7 +19,8 @@ from kb.web.request import Request
 class Line:
     result: Result
     year: str
-    reasons: str
+    lasted: str
+    reasons: list[str]
 
 
 @require_safe
@@ -30,7 +31,8 @@ def similar_to(request: Request, reference: str) -> HttpResponse:
         Line(
             one.result,
             str(one.result.started_at.year) if one.result.started_at else "",
-            _reasons(one.result, one.reasons),
+            _lasted(one.result),
+            one.reasons,
         )
         for one in similar(request.viewer, found)
     ]
@@ -38,10 +40,6 @@ def similar_to(request: Request, reference: str) -> HttpResponse:
     return render(request, template, {"incident": found, "lines": lines})
 
 
-def _reasons(result: Result, reasons: list[str]) -> str:
-    words = "; ".join(reasons)
-    if not result.duration_seconds:
-        return words
-    # The duration comes first, because after the last reason it could read as part of it.
-    lasted = in_words(result.duration_seconds).replace(" ", "\N{NO-BREAK SPACE}")
-    return f"lasted {lasted}; {words}"
+def _lasted(result: Result) -> str:
+    seconds = result.duration_seconds
+    return in_words(seconds).replace(" ", "\N{NO-BREAK SPACE}") if seconds else ""

@@ -163,9 +163,9 @@ class _Reader:
             score = f", score {tag.score:.1f}" if tag.score is not None else ""
             words += f" (version {tag.rule_version}{score})"
         if tag.state == TagState.SUGGESTED and tag.decided_by and self.may_decide:
-            return f"suggested again, {words}; {tag.decided_by.name} rejected it earlier"
+            return f"{words}; {tag.decided_by.name} rejected it earlier"
         if tag.state == TagState.SUGGESTED:
-            return f"suggested, {words}; not confirmed yet"
+            return f"{words}; not confirmed yet"
         if tag.state in (TagState.CONFIRMED, TagState.REJECTED) and tag.decided_by and self.viewer.is_signed_in:
             when = f", {format_timestamp(tag.decided_at).day}" if tag.decided_at else ""
             return f"{words}, {tag.state} by {tag.decided_by.name}{when}"

@@ -336,7 +336,7 @@ KINDS: dict[str, Kind] = {
                 _text("unit", limit=40, required=True, line=True),
                 _text("source", limit=1_000, line=True, private=True),
             ),
-            "figure",
+            "impact figure",
         ),
         Kind(
             "sources",

@@ -36,10 +36,10 @@ _LABELS: dict[str, dict[str, str]] = {
     "detected_by": {**{str(v): str(label) for v, label in vocabulary.DetectedBy.choices}, UNKNOWN: "Unknown"},
     "mitigation": {str(v): str(label) for v, label in vocabulary.Mitigation.choices},
     "duration": {
-        "under-1h": "under 1 h",
+        "under-1h": "Under 1 h",
         "1h-6h": "1 to 6 h",
         "6h-24h": "6 to 24 h",
-        "over-24h": "over 24 h",
+        "over-24h": "Over 24 h",
         UNKNOWN: "Unknown",
     },
     "year": {UNKNOWN: "Unknown"},

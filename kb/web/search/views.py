@@ -25,12 +25,12 @@ from kb.web.search.hits import hits
 from kb.web.writing.access import get_only, get_or_post, post_only, signed_in
 
 SORTS = {
-    "relevance": "relevance",
-    "newest": "newest first",
-    "oldest": "oldest first",
-    "longest": "longest first",
-    "shortest": "shortest first",
-    "severity": "severity",
+    "relevance": "Relevance",
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "longest": "Longest first",
+    "shortest": "Shortest first",
+    "severity": "Severity",
 }
 PAGE_LOST = "That page of results is no longer available. This is the first page."
 

@@ -30,7 +30,7 @@ FACTS = {
     "stated_duration": "Stated duration",
     "planned_change": "Planned change",
     "detected_by": "Detected by",
-    "mitigations": "Mitigations",
+    "mitigations": "Mitigated by",
 }
 KIND_TITLES = {
     "timeline": "Timeline",

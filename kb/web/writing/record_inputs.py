@@ -61,7 +61,7 @@ INPUTS: dict[str, tuple[Input, ...]] = {
     ),
     "causes": (
         Input("kind", "Kind", Shape.CHOICE, size="word", choices=choices_of(CauseKind.choices), required=True),
-        Input("family", "Family", Shape.CHOICE, size="word", choices=choices_of(Family.choices, none="not sure")),
+        Input("family", "Family", Shape.CHOICE, size="word", choices=choices_of(Family.choices, none="Not sure")),
         Input("text", "What made it possible", Shape.TEXT, size="wide", required=True),
     ),
     "lessons": (Input("text", "Lesson", Shape.TEXT, size="wide", required=True),),

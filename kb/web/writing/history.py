@@ -32,10 +32,18 @@ ACTION_WORDS = {
     "incident.reopened": "reopened it",
     "incident.archived": "archived it",
     "incident.restored": "restored it from the archive",
+    "incident.imported": "imported it",
+    "incident.rewritten": "replaced the whole text",
     "section.changed": "edited a section",
     "link.added": "linked it to another incident",
     "link.changed": "changed a link",
     "link.removed": "removed a link",
+    "tag.added": "added a pattern",
+    "tag.confirmed": "confirmed a pattern",
+    "tag.rejected": "rejected a pattern",
+    "tag.undone": "undid the decision on a pattern",
+    "tag.curated": "changed a pattern",
+    "tags.changed": "updated the patterns",
 }
 ROW_ACTION_WORDS = {
     "added": "added a row to",
@@ -87,6 +95,8 @@ def describe(entry: AuditEntry) -> str:
                 return f"edited the section {str(entry.change['key']).replace('_', ' ')}"
             case "incident.published" if "number" in entry.change:
                 return f"published revision {entry.change['number']}"
+            case _ if entry.action.startswith("tag.") and "pattern" in entry.change:
+                return f"{what}: {str(entry.change['pattern']).replace('-', ' ')}"
             case "incident.reviewed":
                 return "approved it" if entry.change.get("decision") == "approved" else "requested changes"
         return words

@@ -202,7 +202,7 @@ class TeamForm(ChangeForm):
 
 
 class MemberForm(forms.Form):
-    user = forms.ModelChoiceField(label="Person", queryset=User.objects.none())
+    user = forms.ModelChoiceField(label="Person", queryset=User.objects.none(), empty_label="Choose a person")
     role = forms.ChoiceField(label="Role", choices=ROLES, initial=Role.AUTHOR.value)
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
@@ -213,9 +213,11 @@ class MemberForm(forms.Form):
 
 class ServiceAccountForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=120, help_text="The tool that will use this account, such as Deploy bot."
+        label="Name", max_length=120, help_text="The tool that will use this account, such as “Deploy bot”."
     )
-    email = forms.EmailField(label="Address", help_text="Any address that is not in use here. Nothing is sent to it.")
+    email = forms.EmailField(
+        label="E-mail address", help_text="Any address that is not in use here. Nothing is sent to it."
+    )
 
 
 class OrganizationForm(ChangeForm):

@@ -51,7 +51,7 @@ def teams(request: Request) -> HttpResponse:
             created = run_action(form, lambda: organizations.create_team(actor=request.viewer, **values))
             if created is not None:
                 return redirect("web:team", created.slug)
-    found = scopes.visible_teams(request.viewer).annotate(people=Count("memberships"))
+    found = scopes.visible_teams(request.viewer).annotate(people=Count("memberships")).order_by("name")
     context = {"teams": found, "form": form, "own_teams": request.viewer.teams}
     return render(request, "web/people/teams.html", context, status=status_of(form))
 

@@ -149,7 +149,7 @@ def test_a_reopened_postmortem_counts_under_the_organization_its_readers_see(cas
 def test_the_home_organization_has_a_page_before_its_first_incident(cast, browser):
     response = browser("anonymous").get("/organizations/acme")
     assert response.status_code == 200
-    assert "No matching incidents you can see" in parsed(response).text
+    assert "Nothing found among the incidents you can see" in parsed(response).text
 
 
 # --- Patterns --------------------------------------------------------------------------------------

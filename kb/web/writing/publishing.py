@@ -129,7 +129,7 @@ def delete_now(request: Request, reference: str) -> HttpResponse:
     if typed != incident.ref:
         if not scopes.may_lead(request.viewer, incident):
             raise NotAllowed("Only leads of the owning team and admins can delete this.")
-        context = {"incident": incident, "problem": f"Type {incident.ref} to delete it."}
+        context = {"incident": incident, "problem": f"That does not match. Type {incident.ref} to delete it."}
         return render(request, "web/writing/delete.html", context, status=400)
     delete_incident(actor=request.viewer, incident_id=incident.pk)
     messages.success(request, f"{incident.ref} was deleted. It can no longer be found or opened.")

@@ -121,7 +121,10 @@ def _why(sections: list[str], titles: dict[str, str], shown: dict[str, Any], ove
     out = []
     if sections:
         names = [titles.get(section, section).lower() for section in sections]
-        out.append("matched in " + (" and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]))
+        # A title such as "Causes and contributing factors" brings its own "and".
+        *first, last = names
+        joint = ", " if any(" and " in name for name in names) else " and "
+        out.append("matched in " + (f"{', '.join(first)}{joint}{last}" if first else last))
     if count := shown["open_actions"]:
         late = f", {overdue} overdue" if overdue else ""
         out.append(f"{count} open action{'s' if count > 1 else ''}{late}")

@@ -252,6 +252,9 @@ def test_a_pattern_is_confirmed_and_rejected_and_the_decision_undone(cast, storm
         "tag.confirmed",
         "tag.undone",
     ]
+    history = parsed(client.get(f"/incidents/{incident.ref}/history")).text
+    for words in ("confirmed a pattern", "rejected a pattern", "undid the decision on a pattern"):
+        assert f"{words}: retry storm" in history
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])

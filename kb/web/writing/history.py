@@ -95,10 +95,10 @@ def describe(entry: AuditEntry) -> str:
                 return f"edited the section {str(entry.change['key']).replace('_', ' ')}"
             case "incident.published" if "number" in entry.change:
                 return f"published revision {entry.change['number']}"
-            case _ if entry.action.startswith("tag.") and "pattern" in entry.change:
-                return f"{what}: {str(entry.change['pattern']).replace('-', ' ')}"
             case "incident.reviewed":
                 return "approved it" if entry.change.get("decision") == "approved" else "requested changes"
+            case _ if "pattern" in entry.change:
+                return f"{words}: {str(entry.change['pattern']).replace('-', ' ')}"
         return words
     kind, _, step = entry.action.rpartition(".")
     if kind in changes.KIND_TITLES and step in ROW_ACTION_WORDS:

@@ -124,11 +124,11 @@ def test_on_a_phone_the_sort_order_is_next_to_its_label(people, published):
 def test_an_error_at_a_number_leaves_the_fields_next_to_it_aligned(people, draft):
     author = people("author", schemes=("light",))
     page = author.go(f"/incidents/{draft('Cache went cold').ref}/edit")
-    form = page.locator("form.adding", has=page.get_by_role("button", name="Add figure"))
+    form = page.locator("form.adding", has=page.get_by_role("button", name="Add impact figure"))
     form.get_by_label("What", exact=True).fill("Failed checkouts")
     form.get_by_label("Number").fill("about 5")
     form.get_by_label("Unit").fill("checkouts")
-    form.get_by_role("button", name="Add figure").click()
+    form.get_by_role("button", name="Add impact figure").click()
     number = page.locator("#records-impact_figures .adding .number")
     expect(number.locator(".errors li")).to_be_visible()
     inputs = [form.get_by_label(name, exact=True) for name in ("What", "How exact", "Number", "Unit")]

@@ -13,6 +13,7 @@ from incidents import scopes
 from incidents.document import Reading, build, read, redacted
 from incidents.errors import Missing
 from incidents.models import AuditEntry, Revision
+from incidents.records import KINDS
 from kb.web.request import Request
 from kb.web.writing import changes
 from kb.web.writing.access import get_only, incident_to_read
@@ -45,12 +46,7 @@ ACTION_WORDS = {
     "tag.curated": "changed a pattern",
     "tags.changed": "updated the patterns",
 }
-ROW_ACTION_WORDS = {
-    "added": "added a row to",
-    "changed": "changed a row in",
-    "removed": "removed a row from",
-    "moved": "moved a row in",
-}
+ROW_ACTIONS = ("added", "changed", "removed", "moved")
 
 
 @get_only
@@ -101,8 +97,9 @@ def describe(entry: AuditEntry) -> str:
                 return f"{words}: {str(entry.change['pattern']).replace('-', ' ')}"
         return words
     kind, _, step = entry.action.rpartition(".")
-    if kind in changes.KIND_TITLES and step in ROW_ACTION_WORDS:
-        return f"{ROW_ACTION_WORDS[step]} {changes.KIND_TITLES[kind].lower()}"
+    if kind in KINDS and step in ROW_ACTIONS:
+        row = KINDS[kind].singular
+        return f"{step} {'an' if row[0] in 'aeiou' else 'a'} {row}"
     return entry.action.replace(".", ": ").replace("_", " ")
 
 

@@ -71,8 +71,8 @@ def test_authors_see_every_revision_and_the_audit_log(cast, twice, browser):
         "reopened it",
         "published revision 2",
         "edited the section summary",
-        "added a row to causes",
-        "removed a row from timeline",
+        "added a cause",
+        "removed a timeline event",
         "changed facts: severity",
     ):
         assert words in page

@@ -10,7 +10,8 @@ import threading
 import time
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
 
 from place import ROOT, Place, fail
 
@@ -54,19 +55,22 @@ def serve(place: Place) -> int:
 
 
 def announce(place: Place) -> None:
-    """Print the address once something answers there."""
+    """Print the address that people open once something answers on this machine."""
     # A proxy for outside traffic must not be used for this machine.
     opener = build_opener(ProxyHandler({}))
+    opened = os.environ.get("BASE_URL") or place.address
+    # Any other host name may be refused.
+    request = Request(f"{place.address}/healthz", headers={"Host": urlsplit(opened).netloc})  # noqa: S310  (our own address)
     while True:
         try:
-            opener.open(f"{place.address}/healthz", timeout=5).close()
+            opener.open(request, timeout=5).close()
         except HTTPError as error:
             print(f"Precedent answers on {place.address}, but /healthz returns {error.code}.", flush=True)
             return
         except (URLError, OSError):
             time.sleep(0.1)
         else:
-            print(f"Precedent is ready: {place.address}  (press Ctrl-C to stop)", flush=True)
+            print(f"Precedent is ready: {opened}  (press Ctrl-C to stop)", flush=True)
             return
 
 

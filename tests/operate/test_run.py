@@ -6,16 +6,19 @@ import json
 import os
 import re
 import resource
+import runpy
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.cookiejar import CookieJar
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -298,6 +301,31 @@ def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
     for pid, limits in before.items():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
     assert run.process.poll() is None, run.output
+
+
+def test_a_start_behind_a_proxy_announces_the_address_that_people_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Picky(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers["Host"] == "precedent.example" else 400)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/serving"))
+    serving = runpy.run_path(str(ROOT / "scripts/serving/__main__.py"), run_name="serving")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Picky) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = serving["Place"](var=tmp_path, host="127.0.0.1", port=server.server_port)
+        serving["announce"](place)
+        monkeypatch.setenv("BASE_URL", "https://precedent.example")
+        serving["announce"](place)
+        server.shutdown()
+    refused, ready = capsys.readouterr().out.splitlines()
+    assert refused == f"Precedent answers on http://127.0.0.1:{place.port}, but /healthz returns 400."
+    assert ready == "Precedent is ready: https://precedent.example  (press Ctrl-C to stop)"
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_bad_requests_are_logged_once_with_the_requests_id_and_without_a_traceba
     handler = next(found for found in logging.getLogger("kb").handlers if type(found) is logging.StreamHandler)
     before = handler.setStream(log := StringIO())
     try:
-        client.get("/nowhere-at-all")
+        client.get("/nowhere-at-all?q=secret-words", headers={"x-real-ip": "192.0.2.7"})
         client.get("/", headers={"host": "stranger.example"})
     finally:
         handler.setStream(before)
@@ -79,5 +79,7 @@ def test_bad_requests_are_logged_once_with_the_requests_id_and_without_a_traceba
         assert event in line
         assert "request_id" in line
         assert "/nowhere-at-all" in line
+        assert "secret-words" not in line, "people's searches are private"
+        assert "ip=127.0.0.1" in line, "not what the client claims"
     assert "warning" in refused
     assert "stranger.example" in refused

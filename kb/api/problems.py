@@ -195,6 +195,8 @@ def _words(code: str, exc: exceptions.APIException) -> str:
             return "Send an access token as Authorization: Bearer <token>, or sign in."
         case "throttled":
             return "Wait for the number of seconds in Retry-After, then try again."
+        case "not_acceptable":
+            return "Responses are JSON. Send Accept: application/json, or leave the header out."
         case "unsupported_media_type":
             return "Send JSON in UTF-8, with Content-Type: application/json."
         case "method_not_allowed":

@@ -51,3 +51,16 @@ def test_the_commands_for_the_embedded_mode_back_up_a_running_database_and_resto
     assert read() == ["before"]
     assert {path.name for path in (tmp_path / "backup").iterdir()} == {"precedent.sqlite3", "secret-key"}
     assert [path for path in (tmp_path / "backup").iterdir() if path.stat().st_mode & 0o077] == []
+
+
+def test_every_link_within_the_documentation_leads_to_a_page_and_a_heading_that_exist() -> None:
+    def headings(page: Path) -> set[str]:
+        titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+        return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+            path, _, heading = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not heading or heading in headings(target), f"{page.name}: {link}"

@@ -61,7 +61,8 @@ class Command(BaseCommand):
         check_readable(path)
         found = files.find(path, files.Format(format) if format else None)
         if not found:
-            endings = " or ".join(e for e, of in files.ENDINGS.items() if format in (None, of))
+            *more, last = (e for e, of in files.ENDINGS.items() if format in (None, of))
+            endings = f"{', '.join(more)} or {last}" if more else last
             raise CommandError(f"There are no files ending in {endings} in {path}.", returncode=2)
         folder = path if path.is_dir() else path.resolve().parent
         candidates = [candidate for file in each("Reading", found) for candidate in _read(file, folder)]

@@ -1,4 +1,5 @@
-"""Progress bars for commands. Shown only on a terminal and on standard error, so that output can still be piped."""
+"""Progress bars and counts for commands. Bars are shown only on a terminal, on standard error, so that output can be
+piped."""
 
 from __future__ import annotations
 
@@ -51,3 +52,9 @@ def each(label: str, things: Sequence[Item]) -> Iterator[Item]:
         for thing in things:
             yield thing
             progress_bar.advance()
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "17 incidents", "1 incident". An irregular plural follows the noun after a comma."""
+    one, _, many = noun.partition(",")
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

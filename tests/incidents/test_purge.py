@@ -34,7 +34,7 @@ def purge(**options):
 
 def test_an_incident_deleted_long_ago_is_removed_with_everything_in_it(deleted):
     old, new, kept = deleted
-    assert purge() == "1 incidents removed.\n"
+    assert purge() == "1 incident removed.\n"
     assert set(Incident.objects.values_list("pk", flat=True)) == {new.pk, kept.pk}
     assert Cause.objects.count() == 2
     assert OutboxEntry.objects.filter(incident_id=old.pk, narrows=True).exists()
@@ -67,7 +67,7 @@ def test_an_incident_that_another_process_purges_or_restores_first_is_left_alone
         return audit(actor, action, incident, **change)
 
     monkeypatch.setattr(purging, "audit", audit_after_another_process)
-    assert purge(older_than_days=0) == "1 incidents removed.\n"
+    assert purge(older_than_days=0) == "1 incident removed.\n"
     assert Incident.objects.count() == (2 if restored else 1)
     assert Incident.objects.filter(pk=kept.pk).exists()
 

@@ -168,11 +168,11 @@ def test_the_command_loads_the_vocabulary_and_runs_the_changed_or_the_named_rule
         call_command("retag", *arguments, stdout=out)
         return out.getvalue().strip()
 
-    assert retag() == "Patterns: 35 rules run on 1 incidents."
+    assert retag() == "Patterns: 35 rules run on 1 incident."
     assert state(incident) == ("rule", "automatic")
     assert retag() == "Patterns: no rules changed."
     Tag.objects.all().delete()
-    assert retag("retry-storm") == "Patterns: 1 rules run on 1 incidents."
+    assert retag("retry-storm") == "Patterns: 1 rule run on 1 incident."
     assert state(incident) == ("rule", "automatic")
     with pytest.raises(CommandError, match="no-such-pattern"):
         retag("no-such-pattern")

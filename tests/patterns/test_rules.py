@@ -134,6 +134,6 @@ def test_the_command_checks_the_shipped_files_and_refuses_others(tmp_path):
     out = StringIO()
     call_command("check_patterns", stdout=out)
     assert out.getvalue() == "35 files checked, no problems found.\n"
-    with pytest.raises(CommandError, match="1 problems"):
+    with pytest.raises(CommandError, match="1 problem found"):
         call_command("check_patterns", folder_of(tmp_path, empty_tank=pattern(colour="red")), stdout=out)
     assert "empty-tank.yaml" in out.getvalue()

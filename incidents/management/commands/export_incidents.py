@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents import export, scopes
-from incidents.management.progress import bar
+from incidents.management.progress import bar, counted
 from incidents.scopes import Viewer
 
 ENDINGS = {"json": "json", "markdown": "md"}
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path} cannot be written to: {error.strerror}.", returncode=2) from error
         if verbosity:
-            self.stdout.write(f"{count} incidents exported to {path}.")
+            self.stdout.write(f"{counted(count, 'incident')} exported to {path}.")
 
 
 def _text(reading: export.Reading, format: str) -> str:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from incidents.actions.purge import purge
+from incidents.management.progress import counted
 from incidents.models import Incident
 from incidents.scopes import Viewer
 
@@ -34,4 +35,4 @@ class Command(BaseCommand):
             return
         count = purge(actor=Viewer.system(), deleted_before=before)
         if verbosity:
-            self.stdout.write(f"{count} incidents removed.")
+            self.stdout.write(f"{counted(count, 'incident')} removed.")

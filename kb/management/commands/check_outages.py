@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.management import arguments
+from incidents.management.progress import counted
 from incidents.outages import cross_checks, files, rules
 from kb.patterns import vocabulary
 
@@ -33,5 +34,7 @@ class Command(BaseCommand):
         for line in found:
             self.stdout.write(line)
         if found:
-            raise CommandError(f"{len(found)} problems found in {len(named)} files.", returncode=1)
-        self.stdout.write(f"{len(named)} files checked, no problems found.")
+            raise CommandError(
+                f"{counted(len(found), 'problem')} found in {counted(len(named), 'file')}.", returncode=1
+            )
+        self.stdout.write(f"{counted(len(named), 'file')} checked, no problems found.")

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.management.arguments import check_readable
+from incidents.management.progress import counted
 from kb.patterns import rules
 from kb.patterns.matcher import Rules, match
 
@@ -27,13 +28,15 @@ class Command(BaseCommand):
         except rules.BadRules as error:
             for problem in error.problems:
                 self.stdout.write(str(problem))
-            raise CommandError(f"{len(error.problems)} problems found.", returncode=1) from error
+            raise CommandError(f"{counted(len(error.problems), 'problem')} found.", returncode=1) from error
         found = [problem for definition in definitions for problem in wrong_sentences(definition)]
         for problem in found:
             self.stdout.write(str(problem))
         if found:
-            raise CommandError(f"{len(found)} problems found in {len(definitions)} files.", returncode=1)
-        self.stdout.write(f"{len(definitions)} files checked, no problems found.")
+            raise CommandError(
+                f"{counted(len(found), 'problem')} found in {counted(len(definitions), 'file')}.", returncode=1
+            )
+        self.stdout.write(f"{counted(len(definitions), 'file')} checked, no problems found.")
 
 
 def wrong_sentences(definition: rules.Definition) -> list[rules.Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.errors import ActionError
-from incidents.management.progress import bar, quiet_task_log
+from incidents.management.progress import bar, counted, quiet_task_log
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from kb.patterns import retagging, vocabulary
@@ -39,7 +39,11 @@ class Command(BaseCommand):
         except (ActionError, RulesMismatch) as error:
             raise CommandError(str(error)) from error
         if verbosity:
-            asked = f"{len(retag.patterns)} rules run on {handled:,} incidents" if retag else "no rules changed"
+            asked = (
+                f"{counted(len(retag.patterns), 'rule')} run on {counted(handled, 'incident')}"
+                if retag
+                else "no rules changed"
+            )
             self.stdout.write(f"Patterns: {asked}.")
 
     def _work(self, most: int) -> int:

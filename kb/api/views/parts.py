@@ -136,7 +136,7 @@ class Links(IncidentView):
     @writes(
         "Link to another incident",
         description="Returns the existing link with 200 if there is one of this kind. If its note differs from a note "
-        "in the body, the answer is 409.",
+        "in the body, the response is 409.",
         body="LinkCreate",
         answer="Link",
         status=201,

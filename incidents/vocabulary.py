@@ -71,7 +71,7 @@ class Family(TextChoices):
     TRUST = "trust", "Expiry, identity and attack"
     TIME = "time", "Clocks and calendars"
     PHYSICAL = "physical", "Power, cooling and hardware"
-    CODE = "code", "Defects in behavior"
+    CODE = "code", "Defects in behaviour"
     RESPONSE = "response", "How we noticed and recovered"
 
 

@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('position', models.PositiveIntegerField(default=0)),
                 ('kind', models.CharField(choices=[('trigger', 'Trigger'), ('root', 'Root cause'), ('contributing', 'Contributing factor')], max_length=12)),
-                ('family', models.CharField(blank=True, choices=[('change', 'A change we made'), ('load', 'Demand and capacity'), ('network', 'Naming, routing and connectivity'), ('data', 'Storage and state'), ('dependency', 'Things we rely on'), ('trust', 'Expiry, identity and attack'), ('time', 'Clocks and calendars'), ('physical', 'Power, cooling and hardware'), ('code', 'Defects in behavior'), ('response', 'How we noticed and recovered')], max_length=10, null=True)),
+                ('family', models.CharField(blank=True, choices=[('change', 'A change we made'), ('load', 'Demand and capacity'), ('network', 'Naming, routing and connectivity'), ('data', 'Storage and state'), ('dependency', 'Things we rely on'), ('trust', 'Expiry, identity and attack'), ('time', 'Clocks and calendars'), ('physical', 'Power, cooling and hardware'), ('code', 'Defects in behaviour'), ('response', 'How we noticed and recovered')], max_length=10, null=True)),
                 ('text', models.TextField()),
                 ('incident', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='%(class)ss', to='incidents.incident')),
             ],

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('slug', models.SlugField(max_length=60, unique=True)),
                 ('name', models.CharField(max_length=120)),
-                ('family', models.CharField(choices=[('change', 'A change we made'), ('load', 'Demand and capacity'), ('network', 'Naming, routing and connectivity'), ('data', 'Storage and state'), ('dependency', 'Things we rely on'), ('trust', 'Expiry, identity and attack'), ('time', 'Clocks and calendars'), ('physical', 'Power, cooling and hardware'), ('code', 'Defects in behavior'), ('response', 'How we noticed and recovered')], max_length=10)),
+                ('family', models.CharField(choices=[('change', 'A change we made'), ('load', 'Demand and capacity'), ('network', 'Naming, routing and connectivity'), ('data', 'Storage and state'), ('dependency', 'Things we rely on'), ('trust', 'Expiry, identity and attack'), ('time', 'Clocks and calendars'), ('physical', 'Power, cooling and hardware'), ('code', 'Defects in behaviour'), ('response', 'How we noticed and recovered')], max_length=10)),
                 ('counts', models.TextField()),
                 ('does_not_count', models.TextField(blank=True)),
                 ('advice', models.TextField(blank=True)),

@@ -123,7 +123,7 @@ def test_the_document_lists_every_problem_code():
     [
         ("TimelineEvent", "kind", False),
         ("ActionItem", "state", False),
-        ("Figure", "qualifier", False),
+        ("ImpactFigure", "qualifier", False),
         ("Cause", "family", True),
         ("ActionItem", "due", True),
     ],

@@ -285,7 +285,7 @@ def test_a_value_of_the_wrong_type_is_one_error(api):
         ("TimelineEventCreate", "at", False),
         ("TimelineEventChange", "kind", False),
         ("ActionItemCreate", "state", False),
-        ("FigureNested", "qualifier", False),
+        ("ImpactFigureNested", "qualifier", False),
         ("CauseCreate", "family", True),
         ("IncidentChange", "organization", False),
         ("IncidentCreate", "organization", True),

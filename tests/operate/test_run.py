@@ -134,6 +134,7 @@ class Run:
 
     def __init__(self, process: subprocess.Popen[str], var: Path, log: Path, port: int) -> None:
         self.process, self.var, self.port = process, var, port
+        self._began = time.time()
         self._log = log
 
     @property
@@ -143,6 +144,10 @@ class Run:
     def ready(self) -> bool:
         assert self.process.poll() is None, self.output
         return f"Precedent is ready: http://127.0.0.1:{self.port}" in self.output
+
+    def has_beat(self) -> bool:
+        """Whether beat has written its schedule, which it does before it schedules anything."""
+        return any(file.stat().st_mtime > self._began for file in self.var.glob("celerybeat-schedule*"))
 
     def end(self, seconds: float = 15.0) -> int:
         return self.process.wait(timeout=seconds)
@@ -291,8 +296,9 @@ def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
     read()
     # Until they are ready, the processes create files that they need.
     wait_until(lambda: re.search(r"celery@\S+ ready", run.output), "the worker")
+    wait_until(run.has_beat, "beat's schedule")
     ready, queue = time.time(), run.var / "broker" / "queue"
-    wait_until(lambda: queue.stat().st_mtime > ready, "beat")
+    wait_until(lambda: queue.stat().st_mtime > ready, "a nudge")
     ours = [pid for pid, line in started.processes().items() if "gunicorn" in line or "celery" in line]
     before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY)) for pid in ours}
     wait_until(lambda: run.output.count("SchedulingError") > 1, "beat to find no room", 30)

@@ -91,7 +91,7 @@ ROW_MEANINGS = {
 
 
 def row_name(kind: Kind) -> str:
-    """The name of the shape of this kind's rows: TimelineEvent, Cause, ActionItem, Figure, ..."""
+    """The name of the shape of this kind's rows: TimelineEvent, Cause, ActionItem, ImpactFigure, ..."""
     return "".join(word.capitalize() for word in kind.singular.split())
 
 

@@ -134,7 +134,6 @@ class Run:
 
     def __init__(self, process: subprocess.Popen[str], var: Path, log: Path, port: int) -> None:
         self.process, self.var, self.port = process, var, port
-        self._began = time.time()
         self._log = log
 
     @property
@@ -144,10 +143,6 @@ class Run:
     def ready(self) -> bool:
         assert self.process.poll() is None, self.output
         return f"Precedent is ready: http://127.0.0.1:{self.port}" in self.output
-
-    def has_beat(self) -> bool:
-        """Whether beat has written its schedule, which it does before it schedules anything."""
-        return any(file.stat().st_mtime > self._began for file in self.var.glob("celerybeat-schedule*"))
 
     def end(self, seconds: float = 15.0) -> int:
         return self.process.wait(timeout=seconds)
@@ -284,6 +279,12 @@ def _token(run: Run) -> str:
     return str(json.loads(made)["token"])
 
 
+def has_open(started: Started, name: str) -> bool:
+    """Whether one of the processes has a file open whose name begins like this."""
+    descriptors = (fd for pid in started.processes() for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return any(Path(os.path.realpath(fd)).name.startswith(name) for fd in descriptors)
+
+
 def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
     """For a while, no file of web, worker or beat can grow. Another process writes their output."""
     pages = [f"http://127.0.0.1:{run.port}/{path}" for path in ("healthz", "incidents", "api/v1/search?q=timeout")]
@@ -296,7 +297,7 @@ def reads_on_a_disk_without_room(run: Run, started: Started) -> None:
     read()
     # Until they are ready, the processes create files that they need.
     wait_until(lambda: re.search(r"celery@\S+ ready", run.output), "the worker")
-    wait_until(run.has_beat, "beat's schedule")
+    wait_until(lambda: has_open(started, "celerybeat-schedule"), "beat")
     ready, queue = time.time(), run.var / "broker" / "queue"
     wait_until(lambda: queue.stat().st_mtime > ready, "a nudge")
     ours = [pid for pid, line in started.processes().items() if "gunicorn" in line or "celery" in line]

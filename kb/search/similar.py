@@ -73,16 +73,20 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     )
     reasons = []
     if services:
-        reasons.append(f"same service: {', '.join(services)}")
+        reasons.append(_same("service", "services", services))
     if patterns:
-        reasons.append(f"same pattern: {', '.join(names.get(slug, slug).lower() for slug in patterns)}")
+        reasons.append(_same("pattern", "patterns", [names.get(slug, slug).lower() for slug in patterns]))
     elif families:
-        reasons.append(f"same kind of cause: {', '.join(Family(name).label.lower() for name in families)}")
+        reasons.append(_same("kind of cause", "kinds of cause", [Family(name).label.lower() for name in families]))
     if not reasons:
         reasons.append("similar wording")
     if mitigations:
-        reasons.append(f"same mitigation: {', '.join(Mitigation(name).label.lower() for name in mitigations)}")
+        reasons.append(_same("mitigation", "mitigations", [Mitigation(name).label.lower() for name in mitigations]))
     if shown["open_actions"]:
         count = shown["open_actions"]
         reasons.append(f"{count} action{'s' if count > 1 else ''} still open")
     return score, reasons
+
+
+def _same(one: str, several: str, shared: list[str]) -> str:
+    return f"same {one if len(shared) == 1 else several}: {', '.join(shared)}"

@@ -248,6 +248,18 @@ def test_other_is_not_a_mitigation_that_incidents_share(cast, published):
     assert [reason for reason in found.reasons if "mitigation" in reason] == ["same mitigation: wait"]
 
 
+def test_reasons_are_in_the_plural_where_several_things_are_shared(cast, published):
+    facts = {"visibility": "public", "services": ["Cache", "Queue"], "mitigations": ["restart", "wait"]}
+    one, _ = published("A door stuck", **facts), published("The lights failed", **facts)
+    relay.drain()
+    (found,) = similar(cast.viewer("anonymous"), one)
+    assert found.reasons[:3] == [
+        "same services: Cache, Queue",
+        "same kind of cause: a change we made",
+        "same mitigations: restart, wait",
+    ]
+
+
 @pytest.fixture
 def alike(draft):
     """Two drafts with a pattern in common, and without any distinctive words."""

@@ -77,7 +77,7 @@ class Incomplete(ActionError):
 
     def __init__(self, missing: Mapping[str, str]) -> None:
         self.missing = dict(missing)
-        super().__init__("Not ready to publish: " + "; ".join(self.missing.values()))
+        super().__init__("Not ready to publish. " + "; ".join(self.missing.values()))
 
 
 def refusal_of(error: Exception) -> ActionError | None:

@@ -17,8 +17,8 @@ from incidents.template import section_plans
 from incidents.text import clean, is_blank
 from incidents.vocabulary import ReviewState, SectionKind, Status, Visibility
 
-MISSING_PROSE = "{title} has no text yet"
-MISSING_ROWS = "{title} has no entries yet (add one, or say why there are none)"
+MISSING_PROSE = "{title}: no text yet"
+MISSING_ROWS = "{title}: no entries yet (add one, or say why there are none)"
 
 
 def missing(incident: Incident) -> dict[str, str]:

@@ -171,7 +171,7 @@ REFUSALS = {
     "not-allowed": (NotAllowed("Only leads can change this."), 403, "Only leads can change this."),
     "invalid": (Invalid({"title": "This field is required."}), 400, "title: This field is required."),
     "stale": (Stale(3), 409, "Someone else changed this"),
-    "incomplete": (Incomplete({"summary": "Summary has no text yet"}), 409, "Summary has no text yet"),
+    "incomplete": (Incomplete({"summary": "Summary: no text yet"}), 409, "Summary: no text yet"),
     "forbidden": (PermissionDenied(), 403, "not allowed to do this"),
     "suspicious": (SuspiciousOperation("x"), 400, "could not be read"),
     "broken": (RuntimeError("secret detail"), 500, "Something went wrong"),

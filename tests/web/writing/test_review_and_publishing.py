@@ -217,10 +217,10 @@ def test_what_is_missing_is_listed_with_links_to_it(cast, draft, browser):
     page = response.content.decode()
     for key in ("summary", "impact", "timeline", "causes", "lessons", "actions"):
         assert f'href="/incidents/{incident.ref}/edit#section-{key}"' in page
-    assert "Summary has no text yet" in text_of(response)
+    assert "Summary: no text yet" in text_of(response)
     refused = browser("lead").post(f"/incidents/{incident.ref}/publish/now", {"version": "1"})
     assert refused.status_code == 409
-    assert "Summary has no text yet" in text_of(refused)
+    assert "Summary: no text yet" in text_of(refused)
     assert state(incident) == "draft"
 
 

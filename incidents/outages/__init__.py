@@ -1,4 +1,4 @@
-"""Public outages, curated as files: read, checked, and loaded as incidents of origin famous.
+"""Famous outages, curated as files: read, checked, and loaded as incidents of origin famous.
 
     files         the folder of outages, and reading one file
     rules         what must hold within one file; a file that breaks a rule is not loaded

@@ -1,4 +1,4 @@
-"""The folder of curated outages, and reading one file."""
+"""The folder of famous outages, and reading one file."""
 
 from __future__ import annotations
 

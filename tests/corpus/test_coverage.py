@@ -1,4 +1,4 @@
-"""What the corpus of public outages promises to cover, and the totals in the README."""
+"""What the corpus of famous outages promises to cover, and the totals in the README."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_incident_has_a_source_that_was_looked_up(covered):
 
 def test_the_readme_states_the_totals_of_the_report(covered):
     text = README.read_text()
-    told = re.search(r"(\d+) public outages of (\d+) organizations, with (\d+) sources", text)
+    told = re.search(r"(\d+) famous outages of (\d+) organizations, with (\d+) sources", text)
     assert told, "the README states the totals"
     assert tuple(map(int, told.groups())) == (covered.incidents, covered.organizations, covered.sources)
 

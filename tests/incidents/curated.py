@@ -1,4 +1,4 @@
-"""A made-up public outage that keeps every rule, for tests to modify."""
+"""A made-up famous outage that keeps every rule, for tests to modify."""
 
 from __future__ import annotations
 

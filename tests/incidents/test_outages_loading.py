@@ -43,7 +43,7 @@ def folder(tmp_path, cast):
 
 
 def test_a_file_becomes_a_published_public_incident_with_everything_it_says(folder):
-    assert load(folder)[0] == "Public outages: 2 created.\n"
+    assert load(folder)[0] == "Famous outages: 2 created.\n"
     document = read(incident(), ANONYMOUS).document
     assert document["status"] == "published"
     assert document["revision"] == 1
@@ -71,7 +71,7 @@ def test_the_second_of_two_concurrent_loaders_finds_what_the_first_created(folde
         return load_one(*given)
 
     monkeypatch.setattr(loading, "load", after_another)
-    assert load(folder)[0] == "Public outages: 2 unchanged.\n"
+    assert load(folder)[0] == "Famous outages: 2 unchanged.\n"
     assert incident().revisions.count() == 1
 
 
@@ -94,7 +94,7 @@ def test_records_sections_without_rows_say_that_the_sources_do_not_say(folder):
 def test_loading_again_writes_nothing(folder):
     load(folder)
     before, versions = row_counts(), dict(Incident.objects.values_list("pk", "index_version"))
-    assert load(folder)[0] == "Public outages: 2 unchanged.\n"
+    assert load(folder)[0] == "Famous outages: 2 unchanged.\n"
     assert row_counts() == before
     assert dict(Incident.objects.values_list("pk", "index_version")) == versions
 
@@ -102,7 +102,7 @@ def test_loading_again_writes_nothing(folder):
 def test_a_changed_file_is_published_as_the_next_revision_and_the_other_left_alone(folder):
     load(folder)
     write(folder, outage(severity="sev1"))
-    assert load(folder)[0] == "Public outages: 1 changed, 1 unchanged.\n"
+    assert load(folder)[0] == "Famous outages: 1 changed, 1 unchanged.\n"
     assert [incident(key).revisions.count() for key in (FIRST, SECOND)] == [2, 1]
     assert read(incident(), ANONYMOUS).document["severity"] == "sev1"
 
@@ -160,11 +160,11 @@ def test_two_installations_give_the_same_rows_the_same_ids(folder):
 def test_a_removed_file_archives_its_incident_and_a_restored_one_brings_it_back(folder):
     load(folder)
     (folder / f"{FIRST}.yaml").unlink()
-    assert load(folder)[0] == "Public outages: 1 unchanged, 1 archived.\n"
+    assert load(folder)[0] == "Famous outages: 1 unchanged, 1 archived.\n"
     assert incident().status == "archived"
-    assert load(folder)[0] == "Public outages: 1 unchanged.\n"
+    assert load(folder)[0] == "Famous outages: 1 unchanged.\n"
     write(folder, outage())
-    assert load(folder)[0] == "Public outages: 1 restored, 1 unchanged.\n"
+    assert load(folder)[0] == "Famous outages: 1 restored, 1 unchanged.\n"
     assert incident().status == "published"
     assert incident().revisions.count() == 1
 
@@ -249,8 +249,8 @@ def test_every_change_reaches_the_outbox_and_the_audit(folder):
 @pytest.mark.slow
 def test_all_curated_outages_load_and_load_again_without_a_change(cast):
     count = len(list(files.FOLDER.glob("*.yaml")))
-    assert load(files.FOLDER)[0] == f"Public outages: {count} created.\n"
+    assert load(files.FOLDER)[0] == f"Famous outages: {count} created.\n"
     assert scopes.visible_incidents(ANONYMOUS).count() == Revision.objects.count() == count
     before = row_counts()
-    assert load(files.FOLDER)[0] == f"Public outages: {count} unchanged.\n"
+    assert load(files.FOLDER)[0] == f"Famous outages: {count} unchanged.\n"
     assert row_counts() == before

@@ -1,4 +1,4 @@
-"""The rules for public outage files, broken one at a time."""
+"""The rules for famous outage files, broken one at a time."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_an_invalid_email_address_stops_the_first_start_and_can_be_corrected(pla
 def test_changed_outages_are_loaded_on_the_next_start(place):
     prepare()
     write(files.FOLDER, outage(severity="sev1"))
-    assert prepare()[0] == "Public outages: 1 changed, 1 unchanged.\n"
+    assert prepare()[0] == "Famous outages: 1 changed, 1 unchanged.\n"
     assert SearchDocument.objects.filter(severity="sev1").count() == 1
     assert prepare()[0] == ""
 

@@ -236,8 +236,8 @@ def answers_the_commands_of_the_readme(run: Run) -> None:
     address = f"http://127.0.0.1:{run.port}"
     section = (ROOT / "README.md").read_text().split("## REST", 1)[1].split("```sh", 1)[1].split("```", 1)[0]
     search, create = commands(section.replace("http://127.0.0.1:8000", address), TOKEN=_token(run))
-    # The public outages are found as soon as the worker has indexed them.
-    wait_until(lambda: _sent(search)["total"] > 0, "the public outages in the index")
+    # The famous outages are found as soon as the worker has indexed them.
+    wait_until(lambda: _sent(search)["total"] > 0, "the famous outages in the index")
     assert "retry-storm" in _sent(search)["results"][0]["patterns"]
     made = _sent(create)
     assert (made["title"], made["team"]["slug"], made["status"]) == ("Checkout returned errors", "engineering", "draft")

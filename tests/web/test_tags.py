@@ -179,7 +179,7 @@ def test_without_evidence_why_links_to_the_reasons(published, browser):
     page = parsed(browser("anonymous").get(f"/incidents/{incident.ref}"))
     (ask,) = [link for link in page.all("a") if link.attributes.get("class") == "ask"]
     assert ask.attributes["href"].endswith("?why=retry-storm#tag-retry-storm")
-    assert "added by the curators of public outages" in page.text
+    assert "added by the curators of famous outages" in page.text
 
 
 # --- Suggested and rejected ------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Checks the public outage files. Needs no database."""
+"""Checks the famous outage files. Needs no database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kb.patterns import vocabulary
 
 
 class Command(BaseCommand):
-    help = "Check the public outage files and print one line per problem. Exits with code 1 if there is any problem."
+    help = "Check the famous outage files and print one line per problem. Exits with code 1 if there is any problem."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

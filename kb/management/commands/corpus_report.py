@@ -1,4 +1,4 @@
-"""Reports what the corpus of public outages covers, counted from its files."""
+"""Reports what the corpus of famous outages covers, counted from its files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def coverage(definitions: Sequence[Mapping[str, Any]]) -> Coverage:
 
 
 class Command(BaseCommand):
-    help = "Print what the corpus of public outages covers, by period, sector, family of causes and pattern."
+    help = "Print what the corpus of famous outages covers, by period, sector, family of causes and pattern."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", nargs="?", type=Path, default=files.FOLDER)

@@ -20,7 +20,7 @@ from kb.patterns.models import TagState
 
 class Command(BaseCommand):
     help = (
-        "Print precision, recall and F1 of the rules on labelled incidents, by default the public outages. Curators' "
+        "Print precision, recall and F1 of the rules on labelled incidents, by default the famous outages. Curators' "
         "tags are the labels and never count as predictions. Tune rules on the development half only."
     )
 

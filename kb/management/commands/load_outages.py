@@ -1,4 +1,4 @@
-"""Loads the pattern vocabulary and the public outages from the fixtures into the database."""
+"""Loads the pattern vocabulary and the famous outages from the fixtures into the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kb.patterns.curation import tag_outages
 
 class Command(BaseCommand):
     help = (
-        "Load the public outages: publish new and changed files, and archive incidents whose file is gone. "
+        "Load the famous outages: publish new and changed files, and archive incidents whose file is gone. "
         "Running it again changes nothing. Exits with code 1 if a file could not be loaded; the others are loaded."
     )
 
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         counts: Counter[str] = Counter()
         definitions: list[dict[str, Any]] = []
         failed = 0
-        for file in each("Public outages", [files.read(file) for file in wanted]):
+        for file in each("Famous outages", [files.read(file) for file in wanted]):
             rules.check(file, patterns=slugs)
             if file.is_valid and file.definition:
                 try:
@@ -74,6 +74,6 @@ class Command(BaseCommand):
         if verbosity:
             words = [f"{count} {outcome}" for outcome in loading.Outcome if (count := counts[outcome])]
             words += [f"{len(archived)} archived"] if archived else []
-            self.stdout.write(f"Public outages: {', '.join(words) or 'none loaded'}.")
+            self.stdout.write(f"Famous outages: {', '.join(words) or 'none loaded'}.")
         if failed:
             raise CommandError(f"{failed} of {len(wanted)} files could not be loaded.", returncode=1)

@@ -27,7 +27,7 @@ from kb.search import relay
 
 class Command(BaseCommand):
     help = (
-        "Make the installation ready to serve: migrate the database, load templates, patterns and public outages, "
+        "Make the installation ready to serve: migrate the database, load templates, patterns and famous outages, "
         "index what is new, and on the first start create an admin, whose password is shown once. "
         "Running it again changes nothing."
     )

@@ -18,7 +18,7 @@ from kb.web.times import format_timestamp
 _SOURCE_WORDS = {
     TagSource.RULE: "found by its rule",
     TagSource.MODEL: "found by a language model",
-    TagSource.CURATOR: "added by the curators of public outages",
+    TagSource.CURATOR: "added by the curators of famous outages",
     TagSource.PERSON: "added by a person",
 }
 # Slugs and names of patterns, grouped under the label of their family.

@@ -124,7 +124,10 @@ def _finish(change: Change) -> None:
 
 def _refusal(incident: Incident, refusal: str) -> str:
     if incident.origin == "famous":
-        return "Famous outages are maintained in files and cannot be changed here. Link to it, tag it, or quote it."
+        return (
+            "Famous outages are maintained in files and cannot be changed here. You can link to them and decide about "
+            "their patterns."
+        )
     return refusal
 
 

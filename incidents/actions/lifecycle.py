@@ -56,7 +56,7 @@ def submit(
 
 
 def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """Take it back from review to draft, which ends the round."""
+    """Return it from review to draft, which ends the round."""
     with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
         change.incident.status = Status.DRAFT
         _end_review_round(change)
@@ -81,7 +81,7 @@ def review(
     ) as change:
         request = change.incident.reviews.filter(reviewer_id=actor.user_id, ended_at__isnull=True).first()
         if request is None:
-            raise NotAllowed("This was sent to review again in the meantime, and you are no longer a reviewer.")
+            raise NotAllowed("This was sent for review again in the meantime, and you are no longer a reviewer.")
         if approve and _wrote_in_this_round(change.incident, actor.person_id):
             raise NotAllowed("You changed this text during the review, so someone else has to approve it.")
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
@@ -104,7 +104,7 @@ def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, expected_version=expected_version) as change:
         if not scopes.may_lead(actor, change.incident) and not _is_approved(change.incident):
-            raise NotAllowed("Publishing needs an approval. Send it to review, or ask a team lead to publish it.")
+            raise NotAllowed("Publishing needs an approval. Send it for review, or ask a team lead to publish it.")
         return write_revision(change, note)
 
 
@@ -204,7 +204,7 @@ def _was_asked(viewer: Viewer, incident: Incident) -> bool:
 
 def _is_approved(incident: Incident) -> bool:
     if incident.status != Status.IN_REVIEW:
-        raise WrongState("Send it to review first, or ask a team lead to publish it.")
+        raise WrongState("Send it for review first, or ask a team lead to publish it.")
     approvals = incident.reviews.filter(state=ReviewState.APPROVED, ended_at__isnull=True)
     return approvals.filter(approved_version=incident.version).exists()
 

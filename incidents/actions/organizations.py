@@ -82,7 +82,9 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
             raise Missing
         _check_version(organization, expected_version)
         if organization.is_home or organization.incidents.exists() or organization.published_incidents.exists():
-            raise Invalid({"organization": "Only an organization without incidents can be deleted, and never home."})
+            raise Invalid(
+                {"organization": "Only organizations without incidents can be deleted, but not the home organization."}
+            )
         audit(actor, "organization.deleted", organization, name=organization.name)
         organization.delete()
 
@@ -283,7 +285,7 @@ def _differs(thing: Organization | Service | Team, before: Mapping[str, Any]) ->
 def _free_name(model: type[Organization] | type[Team], name: Any, *, excluding: int = 0, max_length: int = 120) -> str:
     text = clean("name", name, max_characters=max_length, required=True, single_line=True)
     if model.objects.filter(name__called=text).exclude(pk=excluding).exists():
-        raise Invalid({"name": "This name is taken."})
+        raise Invalid({"name": "This name is taken. Choose another."})
     return text
 
 
@@ -300,4 +302,4 @@ def _save_under_free_name(thing: Organization | Service | Team) -> None:
         with transaction.atomic():
             thing.save()
     except IntegrityError as error:
-        raise Invalid({"name": "This name was just taken."}) from error
+        raise Invalid({"name": "This name was just taken. Choose another."}) from error

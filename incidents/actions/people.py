@@ -133,7 +133,7 @@ def accept_invitation(*, secret: str, name: str, email: str, password: str, time
         # Compare-and-set: of two people who use the link at once, only one gets an account.
         still_open = Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True, revoked_at__isnull=True)
         if not still_open.update(accepted_at=timezone.now()):
-            raise Missing("This invitation was just used or withdrawn.")
+            raise Missing("This invitation was just used or withdrawn. Ask for a new link.")
         address = invitation.email or clean_email(email)
         user = User(
             email=address,
@@ -255,6 +255,6 @@ def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
             is_service_account=True,
         )
         user.set_unusable_password()
-        _save_under_free_address(user, "This address is taken.")
+        _save_under_free_address(user, "This address is taken. Choose another.")
         audit(actor, "user.created", user, service_account=True)
     return user

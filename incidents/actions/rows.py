@@ -77,7 +77,7 @@ def put_back_row(
     """
     with changing(actor, incident_id) as change:
         if KINDS[kind].model._default_manager.filter(uuid=row_id).exists():
-            raise Invalid({kind: "This row already exists."})
+            raise Invalid({kind: "This row is already in the list. Reload it."})
         # Only to check the limit: this row goes back to its old position.
         next_position(change, KINDS[kind])
         place = min(max(position, 0), LAST_POSITION)

@@ -37,8 +37,8 @@ VERSION = whole("The version that If-Match is compared with. Only callers who se
 SLUGS = array(text())
 REF = text("The short reference, such as INC-12.")
 SELF = url("The URL of this object in the API.")
-STATUS = choice(Status.values, "How far the postmortem is. Archived ones are hidden from lists and searches.")
-EXTERNAL_ID = nullable(text("The id under which the incident was imported; null for others."))
+STATUS = choice(Status.values, "How far along the postmortem is. Archived ones are hidden from lists and searches.")
+EXTERNAL_ID = nullable(text("The id under which the incident was imported; null if it was not."))
 TIME_MEANINGS = {
     "started": "When the impact began.",
     "detected": "When the incident was first noticed.",
@@ -70,7 +70,7 @@ ROW_MEANINGS = {
     ("actions", "kind"): "What the action item is for.",
     ("actions", "state"): "`announced`: promised in public, but not known to be done.",
     ("actions", "text"): "What will be done, in Markdown.",
-    ("actions", "owner"): "The owner's e-mail address; null when nobody owns it. Always null for anonymous callers.",
+    ("actions", "owner"): "The owner's e-mail address; null when it has no owner. Always null for anonymous callers.",
     ("actions", "tracker_url"): "The issue in your tracker. Empty for anonymous callers.",
     ("actions", "done_at"): "When the action item was completed.",
     ("impact_figures", "label"): 'What was measured, such as "Failed checkouts".',
@@ -177,7 +177,7 @@ IDENTITY: dict[str, Schema] = {
     "url": SELF,
     "external_id": EXTERNAL_ID,
     "origin": choice(
-        Origin.values, "`own` was written here, `famous` is a public outage, `imported` came from elsewhere."
+        Origin.values, "`own`: written here; `famous`: a publicly documented outage; `imported`: read from a file."
     ),
     "visibility": choice(Visibility.values, MEANINGS["visibility"]),
 }
@@ -279,7 +279,7 @@ SHAPES: dict[str, Schema] = {
             "number": whole(least=1),
             "url": SELF,
             "published_at": instant(),
-            "published_by": nullable(text("A name; null for anonymous callers.")),
+            "published_by": nullable(text("The name of the user who published it; null for anonymous callers.")),
             "note": text("What changed in this revision. Empty for anonymous callers."),
         }
     ),
@@ -289,7 +289,7 @@ SHAPES: dict[str, Schema] = {
             "number": whole(least=1),
             "url": SELF,
             "published_at": instant(),
-            "published_by": nullable(text("A name; null for anonymous callers.")),
+            "published_by": nullable(text("The name of the user who published it; null for anonymous callers.")),
             "note": text("What changed in this revision. Empty for anonymous callers."),
             "document": {"type": "object", "description": "The incident as published, in the format of exports."},
         }

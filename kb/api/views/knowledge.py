@@ -110,7 +110,7 @@ class Template(TemplateView):
 
     @writes(
         "Replace a template",
-        description="Saves the definition as the next version. Postmortems that exist keep the version they were "
+        description="Saves the definition as the next version. Existing postmortems keep the version they were "
         "written from.",
         body="TemplateReplace",
         answer="Template",

@@ -88,7 +88,7 @@ def failed(request: HttpRequest) -> HttpResponse:
 
 
 class UnknownUrl(ApiView):
-    """Every other URL under /api/v1/: a 404 problem document instead of a page, whoever the caller is."""
+    """Every other URL under /api/v1/: a 404 problem document instead of a page, for every caller."""
 
     schema = None
     authentication_classes = ()

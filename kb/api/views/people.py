@@ -23,7 +23,7 @@ class Me(ApiView):
     signed_in_only = True
 
     @reads(
-        "Get the current user", description="Returns who the caller is and what they may do.", answer="Me", etag=True
+        "Get the current user", description="Returns who the caller is and what they can do.", answer="Me", etag=True
     )
     def get(self, request: Request) -> Response:
         user = request.user

@@ -176,9 +176,9 @@ def _removed_row(request: Request) -> tuple[uuids.UUID, dict[str, Any]]:
     try:
         row_id, values = uuids.UUID(request.POST.get("row", "")), json.loads(request.POST.get("values", ""))
     except (ValueError, RecursionError) as error:
-        raise Invalid({"values": "This row cannot be put back. Reload the page."}) from error
+        raise Invalid({"values": "This row cannot be restored. Reload the page."}) from error
     if not isinstance(values, dict):
-        raise Invalid({"values": "This row cannot be put back. Reload the page."})
+        raise Invalid({"values": "This row cannot be restored. Reload the page."})
     return row_id, values
 
 

@@ -91,7 +91,7 @@ def test_a_new_password_with_a_nul_is_rejected(client, cast):
 
 def test_an_actions_error_is_shown_at_its_field_too(browser, cast):
     response = browser("admin").post("/teams", {"name": "checkout"})
-    assert (response.status_code, errors_at(response, "name")) == (400, "This name is taken.")
+    assert (response.status_code, errors_at(response, "name")) == (400, "This name is taken. Choose another.")
 
 
 # --- Requests without a form of their own ------------------------------------------------------------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Fault:
     """`strike` injects the fault and ends it.
 
-    With `database_away`, the database may refuse writes meanwhile. With `doomed`, it needs workers that can be made to
+    With `database_away`, the database may refuse writes in the meantime. With `doomed`, it needs workers that can be made to
     die (see chaos.doomed), and their deaths by SIGKILL are expected.
     """
 

@@ -37,7 +37,7 @@ def with_all_parts(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
 
 
 def with_related(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
-    """One incident with its related objects. `read` and `prefetch_parts` load its rows, as far as they are needed."""
+    """One incident with its related objects. `read` and `prefetch_parts` load its rows as they are needed."""
     return incidents.select_related(*_RELATED, "template")
 
 
@@ -173,7 +173,7 @@ def _with_progress(incident: Incident, actions: list[dict[str, Any]]) -> list[di
 
 def published_many(incidents: QuerySet[Incident]) -> dict[int, dict[str, Any]]:
     """{incident id: its `published` document}, without the incidents that were never published. Takes three queries and
-    makes no model objects, so it is many times as fast for callers that go through all incidents."""
+    makes no model objects, so it is many times faster for callers that go through all incidents."""
     rows = incidents.filter(published_revision__isnull=False).order_by().values(*_PUBLISHED_COLUMNS)
     found = {row["pk"]: row for row in rows}
     services: dict[int, list[str]] = {}

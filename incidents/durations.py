@@ -63,7 +63,8 @@ class Duration:
 
 
 def between(start: Moment | None, end: Moment | None) -> Duration | None:
-    """The time between two moments. None when one is unknown, the end is earlier, or they cannot be told apart."""
+    """The time between two moments. None when one is unknown, the end is earlier, or they are equal and too imprecise
+    to give a duration."""
     if start is None or end is None:
         return None
     seconds = int((end.at - start.at).total_seconds())

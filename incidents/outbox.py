@@ -216,7 +216,7 @@ class Depth:
 
 
 def depths() -> list[Depth]:
-    """The depth of each consumer in the settings, and of any other that left entries behind."""
+    """The depth of each consumer in the settings, and of any other consumer that still has entries."""
     now = timezone.now()
     waits = Q(parked_at__isnull=True)
     # Only `release` leaves an error without counting a try.

@@ -1,4 +1,4 @@
-"""How a consumer of the outbox works through its entries: claim a batch, do the work, delete what was done."""
+"""How a consumer of the outbox works through its entries: claim a batch, do the work, delete the finished entries."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _handle(claim: Claim, work: Work) -> int:
     except Unreachable as error:
         return _pause(claim, error)
     except Exception:
-        # One incident broke the batch. Handled one by one, it is identified and does not block the others.
+        # One incident made the batch fail. Handle them one by one to find it, so that it does not block the others.
         return _one_by_one(claim, work)
     outbox.complete(claim, [pk for pk in claim.entries if pk not in refused])
     for pk, reason in refused.items():

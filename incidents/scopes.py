@@ -194,7 +194,7 @@ def name_condition(wanted: Sequence[str]) -> Q:
 
 def organizations_by_name(wanted: Sequence[str]) -> dict[str, list[Organization]]:
     """The organizations that each of these slugs or names refers to, including hidden ones. A name match wins: a slug
-    outlives a rename, so it may match the name that another organization has by now."""
+    outlives a rename, so it can equal the current name of another organization."""
     found = list(Organization.objects.filter(name_condition(wanted)))
     out = {}
     for value in wanted:
@@ -233,10 +233,10 @@ def with_shown_organization(published: Q, incidents: QuerySet[Incident]) -> Quer
 # --- Organizations and services --------------------------------------------------------------------
 def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
     """Home, and those named in an incident that the viewer can see, in its published revision or its working copy. The
-    rest is hidden, because a name alone can reveal a hidden incident. Admins see all.
+    others are hidden, because a name alone can reveal a hidden incident. Admins see all.
 
     Each has `listed`: how many of its incidents the viewer can see, not counting archived ones; None when the viewer
-    reads no incident of it at all.
+    can see none of its incidents.
     """
     visible = visible_incidents(viewer).order_by()
     read = with_shown_organization(reads_published_condition(viewer), visible)
@@ -289,7 +289,7 @@ def visible_teams(viewer: Viewer | None) -> QuerySet[Team]:
 
 
 def visible_people(viewer: Viewer | None) -> QuerySet[User]:
-    """Every user but the system user, for signed-in viewers; none for anonymous ones."""
+    """Every user except the system user, for signed-in viewers; none for anonymous ones."""
     if viewer is None or not viewer.is_signed_in:
         return User.objects.none()
     return User.objects.filter(is_system=False)

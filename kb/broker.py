@@ -1,6 +1,6 @@
 """The embedded mode's broker: kombu's filesystem transport, made safe for processes that use the folder concurrently.
 
-kombu creates a message file under its final name before writing its content. A worker that reads it in between ends.
+kombu creates a message file under its final name before writing its content. A worker that reads it in between stops.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def _generated_secret_key() -> str:
         # Processes that start at the same time must get the same key.
         with folder_lock(VAR_DIR):
             if not path.exists() or not path.read_text().strip():
-                # Renamed into place once it is complete: on a full disk a file can stay empty.
+                # Rename it into place once it is complete: on a full disk, writing can leave an empty file.
                 new = path.with_suffix(".new")
                 new.touch(mode=0o600)
                 new.write_text(secrets.token_urlsafe(50))
@@ -137,9 +137,9 @@ if not DATABASE_URL or is_sqlite(DATABASE_URL):
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": _path,
-            # Connections stay open: opening the file and reading its first pages would be a good part of the time of a
-            # search. On a full disk it would even fail unless another connection is open, because there is no room for
-            # the files that SQLite creates next to the database.
+            # Connections stay open: opening the file and reading its first pages would take a good part of a search.
+            # On a full disk it would even fail unless another connection is open, because there is no room for the
+            # files that SQLite creates next to the database.
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # Writers queue for the lock at BEGIN instead of failing when a read turns into a write.
@@ -228,7 +228,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
-# No view takes files: an uploaded file is skipped and stored nowhere.
+# No view accepts files: an uploaded file is skipped and stored nowhere.
 FILE_UPLOAD_HANDLERS: list[str] = []
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -330,9 +330,9 @@ if CELERY_BROKER_URL:
         "socket_connect_timeout": 0.5,
         "socket_timeout": 5,
         # A nudge is delivered once and not acknowledged, because the schedule makes up for lost ones: acknowledging one
-        # over a connection that was lost in the meantime would end the worker.
+        # over a connection that was lost in the meantime would stop the worker.
         "ack_emulation": False,
-        # A write that cannot send its nudge does not wait: the schedule of beat gets the work done.
+        # A write that cannot send its nudge does not wait: the beat schedule gets the work done.
         "max_retries": 0,
     }
 else:
@@ -369,7 +369,7 @@ LOGGING = logging_configuration(level=LOG_LEVEL, style=LOG_FORMAT)
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 
 # --- Traces ----------------------------------------------------------------------------------------
-# OpenTelemetry reads the other OTEL_ variables by itself.
+# OpenTelemetry reads the other OTEL_ variables itself.
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="precedent")
 if OTEL_EXPORTER_OTLP_ENDPOINT:

@@ -50,7 +50,7 @@ def create_incident(
     """Start a postmortem from the current version of a template.
 
     `facts` has keys of FACTS. The title is required. So is the team (a slug), unless the actor is an admin or writes
-    for only one team. The organization is home unless named. Raises Invalid, NotAllowed.
+    for only one team. The organization defaults to home. Raises Invalid, NotAllowed.
     """
     with transaction.atomic():
         planned = PostmortemTemplate.objects.filter(key=template_key, is_current=True).first()

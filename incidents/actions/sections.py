@@ -281,7 +281,7 @@ def _row_id(value: Any) -> str:
 
 
 def _moved_ids(before: list[str], kept: list[str], times: Mapping[str, datetime]) -> list[str]:
-    """The kept rows whose order among each other changed. A row is not moved when its position changes only because
+    """The kept rows whose relative order changed. A row is not moved when its position changes only because
     others were added or removed. `times`: for rows that are ordered by time, their times before the change."""
     still = set(kept)
     before = [row_id for row_id in before if row_id in still]

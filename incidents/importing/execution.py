@@ -105,7 +105,7 @@ def import_candidate(actor: Viewer, planned: Planned, snapshot: Snapshot, *, dry
             known_id = result.incident_id
             result.notes = _notes(planned, candidate)
             result.incident_id = _write(actor, planned, candidate, snapshot, result.notes)
-            # The published text and its draft mostly give the same notes.
+            # The published text and its draft usually give the same notes.
             result.notes = list(dict.fromkeys(result.notes))
             transaction.set_rollback(dry_run)
     except ActionError as error:
@@ -272,7 +272,7 @@ def _team(actor: Viewer, described: Mapping[str, Any], notes: list[str]) -> Team
 
 
 def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, SectionText]:
-    """The candidate's sections, where those that publishing requires and the source lacks say that it does not say."""
+    """The candidate's sections. Required ones that the source lacks get a note that the source does not say."""
     texts = dict(candidate.sections)
     for planned in templates.section_plans(template):
         text = texts.get(planned.key, SectionText())

@@ -30,7 +30,7 @@ _TYPES = {
 
 def _unless_too_many(keyword: str, limit: str) -> Any:
     """The validator of `keyword`, skipped when there are more entries than `limit` allows. That is an error of its own,
-    and checking a million entries would take long."""
+    and checking a million entries would take too long."""
     validate_all: Any = Draft202012Validator.VALIDATORS[keyword]
 
     def validate(validator: Any, rule: Any, value: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:

@@ -1,7 +1,7 @@
 """Entity tags (RFC 9110) and the If-Match header.
 
 For viewers of the working copy the ETag is the quoted version. For everyone else it is a digest of the content they
-see: a rising version would reveal that somebody is editing.
+see: a rising version would reveal that someone is editing.
 """
 
 from __future__ import annotations

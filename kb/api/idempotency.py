@@ -137,7 +137,7 @@ def _store(claim: Claim, result: WorkResult) -> None:
 def _replay(answer: StoredAnswer, viewer: Viewer) -> Response:
     """The stored response, unless the viewer can no longer see what it is about. Raises Missing."""
     if answer.incident_id is not None:
-        # Nobody can edit a famous outage, so its responses contain only what every reader sees.
+        # No one can edit a famous outage, so its responses contain only what every reader sees.
         readable = Q(pk__in=scopes.incidents_with_visible_working_copy(viewer).values("pk")) | Q(origin=Origin.FAMOUS)
         if not scopes.visible_incidents(viewer).filter(readable, pk=answer.incident_id).exists():
             raise Missing

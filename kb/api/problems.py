@@ -30,7 +30,7 @@ MOST_PROBLEMS = 50
 # Finding the nearest known name is slow: this many unknown names are reported, cut to this length.
 MOST_UNKNOWN, LONGEST_NAME = 20, 100
 
-# code: (status, title). Codes are added to, never renamed.
+# code: (status, title). Codes can be added, but are never renamed.
 CODES: dict[str, tuple[int, str]] = {
     "invalid": (400, "The request is not valid"),
     "unknown_field": (400, "Unknown field"),

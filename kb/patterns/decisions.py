@@ -1,6 +1,6 @@
 """People's decisions about the tags of an incident, and the precision of the rules measured against them.
 
-A decision stays until a person takes it back. Deciding about an incident's tags requires the right to edit it. Famous
+A decision stays until a person undoes it. Deciding about an incident's tags requires the right to edit it. Famous
 outages belong to no team, so any author, lead or admin can decide about theirs.
 """
 
@@ -85,7 +85,7 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
 
 
 def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:
-    """Take a decision back, so that the tag returns to what its curator or rule says.
+    """Undo a decision, so that the tag returns to what its curator or rule says.
 
     A tag added by hand is withdrawn, unless the pattern's rule finds it. Raises Missing if there is no such tag.
     """
@@ -145,7 +145,7 @@ def _put_first(tag: Tag, sentence: str) -> None:
 
 
 def _decide(actor: Viewer, tag: Tag, state: TagState, reason: str = "", *, action: str = "") -> Tag:
-    """Record a decision. Repeating one that is already in force writes nothing, whoever repeats it."""
+    """Record a decision. Repeating one that is already in force writes nothing, no matter who repeats it."""
     before = Tag.objects.filter(pk=tag.pk).values_list("state", "reason", "evidence", "decided_by").first()
     if before and before[3] is not None and before[:3] == (state, reason, tag.evidence):
         return tag

@@ -161,7 +161,7 @@ class Lexer:
     def _correct(self, match: re.Match[str], values: list[str]) -> None:
         """Offer the field that was probably meant, if it takes the value."""
         self._unknown.add(match["name"])
-        # So many unknown fields are not typos but some other syntax, and comparing them all would take long.
+        # So many unknown fields are not typos but some other syntax, and comparing them all would take too long.
         if len(self._unknown) > MAX_UNKNOWN or len(self.corrections) == MAX_CORRECTIONS:
             return
         field = fields.guess(match["name"])

@@ -225,7 +225,7 @@ def _is_text(node: Node) -> bool:
 
 
 def _terms(root: Node | None) -> tuple[str, ...]:
-    """The stems of all positive words in order. Of a phrase, only the words that say something, or all if none does."""
+    """The stems of all positive words in order. Of a phrase, only the significant words, or all if none is."""
     found: dict[str, None] = {}
     for leaf in leaves(root, positive=True):
         if isinstance(leaf, Term):

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 GATE_ROUNDS = 20
-# How long `ensure_generation` waits after the gate stayed closed: whatever kept it closed will not be gone at once.
+# How long `ensure_generation` waits after the gate stayed closed: whatever kept it closed will not clear up at once.
 RETRY_PAUSE = timedelta(minutes=5)
 
 Progress = Callable[[int], None]
@@ -159,7 +159,7 @@ def remaining_differences(generation: Generation) -> dict[int, Outcome]:
 def promote(generation: Generation, *, refused: Mapping[int, str] | None = None) -> None:
     """Switch readers to the generation once it equals the record.
 
-    Because people go on writing, the gate is tried several times, each time after writing what was missing. Documents
+    Because people keep writing, the gate is tried several times, each time after writing what was missing. Documents
     that Elasticsearch refuses, now or when the generation was filled (`refused`), do not keep it closed. Raises
     GateClosed and Unavailable.
     """
@@ -185,7 +185,7 @@ def promote(generation: Generation, *, refused: Mapping[int, str] | None = None)
 
 
 def rollback() -> Generation:
-    """Switch readers back to the generation before the present one. Raises LookupError if there is none."""
+    """Switch readers back to the generation before the current one. Raises LookupError if there is none."""
     existing = generations.generations()
     serving = next((g for g in existing if g.reads), None)
     before = [g for g in existing if serving and g.number < serving.number and g.writes]

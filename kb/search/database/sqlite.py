@@ -19,7 +19,7 @@ DROP_PLACES = "DROP TABLE search_places"
 
 # A word that no text can contain, placed between two texts so that a phrase never runs from one into the next.
 BOUNDARY = "\ue002"
-# BM25's k1: a word with this many weighted occurrences adds half of the most that it can.
+# BM25's k1: a word with this many weighted occurrences adds half of its maximum.
 _HALF = 1.2
 _BY_LETTER = " ".join(f"WHEN '{letter.lower()}' THEN {weight}" for letter, weight in WEIGHTS.items())
 # The weighted occurrences of a word, or of a phrase, in each document of `found`. A phrase counts at most once per

@@ -284,7 +284,7 @@ def _sort(request: EngineRequest) -> list[Body]:
 
 def _highlight(root: Node | None) -> Body:
     """Every section has its own highlight query for the words and phrases. With one query over all sections, the cost
-    grows with the square of their number, and the highlighter leaves words unmarked if there is a phrase, too."""
+    grows with the square of their number, and the highlighter leaves words unmarked if the query also has a phrase."""
     texts = [leaf for leaf in leaves(root, positive=True) if isinstance(leaf, Term | Phrase)]
     return {
         "type": "unified",

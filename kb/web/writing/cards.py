@@ -1,4 +1,4 @@
-"""The editor as data: one card for each thing that is saved on its own. Views choose the cards, templates draw them.
+"""The editor as data: one card for each thing that is saved on its own. Views choose the cards, templates render them.
 
 A card holds its form's address, the values of its fields, the versions it was opened with and the outcome of the last
 attempt to save it. Cards are built from an incident whose parts are loaded, and make no queries of their own.

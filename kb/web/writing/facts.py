@@ -61,7 +61,7 @@ def form_values(incident: Incident) -> Values:
 
 
 def posted_values(sent: QueryDict) -> Values:
-    """The facts as typed. A fact whose field is not in the form is left out; an unticked box counts as empty.
+    """The facts as typed. A fact whose field is not in the form is left out; an unchecked box counts as empty.
 
     Raises Invalid when only one of a fact's two fields was sent, because its meaning would be ambiguous.
     """

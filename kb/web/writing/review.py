@@ -89,7 +89,7 @@ def _people(request: Request) -> list[User]:
 def _colleagues(
     request: Request, incident: Incident, reviews: list[ReviewRequest], typed: list[str] | None
 ) -> list[tuple[User, bool]]:
-    """The people to offer as reviewers, each with whether to tick their box: earlier reviewers, then the owning team.
+    """The people to offer as reviewers, each with whether to check their box: earlier reviewers, then the owning team.
 
     In review, those of the current round are ticked, because asking again starts a new round. In a draft, all earlier
     reviewers are. `typed` are the addresses that were ticked in a form that was rejected.

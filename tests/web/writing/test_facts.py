@@ -155,7 +155,7 @@ def test_a_fact_missing_from_the_form_stays_unchanged(cast, draft, writer):
     author.send(form, severity="sev2")
     incident.refresh_from_db()
     assert (incident.severity, incident.stated_seconds) == ("sev2", 1620)
-    # An unticked box is not sent either, but means no.
+    # An unchecked box is not sent either, but means no.
     assert incident.planned_change is False
 
 

@@ -121,7 +121,7 @@ def test_an_approval_of_an_earlier_text_is_shown_as_such(cast, complete, browser
     assert "Approval required" in text_of(author.get(f"/incidents/{complete.ref}/publish"))
 
 
-def test_asking_another_reviewer_keeps_the_current_ones_unless_they_are_unticked(cast, complete, browser):
+def test_asking_another_reviewer_keeps_the_current_ones_unless_they_are_unchecked(cast, complete, browser):
     ask(cast, complete, "reviewer", "outsider")
     author, address = browser("author"), f"/incidents/{complete.ref}/review"
     page = author.get(address)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Fault:
     """`strike` injects the fault and ends it.
 
-    With `database_away`, the database may refuse writes in the meantime. With `doomed`, it needs workers that can be made to
-    die (see chaos.doomed), and their deaths by SIGKILL are expected.
+    With `database_away`, the database can refuse writes until the fault ends. With `doomed`, it needs workers that can
+    be made to die (see chaos.doomed), and their deaths by SIGKILL are expected.
     """
 
     name: str

@@ -62,7 +62,7 @@ class Tag(models.Model):
     """A pattern on an incident: who set it, how certain it is, and the sentences that show it.
 
     `evidence` is a list of anchors: {"field", "hash", "start", "end", "quote"}; see kb/patterns/anchors.py. An anchor
-    that a person added has "by_hand" set and is removed when they take their decision back. While a tag is suggested
+    that a person added has "by_hand" set and is removed when they undo their decision. While a tag is suggested
     again, the anchors of its earlier rejection are kept at the end of the list, with "rejected" set, and are not shown.
 
     A rule never undoes a person's decision (confirmed, rejected). A suggested tag with `decided_by` set was rejected by

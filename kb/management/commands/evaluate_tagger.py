@@ -1,4 +1,4 @@
-"""Measures how well the rules find the patterns that people found in labelled incidents."""
+"""Measures how well the rules find the patterns that people found in labeled incidents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kb.patterns.models import TagState
 
 class Command(BaseCommand):
     help = (
-        "Print precision, recall and F1 of the rules on labelled incidents, by default the famous outages. Curators' "
+        "Print precision, recall and F1 of the rules on labeled incidents, by default the famous outages. Curators' "
         "tags are the labels and never count as predictions. Tune rules on the development half only."
     )
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         except ActionError as error:
             raise CommandError(error.message) from error
         if not labelled:
-            raise CommandError("There are no labelled incidents.")
+            raise CommandError("There are no labeled incidents.")
         found = evaluation.predictions(shipped_rules(), labelled, text_only=text_only)
         halves = {
             "development": [one for one in labelled if not one.is_held_out],

@@ -91,16 +91,16 @@ def _colleagues(
 ) -> list[tuple[User, bool]]:
     """The people to offer as reviewers, each with whether to check their box: earlier reviewers, then the owning team.
 
-    In review, those of the current round are ticked, because asking again starts a new round. In a draft, all earlier
-    reviewers are. `typed` are the addresses that were ticked in a form that was rejected.
+    In review, those of the current round are checked, because asking again starts a new round. In a draft, all earlier
+    reviewers are. `typed` are the addresses that were checked in a form that was rejected.
     """
     known = [r.reviewer_id for r in reviews]
-    ticked = {r.reviewer_id for r in reviews if r.ended_at is None or incident.status == Status.DRAFT}
+    checked = {r.reviewer_id for r in reviews if r.ended_at is None or incident.status == Status.DRAFT}
     people = scopes.visible_people(request.viewer).filter(is_active=True, is_service_account=False)
     people = people.exclude(pk=request.viewer.person_id).order_by("name", "pk")
     team = people.filter(memberships__team=incident.team_id).exclude(pk__in=known)
     return [
-        (person, person.pk in ticked if typed is None else person.email in typed)
+        (person, person.pk in checked if typed is None else person.email in typed)
         for person in (*people.filter(pk__in=known), *team[:QUICK_PICKS])
     ]
 
@@ -109,7 +109,7 @@ def _colleagues(
 @signed_in
 def submit(request: Request, reference: str) -> HttpResponse:
     incident_id = id_of(request, reference)
-    # The form sends the ticked colleagues first and the free text field last.
+    # The form sends the checked colleagues first and the free text field last.
     sent = [address.strip() for address in request.POST.getlist("reviewers")]
     addresses = list(dict.fromkeys(filter(None, sent)))
     try:

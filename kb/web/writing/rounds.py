@@ -9,7 +9,7 @@ from incidents.vocabulary import ReviewState, Status
 
 
 def change_requests(reviews: QuerySet[ReviewRequest]) -> QuerySet[ReviewRequest]:
-    """The reviews that requested changes to a draft, latest first. Sending it to review again ends their round."""
+    """The reviews that requested changes to a draft, latest first. Sending it for review again ends their round."""
     sent_back = reviews.filter(
         state=ReviewState.CHANGES_REQUESTED, ended_at__isnull=True, incident__status=Status.DRAFT
     )

@@ -1,4 +1,4 @@
-"""Rows of records: adding, changing, moving, removing and putting back. Each row is a card with its own version."""
+"""Rows of records: adding, changing, moving, removing and restoring. Each row is a card with its own version."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
 @post_only
 @signed_in
 def remove(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
-    """Remove a row at once, and offer to put it back."""
+    """Remove a row at once, and offer to undo that."""
     incident = incident_to_edit(request, reference)
     row = _row(incident, _checked_kind(kind), row_id)
     undo = RemovedRow(

@@ -48,20 +48,20 @@ def read_paste(request: Request, reference: str) -> HttpResponse:
 @post_only
 @signed_in
 def save_paste(request: Request, reference: str) -> HttpResponse:
-    """Save the events that are still ticked, all or none."""
+    """Save the events that are still checked, all or none."""
     incident = incident_to_edit(request, reference)
     rows, zone = _rows(request), opened_zone(request, incident)
-    ticked = [row for row in rows if row["keep"]]
+    checked = [row for row in rows if row["keep"]]
     values = [
         record_inputs.action_values(
             KIND, {"precision": "", "data_url": "", **row}, day=moments.default_day(incident), zone=zone
         )
-        for row in ticked
+        for row in checked
     ]
     try:
         added = add_rows(actor=request.viewer, incident_id=incident.pk, kind=KIND, rows=values)
     except Invalid as refused:
-        _attach_errors(ticked, refused)
+        _attach_errors(checked, refused)
         first_invalid = next((place for place, row in enumerate(rows) if row.get("errors")), None)
         context = {
             "rows": rows,
@@ -89,12 +89,12 @@ def _day(request: Request, incident: Incident) -> date:
 
 
 def _rows(request: Request) -> list[dict[str, Any]]:
-    """All events in the form. `keep` is True for those that are ticked."""
+    """All events in the form. `keep` is True for those that are checked."""
     keys = ("at", "kind", "text")
     columns = [request.POST.getlist(key) for key in keys]
-    ticked = set(request.POST.getlist("keep"))
+    checked = set(request.POST.getlist("keep"))
     return [
-        {**dict(zip(keys, row, strict=True)), "keep": str(place) in ticked}
+        {**dict(zip(keys, row, strict=True)), "keep": str(place) in checked}
         for place, row in enumerate(zip(*columns, strict=False))
     ]
 

@@ -55,7 +55,7 @@ def create_token(
         user = _owner(actor, owner)
         if AccessToken.objects.filter(user=user, expiry__gt=timezone.now()).count() >= TOKENS_PER_PERSON:
             raise Invalid(
-                {"name": f"There can be at most {TOKENS_PER_PERSON} tokens at a time. Revoke one that is not in use."}
+                {"name": f"There can be at most {TOKENS_PER_PERSON} tokens. Revoke one before creating another."}
             )
         token, secret = AccessToken.objects.create(user=user, expiry=expiry, name=name, scope=scope)
         audit(actor, "token.created", token, name=name, scope=scope, owner=user.pk)

@@ -63,7 +63,7 @@ def save_search(*, actor: Viewer, name: str, request: SearchRequest) -> SavedSea
                 raise Invalid({"name": f"You already have a different search named {same.name}. Choose another name."})
             return same
         if mine.count() >= PER_PERSON:
-            raise Invalid({"name": f"You can save up to {PER_PERSON} searches. Remove one before saving another."})
+            raise Invalid({"name": f"You can save at most {PER_PERSON} searches. Remove one before saving another."})
         saved = SavedSearch.objects.create(user_id=actor.person_id, name=name, query=query)
         audit(actor, "search.saved", saved, name=name)
     return saved

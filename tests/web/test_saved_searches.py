@@ -204,7 +204,7 @@ def test_the_number_of_saved_searches_is_limited_and_strangers_cannot_save(cast,
     monkeypatch.setattr(saved, "PER_PERSON", 1)
     author = cast.viewer("author")
     save_search(actor=author, name="One", request=SearchRequest(q="one"))
-    with pytest.raises(Invalid, match="You can save up to 1 searches"):
+    with pytest.raises(Invalid, match="You can save at most 1 searches"):
         save_search(actor=author, name="Two", request=SearchRequest(q="two"))
     with pytest.raises(NotAllowed):
         save_search(actor=ANONYMOUS, name="Two", request=SearchRequest(q="two"))

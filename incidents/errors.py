@@ -22,8 +22,9 @@ class Missing(ActionError):
     """The object does not exist or is hidden from this viewer. The two cases look the same on purpose."""
 
     code = "not_found"
+    DEFAULT = "This does not exist, or it is not shared with you."
 
-    def __init__(self, message: str = "This does not exist, or it is not shared with you.") -> None:
+    def __init__(self, message: str = DEFAULT) -> None:
         super().__init__(message)
 
 

@@ -15,7 +15,9 @@ def error_page(request: HttpRequest, error: ActionError) -> HttpResponse:
     """The page for an action's error. What is missing and what is hidden give the same 404."""
     status = STATUS.get(type(error), CONFLICT)
     page = f"{status}.html" if status in (403, 404) else "web/refused.html"
-    return render(request, page, {"message": error.message}, status=status)
+    # Signing in may reveal what is hidden, but not a link that has expired, which has a message of its own.
+    context = {"message": error.message, "may_be_hidden": error.message == Missing.DEFAULT}
+    return render(request, page, context, status=status)
 
 
 def post_only_page(request: HttpRequest, response: HttpResponse) -> HttpResponse:

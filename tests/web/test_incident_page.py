@@ -86,6 +86,13 @@ def test_a_hidden_incident_and_a_missing_one_get_the_same_answer(cast, draft, br
     assert without_token(one) == without_token(other)
 
 
+def test_an_anonymous_visitor_who_follows_a_link_to_a_hidden_incident_is_told_to_sign_in(draft, browser):
+    address = f"/incidents/{draft(SECRET).ref}"
+    for path in (address, f"{address}/history"):
+        page = parsed(browser("anonymous").get(path))
+        assert f"/sign-in?next={path}" in [link.attributes["href"] for link in page.all("a")], path
+
+
 def without_token(response):
     """The page without its CSRF token, which differs each time."""
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())

@@ -93,7 +93,8 @@ _FACTS: dict[str, Schema] = {
     "mitigations": nullable(array(choice(Mitigation.values), MEANINGS["mitigations"], most=len(Mitigation))),
     "planned_change": flag(MEANINGS["planned_change"]),
     "time_zone": text(
-        "An IANA name, such as Europe/Madrid. Changing it keeps the clock readings: 14:05 stays 14:05 in the new zone."
+        "An IANA name, such as Europe/Madrid. Changing it does not move a time, which is then shown in the new zone; "
+        "a date, month or year stays as it was written."
     ),
     **{name: ref("MomentWritten", TIME_MEANINGS[name]) for name in TIMES},
     "stated_duration": nullable(

@@ -230,6 +230,25 @@ def test_the_patterns_that_a_search_is_about_are_shown_first_in_each_hit(publish
     assert shown == ["Retry storm", "Cold cache 0", "Cold cache 1", "Cold cache 2"]
 
 
+@pytest.mark.parametrize("query", ["service:payments", "piled -denial"])
+def test_names_of_fields_and_excluded_words_are_not_what_a_search_is_about(published, indexed, browser, query):
+    incident = published("Retries piled up", visibility="public", services=["payments"])
+    tag(incident, make_pattern("cold-cache"), make_pattern("denial-of-service"))
+    indexed()
+    links = parsed(browser("anonymous").get("/search", {"q": query})).all("a")
+    shown = [link.text for link in links if "pattern" in link.attributes.get("class", "").split()]
+    assert shown == ["Cold cache", "Denial of service"]
+
+
+@pytest.mark.parametrize("query", ["pattern:retry-storm", "retries"])
+def test_a_pattern_named_in_the_query_is_shown_first(published, indexed, browser, query):
+    tag(published("Retries piled up", visibility="public"), make_pattern("cold-cache"), make_pattern())
+    indexed()
+    links = parsed(browser("anonymous").get("/search", {"q": query})).all("a")
+    shown = [link.text for link in links if "pattern" in link.attributes.get("class", "").split()]
+    assert shown == ["Retry storm", "Cold cache"]
+
+
 def test_a_pattern_of_archived_incidents_links_to_them(cast, published, indexed, browser):
     incident = published("Long ago", visibility="public")
     tag(incident, make_pattern())

@@ -72,7 +72,7 @@ class RowsView(IncidentView):
     @property
     def words(self) -> dict[str, str]:
         """Fills the summaries of operations: {a_row} and {rows}."""
-        name = "impact figure" if self.kind == "impact_figures" else KINDS[self.kind].singular
+        name = KINDS[self.kind].singular
         return {"a_row": f"{'an' if name[0] in 'aeiou' else 'a'} {name}", "rows": f"{name}s"}
 
     @property

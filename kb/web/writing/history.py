@@ -35,6 +35,8 @@ ACTION_WORDS = {
     "incident.restored": "restored it from the archive",
     "incident.imported": "imported it",
     "incident.rewritten": "replaced the whole text",
+    "incident.template_changed": "changed its template",
+    "outage.loaded": "loaded it from its file",
     "section.changed": "edited a section",
     "link.added": "linked it to another incident",
     "link.changed": "changed a link",

@@ -101,6 +101,14 @@ def test_nested_rows_match_by_id_and_others_are_added_or_removed(api):
     assert codes(author.get(f"incidents/{before['ref']}/lessons/{two['id']}")) == (404, "not_found")
 
 
+def test_changing_the_time_zone_keeps_instants_and_dates(api):
+    author = api("author")
+    times = {"started": "2026-01-01T14:05Z", "resolved": "2026-01-02"}
+    made = author.post("incidents", {"title": "x", **times}).json()
+    moved = author.patch(f"incidents/{made['ref']}", {"time_zone": "Europe/Madrid"}).json()
+    assert (moved["started"]["at"], moved["resolved"]["at"]) == ("2026-01-01T15:05+01:00", "2026-01-02")
+
+
 @pytest.mark.parametrize(
     "times",
     [{"started": "1900-01-01T00:00Z"}, {"timeline": [{"at": "1900-01-01T00:00Z", "kind": "impact", "text": "x"}]}],

@@ -135,6 +135,16 @@ def test_a_long_history_is_paged(cast, draft, browser):
     assert "created it" in text_of(last)
 
 
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [("outage.loaded", "loaded it from its file"), ("incident.template_changed", "changed its template")],
+)
+def test_what_importers_did_is_said_in_words(cast, draft, browser, action, words):
+    incident = draft()
+    AuditEntry.objects.create(actor=cast.author, action=action, incident=incident, object_type="incident", change={})
+    assert words in text_of(browser("author").get(f"/incidents/{incident.ref}/history"))
+
+
 def test_a_time_rewritten_in_another_zone_is_not_a_change_and_a_changed_one_is_shown_whole():
     def document(started, *events):
         rows = [{"id": name, "at": at, "precision": "minute", "text": name} for name, at in events]

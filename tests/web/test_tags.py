@@ -68,6 +68,14 @@ def marked(response):
 
 
 # --- Why? ------------------------------------------------------------------------------------------
+def test_a_quote_of_the_title_is_shown_as_written(published, browser):
+    incident = published("Retries of *.example.com *piled up*", visibility="public")
+    tag(incident, make_pattern(), ("title", incident.title))
+    page = parsed(why(browser("anonymous"), incident))
+    (quote,) = page.all("blockquote")
+    assert quote.text.strip().startswith(incident.title)
+
+
 def test_why_marks_the_sentence_in_the_text_and_links_to_it(stormy, browser):
     incident = stormy()
     client = browser("anonymous")

@@ -22,8 +22,9 @@ class Quote:
     """`text` is empty when the text has changed since. `mark` is the id of its mark in the text, or empty."""
 
     where: str
-    text: str
-    mark: str
+    text: str = ""
+    is_markdown: bool = False
+    mark: str = ""
 
 
 def evidence(
@@ -68,7 +69,7 @@ def _quote(
     key = anchor.field.removeprefix("sections.").partition("/")[0]
     where = titles.get(key, key.replace("_", " ").capitalize())
     if found is None:
-        return Quote(where, "", "")
+        return Quote(where)
     start, end = found
     drawn = (mark.name for mark in marks.get(anchor.field, ()) if mark.start <= start < mark.end)
-    return Quote(where, fields[anchor.field][start:end], next(drawn, ""))
+    return Quote(where, fields[anchor.field][start:end], anchor.field != "title", next(drawn, ""))

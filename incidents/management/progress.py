@@ -1,5 +1,4 @@
-"""Progress bars and counts for commands. Bars are shown only on a terminal, on standard error, so that output can be
-piped."""
+"""Progress bars for commands. They are shown only on a terminal, on standard error, so that output can be piped."""
 
 from __future__ import annotations
 
@@ -52,9 +51,3 @@ def each(label: str, things: Sequence[Item]) -> Iterator[Item]:
         for thing in things:
             yield thing
             progress_bar.advance()
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "17 incidents", "1 incident". An irregular plural follows the noun after a comma."""
-    one, _, many = noun.partition(",")
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from incidents import scopes
 from incidents.scopes import Viewer
+from incidents.wording import with_noun
 from kb.search import highlight
 from kb.search.engine import Hit
 
@@ -127,5 +128,5 @@ def _why(sections: list[str], titles: dict[str, str], shown: dict[str, Any], ove
         out.append("matched in " + (f"{', '.join(first)}{joint}{last}" if first else last))
     if count := shown["open_actions"]:
         late = f", {overdue} overdue" if overdue else ""
-        out.append(f"{count} open action{'s' if count > 1 else ''}{late}")
+        out.append(with_noun(count, "open action") + late)
     return out

@@ -93,9 +93,13 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of results. `engine`: the one that answered. `degraded`: that engine was only the fallback."""
+    """A page of results. `engine`: the one that answered. `degraded`: that engine was only the fallback.
+
+    `parsed` is the query as it was searched, with merged patterns replaced.
+    """
 
     query: str
+    parsed: Query
     engine: str
     degraded: bool
     took_ms: int
@@ -134,6 +138,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     hits = visible_hits(answer.hits, viewer)
     return Page(
         query=request.q,
+        parsed=query,
         engine=engine.name,
         degraded=degraded,
         took_ms=round((time.perf_counter() - began) * 1000),

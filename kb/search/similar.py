@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from incidents.vocabulary import Family, Mitigation
+from incidents.wording import with_noun
 from kb.patterns.models import Pattern
 from kb.search import engines
 from kb.search.document import IndexDocument, build_many
@@ -83,8 +84,7 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     if mitigations:
         reasons.append(_same("mitigation", "mitigations", [Mitigation(name).label.lower() for name in mitigations]))
     if shown["open_actions"]:
-        count = shown["open_actions"]
-        reasons.append(f"{count} action{'s' if count > 1 else ''} still open")
+        reasons.append(f"{with_noun(shown['open_actions'], 'action')} still open")
     return score, reasons
 
 

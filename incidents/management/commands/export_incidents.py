@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents import export, scopes
-from incidents.management.progress import bar, counted
+from incidents.management.progress import bar
 from incidents.scopes import Viewer
+from incidents.wording import with_noun
 
 ENDINGS = {"json": "json", "markdown": "md"}
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path} cannot be written to: {error.strerror}.", returncode=2) from error
         if verbosity:
-            self.stdout.write(f"{counted(count, 'incident')} exported to {path}.")
+            self.stdout.write(f"{with_noun(count, 'incident')} exported to {path}.")
 
 
 def _text(reading: export.Reading, format: str) -> str:

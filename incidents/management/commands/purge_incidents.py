@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from incidents.actions.purge import purge
-from incidents.management.progress import counted
 from incidents.models import Incident
 from incidents.scopes import Viewer
+from incidents.wording import with_noun
 
 
 class Command(BaseCommand):
@@ -35,4 +35,4 @@ class Command(BaseCommand):
             return
         count = purge(actor=Viewer.system(), deleted_before=before)
         if verbosity:
-            self.stdout.write(f"{counted(count, 'incident')} removed.")
+            self.stdout.write(f"{with_noun(count, 'incident')} removed.")

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.management import arguments
-from incidents.management.progress import counted
 from incidents.outages import cross_checks, files, rules
+from incidents.wording import with_noun
 from kb.patterns import vocabulary
 
 
@@ -35,6 +35,6 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if found:
             raise CommandError(
-                f"{counted(len(found), 'problem')} found in {counted(len(named), 'file')}.", returncode=1
+                f"{with_noun(len(found), 'problem')} found in {with_noun(len(named), 'file')}.", returncode=1
             )
-        self.stdout.write(f"{counted(len(named), 'file')} checked, no problems found.")
+        self.stdout.write(f"{with_noun(len(named), 'file')} checked, no problems found.")

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.management.arguments import check_readable
-from incidents.management.progress import counted
+from incidents.wording import with_noun
 from kb.patterns import rules
 from kb.patterns.matcher import Rules, match
 
@@ -28,15 +28,15 @@ class Command(BaseCommand):
         except rules.BadRules as error:
             for problem in error.problems:
                 self.stdout.write(str(problem))
-            raise CommandError(f"{counted(len(error.problems), 'problem')} found.", returncode=1) from error
+            raise CommandError(f"{with_noun(len(error.problems), 'problem')} found.", returncode=1) from error
         found = [problem for definition in definitions for problem in wrong_sentences(definition)]
         for problem in found:
             self.stdout.write(str(problem))
         if found:
             raise CommandError(
-                f"{counted(len(found), 'problem')} found in {counted(len(definitions), 'file')}.", returncode=1
+                f"{with_noun(len(found), 'problem')} found in {with_noun(len(definitions), 'file')}.", returncode=1
             )
-        self.stdout.write(f"{counted(len(definitions), 'file')} checked, no problems found.")
+        self.stdout.write(f"{with_noun(len(definitions), 'file')} checked, no problems found.")
 
 
 def wrong_sentences(definition: rules.Definition) -> list[rules.Problem]:

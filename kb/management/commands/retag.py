@@ -8,9 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from incidents.errors import ActionError
-from incidents.management.progress import bar, counted, quiet_task_log
+from incidents.management.progress import bar, quiet_task_log
 from incidents.models import Incident
 from incidents.scopes import Viewer
+from incidents.wording import with_noun
 from kb.patterns import retagging, vocabulary
 from kb.patterns.matcher import shipped_rules
 from kb.patterns.tagging import BATCH, RulesMismatch
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if verbosity:
             asked = (
-                f"{counted(len(retag.patterns), 'rule')} run on {counted(handled, 'incident')}"
+                f"{with_noun(len(retag.patterns), 'rule')} run on {with_noun(handled, 'incident')}"
                 if retag
                 else "no rules changed"
             )

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from incidents import outbox
-from incidents.management.progress import counted
+from incidents.wording import with_noun
 from kb.search import rebuild, relay
 from kb.search.elastic import generations
 from kb.search.engine import Unavailable
@@ -109,4 +109,4 @@ class Command(BaseCommand):
             )
 
     def retry(self) -> None:
-        self.console.print(f"{counted(outbox.retry_parked(), 'parked entry,parked entries')} will be retried.")
+        self.console.print(f"{with_noun(outbox.retry_parked(), 'parked entry,parked entries')} will be retried.")

@@ -10,6 +10,7 @@ from typing import Any
 
 from incidents.durations import SPAN, Moment, read_stored_moment
 from incidents.vocabulary import ActionKind, ActionState, CauseKind, EventKind, Family, LinkKind
+from incidents.wording import with_noun
 from kb.web.times import INSTANT_PRECISIONS, FormattedMoment, format_moment, local
 
 Row = Mapping[str, Any]
@@ -196,11 +197,11 @@ def due_words(due: date, today: date) -> str:
     """The due date in words: "12 days late", "due today", "due in 3 days", "due 31 March 2026"."""
     days = (due - today).days
     if days < 0:
-        return f"{-days} day{'s' if days < -1 else ''} late"
+        return f"{with_noun(-days, 'day')} late"
     if days == 0:
         return "due today"
     if days <= NEAR_DAYS:
-        return f"due in {days} day{'s' if days > 1 else ''}"
+        return f"due in {with_noun(days, 'day')}"
     return f"due {due.day} {due:%B} {due.year}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidents.records import KINDS
+from incidents.wording import with_noun
 from kb.web.times import partial_date_words
 
 # What a fact is called in a sentence. Sections are called by their titles, and rows are counted.
@@ -64,9 +65,5 @@ def _in_words(supports: Sequence[str], titles: Mapping[str, str], kind_of: Mappi
     named = [name for name in supports if name not in kind_of]
     counted = Counter(kind_of[name] for name in supports if name in kind_of)
     words = [_FACTS.get(name) or titles.get(name) or name.replace("_", " ") for name in named]
-    words += [
-        f"{count} {KINDS[kind].singular}{'s' if count > 1 else ''}"
-        for kind, count in counted.items()
-        if kind not in named
-    ]
+    words += [with_noun(count, KINDS[kind].singular) for kind, count in counted.items() if kind not in named]
     return ", ".join(dict.fromkeys(words))

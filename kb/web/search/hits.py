@@ -9,7 +9,6 @@ from incidents.vocabulary import Precision
 from kb.patterns.models import Pattern
 from kb.search.analysis import is_stop, spans
 from kb.search.nodes import ChoiceFilter, leaves
-from kb.search.query import parse
 from kb.search.results import Result
 from kb.search.service import Page
 
@@ -40,11 +39,12 @@ def hits(page: Page) -> list[Hit]:
     slugs = {slug for result in page.results for slug in [*result.patterns, *result.suggested_patterns]}
     names = dict(Pattern.objects.filter(slug__in=slugs).values_list("slug", "name")) if slugs else {}
     chosen = {value.value for value in page.facets.get("pattern", []) if value.selected}
-    query = parse(page.query)
-    for leaf in leaves(query.root, positive=True):
+    for leaf in leaves(page.parsed.root, positive=True):
         if isinstance(leaf, ChoiceFilter) and leaf.field == "pattern":
             chosen.update(leaf.values)
-    about = {slug for slug, name in names.items() if slug in chosen or not _content_stems(name).isdisjoint(query.terms)}
+    about = {
+        slug for slug, name in names.items() if slug in chosen or not _content_stems(name).isdisjoint(page.parsed.terms)
+    }
     return [_hit(result, names, about) for result in page.results]
 
 

@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from incidents import vocabulary
+from incidents import vocabulary, wording
 from incidents.durations import Duration, Moment, in_words
 from kb.web import times
 from kb.web.markdown import to_html
@@ -108,9 +108,5 @@ def percent(share: float) -> str:
 
 @register.filter
 def with_noun(number: int, noun: str) -> str:
-    """A number with its noun: "17 incidents", "1 incident", "no incidents".
-
-    An irregular plural follows the noun after a comma: "family,families".
-    """
-    one, _, many = noun.partition(",")
-    return f"{number or 'no'} {one}" if number == 1 else f"{f'{number:,}' if number else 'no'} {many or one + 's'}"
+    """A number with its noun: "17 incidents", "1 incident", "no incidents", and "family,families" for the plural."""
+    return wording.with_noun(number, noun, zero="no")

@@ -19,6 +19,7 @@ from incidents.models import Incident, PostmortemSection, Row
 from incidents.template import SectionPlan
 from incidents.vocabulary import LinkKind, SectionKind
 from kb.web.writing import differences, record_inputs
+from kb.web.writing.changes import KIND_TITLES
 from kb.web.writing.differences import Mark, Piece
 from kb.web.writing.inputs import Input, Shape, choices_of, filled
 
@@ -149,6 +150,7 @@ class Records:
     """
 
     kind: str
+    title: str
     singular: str
     rows: list[RowCard]
     adding: Card
@@ -272,6 +274,7 @@ def records_of(
         none = section_card(incident, section, planned, attempt)
     return Records(
         kind=kind,
+        title=KIND_TITLES[kind],
         singular=records.KINDS[kind].singular,
         rows=cards,
         adding=new_row_card(incident, kind, attempt),

@@ -1,0 +1,12 @@
+"""Numbers with their nouns, as pages, responses and commands word them."""
+
+from __future__ import annotations
+
+
+def with_noun(number: int, noun: str, *, zero: str = "0") -> str:
+    """A number with its noun: "1,700 incidents", "1 incident"; `zero` stands for the number 0.
+
+    An irregular plural follows the noun after a comma: "family,families".
+    """
+    one, _, many = noun.partition(",")
+    return f"{f'{number:,}' if number else zero} {one if number == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""Numbers with their nouns, as pages, responses and commands word them."""
+"""Nouns with their number or article, as pages, responses and commands word them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def with_noun(number: int, noun: str, *, zero: str = "0") -> str:
     """
     one, _, many = noun.partition(",")
     return f"{f'{number:,}' if number else zero} {one if number == 1 else many or one + 's'}"
+
+
+def with_article(noun: str) -> str:
+    """A noun with its indefinite article: "a cause", "an action item"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -14,6 +14,7 @@ from incidents.actions import links, sections
 from incidents.errors import Invalid, Missing
 from incidents.models import IncidentLink
 from incidents.records import KINDS
+from incidents.wording import with_article
 from kb.api import documents
 from kb.api.base import answer, no_content, page
 from kb.api.operations import reads, writes
@@ -73,7 +74,7 @@ class RowsView(IncidentView):
     def words(self) -> dict[str, str]:
         """Fills the summaries of operations: {a_row} and {rows}."""
         name = KINDS[self.kind].singular
-        return {"a_row": f"{'an' if name[0] in 'aeiou' else 'a'} {name}", "rows": f"{name}s"}
+        return {"a_row": with_article(name), "rows": f"{name}s"}
 
     @property
     def row_shape(self) -> str:

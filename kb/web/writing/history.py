@@ -14,6 +14,7 @@ from incidents.document import Reading, build, read, redacted
 from incidents.errors import Missing
 from incidents.models import AuditEntry, Revision
 from incidents.records import KINDS
+from incidents.wording import with_article
 from kb.web.request import Request
 from kb.web.writing import changes
 from kb.web.writing.access import get_only, incident_to_read
@@ -100,8 +101,7 @@ def describe(entry: AuditEntry) -> str:
         return words
     kind, _, step = entry.action.rpartition(".")
     if kind in KINDS and step in ROW_ACTIONS:
-        row = KINDS[kind].singular
-        return f"{step} {'an' if row[0] in 'aeiou' else 'a'} {row}"
+        return f"{step} {with_article(KINDS[kind].singular)}"
     return entry.action.replace(".", ": ").replace("_", " ")
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import plan
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> int:
     start = time.monotonic()
+    _take_longer_turns()
     answer = subprocess.run(plan.services_command("env"), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if answer.returncode:
         return 1
@@ -40,6 +42,13 @@ def main() -> int:
     verdict = f"failed: {', '.join(failed)}" if failed else "everything passed"
     print(f"{verdict} ({time.monotonic() - start:.0f} s)")
     return 1 if failed else 0
+
+
+def _take_longer_turns() -> None:
+    """Mark this process and all that it starts as batch work, where the system knows that (Linux). They interrupt each
+    other less often, which saves a few percent of the processor time."""
+    with suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The grammar is described in `kb.search.query`, which builds a tree from these pi
 bounded number of times.
 """
 
+import dataclasses
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -45,11 +46,15 @@ Kind = Literal["text", "filter", "or", "open", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A mistaken field name: the filter as found, the filter that was probably meant, and the whole query with it."""
+    """A mistaken filter: as it was found, what was probably meant, and the whole query with that.
+
+    `reason`: a sentence for the user, in plain text that must still be escaped.
+    """
 
     found: str
     suggestion: str
     query: str
+    reason: str = dataclasses.field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,18 @@ def leading_filters(text: str) -> tuple[list[Node], str]:
             found.append(node)
         position = match.end()
     return found, text[position:]
+
+
+def replace_filter(text: str, found: str, replacement: str) -> str:
+    """The text with a filter, given as it was read, replaced wherever it is."""
+    parts: list[str] = []
+    lexed, position, kept = text.translate(_QUOTES), 0, 0
+    while match := _LEXEME.match(lexed, position):
+        position = match.end()
+        if match.lastgroup == "field" and match[0] == found:
+            parts += [text[kept : match.start()], replacement]
+            kept = position
+    return "".join([*parts, text[kept:]])
 
 
 class Lexer:
@@ -168,7 +185,8 @@ class Lexer:
         if field and field.read(values, match[0]) and all(match[0] != one.found for one in self.corrections):
             suggestion = f"{field.name}:{match['values']}"
             query = self._original[: match.start()] + suggestion + self._original[match.end() :]
-            self.corrections.append(Correction(match[0], suggestion, query))
+            reason = f"There is no field {match['name']}, so {_shown(match[0])} was searched as text."
+            self.corrections.append(Correction(match[0], suggestion, query, reason))
 
     def _note(self, notice: str) -> None:
         if notice not in self.notices and len(self.notices) < MAX_NOTICES:

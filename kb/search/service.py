@@ -14,7 +14,7 @@ from incidents import scopes, vocabulary
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
-from kb.search import engines
+from kb.search import engines, names
 from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
@@ -146,7 +146,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         results=[result(hit) for hit in hits],
         facets=_facets(answer, chosen, patterns),
         next_cursor=_next(answer, engine, was_relaxed, identity),
-        corrections=query.corrections,
+        corrections=query.corrections if answer.total else (*query.corrections, *names.corrections(query, viewer)),
         notices=(
             *query.notices,
             *(f"The pattern {old} was merged into {new}, which was searched instead." for old, new in merged.items()),
@@ -255,7 +255,7 @@ def _facets(
 ) -> dict[str, list[FacetValue]]:
     """The values of each facet by count, or in their own order. Chosen values are always included. If nothing with a
     chosen value is found, it appears as it was asked for, so that it reveals nothing the viewer cannot see."""
-    names = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
+    by_slug = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:
         requested: dict[str, list[str]] = {}
@@ -263,7 +263,7 @@ def _facets(
             for one in [one for one in facet_values if one in answer.facets[facet]] or [value]:
                 requested.setdefault(one, []).append(value)
         counts = {**dict.fromkeys(requested, 0), **answer.facets[facet]}
-        labels = names if facet == "pattern" else _LABELS.get(facet, {})
+        labels = by_slug if facet == "pattern" else _LABELS.get(facet, {})
         values = [
             FacetValue(value, labels.get(value, value), count, tuple(requested.get(value, ())))
             for value, count in counts.items()

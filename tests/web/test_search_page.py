@@ -206,6 +206,19 @@ def test_a_correction_is_offered_for_a_misspelled_field_name(published, indexed,
     assert titles(client.get(link.attributes["href"])) == ["One"]
 
 
+def test_the_names_that_may_have_been_meant_are_offered_in_one_sentence(published, indexed, browser):
+    published("One", visibility="public", organization="Wallaroo Works")
+    published("Two", visibility="public", organization="Wallaroo <b>Mines</b>")
+    indexed()
+    client = browser("anonymous")
+    page = parsed(client.get("/search?q=org:wallaroo&severity=unknown"))
+    sentence = 'There is no organization wallaroo. Did you mean org:"Wallaroo <b>Mines</b>" or org:"Wallaroo Works"?'
+    assert sentence in page.text
+    link = next(a for a in page.all("a") if "Wallaroo+Works" in a.attributes["href"])
+    assert "severity=unknown" in link.attributes["href"]
+    assert titles(client.get(link.attributes["href"])) == ["One"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

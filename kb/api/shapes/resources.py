@@ -339,9 +339,10 @@ SHAPES: dict[str, Schema] = {
             "corrections": array(
                 obj(
                     {
-                        "found": text("A misspelled field name in the query."),
-                        "suggestion": text("The field name that may have been meant."),
+                        "found": text("A filter of the query that has an unknown field or an unknown name."),
+                        "suggestion": text("The filter that may have been meant."),
                         "query": text("The whole query with this correction."),
+                        "reason": text("What is wrong, as a sentence."),
                     }
                 ),
                 "Suggested corrections of the query.",

@@ -316,7 +316,8 @@ class Search(ApiView):
             },
             "next": next_address(request, found.next_cursor) if found.next_cursor else None,
             "corrections": [
-                {"found": fix.found, "suggestion": fix.suggestion, "query": fix.query} for fix in found.corrections
+                {"found": fix.found, "suggestion": fix.suggestion, "query": fix.query, "reason": fix.reason}
+                for fix in found.corrections
             ],
             "notices": list(found.notices),
         }

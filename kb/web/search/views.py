@@ -141,14 +141,21 @@ def _page(
         "hits": hits(found),
         "facets": facets.facets(found.facets),
         "chips": facets.chips(found.facets, parameters, path),
-        "corrections": [
-            (correction, facets.url_with(parameters, path, q=correction.query)) for correction in found.corrections
-        ],
+        "corrections": _corrections(found, parameters, path),
         "first_url": facets.url_with(parameters, path),
         "next_url": next_url(found, parameters, path),
         "unfiltered_url": facets.address(path, _without_filters(search_request)),
     }
     return render(request, "web/search/search.html", context, status=status)
+
+
+def _corrections(found: Page, parameters: QueryDict, path: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each reason to correct the query, the suggestions and the addresses that search for them."""
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for one in found.corrections:
+        suggestion = (one.suggestion, facets.url_with(parameters, path, q=one.query))
+        by_reason.setdefault(one.reason, []).append(suggestion)
+    return list(by_reason.items())
 
 
 def search_or_first_page(viewer: Viewer, search_request: SearchRequest) -> tuple[SearchRequest, Page]:

@@ -1,0 +1,119 @@
+"""Suggests the names that were probably meant by a search for an organization, pattern, team or service that is not
+there. Only names that the viewer can see are suggested, so what is missing and what is hidden look the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from itertools import islice
+from operator import attrgetter
+from typing import NamedTuple
+
+from incidents import scopes
+from incidents.scopes import Viewer
+from kb.patterns.models import Pattern
+from kb.search.fields import fold_name
+from kb.search.lexer import MAX_CORRECTIONS, Correction, replace_filter
+from kb.search.nodes import ChoiceFilter
+from kb.search.query import Query
+
+_MOST_FOR_ONE = 3
+# Ratcliff and Obershelp's similarity, from 0 to 1: one typo in a name of five letters, or two in one of ten.
+_SIMILAR = 0.75
+_NEEDS_QUOTES = re.compile(r"[\s,()]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A value that the filter takes, and the ways in which people may refer to it, folded."""
+
+    value: str
+    ways: tuple[str, ...]
+
+
+def corrections(query: Query, viewer: Viewer) -> tuple[Correction, ...]:
+    """The corrections to offer for a query that found nothing."""
+    out = []
+    # Comparing all of a long list of values with all names would take too long.
+    for leaf, value, names in islice(_unknown(query, viewer), MAX_CORRECTIONS):
+        for meant in _near(value, names):
+            written = [meant if one == value else one for one in leaf.values]
+            suggestion = f"{leaf.field}:{','.join(map(_quoted, written))}"
+            corrected = replace_filter(query.text, leaf.text, suggestion)
+            reason = f"There is no {_SOURCES[leaf.field].noun} {value}."
+            out.append(Correction(leaf.text, suggestion, corrected, reason))
+    return tuple(out)
+
+
+def _unknown(query: Query, viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
+    """The values in the query that are no name, each with its filter and the names there are."""
+    names_of = cache(lambda field: sorted(_SOURCES[field].load(viewer), key=attrgetter("value")))
+    for leaf in dict.fromkeys(query.filters):
+        if isinstance(leaf, ChoiceFilter) and leaf.field in _SOURCES:
+            names = names_of(leaf.field)
+            known = {way for name in names for way in name.ways}
+            yield from ((leaf, value, names) for value in leaf.values if value not in known)
+
+
+def _near(value: str, names: list[_Name]) -> list[str]:
+    """The names that the value abbreviates, or else those that contain it, or else those that are spelled like it."""
+    wanted = set(_words(value))
+    abbreviated = [name.value for name in names if value in map(_initials, name.ways)]
+    containing = [name.value for name in names if any(wanted and wanted <= {*_words(way)} for way in name.ways)]
+    by_way = {way: name.value for name in names for way in name.ways}
+    alike = [by_way[way] for way in get_close_matches(value, by_way, _MOST_FOR_ONE, _SIMILAR)]
+    return list(dict.fromkeys(abbreviated or containing or alike))[:_MOST_FOR_ONE]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"\w+", name)
+
+
+def _initials(name: str) -> str:
+    words = _words(name)
+    return "".join(word[0] for word in words) if len(words) > 1 else ""
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if _NEEDS_QUOTES.search(value) else value
+
+
+# --- The names there are ---------------------------------------------------------------------------
+def _organizations(viewer: Viewer) -> Iterable[_Name]:
+    return _named(scopes.visible_organizations(viewer).values_list("name", "slug"))
+
+
+def _teams(viewer: Viewer) -> Iterable[_Name]:
+    return _named(scopes.visible_teams(viewer).values_list("name", "slug"))
+
+
+def _services(viewer: Viewer) -> Iterable[_Name]:
+    return _named((name,) for name in scopes.visible_services(viewer).values_list("name", flat=True))
+
+
+def _patterns(viewer: Viewer) -> Iterable[_Name]:
+    for slug, name, into in Pattern.objects.values_list("slug", "name", "merged_into__slug"):
+        yield _Name(into or slug, (slug, fold_name(name)))
+
+
+def _named(rows: Iterable[tuple[str, ...]]) -> Iterator[_Name]:
+    """From rows of a name and any other ways to refer to it. A query cannot have a name that contains a quote."""
+    for name, *others in rows:
+        if '"' not in name:
+            yield _Name(name, (fold_name(name), *others))
+
+
+class _Source(NamedTuple):
+    noun: str
+    load: Callable[[Viewer], Iterable[_Name]]
+
+
+_SOURCES = {
+    "org": _Source("organization", _organizations),
+    "pattern": _Source("pattern", _patterns),
+    "team": _Source("team", _teams),
+    "service": _Source("service", _services),
+}

@@ -17,6 +17,9 @@ def test_operations_are_shown_and_can_be_tried_without_violating_the_policy(peop
     page = ana.go("/api/v1/docs")
     expect(page.get_by_role("heading", name="Precedent")).to_be_visible()
     assert page.locator(".opblock").count() > 60
+    for scheme, name in (("dark", "dark-mode"), ("light", "")):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_class(name)
     page.locator("#operations-tokens-tokens_create .opblock-summary-control").click()
     block = page.locator("#operations-tokens-tokens_create")
     block.get_by_role("button", name="Try it out").click()

@@ -2,6 +2,14 @@
 "use strict";
 
 const operations = document.getElementById("operations");
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
+function followColorScheme() {
+  document.documentElement.classList.toggle("dark-mode", prefersDark.matches);
+}
+
+followColorScheme();
+prefersDark.addEventListener("change", followColorScheme);
 
 function csrfToken() {
   const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));

@@ -27,7 +27,7 @@ class Status(TextChoices):
 
 class Visibility(TextChoices):
     PUBLIC = "public", "Public"
-    INTERNAL = "internal", "Everyone signed in"
+    INTERNAL = "internal", "Internal"
     TEAM = "team", "Team only"
 
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from incidents import scopes
 from incidents.scopes import Viewer
-from incidents.wording import with_noun
+from incidents.wording import mid_sentence, with_noun
 from kb.search import highlight
 from kb.search.engine import Hit
 
@@ -121,7 +121,7 @@ def _why(sections: list[str], titles: dict[str, str], shown: dict[str, Any], ove
     """Reasons that a reader can verify: where the incident matched, and how many actions are open."""
     out = []
     if sections:
-        names = [titles.get(section, section).lower() for section in sections]
+        names = [mid_sentence(titles.get(section, section)) for section in sections]
         # A title such as "Causes and contributing factors" brings its own "and".
         *first, last = names
         joint = ", " if any(" and " in name for name in names) else " and "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from incidents.models import Incident
 from incidents.scopes import Viewer
 from incidents.vocabulary import Family, Mitigation
-from incidents.wording import with_noun
+from incidents.wording import mid_sentence, with_noun
 from kb.patterns.models import Pattern
 from kb.search import engines
 from kb.search.document import IndexDocument, build_many
@@ -76,7 +76,7 @@ def _likeness(document: IndexDocument, hit: Hit, names: dict[str, str]) -> tuple
     if services:
         reasons.append(_same("service", "services", services))
     if patterns:
-        reasons.append(_same("pattern", "patterns", [names.get(slug, slug).lower() for slug in patterns]))
+        reasons.append(_same("pattern", "patterns", [mid_sentence(names.get(slug, slug)) for slug in patterns]))
     elif families:
         reasons.append(_same("kind of cause", "kinds of cause", [Family(name).label.lower() for name in families]))
     if not reasons:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from incidents.durations import Duration, DurationKind, read_moment
+from incidents.wording import mid_sentence
 from kb.web.incident.records import due_words
 from kb.web.templatetags.precedent import moment, with_noun
 from kb.web.times import duration_words, format_moment, partial_date_words
@@ -90,3 +91,11 @@ def test_a_sources_date_is_as_precise_as_it_is_known(text, words):
 )
 def test_counts_are_written_with_their_noun(number, noun, words):
     assert with_noun(number, noun) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [("Retry storm", "retry storm"), ("DNS failure", "DNS failure"), ("Message to HQ", "message to HQ"), ("", "")],
+)
+def test_names_within_a_sentence_keep_the_capitals_of_abbreviations(name, within):
+    assert mid_sentence(name) == within

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidents.records import KINDS
-from incidents.wording import with_noun
+from incidents.wording import mid_sentence, with_noun
 from kb.web.times import partial_date_words
 
 # What a fact is called in a sentence. Sections are called by their titles, and rows are counted.
@@ -44,7 +44,7 @@ class ShownSource:
 def sources(document: Mapping[str, Any]) -> list[ShownSource]:
     """The sources in stored order, primary ones first."""
     rows = sorted(document["sources"], key=lambda row: not row["primary"])
-    titles = {section["key"]: section["title"].lower() for section in document["sections"]}
+    titles = {section["key"]: mid_sentence(section["title"]) for section in document["sections"]}
     kind_of = {row["id"]: name for name in KINDS for row in document[name]}
     return [
         ShownSource(

@@ -1,11 +1,11 @@
-"""What a viewer can see of an incident's history: its revisions and its audit entries."""
+"""What a viewer can see of an incident's history: its revisions, its reviews and its audit entries."""
 
 from __future__ import annotations
 
 from django.db.models import QuerySet
 
 from incidents import scopes
-from incidents.models import AuditEntry, Incident, IncidentLink, Revision
+from incidents.models import AuditEntry, Incident, IncidentLink, ReviewRequest, Revision
 from incidents.scopes import Viewer
 
 
@@ -19,6 +19,13 @@ def revisions(incident: Incident, viewer: Viewer) -> QuerySet[Revision]:
     if scopes.sees_working_copy(viewer, incident):
         return found
     return found.filter(pk__in=[incident.published_revision_id])
+
+
+def reviews(incident: Incident, viewer: Viewer) -> QuerySet[ReviewRequest]:
+    """The requests of all rounds with the decisions, oldest first, only for viewers who see the working copy."""
+    if not scopes.sees_working_copy(viewer, incident):
+        return ReviewRequest.objects.none()
+    return incident.reviews.select_related("reviewer", "asked_by")
 
 
 def audit(incident: Incident, viewer: Viewer) -> QuerySet[AuditEntry]:

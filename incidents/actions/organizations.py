@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from incidents import outbox, scopes, template
 from incidents.actions.change import audit
 from incidents.actions.naming import free_slug
-from incidents.errors import Invalid, Missing, NotAllowed, Stale
+from incidents.errors import Invalid, Missing, NotAllowed, Stale, WrongState
 from incidents.models import Incident, Membership, Organization, PostmortemTemplate, Service, Team, User
 from incidents.scopes import Viewer
 from incidents.text import clean, clean_choice, clean_url
@@ -81,9 +81,11 @@ def delete_organization(*, actor: Viewer, organization_id: int, expected_version
         if organization is None:
             raise Missing
         _check_version(organization, expected_version)
-        if organization.is_home or organization.incidents.exists() or organization.published_incidents.exists():
-            raise Invalid(
-                {"organization": "Only organizations without incidents can be deleted, but not the home organization."}
+        if organization.is_home:
+            raise WrongState("The home organization cannot be deleted.")
+        if organization.incidents.exists() or organization.published_incidents.exists():
+            raise WrongState(
+                "Only organizations without incidents can be deleted. Deleted incidents count until they are purged."
             )
         audit(actor, "organization.deleted", organization, name=organization.name)
         organization.delete()

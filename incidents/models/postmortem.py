@@ -180,3 +180,7 @@ class ReviewRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident_id} by {self.reviewer_id}: {self.state}"
+
+    def approves(self, version: int) -> bool:
+        """Whether it approves this version of the text, in a round that has not ended."""
+        return self.state == ReviewState.APPROVED and self.ended_at is None and self.approved_version == version

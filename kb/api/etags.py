@@ -58,11 +58,16 @@ def read(request: Request, *, required: bool) -> Condition:
     if header.strip() == "*":
         return Condition(any=True)
     tags, place = set(), 0
-    while place < len(header):
+    while place < len(header) or not header:
         match = _TAG.match(header, place)
         if match is None:
             raise Invalid({"If-Match": 'Send * or ETags in double quotes, such as "3" or "3", "4".'})
         if not match["weak"]:
             tags.add(match["tag"])
         place = match.end()
+    if not tags:
+        raise Refusal(
+            "stale",
+            'A weak ETag (W/"3") never matches. Send it without W/, which proxies add when they compress responses.',
+        )
     return Condition(tags=frozenset(tags))

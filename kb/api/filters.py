@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,8 +49,10 @@ class Choices(django_filters.MultipleChoiceFilter):
 
 class _MomentField(forms.CharField):
     def clean(self, value: Any) -> Moment | None:
+        # In a URL, a + that is not escaped stands for a space.
+        written = re.sub(r"(T[0-9:.]+) ([0-9:]+)$", r"\1+\2", str(value or ""))
         try:
-            return read_moment("moment", value)
+            return read_moment("moment", written)
         except Invalid as error:
             raise forms.ValidationError(error.fields["moment"]) from error
 

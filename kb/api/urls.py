@@ -32,6 +32,7 @@ urlpatterns = [
     path("incidents/<ref:ref>/links/<id:link_id>", parts.Link.as_view(), name="incident-link"),
     path("incidents/<ref:ref>/revisions", history.Revisions.as_view(), name="incident-revisions"),
     path("incidents/<ref:ref>/revisions/<number:number>", history.OneRevision.as_view(), name="incident-revision"),
+    path("incidents/<ref:ref>/reviews", history.Reviews.as_view(), name="incident-reviews"),
     path("incidents/<ref:ref>/audit", history.Audit.as_view(), name="incident-audit"),
     path("incidents/<ref:ref>/export", history.Export.as_view(), name="incident-export"),
     path("incidents/<ref:ref>/patterns", findings.Tags.as_view(), name="incident-patterns"),

@@ -1,5 +1,6 @@
-"""Suggests the names that were probably meant by a search for an organization, pattern, team or service that is not
-there. Only names that the viewer can see are suggested, so what is missing and what is hidden look the same."""
+"""What to say about a search for an organization, pattern, team or service that is not there: the names that were
+probably meant. Only names that the viewer can see are known here, so what is missing and what is hidden look the same.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +35,29 @@ class _Name:
     ways: tuple[str, ...]
 
 
-def corrections(query: Query, viewer: Viewer) -> tuple[Correction, ...]:
-    """The corrections to offer for a query that found nothing."""
-    out = []
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What to say about unknown names: corrections where other names are near, notices where none is."""
+
+    corrections: tuple[Correction, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def unknown_names(query: Query, viewer: Viewer) -> Unknown:
+    """The unknown names in a query that found nothing."""
+    corrections, notices = [], []
     # Comparing all of a long list of values with all names would take too long.
     for leaf, value, names in islice(_unknown(query, viewer), MAX_CORRECTIONS):
-        for meant in _near(value, names):
+        reason = f"There is no {_SOURCES[leaf.field].noun} {value}."
+        near = _near(value, names)
+        for meant in near:
             written = [meant if one == value else one for one in leaf.values]
             suggestion = f"{leaf.field}:{','.join(map(_quoted, written))}"
             corrected = replace_filter(query.text, leaf.text, suggestion)
-            reason = f"There is no {_SOURCES[leaf.field].noun} {value}."
-            out.append(Correction(leaf.text, suggestion, corrected, reason))
-    return tuple(out)
+            corrections.append(Correction(leaf.text, suggestion, corrected, reason))
+        if not near:
+            notices.append(reason)
+    return Unknown(tuple(corrections), tuple(notices))
 
 
 def _unknown(query: Query, viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
@@ -91,7 +103,7 @@ def _teams(viewer: Viewer) -> Iterable[_Name]:
 
 
 def _services(viewer: Viewer) -> Iterable[_Name]:
-    return _named((name,) for name in scopes.visible_services(viewer).values_list("name", flat=True))
+    return _named(scopes.visible_services(viewer).values_list("name", "slug"))
 
 
 def _patterns(viewer: Viewer) -> Iterable[_Name]:

@@ -11,15 +11,18 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeGuard, cast
 
 from incidents import scopes, vocabulary
+from incidents.models import Service
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
-from kb.search import engines, names
+from kb.search import engines
 from kb.search.cursor import BadCursor
 from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
-from kb.search.nodes import AnyFilter, ChoiceFilter, Node, Text, rebuild
+from kb.search.fields import fold_name
+from kb.search.names import Unknown, unknown_names
+from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, result, visible_hits
 
@@ -121,6 +124,8 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     patterns = cache(_patterns)
     merged = _merged(query, request.filters.get("pattern", []), patterns)
     query = replace(query, root=rebuild(query.root, lambda leaf: _without_merged(leaf, merged)))
+    service_names = _service_names(query)
+    resolved = replace(query, root=rebuild(query.root, lambda leaf: _with_service_names(leaf, service_names)))
     identity: dict[str, Any] = {"q": request.q, "filters": request.filters, "sort": request.sort}
     position = cursors.read(request.cursor, identity) if request.cursor else None
     chosen = _chosen(request.filters, merged)
@@ -133,9 +138,10 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),
     )
     engine, degraded, (answer, was_relaxed) = engines.answer_with_fallback(
-        lambda engine: _answer(engine, engine_request, query, position)
+        lambda engine: _answer(engine, engine_request, resolved, position)
     )
     hits = visible_hits(answer.hits, viewer)
+    unknown = Unknown() if answer.total else unknown_names(query, viewer)
     return Page(
         query=request.q,
         parsed=query,
@@ -146,9 +152,10 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         results=[result(hit) for hit in hits],
         facets=_facets(answer, chosen, patterns),
         next_cursor=_next(answer, engine, was_relaxed, identity),
-        corrections=query.corrections if answer.total else (*query.corrections, *names.corrections(query, viewer)),
+        corrections=(*query.corrections, *unknown.corrections),
         notices=(
             *query.notices,
+            *unknown.notices,
             *(f"The pattern {old} was merged into {new}, which was searched instead." for old, new in merged.items()),
             *([RELAXED] if was_relaxed and answer.total else []),
         ),
@@ -192,18 +199,35 @@ def _merged(query: Query, chosen: Iterable[str], patterns: Callable[[], Mapping[
     """{merged pattern: the one it was merged into}, by slug, for the patterns named in the query or chosen."""
     slugs = dict.fromkeys(chosen)
     for leaf in query.filters:
-        if _is_of_pattern(leaf):
+        if _is_of(leaf, "pattern"):
             slugs.update(dict.fromkeys(leaf.values))
     known = patterns() if slugs else {}
     return {slug: into for slug in slugs if slug in known and (into := known[slug].merged_into)}
 
 
-def _is_of_pattern(leaf: Text | AnyFilter) -> TypeGuard[ChoiceFilter]:
-    return isinstance(leaf, ChoiceFilter) and leaf.field == "pattern"
+def _is_of(leaf: Text | AnyFilter, field: str) -> TypeGuard[ChoiceFilter]:
+    return isinstance(leaf, ChoiceFilter) and leaf.field == field
 
 
-def _without_merged(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Node:
-    if not _is_of_pattern(leaf):
+def _service_names(query: Query) -> dict[str, list[str]]:
+    """{slug: the names of all services that have it}, for the services named in the query: engines know only names."""
+    wanted = [value for leaf in query.filters if _is_of(leaf, "service") for value in leaf.values]
+    out: dict[str, list[str]] = {}
+    if wanted:
+        for slug, name in Service.objects.filter(slug__in=wanted).values_list("slug", "name"):
+            out.setdefault(slug, []).append(fold_name(name))
+    return out
+
+
+def _with_service_names(leaf: Text | AnyFilter, names_of: Mapping[str, list[str]]) -> Text | AnyFilter:
+    if not _is_of(leaf, "service"):
+        return leaf
+    values = dict.fromkeys(one for value in leaf.values for one in (value, *names_of.get(value, [])))
+    return ChoiceFilter(leaf.field, tuple(values), leaf.text)
+
+
+def _without_merged(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Text | AnyFilter:
+    if not _is_of(leaf, "pattern"):
         return leaf
     return ChoiceFilter(leaf.field, tuple(dict.fromkeys(merged.get(value, value) for value in leaf.values)), leaf.text)
 
@@ -255,7 +279,7 @@ def _facets(
 ) -> dict[str, list[FacetValue]]:
     """The values of each facet by count, or in their own order. Chosen values are always included. If nothing with a
     chosen value is found, it appears as it was asked for, so that it reveals nothing the viewer cannot see."""
-    by_slug = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
+    names = {slug: one.name for slug, one in patterns().items()} if answer.facets.get("pattern") else {}
     out: dict[str, list[FacetValue]] = {}
     for facet in FACETS:
         requested: dict[str, list[str]] = {}
@@ -263,7 +287,7 @@ def _facets(
             for one in [one for one in facet_values if one in answer.facets[facet]] or [value]:
                 requested.setdefault(one, []).append(value)
         counts = {**dict.fromkeys(requested, 0), **answer.facets[facet]}
-        labels = by_slug if facet == "pattern" else _LABELS.get(facet, {})
+        labels = names if facet == "pattern" else _LABELS.get(facet, {})
         values = [
             FacetValue(value, labels.get(value, value), count, tuple(requested.get(value, ())))
             for value, count in counts.items()

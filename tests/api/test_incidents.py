@@ -59,6 +59,32 @@ def test_a_postmortem_can_be_written_reviewed_and_published_through_the_api_alon
     assert api("outsider").get(address).json()["title"] == CONTENT["title"]
 
 
+def test_the_decisions_of_reviewers_and_their_comments_can_be_read(api, draft):
+    author, reviewer, address = api("author"), api("reviewer"), f"incidents/{draft().pk}"
+
+    def reviews():
+        return [
+            [row[name] for name in ("reviewer", "state", "comment", "approves_current_text")]
+            for row in author.get(f"{address}/reviews").json()["results"]
+        ]
+
+    asked = {"reviewers": ["reviewer@acme.example"]}
+    author.post(f"{address}/submit", asked)
+    assert reviews() == [["Reviewer", "asked", "", False]]
+    reviewer.post(f"{address}/review", {"approve": False, "comment": "Which cache?"}, if_match="*")
+    assert reviews() == [["Reviewer", "changes_requested", "Which cache?", False]]
+    author.post(f"{address}/submit", asked)
+    reviewer.post(f"{address}/review", {"approve": True}, if_match="*")
+    before = ["Reviewer", "changes_requested", "Which cache?", False]
+    assert reviews() == [["Reviewer", "approved", "", True], before]
+    author.patch(f"{address}/sections/summary", {"body": "Another text."})
+    assert reviews() == [["Reviewer", "approved", "", False], before]
+    latest, earlier = author.get(f"{address}/reviews").json()["results"]
+    assert (latest["email"], latest["asked_by"]) == ("reviewer@acme.example", "Author")
+    assert latest["decided_at"] >= latest["asked_at"] >= earlier["ended_at"]
+    assert latest["ended_at"] is None
+
+
 def test_a_refusal_says_who_is_allowed(api, published):
     author, address = api("author"), f"incidents/{published().pk}"
     assert "Only leads" in author.post(f"{address}/archive").json()["detail"]
@@ -448,6 +474,7 @@ def test_the_list_omits_archived_incidents_unless_asked_for(api, cast, published
         ("visibility=team", ["B"]),
         ("started_after=2026", ["B", "A"]),
         ("started_after=2026-02-01T00:00Z", ["B"]),
+        ("started_after=2026-02-01T02:00+02:00", ["B"]),
         ("started_before=2026-02", ["A"]),
         ("sort=created", ["A", "B", "C"]),
         ("sort=started", ["A", "B", "C"]),

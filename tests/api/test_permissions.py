@@ -179,6 +179,7 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", f"{INCIDENT}/revisions/{{number}}"): Row(
         {k: v for k, v in READS.items() if k != "draft"}, parts={"number": 1}
     ),
+    ("GET", f"{INCIDENT}/reviews"): Row(READS_WORKING_COPY),
     ("GET", f"{INCIDENT}/audit"): Row(READS_WORKING_COPY),
     ("GET", f"{INCIDENT}/export"): Row(READS),
     ("GET", f"{INCIDENT}/similar"): Row(READS),

@@ -99,6 +99,7 @@ def test_the_versions_inside_the_document_are_the_etags_of_its_parts(api, addres
         ('"{v}', 400),
         ('"1" "2"', 400),
         (", ,", 400),
+        ("", 400),
     ],
 )
 def test_if_match_is_parsed_as_http_specifies(api, address, header, status):
@@ -108,6 +109,8 @@ def test_if_match_is_parsed_as_http_specifies(api, address, header, status):
     assert answer.status_code == status
     if status == 400:
         assert fields(answer) == {"If-Match"}
+    if header == 'W/"{v}"':
+        assert "without W/" in answer.json()["detail"]
 
 
 def test_a_step_honors_if_match_when_it_is_sent(api, cast, published):

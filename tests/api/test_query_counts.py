@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from incidents.actions.lifecycle import reopen
 from incidents.actions.links import add_link
+from incidents.models import ReviewRequest
 from kb.api.views.meta import openapi
 from kb.patterns.models import Pattern, Tag
 from kb.search import relay
@@ -28,6 +30,7 @@ BASELINE = {
     "incidents/{ref}/links": 5,
     "incidents/{ref}/patterns": 8,
     "incidents/{ref}/similar": 13,
+    "incidents/{ref}/reviews": 4,
     "incidents/{ref}/audit": 7,
     "incidents/{ref}/revisions": 4,
     "incidents/{ref}/export": 7,
@@ -56,10 +59,17 @@ def test_the_number_of_queries_is_known_and_does_not_grow_with_the_rows(api, cas
         Tag.objects.create(incident=incident, pattern=pattern, source="curator", state="confirmed")
         add_link(actor=cast.viewer("author"), incident_id=first.pk, kind="related", to=incident.ref)
         reopen(actor=cast.viewer("author"), incident_id=incident.pk)
+        ReviewRequest.objects.create(
+            incident=first, reviewer=cast.reviewer, asked_by=cast.author, ended_at=timezone.now()
+        )
         relay.drain()
 
     def counts() -> dict[str, int]:
-        return {path: _queries(api("author" if "audit" in path else "reader"), path, first.ref) for path in BASELINE}
+        of_authors = ("/audit", "/reviews")
+        return {
+            path: _queries(api("author" if path.endswith(of_authors) else "reader"), path, first.ref)
+            for path in BASELINE
+        }
 
     more(0)
     assert counts() == BASELINE

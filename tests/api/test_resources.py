@@ -51,7 +51,7 @@ def test_admins_manage_organizations_and_names_are_unique(api, published):
     assert codes(api("author").get("organizations/globex")) == (404, "not_found")
     published(organization="Globex", visibility="public")
     assert api("anonymous").get("organizations/globex").json()["incidents"] == 1
-    assert fields(admin.delete(made["Location"])) == {"organization"}
+    assert codes(admin.delete(made["Location"])) == (409, "wrong_state")
 
 
 def test_the_incident_count_of_an_organization_includes_only_what_the_caller_sees(api, cast, draft, published):
@@ -443,3 +443,23 @@ def test_a_team_gets_no_incident_between_the_check_for_incidents_and_its_deletio
     delete_team(actor=admin, team_id=tea.pk)
     assert len(begun) == 1, "the other transaction waited"
     assert not Team.objects.filter(pk=tea.pk).exists()
+
+
+def test_an_organization_is_deleted_once_nothing_is_about_it(api, draft):
+    admin = api("admin")
+    incident = draft(organization="Wallaroo Works")
+    for path, words in (("acme", "home organization"), ("wallaroo-works", "without incidents")):
+        refused = admin.delete(f"organizations/{path}", if_match="*")
+        assert codes(refused) == (409, "wrong_state")
+        assert words in refused.json()["detail"]
+    assert api("lead").delete(f"incidents/{incident.ref}", if_match="*").status_code == 204
+    assert "until they are purged" in admin.delete("organizations/wallaroo-works", if_match="*").json()["detail"]
+
+
+@pytest.mark.parametrize("service", ["wallaroo-api", '"Wallaroo API"'])
+def test_a_search_takes_the_slug_of_a_service_or_its_name(api, published, service):
+    published("Theirs", services=["Wallaroo API"])
+    published("Ours")
+    relay.drain()
+    found = api("outsider").get(f"search?q={quote(f'service:{service}')}").json()
+    assert [result["title"] for result in found["results"]] == ["Theirs"]

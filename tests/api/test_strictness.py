@@ -256,6 +256,12 @@ def test_only_json_in_utf8_is_accepted(api, content_type):
     assert codes(refused) == (415, "unsupported_media_type")
 
 
+def test_a_compressed_body_is_refused(api):
+    body = b'{"title": "x", "team": "checkout"}'
+    for encoding, status in (("gzip", 415), ("identity", 201)):
+        assert api("author").post("incidents", body, Content_Encoding=encoding).status_code == status
+
+
 def test_a_body_over_four_mebibytes_is_refused(api):
     refused = api("author").post("incidents", b'{"title": "' + b"x" * (4 * 1024 * 1024) + b'"}')
     assert codes(refused) == (413, "too_large")

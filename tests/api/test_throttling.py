@@ -51,6 +51,13 @@ def test_anonymous_callers_share_the_limit_of_their_address(api, rates):
     assert api("author").get("me").status_code == 200
 
 
+def test_unknown_urls_count_for_the_user_who_asks(api, rates):
+    author = api("author")
+    assert [api("anonymous").get("nowhere").status_code for _ in range(3)] == [404, 404, 429]
+    assert [author.get("incidents/INC_12").status_code for _ in range(4)] == [404, 404, 404, 429]
+    assert "looks like INC-12" in api("lead").get("incidents/INC_12").json()["detail"]
+
+
 def test_refused_requests_of_anonymous_callers_and_read_tokens_count(api, rates):
     assert [api("anonymous").get("me").status_code for _ in range(4)] == [401, 401, 429, 429]
     reads = api("author", "read")

@@ -60,6 +60,13 @@ def test_teams_and_services_are_suggested_to_colleagues_only(suggestions, query,
     assert suggestions(query) == []
 
 
+def test_a_name_that_is_like_no_other_is_reported(cast, suggestions):
+    found = search(cast.viewer("anonymous"), SearchRequest(q="org:zeppelin service:basket-api"))
+    assert found.corrections == ()
+    assert found.notices == ("There is no organization zeppelin.", "There is no service basket-api.")
+    assert search(cast.viewer("outsider"), SearchRequest(q="service:basket-api")).notices == ()
+
+
 def test_a_hidden_name_is_never_suggested(suggestions):
     assert suggestions("org:initec", by="author") == ["org:Initech"]
     assert suggestions("org:initec", by="outsider") == suggestions("org:initech", by="outsider") == []

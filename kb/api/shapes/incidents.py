@@ -10,6 +10,7 @@ from incidents.vocabulary import (
     Mitigation,
     Origin,
     Precision,
+    ReviewState,
     SectionKind,
     Severity,
     Status,
@@ -294,6 +295,20 @@ SHAPES: dict[str, Schema] = {
             "document": {"type": "object", "description": "The incident as published, in the format of exports."},
         }
     ),
+    "ReviewRequest": obj(
+        {
+            "reviewer": text("The name of the user who was asked."),
+            "email": text("Their e-mail address."),
+            "asked_by": text("The name of the user who asked."),
+            "asked_at": instant(),
+            "state": choice(ReviewState.values, "`asked` until they decide."),
+            "comment": text(),
+            "decided_at": nullable(instant()),
+            "ended_at": nullable(instant("When the round ended: by publishing, withdrawing or a new request.")),
+            "approves_current_text": flag("Whether it approves the text as it is now. Any edit ends that."),
+        }
+    ),
+    "ReviewRequestList": page(ref("ReviewRequest")),
     "AuditEntry": obj(
         {
             "at": instant(),

@@ -1,7 +1,8 @@
-"""An incident's history and export: its revisions, its audit trail, and the whole document as a file."""
+"""An incident's history and export: its revisions, its reviews, its audit trail, and the whole document as a file."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from incidents import export, history, scopes
 from incidents.document import redacted
 from incidents.errors import Missing
-from incidents.models import AuditEntry, Incident, Revision
+from incidents.models import AuditEntry, Incident, ReviewRequest, Revision
 from kb.api import documents, etags, parameters
 from kb.api.base import answer, page
 from kb.api.operations import reads
@@ -69,6 +70,35 @@ class OneRevision(RevisionView):
         return answer(body, etag=etags.of_content(body))
 
 
+class Reviews(IncidentView):
+    @reads(
+        "List reviews",
+        description="Lists who was asked for a review and how they decided, latest request first. Only for callers who "
+        "see the working copy; 404 for everyone else.",
+        answer="ReviewRequestList",
+        query=PAGING,
+    )
+    def get(self, request: Request, ref: str) -> Response:
+        incident = self.locate(ref)
+        if not scopes.sees_working_copy(self.viewer, incident):
+            raise Missing
+        found, next_address = paginate(request, history.reviews(incident, self.viewer), Order(descending=True))
+        return page([self._represent(review, incident) for review in found], next_address)
+
+    def _represent(self, review: ReviewRequest, incident: Incident) -> dict[str, Any]:
+        return {
+            "reviewer": review.reviewer.name,
+            "email": review.reviewer.email,
+            "asked_by": review.asked_by.name,
+            "asked_at": review.asked_at.isoformat(),
+            "state": review.state,
+            "comment": review.comment,
+            "decided_at": _iso(review.decided_at),
+            "ended_at": _iso(review.ended_at),
+            "approves_current_text": review.approves(incident.version),
+        }
+
+
 class Audit(IncidentView):
     @reads(
         "List audit entries",
@@ -93,6 +123,10 @@ class Audit(IncidentView):
             "object_id": entry.object_id,
             "change": entry.change,
         }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 class MarkdownRenderer(JSONRenderer):

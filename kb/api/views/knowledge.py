@@ -25,6 +25,7 @@ from kb.insights.patterns import pattern_insight
 from kb.patterns.decisions import precision
 from kb.patterns.models import SHOWN, Pattern, PatternStatus
 from kb.search.engine import FACETS, SORTS
+from kb.search.fields import FIELDS
 from kb.search.results import Result
 from kb.search.service import CHOICES, YEAR, BadCursor, BadRequest, Page, SearchRequest, search
 
@@ -261,7 +262,9 @@ def _facet(name: str) -> Parameter:
 
 SEARCH = (
     Parameter(
-        "q", 'Words, "exact phrases", and fields such as severity:sev1; or a pasted log line. Empty matches everything.'
+        "q",
+        'Words, "exact phrases", and fields such as severity:sev1; or a pasted log line. Empty matches everything. '
+        f"The fields are {', '.join(field.name for field in FIELDS)}.",
     ),
     parameters.one_of("sort", SORTS, "`relevance` by default."),
     *map(_facet, FACETS),

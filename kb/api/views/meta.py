@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -14,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.decorators import method_decorator
 from django.views import defaults
 from django.views.decorators.csrf import ensure_csrf_cookie
+from rest_framework.exceptions import APIException
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -91,9 +93,16 @@ class UnknownUrl(ApiView):
     """Every other URL under /api/v1/: a 404 problem document instead of a page, for every caller."""
 
     schema = None
-    authentication_classes = ()
     permission_classes = ()
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out whose request to count, and nothing else."""
+        with suppress(APIException):
+            super().perform_authentication(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        raise Missing("There is nothing at this URL. URLs have no trailing slash; /api/v1/docs lists them all.")
+        raise Missing(
+            "There is nothing at this URL. URLs have no trailing slash, and the reference of an incident looks like "
+            "INC-12; /api/v1/docs lists them all."
+        )

@@ -104,7 +104,8 @@ class OneOrganization(OrganizationView):
 
     @writes(
         "Delete an organization",
-        description="Only for admins, and only if no incident is about it. The home organization cannot be deleted.",
+        description="Only for admins, and only if no incident is about it; deleted incidents count until "
+        "they are purged. The home organization cannot be deleted.",
         answer=None,
         status=204,
         precondition="required",

@@ -18,7 +18,7 @@ from kb.web.writing import readiness
 from kb.web.writing.access import View, get_only, id_of, incident_to_read, opened_version, post_only, signed_in
 from kb.web.writing.editor import EDITABLE
 from kb.web.writing.inputs import errors_by_input
-from kb.web.writing.review import is_current_approval, may_publish
+from kb.web.writing.review import may_publish
 
 
 @get_only
@@ -46,7 +46,7 @@ def publish_page(
         "incident": incident,
         "readiness": readiness.of(incident),
         "may_publish": may_publish(request, incident, reviews),
-        "approved_by": [r.reviewer.name for r in reviews if is_current_approval(r, incident)],
+        "approved_by": [r.reviewer.name for r in reviews if r.approves(incident.version)],
         "next_number": (incident.published_revision.number if incident.published_revision else 0) + 1,
         "problems": problems,
         "errors": errors or {},

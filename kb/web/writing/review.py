@@ -9,11 +9,11 @@ from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from incidents import scopes
+from incidents import history, scopes
 from incidents.actions import lifecycle
 from incidents.errors import Invalid, NotAllowed, Stale
 from incidents.models import Incident, ReviewRequest, User
-from incidents.vocabulary import ReviewState, Status
+from incidents.vocabulary import Status
 from kb.web.people import mail
 from kb.web.request import Request
 from kb.web.writing import readiness
@@ -46,13 +46,13 @@ def review_page(
         raise NotAllowed("Only the owning team, the reviewers and admins can see this review.")
     # The current round first, then earlier ones, latest first.
     rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
-    reviews = list(incident.reviews.select_related("reviewer", "asked_by").order_by(*rounds))
+    reviews = list(history.reviews(incident, viewer).order_by(*rounds))
     mine = next((r for r in reviews if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
     may_edit = scopes.may_edit(viewer, incident)
     in_review = incident.status == Status.IN_REVIEW
     context = {
         "incident": incident,
-        "reviews": [(r, is_current_approval(r, incident)) for r in reviews],
+        "reviews": [(r, r.approves(incident.version)) for r in reviews],
         "may_decide": in_review and mine is not None,
         "may_edit": may_edit,
         "may_ask": may_edit and incident.status in EDITABLE,
@@ -69,15 +69,9 @@ def review_page(
     return render(request, "web/writing/review.html", context, status=status)
 
 
-def is_current_approval(review: ReviewRequest, incident: Incident) -> bool:
-    """Whether it approves the current version of the text."""
-    approved = review.state == ReviewState.APPROVED and review.ended_at is None
-    return approved and review.approved_version == incident.version
-
-
 def may_publish(request: Request, incident: Incident, reviews: list[ReviewRequest]) -> bool:
     """Whether the viewer can publish: with an approval of the current text, or as a lead or admin."""
-    approved = incident.status == Status.IN_REVIEW and any(is_current_approval(r, incident) for r in reviews)
+    approved = incident.status == Status.IN_REVIEW and any(r.approves(incident.version) for r in reviews)
     return approved or scopes.may_lead(request.viewer, incident)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -9,14 +10,16 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+from incidents.models import Incident
 from incidents.scopes import ANONYMOUS
+from kb.patterns.models import Pattern, Tag
 from kb.search import relay
 from kb.search.database.conditions import dialect, scored
 from kb.search.database.rarity import EVERYBODY, SIGNED_IN
 from kb.search.document import build_many
 from kb.search.elastic.engine import ElasticEngine
 from kb.search.likeness import Likeness
-from kb.search.nodes import And, Or, Phrase, Term
+from kb.search.nodes import And, ChoiceFilter, Or, Phrase, Term
 from kb.search.query import parse
 from kb.search.service import SearchRequest, search
 from kb.search.similar import similar
@@ -63,10 +66,22 @@ def test_a_narrower_search_gives_the_same_score(published):
     assert scores["cache retry"][both] == scores["cache OR retry"][both] > scores["cache OR retry"]["Cache resize"] > 0
 
 
+@pytest.fixture
+def tagged() -> Callable[[Incident], Incident]:
+    """tagged(incident): the same incident, with a confirmed pattern."""
+    pattern = Pattern.objects.create(slug="consumer-lag", name="Consumer lag", family="load", counts="Lag.")
+
+    def tag(incident: Incident) -> Incident:
+        Tag.objects.create(incident=incident, pattern=pattern, source="curator", state="confirmed")
+        return incident
+
+    return tag
+
+
 @pytest.mark.django_db
-def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published):
-    like = published("Ransomware encrypted the backups", text="Kafka went with them.", visibility="public")
-    published("Kafka lagged", text="Consumers slept.", visibility="public")
+def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published, tagged):
+    like = tagged(published("Ransomware encrypted the backups", text="Kafka went with them.", visibility="public"))
+    tagged(published("Kafka lagged", text="Consumers slept.", visibility="public"))
     published("Ransomware asked for coins", text="Backups were encrypted.", visibility="internal")
 
     def seen(who):
@@ -79,8 +94,8 @@ def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published)
         return scores, [(one.result.ref, one.score) for one in similar(cast.viewer(who), like)]
 
     before = {who: seen(who) for who in ("anonymous", "outsider")}
-    draft("Ransomware encrypted the backups of kafka")
-    published("Ransomware, and kafka lagged", text="Consumers encrypted the backups.", visibility="team")
+    tagged(draft("Ransomware encrypted the backups of kafka"))
+    tagged(published("Ransomware, and kafka lagged", text="Consumers encrypted the backups.", visibility="team"))
     assert {who: seen(who) for who in before} == before
     published("More ransomware", text="Colleagues may know.", visibility="internal")
     assert seen("anonymous") == before["anonymous"]
@@ -96,11 +111,25 @@ def test_synonyms_count_once_in_a_likeness(published):
         assert len([word for word, _ in words if Term("certif") in getattr(word, "children", ())]) == 1
 
 
+@pytest.mark.django_db
+def test_a_shared_pattern_counts_less_the_more_incidents_show_it(published):
+    incident = published()
+    document = build_many([incident.pk])[incident.pk]
+    document.facets["pattern"] = ["common", "rare", "unique"]
+    counts = {"common": 50, "rare": 5, "unique": 0}
+
+    def count_matches(nodes):
+        return 100, [counts[node.values[0]] if isinstance(node, ChoiceFilter) else 1 for node in nodes]
+
+    (_, common), (_, rare), (_, unique) = Likeness.of(document, count_matches).patterns
+    assert 0 < 3 * common < rare < unique < 0.5
+
+
 @pytest.mark.postgres_only
-def test_nothing_hidden_influences_a_likeness_on_elasticsearch(cast, draft, published):
+def test_nothing_hidden_influences_a_likeness_on_elasticsearch(cast, draft, published, tagged):
     text = "Ransomware encrypted the backups"
-    like = published(text, text="Kafka went with them.", visibility="public")
-    published("Kafka lagged", text="Ransomware slept.", visibility="public")
+    like = tagged(published(text, text="Kafka went with them.", visibility="public"))
+    tagged(published("Kafka lagged", text="Ransomware slept.", visibility="public"))
 
     def seen(who):
         relay.drain()
@@ -112,8 +141,8 @@ def test_nothing_hidden_influences_a_likeness_on_elasticsearch(cast, draft, publ
         relay.audit()
         before = {who: seen(who) for who in ("anonymous", "outsider")}
         assert all(before.values())
-        draft(f"{text} of kafka")
-        published(f"{text} of kafka", visibility="team")
+        tagged(draft(f"{text} of kafka"))
+        tagged(published(f"{text} of kafka", visibility="team"))
         assert {who: seen(who) for who in before} == before
         published("More ransomware", text="Colleagues may know.", visibility="internal")
         assert seen("anonymous") == before["anonymous"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import DateTimeField, F, Q, QuerySet, Value
+from django.db.models import Count, DateTimeField, F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from incidents import scopes
@@ -17,13 +18,14 @@ from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
 from kb.search.database.conditions import chosen, condition, dialect, scored
-from kb.search.database.rarity import count_readable, rarities
+from kb.search.database.rarity import count_readable, mark_of, rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.engine import FACETS, MULTIVALUED, Answer, EngineRequest, Hit
-from kb.search.likeness import SHARED_PATTERN, Likeness
+from kb.search.likeness import Likeness
 from kb.search.models import SearchDocument, SearchValue
 from kb.search.nodes import (
     ChoiceFilter,
+    Node,
     NumberFilter,
     conjunction,
     disjunction,
@@ -96,10 +98,10 @@ class DatabaseEngine:
         return Answer(counts.total, hits, len(keys) > request.size, counts.facets, counts.median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        likeness = Likeness.of(document, lambda nodes: count_readable(nodes, viewer, dialect().count))
+        likeness = Likeness.of(document, partial(_count_readable, viewer))
         if not likeness:
             return []
-        patterns = ChoiceFilter("pattern", tuple(likeness.patterns)) if likeness.patterns else None
+        patterns = ChoiceFilter("pattern", tuple(slug for slug, _ in likeness.patterns)) if likeness.patterns else None
         root = disjunction([*(word for word, _ in likeness.words), patterns])
         request = EngineRequest(viewer, conjunction([root, negation(NumberFilter("ref", (document.incident_id,)))]))
         counts = self._aggregate(self._findable(request), (), _likeness_ranking(likeness, size))
@@ -256,6 +258,17 @@ def _ranking(request: EngineRequest) -> Ranking | None:
     )
 
 
+def _count_readable(viewer: Viewer, nodes: Sequence[Node]) -> tuple[int, list[int]]:
+    """How many documents count for this viewer, and how many of them satisfy each node. The nodes are trees of words
+    and phrases, followed by filters for one pattern each."""
+    patterns = [node.values[0] for node in nodes if isinstance(node, ChoiceFilter)]
+    total, counts = count_readable(nodes[: len(nodes) - len(patterns)], viewer, dialect().count)
+    readable = SearchDocument.objects.filter(condition(mark_of(viewer)))
+    rows = SearchValue.objects.filter(field="pattern", value__in=patterns, document__in=readable)
+    found = dict(rows.values_list("value").annotate(Count("pk"))) if patterns else {}
+    return total, [*counts, *(found.get(slug, 0) for slug in patterns)]
+
+
 def _likeness_ranking(likeness: Likeness, size: int) -> Ranking:
     """The ranking by likeness. A word adds its weight once, however often it occurs in a document."""
     parts: list[str] = []
@@ -264,13 +277,11 @@ def _likeness_ranking(likeness: Likeness, size: int) -> Ranking:
         condition, wanted = dialect().matching(dialect().expression(word))
         parts.append(f"SELECT incident_id AS id, %s AS score FROM search_searchdocument WHERE {condition}")
         params += [weight, *wanted]
-    if likeness.patterns:
-        slugs = ", ".join(["%s"] * len(likeness.patterns))
+    for slug, weight in likeness.patterns:
         parts.append(
-            "SELECT document_id AS id, %s AS score FROM search_searchvalue "
-            f"WHERE field = 'pattern' AND value IN ({slugs})"
+            "SELECT document_id AS id, %s AS score FROM search_searchvalue WHERE field = 'pattern' AND value = %s"
         )
-        params += [SHARED_PATTERN, *likeness.patterns]
+        params += [weight, slug]
     every = " UNION ALL ".join(parts)
     return Ranking(
         f"SELECT id, sum(score) AS score FROM ({every}) AS held WHERE id IN (SELECT id FROM found) GROUP BY id",

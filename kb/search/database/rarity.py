@@ -39,6 +39,11 @@ def rarities(texts: Sequence[Text], viewer: Viewer, count: Count) -> list[float]
 
 def count_readable(nodes: Sequence[Node], viewer: Viewer, count: Count) -> tuple[int, list[int]]:
     """How many documents count for this viewer, and how many of them satisfy each tree of words and phrases."""
-    mark = SIGNED_IN if viewer.is_signed_in else EVERYBODY
+    mark = mark_of(viewer)
     total, *found = count([mark, *(And((node, mark)) for node in nodes)])
     return total, found
+
+
+def mark_of(viewer: Viewer) -> Term:
+    """The mark of the documents that count for this viewer."""
+    return SIGNED_IN if viewer.is_signed_in else EVERYBODY

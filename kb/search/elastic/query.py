@@ -14,7 +14,7 @@ from kb.search.analysis import spans
 from kb.search.elastic.mapping import OWN, SECTIONS, field_of, weight_of
 from kb.search.engine import FACETS, EngineRequest
 from kb.search.highlight import END, START
-from kb.search.likeness import SHARED_PATTERN, Likeness
+from kb.search.likeness import Likeness
 from kb.search.nodes import (
     And,
     ChoiceFilter,
@@ -74,7 +74,7 @@ def like(viewer: Viewer, incident_id: int, likeness: Likeness, size: int, *, hid
     """Finds documents with any of these words and patterns, except the incident's own. Scores come from `likeness`
     alone, so no hidden document influences them."""
     clauses = [_constant_score(compile_node(word), weight) for word, weight in likeness.words]
-    clauses += [_constant_score({"term": {"facets.pattern": slug}}, SHARED_PATTERN) for slug in likeness.patterns]
+    clauses += [_constant_score({"term": {"facets.pattern": slug}}, weight) for slug, weight in likeness.patterns]
     return {
         "query": {
             "bool": {

@@ -150,7 +150,7 @@ class Lexer:
             self._note(f"Only the first {MAX_PHRASE} words of a phrase were searched.")
         words = [self._text[token.start : token.end] for token in tokens]
         node = (
-            Term(tokens[0].stem, words[0])
+            Term(tokens[0].stem, words[0], quoted)
             if len(tokens) == 1
             else phrase(self._text, tokens[:MAX_PHRASE], quoted=quoted)
         )

@@ -33,10 +33,11 @@ class SecondSpan:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, anywhere in a document."""
+    """A word, anywhere in a document. If it is `quoted`, its synonyms are not searched."""
 
     stem: str
     text: str = dataclasses.field(default="", compare=False)
+    quoted: bool = dataclasses.field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

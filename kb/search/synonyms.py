@@ -12,6 +12,9 @@ from functools import cache
 from kb.search.analysis import is_stop, stems
 from kb.search.nodes import And, Node, Not, Or, Phrase, Term, Text, conjunction, disjunction, negation
 
+# The weight of a synonym, where the word itself counts 1.
+WEIGHT = 0.3
+
 SYNONYMS = [
     "k8s, kubernetes",
     "db, database",
@@ -75,8 +78,8 @@ def _table() -> dict[tuple[str, ...], list[Text]]:
 
 
 def expanded(root: Node | None) -> Node | None:
-    """The query with each word, and each run of words, that has synonyms replaced by an OR with them. Phrases are kept
-    as they were written."""
+    """The query with each word, and each run of words, that has synonyms replaced by an OR with them. What is in quotes
+    is kept as it was written."""
     match root:
         case And(children=children):
             return conjunction(map(_expanded_run, _runs(children)))
@@ -84,7 +87,7 @@ def expanded(root: Node | None) -> Node | None:
             return disjunction(map(expanded, children))
         case Not(child=child):
             return negation(expanded(child))
-        case Term(stem=stem):
+        case Term(stem=stem, quoted=False):
             return disjunction([root, *_table().get((stem,), [])])
     return root
 
@@ -101,7 +104,7 @@ def _runs(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
 
 
 def _key(children: tuple[Node, ...]) -> tuple[str, ...]:
-    return tuple(child.stem if isinstance(child, Term) else "" for child in children)
+    return tuple(child.stem if isinstance(child, Term) and not child.quoted else "" for child in children)
 
 
 def _expanded_run(children: tuple[Node, ...]) -> Node | None:

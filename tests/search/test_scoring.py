@@ -112,6 +112,22 @@ def test_synonyms_count_once_in_a_likeness(published):
 
 
 @pytest.mark.django_db
+def test_a_rare_synonym_does_not_outweigh_the_word_that_was_asked_for(published):
+    for number in range(6):
+        published(f"Incident {number}", text="Some database was slow.", visibility="public")
+    published("Another", text="The DB was slow, said one source.", visibility="public")
+    relay.drain()
+
+    def titles(query):
+        return [one.title for one in search(ANONYMOUS, SearchRequest(q=query)).results]
+
+    assert titles("database")[-1] == "Another"
+    assert titles("db")[0] == "Another"
+    assert len(titles("db")) == 7
+    assert titles('"db"') == ["Another"]
+
+
+@pytest.mark.django_db
 def test_a_shared_pattern_counts_less_the_more_incidents_show_it(published):
     incident = published()
     document = build_many([incident.pk])[incident.pk]

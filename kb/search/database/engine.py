@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from incidents import scopes
 from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
-from kb.search import highlight
+from kb.search import highlight, synonyms
 from kb.search.database.conditions import chosen, condition, dialect, scored
 from kb.search.database.rarity import count_readable, mark_of, rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
@@ -27,6 +28,7 @@ from kb.search.nodes import (
     ChoiceFilter,
     Node,
     NumberFilter,
+    Text,
     conjunction,
     disjunction,
     negation,
@@ -241,8 +243,8 @@ def _ranking(request: EngineRequest) -> Ranking | None:
     among, texts = scored(expanded(request.root))
     if request.sort != "relevance" or among is None:
         return None
-    rarity_by_text = dict(zip(texts, rarities(texts, request.viewer, dialect().count), strict=True))
-    scores, scores_params = dialect().scores(rarity_by_text, among)
+    weights = _weights(texts, rarities(texts, request.viewer, dialect().count))
+    scores, scores_params = dialect().scores(weights, among)
     # Documents without any of the words (found through a filter in an OR) come last, with a score of 0.
     best = (
         "SELECT id, score FROM (SELECT id, max(score) AS score "
@@ -256,6 +258,18 @@ def _ranking(request: EngineRequest) -> Ranking | None:
     return Ranking(
         scores, scores_params, f"{best} ORDER BY score DESC, id DESC LIMIT %s", [*best_params, request.size + 1]
     )
+
+
+def _weights(texts: Sequence[Text], rarities: Sequence[float]) -> dict[Text, float]:
+    """The weight of each word or phrase: its rarity. A synonym has no `text` and follows its word. It counts less, and
+    never as if it were rarer, because it would otherwise outweigh the word that was asked for."""
+    out: dict[Text, float] = {}
+    of_word = math.inf
+    for text, rarity in zip(texts, rarities, strict=True):
+        if text.text:
+            of_word = rarity
+        out[text] = rarity if text.text else synonyms.WEIGHT * min(rarity, of_word)
+    return out
 
 
 def _count_readable(viewer: Viewer, nodes: Sequence[Node]) -> tuple[int, list[int]]:

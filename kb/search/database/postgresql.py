@@ -69,16 +69,16 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
     """SQL, and its parameters, that selects (id, score) of the documents in a table `found(id)` that satisfy the tree
     `among`; a higher score is better.
 
-    `texts` maps the words and phrases to score to their rarities. ts_rank knows where a word occurs and how often, but
+    `texts` maps the words and phrases to score to their weights. ts_rank knows where a word occurs and how often, but
     not how rare it is. Multiplying by rarity, as BM25 does, lets the distinctive word of a pasted log line outweigh
     the common ones.
     """
     weights = "{" + ",".join(str(WEIGHTS[letter] / WEIGHTS["A"]) for letter in "DCBA") + "}"
     terms = " + ".join(["%s * ts_rank(%s::float4[], words, %s::tsquery, 1)"] * len(texts))
     parameters: list[object] = []
-    for text, rarity in texts.items():
+    for text, weight in texts.items():
         # The expression of a phrase is an OR, in which ts_rank would count each word of it wherever it occurs.
-        parameters += [rarity, weights, _in_a_row(text) if isinstance(text, Phrase) else expression(text)]
+        parameters += [weight, weights, _in_a_row(text) if isinstance(text, Phrase) else expression(text)]
     return (
         f"SELECT incident_id AS id, round(({terms})::numeric, 6)::float8 AS score FROM search_searchdocument "
         "WHERE words @@ %s::tsquery AND incident_id IN (SELECT id FROM found)",

@@ -64,19 +64,19 @@ def scores(texts: Mapping[Text, float], among: Node) -> tuple[str, list[object]]
     """SQL, and its parameters, that selects (id, score) of the documents in a table `found(id)` that contain any of
     these words and phrases; a higher score is better.
 
-    `texts` maps the words and phrases to their rarities. `among` is only needed by PostgreSQL: here, documents without
+    `texts` maps the words and phrases to their weights. `among` is only needed by PostgreSQL: here, documents without
     any of the words are never looked at. This is BM25 without its normalization by length; FTS5's own bm25() counts
     over all documents, hidden ones included.
     """
     parts: list[str] = []
     parameters: list[object] = []
-    for text, rarity in texts.items():
+    for text, weight in texts.items():
         if isinstance(text, Term):
             places, wanted = _OF_TERM, [text.stem]
         else:
             places, wanted = _OF_PHRASE, [f"{{{letter}}}: {expression(text)}" for letter in WEIGHTS]
         parts.append(f"SELECT id, %s * often / (often + {_HALF}) AS score FROM ({places})")
-        parameters += [rarity, *wanted]
+        parameters += [weight, *wanted]
     every = " UNION ALL ".join(parts)
     return f"SELECT id, round(sum(score), 6) AS score FROM ({every}) GROUP BY id", parameters
 

@@ -30,13 +30,11 @@ from kb.search.nodes import (
     Text,
     leaves,
 )
-from kb.search.synonyms import SYNONYMS, expanded
+from kb.search.synonyms import SYNONYMS, WEIGHT, expanded
 
 Body = dict[str, Any]
 
 _FIELDS = [f"{field_of(section)}^{weight_of(section):g}" for section in SECTIONS]
-# The weight of a synonym, where the word itself counts 1.
-_SYNONYM = 0.3
 # More values of a facet than anyone would page through.
 _MOST_VALUES = 500
 _HIGHLIGHTED = [section for section in SECTIONS if section != "ref"]
@@ -179,7 +177,7 @@ def _any_child(children: tuple[Node, ...]) -> Body:
     groups: list[list[Body]] = []
     for child in children:
         if groups and isinstance(child, Term | Phrase) and not child.text:
-            groups[-1].append({"bool": {"must": [compile_node(child)], "boost": _SYNONYM}})
+            groups[-1].append({"bool": {"must": [compile_node(child)], "boost": WEIGHT}})
         else:
             groups.append([compile_node(child)])
     return _any([{"dis_max": {"queries": group}} if len(group) > 1 else group[0] for group in groups])

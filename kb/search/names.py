@@ -1,5 +1,7 @@
-"""What to say about a search for an organization, pattern, team or service that is not there: the names that were
-probably meant. Only names that the viewer can see are known here, so what is missing and what is hidden look the same.
+"""What to say about the names in a search: which organization, pattern, team or service was probably meant instead of
+one that is not there, and that the words are the name of a pattern.
+
+Only names that the viewer can see are known here, so what is missing and what is hidden look the same.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import NamedTuple
 from incidents import scopes
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
-from kb.search.fields import fold_name
+from kb.search.analysis import stems
+from kb.search.fields import MAX_NAME, fold_name
 from kb.search.lexer import MAX_CORRECTIONS, Correction, replace_filter
 from kb.search.nodes import ChoiceFilter
 from kb.search.query import Query
@@ -58,6 +61,23 @@ def unknown_names(query: Query, viewer: Viewer) -> Unknown:
         if not near:
             notices.append(reason)
     return Unknown(tuple(corrections), tuple(notices))
+
+
+def named_pattern(query: Query, load: Callable[[], Iterable[tuple[str, str]]]) -> tuple[Correction, ...]:
+    """If the query is the name of a pattern: a search for that pattern. `load` returns their slugs and names."""
+    if not query.terms or query.filters or len(query.text) > MAX_NAME:
+        return ()
+    asked = tuple(stems(query.text))
+    for slug, name in load():
+        if asked in _alternatives(name):
+            return (Correction(query.text, f"pattern:{slug}", f"pattern:{slug}", f"{name} is a pattern."),)
+    return ()
+
+
+@cache
+def _alternatives(name: str) -> frozenset[tuple[str, ...]]:
+    """The stems of a name, and of each side of an "or" in it."""
+    return frozenset(tuple(stems(part)) for part in (name, *name.split(" or ")))
 
 
 def _unknown(query: Query, viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:

@@ -21,7 +21,7 @@ from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.fields import fold_name
-from kb.search.names import Unknown, unknown_names
+from kb.search.names import Unknown, named_pattern, unknown_names
 from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, result, visible_hits
@@ -152,7 +152,11 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         results=[result(hit) for hit in hits],
         facets=_facets(answer, chosen, patterns),
         next_cursor=_next(answer, engine, was_relaxed, identity),
-        corrections=(*query.corrections, *unknown.corrections),
+        corrections=(
+            *query.corrections,
+            *unknown.corrections,
+            *named_pattern(query, lambda: [(k, one.name) for k, one in patterns().items() if not one.merged_into]),
+        ),
         notices=(
             *query.notices,
             *unknown.notices,

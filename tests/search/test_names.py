@@ -96,3 +96,21 @@ def test_the_corrected_query_keeps_everything_else(cast, suggestions):
 def test_a_long_list_of_names_is_answered_with_few_suggestions(suggestions):
     names = ",".join(f"amazn-{number}-services" for number in range(90))
     assert len(suggestions(f"org:{names}")) <= 15
+
+
+@pytest.mark.parametrize(
+    ("query", "suggestion"),
+    [
+        ("retry storm", "pattern:retry-storm"),
+        ("Retry storms", "pattern:retry-storm"),
+        ("cold caches", "pattern:cold-cache"),
+        ("thundering herd or cold cache", "pattern:cold-cache"),
+        ("retry", None),
+        ("retry storm dns", None),
+        ("retry storm severity:sev1", None),
+        ("flood of calls", None),
+    ],
+)
+def test_words_that_are_the_name_of_a_pattern_lead_to_it(suggestions, query, suggestion):
+    Pattern.objects.create(slug="cold-cache", name="Thundering herd or cold cache", family="load", counts="Misses.")
+    assert suggestions(query) == ([suggestion] if suggestion else [])

@@ -59,7 +59,7 @@ class RebuildInProgress(Exception):
     """Another process is already building a generation."""
 
     def __init__(self) -> None:
-        super().__init__("Another process is already building a generation. `search_index status` shows its progress.")
+        super().__init__("Another process is already building a generation. `search_index status` lists it.")
 
 
 def total() -> int:

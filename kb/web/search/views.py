@@ -39,17 +39,18 @@ QUERY_HELP = (
     ('"connection pool"', "these words as a phrase"),
     ("cache OR queue", "either word"),
     ("deploy -rollback", "the first word but not the second"),
+    ("(dns OR bgp) -severity:sev3", "either word, without what a field finds"),
     ("org:Cloudflare", "incidents at an organization"),
     ("severity:sev1", "sev1 to sev4, or unknown"),
     ("pattern:retry-storm", "incidents that show a pattern"),
     ("family:network", "causes and patterns in a family"),
     ("started:2019..2021", "a year, month or day, or a range"),
     ("duration:>6h", "a duration, or a range such as 30m..6h"),
-    ("is:ours", "also famous, imported, public, internal, draft, archived, overdue"),
-    ("has:open-actions", "also timeline, lessons, sources, revision, customer-message"),
+    ("is:ours", "also famous, imported, public, internal, team, draft, in-review, published, archived, overdue"),
+    ("has:open-actions", "also timeline, causes, lessons, actions, sources, patterns, revision, customer-message"),
     ("detected:customer", "alert, customer, staff or outsider"),
     ("mitigation:rollback", "how it was mitigated"),
-    ("service:checkout", "also team:, status: and origin:"),
+    ("service:checkout", "also team:, status:, origin: and ref:"),
 )
 
 

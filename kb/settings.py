@@ -156,6 +156,7 @@ elif is_postgresql(DATABASE_URL):
     # A connection that the server has dropped, as on a restart, is replaced before a request gets it.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
     }

@@ -130,7 +130,7 @@ def test_an_unwritable_var_folder_is_reported_in_one_line(place, settings, kind)
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://nobody:x@127.0.0.1:1/none", "The database at 127.0.0.1:1 cannot be used"),
+        ("postgresql://nobody:x@127.0.0.1:1/none", "The database at 127.0.0.1:1/none cannot be used"),
         ("sqlite:////proc/nowhere/db.sqlite3", "The database at /proc/nowhere/db.sqlite3 cannot be used"),
     ],
 )

@@ -21,6 +21,7 @@ from incidents.management.progress import bar, quiet_task_log
 from incidents.models import OutboxEntry, User
 from incidents.outages import files, loading
 from incidents.scopes import Viewer
+from kb.command_line import one_line, unreachable
 from kb.patterns import tagging, vocabulary
 from kb.search import relay
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
                 self._load(verbosity)
                 self._tag_and_index()
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(f"The database returned an error: {_one_line(error)}") from error
+            raise CommandError(f"The database returned an error: {one_line(error)}") from error
         except ActionError as error:
             raise CommandError(error.message) from error
         # Everything is indexed by this point, so the nudges sent along the way would wake the worker for nothing.
@@ -69,16 +70,8 @@ class Command(BaseCommand):
             with suppress(OSError):
                 file.touch(mode=0o600)
                 file.chmod(0o600)
-        try:
-            if connection.vendor == "postgresql":
-                # Bypass the pool, which would wait and then time out without giving the reason.
-                parameters = {"connect_timeout": 10, **database.get_connection_params()}
-                database.Database.connect(**parameters).close()
-            connection.ensure_connection()
-        except (DatabaseError, InterfaceError, database.Database.Error) as error:
-            where = settings.DATABASES["default"]
-            place = f"{where['HOST']}:{where.get('PORT') or 5432}" if where.get("HOST") else where["NAME"]
-            raise CommandError(f"The database at {place} cannot be used: {_one_line(error)}") from error
+        if problem := unreachable():
+            raise CommandError(problem)
 
     def _empty_broker(self) -> None:
         """Empty the filesystem broker. It carries only nudges, and those from the last run are stale."""
@@ -132,7 +125,3 @@ class Command(BaseCommand):
         if waiting:
             with bar("Indexing", waiting) as moving:
                 relay.drain(progress=moving.advance)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from io import StringIO
 
@@ -9,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 
 from incidents import outbox
@@ -45,6 +47,14 @@ def poison(monkeypatch, incident_id):
         return {**source(document), **({"surprise": 1} if document.incident_id == incident_id else {})}
 
     monkeypatch.setattr(engine, "source", with_surprise)
+
+
+def documents_in_status():
+    """The number of documents that `search_index status` prints for each generation."""
+    out = StringIO()
+    call_command("search_index", "status", stdout=out)
+    generation = re.compile(rf"{generations.prefix()}-\d+ .*│ +(\S+) +│$")
+    return [found[1] for line in out.getvalue().splitlines() if (found := generation.search(line))]
 
 
 def total(viewer, q=""):
@@ -377,6 +387,36 @@ def test_every_step_of_the_command_works_and_prints_something(elastic, published
     assert "precedent" not in out.getvalue()
     with pytest.raises(CommandError, match="no earlier generation to roll back to"):
         call_command("search_index", "rollback")
+
+
+def test_the_status_counts_incidents_and_nothing_else(elastic, cast, published):
+    """Neither the mark, nor the tombstone of a deleted incident."""
+    published("Cats")
+    gone = published("Dogs")
+    relay.drain()
+    delete_incident(actor=cast.viewer("lead"), incident_id=gone.pk)
+    relay.drain()
+    assert documents_in_status() == ["1"]
+
+
+def test_the_status_shows_how_far_a_rebuild_is(elastic, published):
+    written = published("Cats")
+    published("Dogs")
+    relay.drain()
+    generation = generations.create()
+    with rebuild._without_refresh(generation):
+        write(source_and_version(build_many([written.pk]).values()), [generation.name])
+        assert documents_in_status() == ["2", "1"]
+
+
+def test_a_generation_that_cannot_be_reached_is_not_counted_as_empty(elastic, published):
+    published("Cats")
+    relay.drain()
+    (generation,) = generations.generations()
+    with override_settings(ELASTICSEARCH_URL="http://127.0.0.1:1"):
+        client.cache_clear()
+        assert generations.count_documents(generation) is None
+    client.cache_clear()
 
 
 def test_without_elasticsearch_the_command_says_so(cast, settings):

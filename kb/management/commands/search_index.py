@@ -49,7 +49,9 @@ class Command(BaseCommand):
             table = Table("generation", "read", "written", "mapping", "documents")
             for g in generations.generations():
                 mapping = "current" if g.is_current else "outdated: rebuild"
-                table.add_row(g.name, "yes" if g.reads else "", "yes" if g.writes else "", mapping, f"{g.documents:,}")
+                count = generations.count_documents(g)
+                documents = "unreachable" if count is None else f"{count:,}"
+                table.add_row(g.name, "yes" if g.reads else "", "yes" if g.writes else "", mapping, documents)
             self.console.print(table)
         table = Table("consumer", "waiting", "retrying", "parked", "lag", "paused")
         for depth in outbox.depths():

@@ -27,7 +27,6 @@ class Generation:
     reads: bool
     writes: bool
     fingerprint: str
-    documents: int
 
     @property
     def is_current(self) -> bool:
@@ -55,7 +54,6 @@ def generations() -> list[Generation]:
     """Every generation, oldest first. Raises Unavailable."""
     with raising_unavailable():
         found = client().indices.get(index=f"{prefix()}-*", ignore_unavailable=True)
-        stats = client().indices.stats(index=f"{prefix()}-*", metric="docs")["indices"]
     out = []
     for name, about in found.items():
         match = re.fullmatch(rf"{re.escape(prefix())}-(\d{{6}})", name)
@@ -67,10 +65,21 @@ def generations() -> list[Generation]:
                     reads=read_alias() in about["aliases"],
                     writes=write_alias() in about["aliases"],
                     fingerprint=about["mappings"].get("_meta", {}).get("fingerprint", ""),
-                    documents=stats.get(name, {}).get("primaries", {}).get("docs", {}).get("count", 0),
                 )
             )
     return sorted(out, key=lambda generation: generation.number)
+
+
+def count_documents(generation: Generation) -> int | None:
+    """How many incidents the generation holds, without tombstones and the mark. None if its data cannot be reached."""
+    try:
+        with raising_unavailable():
+            # A generation that is being built is not refreshed on its own.
+            client().indices.refresh(index=generation.name, ignore_unavailable=True)
+            found = client().count(index=generation.name, query={"term": {"deleted": False}}, ignore_unavailable=True)
+    except Unavailable:
+        return None
+    return int(found["count"])
 
 
 def create() -> Generation:
@@ -80,7 +89,7 @@ def create() -> Generation:
     name = f"{prefix()}-{number:06d}"
     with raising_unavailable():
         client().indices.create(index=name, **mapping.body(), aliases={write_alias(): {}, own_write_alias(name): {}})
-    return Generation(name, number, False, True, mapping.fingerprint(), 0)
+    return Generation(name, number, False, True, mapping.fingerprint())
 
 
 def swap(to: Generation) -> None:

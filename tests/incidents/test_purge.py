@@ -6,7 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, load_command_class
 from django.core.management.base import CommandError
 from django.utils import timezone
 
@@ -48,8 +48,20 @@ def test_the_age_can_be_chosen(deleted):
 
 
 def test_a_dry_run_names_them_and_removes_nothing(deleted):
-    assert purge(dry_run=True).startswith(f"{deleted[0].ref} Old, deleted ")
+    named, summary = purge(dry_run=True).splitlines()
+    assert named.startswith(f"{deleted[0].ref} Old, deleted ")
+    assert summary == "1 incident would be removed."
     assert Incident.objects.count() == 3
+
+
+def test_a_dry_run_says_that_nothing_is_due(db):
+    assert purge(dry_run=True) == "0 incidents would be removed.\n"
+
+
+def test_the_help_says_what_the_age_means():
+    command = load_command_class("incidents", "purge_incidents")
+    said = " ".join(command.create_parser("manage.py", "purge_incidents").format_help().split())
+    assert "deleted more than this many days ago; 30 by default" in said
 
 
 @pytest.mark.parametrize("restored", [True, False])

@@ -22,7 +22,13 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--older-than-days", type=int, default=30, metavar="DAYS")
+        parser.add_argument(
+            "--older-than-days",
+            type=int,
+            default=30,
+            metavar="DAYS",
+            help="remove only what was deleted more than this many days ago; %(default)s by default",
+        )
         parser.add_argument("--dry-run", action="store_true", help="list them without removing anything")
 
     def handle(self, *, older_than_days: int, dry_run: bool, verbosity: int, **options: Any) -> None:
@@ -30,9 +36,11 @@ class Command(BaseCommand):
             raise CommandError("--older-than-days must be between 0 and 36500.", returncode=2)
         before = timezone.now() - timedelta(days=older_than_days)
         if dry_run:
-            for incident in Incident.objects.filter(deleted_at__lt=before).order_by("pk"):
+            due = Incident.objects.filter(deleted_at__lt=before).order_by("pk")
+            for incident in due:
                 self.stdout.write(f"{incident.ref} {incident.title}, deleted {incident.deleted_at:%Y-%m-%d}")
-            return
-        count = purge(actor=Viewer.system(), deleted_before=before)
+            count = len(due)
+        else:
+            count = purge(actor=Viewer.system(), deleted_before=before)
         if verbosity:
-            self.stdout.write(f"{with_noun(count, 'incident')} removed.")
+            self.stdout.write(f"{with_noun(count, 'incident')} {'would be ' if dry_run else ''}removed.")

@@ -115,6 +115,11 @@ class LinkKind(TextChoices):
     RECURRENCE_OF = "recurrence_of", "Recurrence of"
     RELATED = "related", "Related"
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Does it say the same of either incident?"""
+        return self in (LinkKind.SAME_EVENT, LinkKind.RELATED)
+
 
 class Qualifier(TextChoices):
     EXACTLY = "exactly", ""

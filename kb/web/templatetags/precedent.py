@@ -92,6 +92,12 @@ def label(value: Any, words: str) -> str:
 
 
 @register.filter
+def is_symmetric(kind: str) -> bool:
+    """Does a link of this kind say the same of either incident?"""
+    return vocabulary.LinkKind(kind).is_symmetric
+
+
+@register.filter
 def address(url: str | None) -> str:
     """An address that is safe as a link target.
 

@@ -7,10 +7,11 @@ import pytest
 from incidents import history
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
-from incidents.actions.links import add_link
+from incidents.actions.links import add_link, remove_link
 from incidents.actions.sections import add_row, change_row, change_section, remove_row
 from incidents.document import build, with_all_parts
 from incidents.models import AuditEntry, Incident
+from incidents.vocabulary import LinkKind
 from kb.web.writing import changes, differences
 from tests.web.writing.conftest import forms_in, text_of
 
@@ -292,6 +293,26 @@ def test_links_are_added_and_removed_before_and_after_publishing(cast, request, 
     link = incident.links_out.get()
     response = author.post(f"/incidents/{incident.ref}/edit/links/{link.uuid}/remove", follow=True)
     assert not incident.links_out.exists()
+
+
+@pytest.mark.parametrize("make", ["draft", "published"])
+def test_only_a_link_that_reads_differently_from_the_other_incident_says_that_it_is_the_other_way_round(
+    cast, request, browser, make
+):
+    incident, other = (request.getfixturevalue(make)(title) for title in ("One", "Other"))
+    page, shown = "edit" if make == "draft" else "upkeep", {}
+    for kind in LinkKind:
+        link, _ = add_link(actor=cast.viewer("author"), incident_id=other.pk, kind=kind, to=incident.ref)
+        words = text_of(browser("author").get(f"/incidents/{incident.ref}/{page}"))
+        shown[kind] = "(the other way round)" in words
+        remove_link(actor=cast.viewer("author"), incident_id=other.pk, link_id=link.uuid)
+    assert shown == {
+        LinkKind.SAME_EVENT: False,
+        LinkKind.PART_OF: True,
+        LinkKind.CAUSED_BY: True,
+        LinkKind.RECURRENCE_OF: True,
+        LinkKind.RELATED: False,
+    }
 
 
 @pytest.mark.parametrize("make", ["draft", "published"])

@@ -45,6 +45,7 @@ class Candidate:
     template     a template definition with the sections it needs, under the key it has at the source
     visibility   None if the file does not say
     was_unpublished  only its writers could see it at the source, so a visibility asked for the import does not apply
+    was_imported  it was itself imported at the source, so its rows have the ids that importing gives them
     draft        the draft with which it is reopened after publishing; has the same identity
     """
 
@@ -61,6 +62,7 @@ class Candidate:
     team: Mapping[str, Any] | None = None
     visibility: str | None = None
     was_unpublished: bool = False
+    was_imported: bool = False
     is_archived: bool = False
     links: tuple[Link, ...] = ()
     notes: tuple[str, ...] = ()

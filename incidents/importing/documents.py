@@ -105,6 +105,7 @@ def read(name: str, document: Any) -> Candidate:
         # Importing publishes it, which must not show it to more people than could see the draft.
         visibility=Visibility.TEAM.value if was_unpublished else visibility,
         was_unpublished=was_unpublished,
+        was_imported=_was_imported(document),
         is_archived=status == Status.ARCHIVED,
         links=tuple(_links(document)),
         notes=tuple(notes),
@@ -129,10 +130,13 @@ def _published(name: str, document: Mapping[str, Any], text: Mapping[str, Any]) 
 
 def _identity(document: Mapping[str, Any], uuid: uuids.UUID) -> str:
     """The external id. A document that was itself imported keeps the one from its first import."""
-    external_id = document.get("external_id")
-    if document.get("origin") == Origin.IMPORTED and external_id:
-        return clean("external_id", external_id, max_characters=200, single_line=True)
+    if _was_imported(document):
+        return clean("external_id", document["external_id"], max_characters=200, single_line=True)
     return f"{IDENTITY}:{uuid}"
+
+
+def _was_imported(document: Mapping[str, Any]) -> bool:
+    return document.get("origin") == Origin.IMPORTED and bool(document.get("external_id"))
 
 
 def _uuid(field: str, value: Any) -> uuids.UUID:

@@ -7,7 +7,7 @@ planned again under its row lock, so that changes by people or other imports sin
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,8 +31,11 @@ from incidents.actions.imports import (
 )
 from incidents.actions.links import add_link
 from incidents.actions.organizations import create_team, save_template
+from incidents.actions.sections import ROWS_PER_KIND
 from incidents.addresses import page_key
+from incidents.document import read, with_all_parts
 from incidents.errors import ActionError, field_prefix
+from incidents.export import json_document
 from incidents.importing.candidates import NOT_SAID, Candidate
 from incidents.importing.planning import KnownIncident, Outcome, Planned, Snapshot, plan_for_known
 from incidents.models import Incident, IncidentLink, PostmortemTemplate, Source, Team, User
@@ -91,7 +94,11 @@ def _known(incidents: QuerySet[Incident]) -> dict[int, KnownIncident]:
 
 
 def import_candidate(actor: Viewer, planned: Planned, snapshot: Snapshot, *, dry_run: bool = False) -> Result:
-    """Carry out the plan for one candidate. With `dry_run`, everything is done and then rolled back."""
+    """Carry out the plan for one candidate. With `dry_run`, everything is done and then rolled back.
+
+    So is an update that changes nothing: a file can differ from the one imported last and still say the same, such as
+    the Markdown of an incident whose JSON export was imported since.
+    """
     candidate = planned.candidate
     if planned.outcome not in WRITING_OUTCOMES or candidate is None:
         return _as_planned(planned)
@@ -103,8 +110,12 @@ def import_candidate(actor: Viewer, planned: Planned, snapshot: Snapshot, *, dry
             if planned.outcome not in WRITING_OUTCOMES:
                 return result
             known_id = result.incident_id
+            before = _text(actor, known_id) if known_id and planned.known and planned.known.is_as_imported else None
             result.notes = _notes(planned, candidate)
             result.incident_id = _write(actor, planned, candidate, snapshot, result.notes)
+            if before is not None and before == _text(actor, result.incident_id):
+                transaction.set_rollback(True)
+                return _as_planned(replace(planned, outcome=Outcome.UNCHANGED))
             # The published text and its draft usually give the same notes.
             result.notes = list(dict.fromkeys(result.notes))
             transaction.set_rollback(dry_run)
@@ -119,6 +130,13 @@ def import_candidate(actor: Viewer, planned: Planned, snapshot: Snapshot, *, dry
 
 def _as_planned(planned: Planned) -> Result:
     return Result(planned, planned.outcome, planned.known.incident_id if planned.known else None, planned.reason)
+
+
+def _text(actor: Viewer, incident_id: int) -> dict[str, Any]:
+    """The incident as it would be exported, whichever revision holds what readers see."""
+    document = json_document(read(with_all_parts(Incident.objects.all()).get(pk=incident_id), actor))
+    document.get("published", {}).update(revision=None, published_at=None)
+    return document
 
 
 def _replanned(planned: Planned, candidate: Candidate) -> Planned:
@@ -196,7 +214,7 @@ def _write(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snap
     if candidate.draft:
         write_draft(
             actor=actor,
-            content=_content(actor, planned, candidate.draft, candidate.draft.sections, snapshot, notes),
+            content=_content(actor, planned, candidate.draft, known_id, candidate.draft.sections, snapshot, notes),
             mark=MARK,
             digest=candidate.digest,
             published=candidate.published_digest,
@@ -212,12 +230,13 @@ def _write(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snap
 
 def _publish(actor: Viewer, planned: Planned, candidate: Candidate, snapshot: Snapshot, notes: list[str]) -> int:
     template = _template(actor, candidate.template)
+    known_id = planned.known.incident_id if planned.known else None
     return write_published(
         actor=actor,
-        content=_content(actor, planned, candidate, _sections(candidate, template), snapshot, notes),
+        content=_content(actor, planned, candidate, known_id, _sections(candidate, template), snapshot, notes),
         mark=MARK,
         digest=candidate.published_digest,
-        incident_id=planned.known.incident_id if planned.known else None,
+        incident_id=known_id,
         origin=Origin.IMPORTED,
         external_id=candidate.identity,
         template=template,
@@ -229,6 +248,7 @@ def _content(
     actor: Viewer,
     planned: Planned,
     candidate: Candidate,
+    incident_id: int | None,
     sections: Mapping[str, SectionText],
     snapshot: Snapshot,
     notes: list[str],
@@ -239,7 +259,9 @@ def _content(
     if candidate.team is not None:
         facts["team"] = _team(actor, candidate.team, notes).slug
     is_draft = candidate is not planned.candidate
-    return Content(facts, sections, _rows(candidate, snapshot, notes, is_draft=is_draft))
+    kept = _kept_ids(planned.candidate, incident_id) if planned.candidate else {}
+    rows = _rows(candidate, kept, snapshot, notes, is_draft=is_draft)
+    return Content(facts, sections, rows)
 
 
 def _template(actor: Viewer, wanted: Mapping[str, Any]) -> PostmortemTemplate:
@@ -285,15 +307,60 @@ def _sections(candidate: Candidate, template: PostmortemTemplate) -> dict[str, S
     return texts
 
 
-def _rows(candidate: Candidate, snapshot: Snapshot, notes: list[str], *, is_draft: bool) -> dict[str, list[RowText]]:
-    """The rows with new ids, derived from their ids at the source, and with sources that refer to the new ids.
+def _kept_ids(candidate: Candidate, incident_id: int | None) -> dict[str, set[str]]:
+    """The ids that rows keep, by kind: those of a document that was itself imported at its source. They are the ids
+    that the first import derived, so every file of this incident, here and there, gives the same ones.
+
+    Ids of another incident's rows are not kept: the document is a copy that was given an identity of its own.
+    """
+    if not candidate.was_imported:
+        return {}
+    kept: dict[str, set[str]] = {}
+    for kind in KINDS.values():
+        # Longer lists are refused when they are written.
+        texts = (text.rows.get(kind.name, ())[:ROWS_PER_KIND] for text in (candidate, candidate.draft) if text)
+        found = {row["id"] for rows in texts for row in rows if _is_uuid(row.get("id"))}
+        elsewhere = kind.model._default_manager.filter(uuid__in=found).exclude(incident=incident_id)
+        kept[kind.name] = found - {str(uuid) for uuid in elsewhere.values_list("uuid", flat=True)}
+    return kept
+
+
+def _is_uuid(value: Any) -> bool:
+    """Is it a UUID in the form in which documents have them, which differs for different ones?"""
+    try:
+        return str(uuids.UUID(value)) == value
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _row_id(candidate: Candidate, kind: str, name: Any, kept: Container[str]) -> uuids.UUID:
+    """The id of a row here. `name` is its id at the source, or its place if it has none."""
+    if isinstance(name, str) and name in kept:
+        return uuids.UUID(name)
+    uuid = uuids.uuid5(NAMESPACE, f"{candidate.identity}/{kind}/{name}")
+    # A new row can be in the place from which the id of a kept row was derived.
+    while str(uuid) in kept:
+        uuid = uuids.uuid5(NAMESPACE, str(uuid))
+    return uuid
+
+
+def _rows(
+    candidate: Candidate,
+    kept: Mapping[str, Container[str]],
+    snapshot: Snapshot,
+    notes: list[str],
+    *,
+    is_draft: bool,
+) -> dict[str, list[RowText]]:
+    """The rows with their ids here, which are kept or derived from those at the source, and with sources that refer to
+    these ids.
 
     Rows with the same id in a published text and its draft are the same row, and readers see the live state of its
     action. So a row without an id must get different ids in the two.
     """
     text = "draft/" if is_draft else ""
     ids = {
-        (kind, place): uuids.uuid5(NAMESPACE, f"{candidate.identity}/{kind}/{row.get('id') or f'{text}{place}'}")
+        (kind, place): _row_id(candidate, kind, row.get("id") or f"{text}{place}", kept.get(kind, ()))
         for kind in KINDS
         for place, row in enumerate(candidate.rows.get(kind, ()))
     }

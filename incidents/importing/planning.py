@@ -41,6 +41,11 @@ class KnownIncident:
     def is_imported(self) -> bool:
         return self.origin == Origin.IMPORTED
 
+    @property
+    def is_as_imported(self) -> bool:
+        """Is it still as the last import left it?"""
+        return self.mark is not None and not self.is_changed
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -159,11 +164,11 @@ def plan_for_known(
 
     if known.is_deleted:
         return with_outcome(Outcome.KEPT, "It was deleted here.")
-    if (known.is_changed or known.mark is None) and not overwrite:
+    if not known.is_as_imported and not overwrite:
         return with_outcome(
             Outcome.KEPT, "It was changed here after the last import. Use --overwrite to replace the changes."
         )
-    if is_same and visibility == known.visibility and not known.is_changed:
+    if is_same and visibility == known.visibility and known.is_as_imported:
         return with_outcome(Outcome.UNCHANGED)
     return with_outcome(Outcome.UPDATE)
 

@@ -31,6 +31,7 @@ from incidents.models import AuditEntry, Incident, IncidentLink, OutboxEntry, Us
 from incidents.scopes import ANONYMOUS, Viewer
 from kb.patterns import decisions
 from kb.patterns.models import Pattern, Tag
+from tests.incidents.roundtrip import empty
 
 UUID = "5d9f0b56-52e6-4d51-8c7e-6e2a0e1f7a{:02d}"
 
@@ -159,6 +160,26 @@ def test_a_file_without_a_uuid_is_known_by_its_url(folder):
     assert Incident.objects.filter(origin="imported").count() == 2
 
 
+def test_an_incident_can_be_imported_from_its_markdown_and_from_its_export_in_turn(folder, tmp_path):
+    (folder / "two.md").unlink()
+    run(folder)
+    call_command("export_incidents", tmp_path / "export", stdout=StringIO())
+    before = row_counts()
+    for path in (tmp_path / "export", folder, tmp_path / "export"):
+        assert run(path)[0] == "1 unchanged.\n"
+    assert row_counts() == before
+    # Another installation, to which it was moved by its export.
+    empty()
+    assert run(tmp_path / "export")[0] == "1 created.\n"
+    assert run(folder, dry_run=True)[0] == "Dry run, nothing changed. Would be: 1 unchanged.\n"
+    for path in (folder, tmp_path / "export", folder):
+        assert run(path)[0] == "1 unchanged.\n"
+    (folder / "one.md").write_text(markdown(1, title="Lukewarm tea"))
+    source = imported().sources.get().uuid
+    assert run(folder)[0] == "1 updated.\n"
+    assert (imported().revisions.count(), imported().sources.get().uuid) == (2, source)
+
+
 # --- Changes by people -----------------------------------------------------------------------------
 def edit(cast, incident):
     admin = cast.viewer("admin")
@@ -216,6 +237,16 @@ def test_overwrite_replaces_what_a_person_changed_and_the_next_import_changes_no
     assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
     assert body(imported(), "summary") == "A thermostat counted in another scale."
     assert run(folder)[0] == "2 unchanged.\n"
+
+
+def test_overwriting_a_change_that_left_the_text_as_it_was_lets_later_imports_update_it(folder, cast):
+    run(folder)
+    lifecycle.reopen(actor=cast.viewer("admin"), incident_id=imported().pk)
+    lifecycle.publish(actor=cast.viewer("admin"), incident_id=imported().pk)
+    assert run(folder)[0].endswith("1 unchanged, 1 kept.\n")
+    assert run(folder, overwrite=True)[0] == "1 updated, 1 unchanged.\n"
+    (folder / "one.md").write_text(markdown(1, title="From the file"))
+    assert run(folder)[0] == "1 updated, 1 unchanged.\n"
 
 
 def test_a_narrowed_visibility_is_not_widened_again(folder, cast):

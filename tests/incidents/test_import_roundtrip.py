@@ -63,6 +63,50 @@ def test_a_second_round_trip_keeps_the_identity_of_the_first(cast, rich):
     assert comparable(third) == comparable(first)
 
 
+@pytest.mark.parametrize("make", [make_rich, make_reopened])
+def test_an_export_of_an_imported_incident_says_the_same_as_the_export_it_was_imported_from(cast, make):
+    make(cast)
+    (first,) = exported().values()
+    empty()
+    brought_in(first)
+    (second,) = exported().values()
+    for documents_in_turn in ((second, first), (first, second)):
+        for document in (*documents_in_turn, *documents_in_turn):
+            before = Incident.objects.values().get(), AuditEntry.objects.count()
+            assert brought_in(document) == []
+            assert (Incident.objects.values().get(), AuditEntry.objects.count()) == before
+        # A third installation, which gets the second export first.
+        empty()
+        brought_in(second)
+        assert exported()[second["title"]]["causes"] == second["causes"]
+
+
+def test_rows_added_to_an_export_are_new_wherever_they_are_and_the_others_stay_the_same(cast, rich):
+    before = exported()["Rich"]
+    before["causes"] = [{"kind": "root", "family": None, "text": "None has an id"}]
+    empty()
+    brought_in(before)
+    for text in ("Added first", "Added later"):
+        known = list(Incident.objects.get().causes.values_list("uuid", "text"))
+        found = exported()["Rich"]
+        found["causes"].insert(0, {"kind": "root", "family": None, "text": text})
+        brought_in(found)
+        (_, added), *others = Incident.objects.get().causes.values_list("uuid", "text")
+        assert (added, others) == (text, known)
+
+
+def test_a_copy_of_an_export_with_an_identity_of_its_own_is_another_incident(cast, rich):
+    first = exported()["Rich"]
+    empty()
+    brought_in(first)
+    copy = {**exported()["Rich"], "title": "Copy", "external_id": "precedent:copy", "id": first["id"], "links": []}
+    assert brought_in(copy) == []
+    after = exported()
+    assert comparable(after["Copy"]) == {**comparable(after["Rich"]), "title": "Copy"}
+    assert brought_in(after["Copy"]) == []
+    assert exported() == after
+
+
 def test_links_between_exported_incidents_are_imported_in_both_directions(cast, published, rich):
     other = published("Other")
     add_link(actor=cast.viewer("author"), incident_id=rich.pk, kind="recurrence_of", to=other.ref, note="again")

@@ -20,7 +20,7 @@ from incidents.actions.organizations import (
     delete_service,
 )
 from incidents.document import read, with_all_parts
-from incidents.errors import Invalid
+from incidents.errors import Invalid, WrongState
 from incidents.models import Incident, Organization, Service
 from incidents.scopes import Viewer
 
@@ -90,7 +90,7 @@ def test_an_organization_or_service_in_a_published_revision_cannot_be_deleted(ca
     admin, globex = cast.viewer("admin"), Organization.objects.get(name="Globex")
     with pytest.raises(Invalid):
         delete_service(actor=admin, service_id=globex.services.get().pk)
-    with pytest.raises(Invalid):
+    with pytest.raises(WrongState):
         delete_organization(actor=admin, organization_id=globex.pk)
     before = Incident.objects.get(pk=incident.pk).index_version
     change_organization(actor=admin, organization_id=globex.pk, values={"name": "Globex Worldwide"})

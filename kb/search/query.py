@@ -72,6 +72,8 @@ MAX_VALUES = 100
 # Of nested groups. In the worst case SQLite's parser has room for ten levels, and Elasticsearch for eight.
 MAX_DEPTH = 8
 
+ANY_OF_PASTE = "This was read as a pasted log. Incidents with any of its words are shown, best matches first."
+
 # People do not type control, surrogate or private-use characters; two of the latter mark matches in highlights.
 _UNTYPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]")
 
@@ -108,7 +110,10 @@ def parse(text: str) -> Query:
     corrections: tuple[Correction, ...] = ()
     if pasted:
         filters, rest = leading_filters(text)
-        root = conjunction([*filters, read_paste(rest, MAX_CLAUSES + 1)])
+        words = read_paste(rest, MAX_CLAUSES + 1)
+        if isinstance(words, Or):
+            notices.append(ANY_OF_PASTE)
+        root = conjunction([*filters, words])
     else:
         lexer = Lexer(text)
         root = _build(_balanced(list(lexer.pieces()), notices))

@@ -12,6 +12,7 @@ from kb.search import fields, query
 from kb.search.analysis import stems
 from kb.search.nodes import conjunction, disjunction, leaves, negation
 from kb.search.query import (
+    ANY_OF_PASTE,
     And,
     ChoiceFilter,
     Correction,
@@ -376,8 +377,15 @@ class TestPastes:
     def test_fields_within_a_paste_are_text(self) -> None:
         parsed = parse(f"{LOG} service:checkout status:500")
         assert parsed.filters == ()
-        assert parsed.notices == ()
+        assert parsed.notices == (ANY_OF_PASTE,)
         assert "checkout" in parsed.terms
+
+    def test_it_is_said_when_any_word_of_a_paste_is_enough(self) -> None:
+        few, many = parse("12:00:03 cache redis lag"), parse("12:00:03 cache redis lag retry timeout queue worker")
+        assert isinstance(few.root, And)
+        assert few.notices == ()
+        assert isinstance(many.root, Or)
+        assert many.notices == (ANY_OF_PASTE,)
 
     def test_a_stack_trace_is_searched_by_the_names_in_it(self) -> None:
         assert {"timeouterror", "redi", "checkout", "cart"} <= set(parse(TRACE).terms)

@@ -67,12 +67,21 @@ def steps(
             describe=_last_line,
         )
 
-    full = {**services, **isolated_urls(root, services, environ), "SECRET_KEY": secrets.token_urlsafe(60)}
+    full = {
+        **services,
+        **isolated_urls(root, services, environ),
+        "ELASTICSEARCH_INDEX": f"test-{_number(root):08x}",
+        "SECRET_KEY": secrets.token_urlsafe(60),
+    }
     # At least two even on two cores: the browser and operations tests, which run alongside, mostly wait.
     in_parallel = ("-n", str(min(max(2, cores // 2), MAX_WORKERS)), *WHOLE_FILES)
     elsewhere = ("--ignore=tests/operate", "--ignore=tests/e2e")
-    # The browser tests can run alongside the others, so they need a database of their own.
-    apart = {**full, "DATABASE_URL": f"{full['DATABASE_URL']}_browser"}
+    # The browser tests can run alongside the others, so they need a database and indices of their own.
+    apart = {
+        **full,
+        "DATABASE_URL": f"{full['DATABASE_URL']}_browser",
+        "ELASTICSEARCH_INDEX": f"{full['ELASTICSEARCH_INDEX']}-browser",
+    }
     production = {
         "ALLOWED_HOSTS": "precedent.example",
         "BASE_URL": "https://precedent.example",
@@ -126,13 +135,18 @@ def isolated_urls(root: Path, services: Mapping[str, str], environ: Mapping[str,
 
     Variables that are set in `environ` are left out.
     """
-    number = int(hashlib.sha256(str(root).encode()).hexdigest()[:8], 16)
+    number = _number(root)
     paths = {"DATABASE_URL": f"/precedent_{number:08x}", "CELERY_BROKER_URL": f"/{number % 15 + 1}"}
     return {
         variable: urlunsplit(urlsplit(services[variable])._replace(path=path))
         for variable, path in paths.items()
         if not environ.get(variable)
     }
+
+
+def _number(root: Path) -> int:
+    """A number of 32 bits for this checkout alone."""
+    return int(hashlib.sha256(str(root).encode()).hexdigest()[:8], 16)
 
 
 def parse_exports(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("DATABASE_URL", "ELASTICSEARCH_URL", "CELERY_BROKER_URL")
@@ -78,7 +79,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def full_mode() -> Iterator[dict[str, str]]:
-    """The three variables of the full mode, with a new database that is dropped afterwards."""
+    """The variables of the full mode, with a new database and new indices, which are deleted afterwards."""
     subprocess.run(["scripts/services", "up"], cwd=ROOT, check=True, capture_output=True)
     exports = subprocess.run(["scripts/services", "env"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     urls = dict(word.split("=", 1) for word in shlex.split(exports) if "=" in word)
@@ -87,7 +88,10 @@ def full_mode() -> Iterator[dict[str, str]]:
     with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
     try:
-        yield {**urls, "DATABASE_URL": f"{server}/{name}"}
+        yield {**urls, "DATABASE_URL": f"{server}/{name}", "ELASTICSEARCH_INDEX": name}
     finally:
+        with Elasticsearch(urls["ELASTICSEARCH_URL"]) as elasticsearch:
+            for index in elasticsearch.indices.get(index=f"{name}-*", ignore_unavailable=True):
+                elasticsearch.indices.delete(index=index)
         with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

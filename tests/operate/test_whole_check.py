@@ -102,7 +102,8 @@ def test_both_modes_the_browser_and_the_lint_are_in_the_plan(testing: SimpleName
     assert "SECRET_KEY" not in embedded.env
     assert embedded.command[-2:] == ("-k", "search")
     assert full.env["VAR_DIR"] != embedded.env["VAR_DIR"]
-    assert steps["tests, browser"].env["DATABASE_URL"] != full.env["DATABASE_URL"]
+    for variable in ("DATABASE_URL", "ELASTICSEARCH_INDEX"):
+        assert steps["tests, browser"].env[variable] != full.env[variable]
 
 
 def test_settings_of_a_developers_own_installation_do_not_reach_the_checks(

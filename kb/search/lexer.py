@@ -46,7 +46,7 @@ Kind = Literal["text", "filter", "or", "open", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A mistaken filter: as it was found, what was probably meant, and the whole query with that.
+    """What was found in a query, the filter that was probably meant, and the whole query with that.
 
     `reason`: a sentence for the user, in plain text that must still be escaped.
     """

@@ -18,11 +18,10 @@ from typing import NamedTuple
 from incidents import scopes
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
-from kb.search.analysis import stems
 from kb.search.fields import MAX_NAME, fold_name
 from kb.search.lexer import MAX_CORRECTIONS, Correction, replace_filter
-from kb.search.nodes import ChoiceFilter
-from kb.search.query import Query
+from kb.search.nodes import ChoiceFilter, Node
+from kb.search.query import Query, parse
 
 _MOST_FOR_ONE = 3
 # Ratcliff and Obershelp's similarity, from 0 to 1: one typo in a name of five letters, or two in one of ten.
@@ -67,37 +66,37 @@ def named_pattern(query: Query, load: Callable[[], Iterable[tuple[str, str]]]) -
     """If the query is the name of a pattern: a search for that pattern. `load` returns their slugs and names."""
     if not query.terms or query.filters or len(query.text) > MAX_NAME:
         return ()
-    asked = tuple(stems(query.text))
     for slug, name in load():
-        if asked in _alternatives(name):
+        if query.root in _searches(name):
             return (Correction(query.text, f"pattern:{slug}", f"pattern:{slug}", f"{name} is a pattern."),)
     return ()
 
 
 @cache
-def _alternatives(name: str) -> frozenset[tuple[str, ...]]:
-    """The stems of a name, and of each side of an "or" in it."""
-    return frozenset(tuple(stems(part)) for part in (name, *name.split(" or ")))
+def _searches(name: str) -> list[Node | None]:
+    """What a search for a name looks for, and for each side of an "or" in it."""
+    return [parse(part).root for part in (name, *name.split(" or "))]
 
 
 def _unknown(query: Query, viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
     """The values in the query that are no name, each with its filter and the names there are."""
     names_of = cache(lambda field: sorted(_SOURCES[field].load(viewer), key=attrgetter("value")))
+    known_of = cache(lambda field: {way for name in names_of(field) for way in name.ways})
     for leaf in dict.fromkeys(query.filters):
         if isinstance(leaf, ChoiceFilter) and leaf.field in _SOURCES:
-            names = names_of(leaf.field)
-            known = {way for name in names for way in name.ways}
-            yield from ((leaf, value, names) for value in leaf.values if value not in known)
+            unknown = [value for value in leaf.values if value not in known_of(leaf.field)]
+            yield from ((leaf, value, names_of(leaf.field)) for value in unknown)
 
 
 def _near(value: str, names: list[_Name]) -> list[str]:
     """The names that the value abbreviates, or else those that contain it, or else those that are spelled like it."""
-    wanted = set(_words(value))
-    abbreviated = [name.value for name in names if value in map(_initials, name.ways)]
-    containing = [name.value for name in names if any(wanted and wanted <= {*_words(way)} for way in name.ways)]
-    by_way = {way: name.value for name in names for way in name.ways}
-    alike = [by_way[way] for way in get_close_matches(value, by_way, _MOST_FOR_ONE, _SIMILAR)]
-    return list(dict.fromkeys(abbreviated or containing or alike))[:_MOST_FOR_ONE]
+    near = [name.value for name in names if value in map(_initials, name.ways)]
+    if not near and (wanted := set(_words(value))):
+        near = [name.value for name in names if any(wanted <= {*_words(way)} for way in name.ways)]
+    if not near:
+        by_way = {way: name.value for name in names for way in name.ways}
+        near = [by_way[way] for way in get_close_matches(value, by_way, _MOST_FOR_ONE, _SIMILAR)]
+    return list(dict.fromkeys(near))[:_MOST_FOR_ONE]
 
 
 def _words(name: str) -> list[str]:
@@ -131,11 +130,10 @@ def _patterns(viewer: Viewer) -> Iterable[_Name]:
         yield _Name(into or slug, (slug, fold_name(name)))
 
 
-def _named(rows: Iterable[tuple[str, ...]]) -> Iterator[_Name]:
-    """From rows of a name and any other ways to refer to it. A query cannot have a name that contains a quote."""
-    for name, *others in rows:
-        if '"' not in name:
-            yield _Name(name, (fold_name(name), *others))
+def _named(rows: Iterable[tuple[str, str]]) -> Iterator[_Name]:
+    """From rows of a name and a slug. A query cannot have a name that contains a quote, so the slug stands for it."""
+    for name, slug in rows:
+        yield _Name(slug if '"' in name else name, (fold_name(name), slug))
 
 
 class _Source(NamedTuple):

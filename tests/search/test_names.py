@@ -79,6 +79,13 @@ def test_nothing_is_suggested_for_a_name_that_is_there_or_like_no_other(suggesti
     assert suggestions(query) == []
 
 
+def test_a_name_that_cannot_be_quoted_is_known_by_its_slug(cast, published, suggestions):
+    published("Quoted", visibility="public", organization='Wallaroo "Works"')
+    relay.drain()
+    assert suggestions("org:wallaroo") == ["org:wallaroo-works"]
+    assert search(cast.viewer("anonymous"), SearchRequest(q="org:wallaroo-works zeppelin")).notices == ()
+
+
 def test_nothing_is_suggested_while_something_is_found(suggestions):
     assert suggestions("org:aws OR theirs") == []
     assert suggestions("org:aws OR org:initech", by="author") == []
@@ -109,6 +116,8 @@ def test_a_long_list_of_names_is_answered_with_few_suggestions(suggestions):
         ("retry storm dns", None),
         ("retry storm severity:sev1", None),
         ("flood of calls", None),
+        ("-retry storm", None),
+        ("retry OR storm", None),
     ],
 )
 def test_words_that_are_the_name_of_a_pattern_lead_to_it(suggestions, query, suggestion):

@@ -128,6 +128,16 @@ def test_a_rare_synonym_does_not_outweigh_the_word_that_was_asked_for(published)
 
 
 @pytest.mark.django_db
+def test_words_that_are_both_asked_for_count_in_full_though_they_are_synonyms(published):
+    for text in ("The db was slow.", "The database was slow."):
+        published("Incident", text=text, visibility="public")
+    relay.drain()
+    for query in ("db database", "database db"):
+        one, other = (result.score for result in search(ANONYMOUS, SearchRequest(q=query)).results)
+        assert one == pytest.approx(other)
+
+
+@pytest.mark.django_db
 def test_a_shared_pattern_counts_less_the_more_incidents_show_it(published):
     incident = published()
     document = build_many([incident.pk])[incident.pk]

@@ -339,7 +339,9 @@ SHAPES: dict[str, Schema] = {
             "corrections": array(
                 obj(
                     {
-                        "found": text("A filter of the query that has an unknown field or an unknown name."),
+                        "found": text(
+                            "A filter with an unknown field or name, or words that are the name of a pattern."
+                        ),
                         "suggestion": text("The filter that may have been meant."),
                         "query": text("The whole query with this correction."),
                         "reason": text("What is wrong, as a sentence."),

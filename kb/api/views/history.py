@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -10,7 +9,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from incidents import export, history, scopes
+from incidents import export, history
 from incidents.document import redacted
 from incidents.errors import Missing
 from incidents.models import AuditEntry, Incident, ReviewRequest, Revision
@@ -79,9 +78,7 @@ class Reviews(IncidentView):
         query=PAGING,
     )
     def get(self, request: Request, ref: str) -> Response:
-        incident = self.locate(ref)
-        if not scopes.sees_working_copy(self.viewer, incident):
-            raise Missing
+        incident = self.locate_working_copy(ref)
         found, next_address = paginate(request, history.reviews(incident, self.viewer), Order(descending=True))
         return page([self._represent(review, incident) for review in found], next_address)
 
@@ -93,8 +90,8 @@ class Reviews(IncidentView):
             "asked_at": review.asked_at.isoformat(),
             "state": review.state,
             "comment": review.comment,
-            "decided_at": _iso(review.decided_at),
-            "ended_at": _iso(review.ended_at),
+            "decided_at": review.decided_at.isoformat() if review.decided_at else None,
+            "ended_at": review.ended_at.isoformat() if review.ended_at else None,
             "approves_current_text": review.approves(incident.version),
         }
 
@@ -108,9 +105,7 @@ class Audit(IncidentView):
         query=PAGING,
     )
     def get(self, request: Request, ref: str) -> Response:
-        incident = self.locate(ref)
-        if not scopes.sees_working_copy(self.viewer, incident):
-            raise Missing
+        incident = self.locate_working_copy(ref)
         found, next_address = paginate(request, history.audit(incident, self.viewer), Order(descending=True))
         return page([self._represent(entry) for entry in found], next_address)
 
@@ -123,10 +118,6 @@ class Audit(IncidentView):
             "object_id": entry.object_id,
             "change": entry.change,
         }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 class MarkdownRenderer(JSONRenderer):

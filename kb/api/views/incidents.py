@@ -43,6 +43,13 @@ class IncidentView(ApiView):
         self.incident_id = incident.pk
         return incident
 
+    def locate_working_copy(self, ref: str) -> Incident:
+        """As `locate`. Raises Missing also for callers who do not see the working copy."""
+        incident = self.locate(ref)
+        if not scopes.sees_working_copy(self.viewer, incident):
+            raise Missing
+        return incident
+
     def expected_version(
         self, incident: Incident, stored: QuerySet[Any], find_published: Callable[[], Any]
     ) -> int | None:

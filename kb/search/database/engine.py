@@ -100,7 +100,7 @@ class DatabaseEngine:
         return Answer(counts.total, hits, len(keys) > request.size, counts.facets, counts.median)
 
     def like(self, viewer: Viewer, document: IndexDocument, size: int) -> list[Hit]:
-        likeness = Likeness.of(document, partial(_count_readable, viewer))
+        likeness = Likeness.of(document, partial(_count_matches, viewer))
         if not likeness:
             return []
         patterns = ChoiceFilter("pattern", tuple(slug for slug, _ in likeness.patterns)) if likeness.patterns else None
@@ -268,11 +268,13 @@ def _weights(texts: Sequence[Text], rarities: Sequence[float]) -> dict[Text, flo
     for text, rarity in zip(texts, rarities, strict=True):
         if text.text:
             of_word = rarity
-        out[text] = rarity if text.text else synonyms.WEIGHT * min(rarity, of_word)
+        weight = rarity if text.text else synonyms.WEIGHT * min(rarity, of_word)
+        # A word can be asked for and also be a synonym of another one.
+        out[text] = max(out.get(text, 0.0), weight)
     return out
 
 
-def _count_readable(viewer: Viewer, nodes: Sequence[Node]) -> tuple[int, list[int]]:
+def _count_matches(viewer: Viewer, nodes: Sequence[Node]) -> tuple[int, list[int]]:
     """How many documents count for this viewer, and how many of them satisfy each node. The nodes are trees of words
     and phrases, followed by filters for one pattern each."""
     patterns = [node.values[0] for node in nodes if isinstance(node, ChoiceFilter)]

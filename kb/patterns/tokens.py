@@ -18,6 +18,8 @@ from typing import Generic, TypeVar
 
 import Stemmer
 
+from kb.english import base_form
+
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 # The length of a sentence in characters, at most. Longer runs (logs, tables) are cut, so that "in the same sentence"
@@ -107,66 +109,6 @@ STOP_WORDS = frozenset(
     ]
 )
 
-_IRREGULAR = {
-    form: base
-    for base, forms in {
-        "become": "became",
-        "begin": "began begun",
-        "break": "broke broken",
-        "bring": "brought",
-        "catch": "caught",
-        "choose": "chose chosen",
-        "fall": "fell fallen",
-        "find": "found",
-        "forget": "forgot forgotten",
-        "freeze": "froze frozen",
-        "get": "got gotten",
-        "give": "gave given",
-        "go": "went gone",
-        "grow": "grew grown",
-        "hold": "held",
-        "keep": "kept",
-        "know": "knew known",
-        "leave": "left",
-        "lose": "lost",
-        "make": "made",
-        "mean": "meant",
-        "meet": "met",
-        "overrun": "overran",
-        "overwrite": "overwrote overwritten",
-        "panic": "panicked panicking",
-        "rise": "rose risen",
-        "run": "ran",
-        "say": "said",
-        "see": "saw seen",
-        "send": "sent",
-        "shut": "shutting",
-        "stand": "stood",
-        "steal": "stole stolen",
-        "take": "took taken",
-        "think": "thought",
-        "throw": "threw thrown",
-        "understand": "understood",
-        "wake": "woke woken",
-        "withdraw": "withdrew withdrawn",
-        "write": "wrote written",
-    }.items()
-    for form in forms.split()
-}
-_SPELLINGS = {
-    "cannot": "not",
-    "behaviour": "behavior",
-    "behaviours": "behavior",
-    "centre": "center",
-    "centres": "center",
-    "defence": "defense",
-    "fibre": "fiber",
-    "fibres": "fiber",
-    "licence": "license",
-    "licences": "license",
-    "programme": "program",
-}
-_BRITISH = re.compile(r"(?<=[a-z]{3})is(?=(?:e[drs]?|ing|ations?)$)")
 _ACRONYM = re.compile(r"[A-Z]{2,4}s?$")
 
 _local = threading.local()
@@ -178,17 +120,16 @@ def stem(word: str) -> str:
         folded = unicodedata.normalize("NFKD", word)
         word = "".join(c for c in folded if c.isalnum() or c in "'’") or word
     head, _, ending = word.replace("’", "'").partition("'")
-    if ending.lower() == "t":
+    lower = head.lower()
+    if ending.lower() == "t" or lower == "cannot":
         return "not"
     if _ACRONYM.match(head):
         return head.removesuffix("s").lower()
-    lower = head.lower()
-    lower = _IRREGULAR.get(lower) or _SPELLINGS.get(lower) or _BRITISH.sub("iz", lower)
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
         # One per thread: a Stemmer is not thread-safe.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
-    return str(stemmer.stemWord(lower)) or word
+    return str(stemmer.stemWord(base_form(lower))) or word
 
 
 Value = TypeVar("Value")

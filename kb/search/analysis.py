@@ -6,8 +6,8 @@ analyzes text itself, by the same rules (see `kb.search.elastic.words`).
 
 A word is a run of Unicode letters and digits, including the combining marks within it. Everything else separates
 words, so `us-east-1`, `net.js:123` and `foo_bar` are consecutive words. Words are folded (compatibility forms, case
-and diacritics are removed) and stemmed with Snowball's English stemmer. A word that contains a digit is treated as a
-name and is not stemmed.
+and diacritics are removed) and stemmed with Snowball's English stemmer, after irregular and British forms became their
+base form. A word that contains a digit is treated as a name and is not stemmed.
 
 Stems consist of letters and numbers only, which FTS5's `unicode61 remove_diacritics 0` tokenizer and a quoted tsvector
 lexeme both keep whole. English is the only language that is stemmed: words in other languages match in their folded
@@ -22,6 +22,8 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import Stemmer
+
+from kb.english import base_form
 
 MAX_STEM = 64
 
@@ -157,7 +159,7 @@ def _stem(word: str) -> str:
     if stemmer is None:
         # One per thread: a Stemmer is not thread-safe. The cache in front of it is.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
-    return str(stemmer.stemWord(word)) or word
+    return str(stemmer.stemWord(base_form(word))) or word
 
 
 _word_cache = _WordCache()

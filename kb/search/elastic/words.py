@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kb.english import BRITISH_ENDING, FORMS
 from kb.search.analysis import (
     APOSTROPHES,
     INVISIBLE,
@@ -17,6 +18,7 @@ from kb.search.analysis import (
     SEPARATORS_AMONG_LETTERS,
     UNSPACED,
     fold,
+    stems,
 )
 
 # Java's regular expressions, in which `&&` is the intersection of two sets. Without the check for ASCII first, indexing
@@ -50,6 +52,11 @@ def analysis() -> dict[str, Any]:
                 "replacement": "",
             },
             "short": {"type": "truncate", "length": MAX_STEM},
+            "forms": {
+                "type": "stemmer_override",
+                "rules": [f"{form} => {stem}" for form, base in FORMS.items() for stem in stems(base)],
+            },
+            "british": {"type": "pattern_replace", "pattern": BRITISH_ENDING, "replacement": "$1iz"},
             "stems": {"type": "stemmer", "language": "porter2"},
             # A word with a digit in it is a name and is not stemmed.
             "names": {"type": "keyword_marker", "keywords_pattern": ".*[0-9].*"},
@@ -64,7 +71,10 @@ def analysis() -> dict[str, Any]:
             "words": {
                 "char_filter": ["letters"],
                 "tokenizer": "runs",
-                "filter": ["lowercase", "cjk_width", "marks", "asciifolding", "short", "names", "stems"],
+                "filter": [
+                    *("lowercase", "cjk_width", "marks", "asciifolding", "short"),
+                    *("names", "forms", "british", "stems"),
+                ],
             },
             "identifiers": {"tokenizer": "whitespace", "filter": ["lowercase", "edges", "not_empty"]},
         },

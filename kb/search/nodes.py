@@ -33,11 +33,13 @@ class SecondSpan:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, anywhere in a document. If it is `quoted`, its synonyms are not searched."""
+    """A word, anywhere in a document. If it is `quoted`, its synonyms are not searched. One that is itself a synonym
+    has no `text`, and a `weight` below 1."""
 
     stem: str
     text: str = dataclasses.field(default="", compare=False)
     quoted: bool = dataclasses.field(default=False, compare=False)
+    weight: float = dataclasses.field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Phrase:
     stems: tuple[str, ...]
     text: str = dataclasses.field(default="", compare=False)
     quoted: bool = dataclasses.field(default=True, compare=False)
+    weight: float = dataclasses.field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Words that engineers use interchangeably. Synonyms are applied to queries only: documents keep their own words, and
-a change here needs no rebuild.
+"""Words that are written in several ways, and words that engineers use interchangeably. Both are applied to queries
+only: documents keep their own words, and a change here needs no rebuild.
 
-Each line is a set of synonyms, separated by commas, in lower case and not stemmed.
+Each line is a set, separated by commas, in lower case and not stemmed. Hyphens are spaces here: a compound such as
+`fail-over` is the same two words in a row.
 """
 
 from __future__ import annotations
@@ -11,6 +12,120 @@ from functools import cache
 
 from kb.search.analysis import is_stop, stems
 from kb.search.nodes import And, Node, Not, Or, Phrase, Term, Text, conjunction, disjunction, negation
+
+# One word in different spellings, which all count the same.
+SPELLINGS = [
+    "autoscaler, auto scaler",
+    "autoscalers, auto scalers",
+    "autoscaling, auto scaling",
+    "backend, back end",
+    "backends, back ends",
+    "backlog, back log",
+    "backoff, back off",
+    "backport, back port",
+    "backpressure, back pressure",
+    "blackhole, black hole",
+    "bottleneck, bottle neck",
+    "brownout, brown out",
+    "callback, call back",
+    "changelog, change log",
+    "checkout, check out",
+    "checksum, check sum",
+    "cleanup, clean up",
+    "codebase, code base",
+    "cooldown, cool down",
+    "crashloop, crash loop",
+    "crashlooping, crash looping",
+    "cutover, cut over",
+    "database, data base",
+    "databases, data bases",
+    "datacenter, data center",
+    "datacenters, data centers",
+    "dataset, data set",
+    "datastore, data store",
+    "deadlock, dead lock",
+    "dropdown, drop down",
+    "email, e mail",
+    "emails, e mails",
+    "endpoint, end point",
+    "endpoints, end points",
+    "failback, fail back",
+    "failover, fail over",
+    "failovers, fail overs",
+    "fallback, fall back",
+    "filesystem, file system",
+    "filesystems, file systems",
+    "frontend, front end",
+    "frontends, front ends",
+    "handoff, hand off",
+    "handshake, hand shake",
+    "hardcoded, hard coded",
+    "healthcheck, health check",
+    "healthchecks, health checks",
+    "hostname, host name",
+    "hostnames, host names",
+    "hotfix, hot fix",
+    "hotspot, hot spot",
+    "keepalive, keep alive",
+    "lifecycle, life cycle",
+    "loadbalancer, load balancer",
+    "loadbalancers, load balancers",
+    "lockout, lock out",
+    "lockup, lock up",
+    "logout, log out",
+    "meltdown, melt down",
+    "microservice, micro service",
+    "microservices, micro services",
+    "middleware, middle ware",
+    "misconfiguration, mis configuration",
+    "misconfigured, mis configured",
+    "multiregion, multi region",
+    "nameserver, name server",
+    "nameservers, name servers",
+    "namespace, name space",
+    "overload, over load",
+    "playbook, play book",
+    "postmortem, post mortem",
+    "postmortems, post mortems",
+    "ratelimit, rate limit",
+    "ratelimiting, rate limiting",
+    "readonly, read only",
+    "rollback, roll back",
+    "rollbacks, roll backs",
+    "rollout, roll out",
+    "rollouts, roll outs",
+    "runbook, run book",
+    "runbooks, run books",
+    "runtime, run time",
+    "segfault, seg fault",
+    "setup, set up",
+    "shutdown, shut down",
+    "shutdowns, shut downs",
+    "slowdown, slow down",
+    "spinlock, spin lock",
+    "startup, start up",
+    "subdomain, sub domain",
+    "subsystem, sub system",
+    "switchover, switch over",
+    "takedown, take down",
+    "takeover, take over",
+    "timeout, time out",
+    "timeouts, time outs",
+    "timestamp, time stamp",
+    "timestamps, time stamps",
+    "timezone, time zone",
+    "timezones, time zones",
+    "username, user name",
+    "usernames, user names",
+    "warmup, warm up",
+    "webhook, web hook",
+    "webhooks, web hooks",
+    "whitelist, white list",
+    "workaround, work around",
+    "workflow, work flow",
+    "workload, work load",
+    "writeup, write up",
+]
 
 # The weight of a synonym, where the word itself counts 1.
 WEIGHT = 0.3
@@ -30,7 +145,7 @@ SYNONYMS = [
     "elb, elastic load balancer",
     "az, availability zone",
     "azs, availability zones",
-    "dc, data center, data centre, datacenter, datacentre",
+    "dc, data center",
     "ssl, tls",
     "auth, authentication",
     "config, configuration",
@@ -54,7 +169,6 @@ SYNONYMS = [
     "fd, file descriptor",
     "fds, file descriptors",
     "rollback, revert",
-    "postmortem, post mortem",
     "outage, downtime",
     "regex, regexp, regular expression",
     "regexes, regexps, regular expressions",
@@ -63,23 +177,33 @@ SYNONYMS = [
 
 @cache
 def _table() -> dict[tuple[str, ...], list[Text]]:
-    """For every synonym, its alternatives. The key is its stems without stop words, as in a query. The alternatives
-    have all of their stems, as in a text."""
+    """For every spelling and synonym, its alternatives. The key is its stems without stop words, as in a query. The
+    alternatives have all of their stems, as in a text."""
     found: dict[tuple[str, ...], list[Text]] = {}
+    spelled: dict[str, list[str]] = {}
+    for line in SPELLINGS:
+        members = line.split(", ")
+        spelled |= dict.fromkeys(members, members)
+        _enter(found, members, 1.0)
     for line in SYNONYMS:
-        members = [member.strip() for member in line.split(",")]
-        texts = {
-            member: Term(words[0]) if len(words := tuple(stems(member))) == 1 else Phrase(words) for member in members
-        }
-        for member in members:
-            key = tuple(stem for word in member.split() if not is_stop(word) for stem in stems(word))
-            found.setdefault(key, []).extend(text for other, text in texts.items() if other != member)
+        _enter(found, [one for member in line.split(", ") for one in spelled.get(member, [member])], WEIGHT)
     return found
 
 
+def _enter(found: dict[tuple[str, ...], list[Text]], members: list[str], weight: float) -> None:
+    texts = {member: _text(tuple(stems(member)), weight) for member in members}
+    for member in members:
+        key = tuple(stem for word in member.split() if not is_stop(word) for stem in stems(word))
+        found.setdefault(key, []).extend(text for other, text in texts.items() if other != member)
+
+
+def _text(words: tuple[str, ...], weight: float) -> Text:
+    return Phrase(words, weight=weight) if len(words) > 1 else Term(words[0], weight=weight)
+
+
 def expanded(root: Node | None) -> Node | None:
-    """The query with each word, and each run of words, that has synonyms replaced by an OR with them. What is in quotes
-    is kept as it was written."""
+    """The query with each word, each run of words and each compound that has other spellings or synonyms replaced by an
+    OR with them. What is in quotes is kept as it was written."""
     match root:
         case And(children=children):
             return conjunction(map(_expanded_run, _runs(children)))
@@ -89,7 +213,16 @@ def expanded(root: Node | None) -> Node | None:
             return negation(expanded(child))
         case Term(stem=stem, quoted=False):
             return disjunction([root, *_table().get((stem,), [])])
+        case Phrase(stems=words, quoted=False):
+            key = tuple(stem for stem in words if not is_stop(stem))
+            return disjunction([root, *_table().get(key, []), *_joined(root)])
     return root
+
+
+def _joined(compound: Phrase) -> list[Text]:
+    """A compound of two words, such as `re-deploy`, as one word."""
+    parts = compound.text.split("-")
+    return [_text(tuple(stems("".join(parts))), 1.0)] if len(parts) == 2 and all(map(str.isalpha, parts)) else []
 
 
 def _runs(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:

@@ -16,6 +16,7 @@ from incidents import template
 from incidents.actions.organizations import create_team, save_template, set_membership
 from incidents.models import Incident, OutboxEntry, User
 from incidents.scopes import ANONYMOUS, Viewer
+from kb.english import FORMS
 from kb.search.analysis import tokenize
 from kb.search.database.conditions import names_archived
 from kb.search.database.engine import DatabaseEngine
@@ -94,6 +95,11 @@ class EngineContract:
         assert self.found("atalo") == []
         assert self.found("key") == []
 
+    def test_irregular_forms_and_british_spellings_match(self):
+        assert self.found("catalogs of cats") == self.found("catalogues of cats") == ["catalog"]
+        assert self.found("facades breaking") == self.found("broken facade") == ["french"]
+        assert self.found('"running out of memory"') == ["starved"]
+
     def test_all_words_are_needed(self):
         assert self.found("redis wombats") == []
 
@@ -117,6 +123,10 @@ class EngineContract:
     def test_synonyms_are_found_both_ways(self):
         assert self.found("kubernetes upgrade") == ["cluster"]
         assert self.found("k8s control plane") == ["cluster"]
+
+    def test_other_spellings_are_found(self):
+        assert self.found("failover") == self.found("fail-over") == ["phrase"]
+        assert self.found("a key-board") == ["cat"]
 
     @pytest.mark.parametrize(
         "q",
@@ -577,6 +587,8 @@ class TestElasticsearch(EngineContract):
             "ฐานล่ม 서버 हिन्दी مُحَمَّد ёлка Київ Αθήνα Việt",
             "\U0001f525 burned",
             "x" * 50_000 + " " + "e\u0301" * 20_000,
+            " ".join([*FORMS, *FORMS.values()]),
+            "Utilisation recognised re-initialising precise otherwise revised exercises surprisingly realisable",
         ],
     )
     def test_words_and_offsets_are_those_of_the_shared_analysis(self, text):

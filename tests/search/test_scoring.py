@@ -128,6 +128,15 @@ def test_a_rare_synonym_does_not_outweigh_the_word_that_was_asked_for(published)
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("query", ["rollback", "roll-back"])
+def test_another_spelling_of_a_word_comes_before_its_synonyms(published, query):
+    for text in ("We had to revert it.", "We had to roll back.", "We had to revert it again."):
+        published(text, text="It was slow.", visibility="public")
+    relay.drain()
+    assert next(iter(search(ANONYMOUS, SearchRequest(q=query)).results)).title == "We had to roll back."
+
+
+@pytest.mark.django_db
 def test_words_that_are_both_asked_for_count_in_full_though_they_are_synonyms(published):
     for text in ("The db was slow.", "The database was slow."):
         published("Incident", text=text, visibility="public")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kb.search import relay
-from kb.search.analysis import stems
+from kb.search.analysis import is_stop, stems
 from kb.search.nodes import And, Or, Phrase, Term, leaves
 from kb.search.query import parse
 from kb.search.service import SearchRequest, search
-from kb.search.synonyms import SYNONYMS, expanded
+from kb.search.synonyms import SPELLINGS, SYNONYMS, WEIGHT, expanded
 
 
 def held(text: str) -> Term | Phrase:
@@ -17,12 +17,43 @@ def held(text: str) -> Term | Phrase:
     return Phrase(words) if len(words) > 1 else Term(words[0])
 
 
-@pytest.mark.parametrize("line", SYNONYMS)
-def test_every_synonym_finds_all_others_of_its_set(line):
+@pytest.mark.parametrize("line", [*SPELLINGS, *SYNONYMS])
+def test_every_spelling_and_synonym_finds_all_others_of_its_set(line):
     members = [member.strip() for member in line.split(",")]
     for member in members:
         found = set(leaves(expanded(parse(member).root)))
         assert {held(other) for other in members if other != member} <= found, member
+
+
+def test_another_spelling_counts_as_much_as_the_word_and_a_synonym_less():
+    found = expanded(parse("rollback").root)
+    assert {leaf: leaf.weight for leaf in leaves(found)} == {
+        Term("rollback"): 1,
+        Phrase(("roll", "back")): 1,
+        Term("revert"): WEIGHT,
+    }
+
+
+def test_a_synonym_is_found_in_all_its_spellings():
+    assert {Term("rollback"), Phrase(("roll", "back"))} <= set(leaves(expanded(parse("revert").root)))
+
+
+@pytest.mark.parametrize(
+    ("compound", "words"),
+    [("fail-over", {"failover"}), ("re-deploy", {"redeploy"}), ("data-center", {"datacenter", "dc"}),
+     ("out-of-memory", {"oom"}), ("us-east-1", set()), ("net.js", set()), ('"fail-over"', set())],
+)  # fmt: skip
+def test_a_compound_is_found_as_one_word_and_by_its_synonyms_unless_it_is_quoted(compound, words):
+    found = set(leaves(expanded(parse(compound).root)))
+    assert {leaf.stem for leaf in found if isinstance(leaf, Term)} == {stem for word in words for stem in stems(word)}
+
+
+@pytest.mark.parametrize("line", [*SPELLINGS, *SYNONYMS])
+def test_no_single_word_of_several_stands_for_all_of_them(line):
+    """Stop words are no part of a query, so `log in` would be `log`."""
+    for member in line.split(", "):
+        words = member.split()
+        assert len(words) == 1 or len([word for word in words if not is_stop(word)]) > 1, member
 
 
 def test_words_that_have_a_synonym_together_are_still_found_separately():

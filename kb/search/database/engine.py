@@ -17,7 +17,7 @@ from incidents import scopes
 from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
-from kb.search import highlight, synonyms
+from kb.search import highlight
 from kb.search.database.conditions import chosen, condition, dialect, scored
 from kb.search.database.rarity import count_readable, mark_of, rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
@@ -261,14 +261,14 @@ def _ranking(request: EngineRequest) -> Ranking | None:
 
 
 def _weights(texts: Sequence[Text], rarities: Sequence[float]) -> dict[Text, float]:
-    """The weight of each word or phrase: its rarity. A synonym has no `text` and follows its word. It counts less, and
-    never as if it were rarer, because it would otherwise outweigh the word that was asked for."""
+    """The weight of each word or phrase: its rarity. A synonym follows its word. It counts less, and never as if it
+    were rarer, because it would otherwise outweigh the word that was asked for."""
     out: dict[Text, float] = {}
     of_word = math.inf
     for text, rarity in zip(texts, rarities, strict=True):
         if text.text:
             of_word = rarity
-        weight = rarity if text.text else synonyms.WEIGHT * min(rarity, of_word)
+        weight = text.weight * min(rarity, of_word) if text.weight < 1 else rarity
         # A word can be asked for and also be a synonym of another one.
         out[text] = max(out.get(text, 0.0), weight)
     return out

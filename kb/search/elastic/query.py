@@ -30,7 +30,7 @@ from kb.search.nodes import (
     Text,
     leaves,
 )
-from kb.search.synonyms import SYNONYMS, WEIGHT, expanded
+from kb.search.synonyms import SPELLINGS, SYNONYMS, expanded
 
 Body = dict[str, Any]
 
@@ -172,12 +172,13 @@ def _all_children(children: tuple[Node, ...]) -> Body:
 
 
 def _any_child(children: tuple[Node, ...]) -> Body:
-    """Any of the children. A synonym has no `text` and follows the word it was added for. The two count only once, and
-    the synonym counts less, because a rare one would otherwise outweigh the word that was asked for."""
+    """Any of the children. Another spelling or a synonym has no `text` and follows the word it was added for. The two
+    count only once, and a synonym counts less, because a rare one would otherwise outweigh the word that was asked
+    for."""
     groups: list[list[Body]] = []
     for child in children:
         if groups and isinstance(child, Term | Phrase) and not child.text:
-            groups[-1].append({"bool": {"must": [compile_node(child)], "boost": WEIGHT}})
+            groups[-1].append({"bool": {"must": [compile_node(child)], "boost": child.weight}})
         else:
             groups.append([compile_node(child)])
     return _any([{"dis_max": {"queries": group}} if len(group) > 1 else group[0] for group in groups])
@@ -203,8 +204,8 @@ def _query_text(leaf: Text) -> str:
 
 @cache
 def _word_by_stem() -> dict[str, str]:
-    """A word for every stem in a synonym, because stemming a stem again can change it."""
-    return {stem: line[start:end] for line in SYNONYMS for stem, start, end in spans(line)}
+    """A word for every stem in a spelling or synonym, because stemming a stem again can change it."""
+    return {stem: line[start:end] for line in [*SPELLINGS, *SYNONYMS] for stem, start, end in spans(line)}
 
 
 # --- Filters ---------------------------------------------------------------------------------------

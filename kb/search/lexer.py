@@ -7,7 +7,7 @@ bounded number of times.
 import dataclasses
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -46,7 +46,7 @@ Kind = Literal["text", "filter", "or", "open", "close"]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What was found in a query, the filter that was probably meant, and the whole query with that.
+    """What was found in a query, the filter or word that was probably meant, and the whole query with that.
 
     `reason`: a sentence for the user, in plain text that must still be escaped.
     """
@@ -87,12 +87,22 @@ def leading_filters(text: str) -> tuple[list[Node], str]:
 
 def replace_filter(text: str, found: str, replacement: str) -> str:
     """The text with a filter, given as it was read, replaced wherever it is."""
+    return _replace(text, "field", lambda lexeme: replacement if lexeme == found else lexeme)
+
+
+def replace_word(text: str, found: str, replacement: str) -> str:
+    """The text with a word replaced wherever it is not in quotes or in a filter."""
+    word = re.compile(rf"(?<!\w){re.escape(found)}(?!\w)")
+    return _replace(text, "word", lambda lexeme: word.sub(replacement, lexeme))
+
+
+def _replace(text: str, kind: str, change: Callable[[str], str]) -> str:
     parts: list[str] = []
     lexed, position, kept = text.translate(_QUOTES), 0, 0
     while match := _LEXEME.match(lexed, position):
         position = match.end()
-        if match.lastgroup == "field" and match[0] == found:
-            parts += [text[kept : match.start()], replacement]
+        if match.lastgroup == kind and (changed := change(match[0])) != match[0]:
+            parts += [text[kept : match.start()], changed]
             kept = position
     return "".join([*parts, text[kept:]])
 

@@ -21,6 +21,7 @@ from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.fields import fold_name
+from kb.search.misspelled import respelled
 from kb.search.names import Unknown, named_pattern, unknown_names
 from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
@@ -137,7 +138,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         after=(position.key, position.incident_id) if position else None,
         archived="archived" in request.filters.get("status", []) or names_archived(query.root),
     )
-    engine, degraded, (answer, was_relaxed) = engines.answer_with_fallback(
+    engine, degraded, (answer, was_relaxed, respellings) = engines.answer_with_fallback(
         lambda engine: _answer(engine, engine_request, resolved, position)
     )
     hits = visible_hits(answer.hits, viewer)
@@ -155,6 +156,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         corrections=(
             *query.corrections,
             *unknown.corrections,
+            *respellings,
             *named_pattern(query, lambda: [(k, one.name) for k, one in patterns().items() if not one.merged_into]),
         ),
         notices=(
@@ -238,21 +240,24 @@ def _without_merged(leaf: Text | AnyFilter, merged: Mapping[str, str]) -> Text |
 
 def _answer(
     engine: Engine, engine_request: EngineRequest, query: Query, position: cursors.Position | None
-) -> tuple[Answer, bool]:
-    """The answer, and whether the query was relaxed: if no incident contains all of the words, any of them match. Later
-    pages do what the first one did."""
+) -> tuple[Answer, bool, tuple[Correction, ...]]:
+    """The answer; whether the query was relaxed: if no incident contains all of the words, any of them match; and
+    corrections of words that none contains. Later pages do what the first one did."""
     if position and position.engine != engine.name:
         # Each engine scores on its own scale, so a position in one is meaningless in another.
         raise BadCursor("Searches are being answered by another engine, which ranks results differently.")
     was_relaxed = position.relaxed if position else None
     relaxed_query = relaxed(query)
+    respellings: tuple[Correction, ...] = ()
     if not was_relaxed:
         answer = engine.search(_with_root(engine_request, query))
+        if not answer.total:
+            respellings = respelled(engine, engine_request, query)
         if answer.total or was_relaxed is not None or relaxed_query is None:
-            return answer, False
+            return answer, False, respellings
     if relaxed_query is None:
-        return engine.search(_with_root(engine_request, query)), False
-    return engine.search(_with_root(engine_request, relaxed_query)), True
+        return engine.search(_with_root(engine_request, query)), False, ()
+    return engine.search(_with_root(engine_request, relaxed_query)), True, respellings
 
 
 def _with_root(engine_request: EngineRequest, query: Query) -> EngineRequest:

@@ -340,9 +340,10 @@ SHAPES: dict[str, Schema] = {
                 obj(
                     {
                         "found": text(
-                            "A filter with an unknown field or name, or words that are the name of a pattern."
+                            "A filter with an unknown field or name, a word that no incident contains, or words that "
+                            "are the name of a pattern."
                         ),
-                        "suggestion": text("The filter that may have been meant."),
+                        "suggestion": text("The filter or word that may have been meant."),
                         "query": text("The whole query with this correction."),
                         "reason": text("What is wrong, as a sentence."),
                     }

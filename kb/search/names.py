@@ -20,7 +20,7 @@ from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search.fields import MAX_NAME, fold_name
 from kb.search.lexer import MAX_CORRECTIONS, Correction, replace_filter
-from kb.search.nodes import ChoiceFilter, Node
+from kb.search.nodes import AnyFilter, ChoiceFilter, Node, leaves
 from kb.search.query import Query, parse
 
 _MOST_FOR_ONE = 3
@@ -45,11 +45,14 @@ class Unknown:
     notices: tuple[str, ...] = ()
 
 
-def unknown_names(query: Query, viewer: Viewer) -> Unknown:
-    """The unknown names in a query that found nothing."""
+def unknown_names(query: Query, viewer: Viewer, *, found: bool) -> Unknown:
+    """The unknown names in a query. If it found something, only those that nobody would miss in what was found: names
+    that are excluded, or one of several."""
     corrections, notices = [], []
+    sought = set(leaves(query.root, positive=True))
+    filters = [leaf for leaf in query.filters if not found or leaf not in sought or len(leaf.values) > 1]
     # Comparing all of a long list of values with all names would take too long.
-    for leaf, value, names in islice(_unknown(query, viewer), MAX_CORRECTIONS):
+    for leaf, value, names in islice(_unknown(filters, viewer), MAX_CORRECTIONS):
         reason = f"There is no {_SOURCES[leaf.field].noun} {value}."
         near = _near(value, names)
         for meant in near:
@@ -78,11 +81,11 @@ def _searches(name: str) -> list[Node | None]:
     return [parse(part).root for part in (name, *name.split(" or "))]
 
 
-def _unknown(query: Query, viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
-    """The values in the query that are no name, each with its filter and the names there are."""
+def _unknown(filters: Iterable[AnyFilter], viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
+    """The values of filters that are no name, each with its filter and the names there are."""
     names_of = cache(lambda field: sorted(_SOURCES[field].load(viewer), key=attrgetter("value")))
     known_of = cache(lambda field: {way for name in names_of(field) for way in name.ways})
-    for leaf in dict.fromkeys(query.filters):
+    for leaf in dict.fromkeys(filters):
         if isinstance(leaf, ChoiceFilter) and leaf.field in _SOURCES:
             unknown = [value for value in leaf.values if value not in known_of(leaf.field)]
             yield from ((leaf, value, names_of(leaf.field)) for value in unknown)

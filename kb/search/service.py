@@ -22,7 +22,7 @@ from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.fields import fold_name
 from kb.search.misspelled import respelled
-from kb.search.names import Unknown, named_pattern, unknown_names
+from kb.search.names import named_pattern, unknown_names
 from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, result, visible_hits
@@ -142,7 +142,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         lambda engine: _answer(engine, engine_request, resolved, position)
     )
     hits = visible_hits(answer.hits, viewer)
-    unknown = Unknown() if answer.total else unknown_names(query, viewer)
+    unknown = unknown_names(query, viewer, found=bool(answer.total))
     return Page(
         query=request.q,
         parsed=query,

@@ -67,6 +67,19 @@ def test_a_name_that_is_like_no_other_is_reported(cast, suggestions):
     assert search(cast.viewer("outsider"), SearchRequest(q="service:basket-api")).notices == ()
 
 
+@pytest.mark.parametrize(
+    ("query", "suggestion"),
+    [
+        ("theirs -org:aws", ['org:"Amazon Web Services"']),
+        ("theirs org:amazon-web-services,aws", ['org:amazon-web-services,"Amazon Web Services"']),
+        ("theirs -org:acme", []),
+        ("theirs OR org:aws", []),
+    ],
+)
+def test_a_query_that_finds_something_says_which_excluded_or_further_names_are_unknown(suggestions, query, suggestion):
+    assert suggestions(query) == suggestion
+
+
 def test_a_hidden_name_is_never_suggested(suggestions):
     assert suggestions("org:initec", by="author") == ["org:Initech"]
     assert suggestions("org:initec", by="outsider") == suggestions("org:initech", by="outsider") == []

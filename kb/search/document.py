@@ -6,6 +6,7 @@ version are read before the relations, so a document is never older than the ver
 
 from __future__ import annotations
 
+from calendar import month_name
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ FIELD_WEIGHTS = {
     "actions": "C",
     "organization": "D",
     "services": "D",
+    "started": "D",
     "sources": "D",
     "customer_message": "D",
 }
@@ -227,7 +229,19 @@ def texts(content: dict[str, Any]) -> dict[str, str]:
     out["sources"] = "\n\n".join(filter(None, [out.get("sources", ""), *disagreements]))
     out["organization"] = content["organization"]["name"]
     out["services"] = ", ".join(content["services"])
+    # A team's own section can have this key.
+    start = [_in_words(content["started"]["at"])] if content["started"] else []
+    out["started"] = "\n\n".join(filter(None, [out.get("started", ""), *start]))
     return {key: text for key, text in out.items() if text}
+
+
+def _in_words(at: str) -> str:
+    """The day, month or year of a moment as people write it: "4 October 2021 (2021-10-04)", "1996"."""
+    iso, (year, *month_and_day) = at[:10], map(int, at[:10].split("-"))
+    if not month_and_day:
+        return iso
+    month, *day = month_and_day
+    return f"{' '.join([*map(str, day), month_name[month]])} {year} ({iso})"
 
 
 def duration_bucket(seconds: int | None) -> str:

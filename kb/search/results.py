@@ -25,6 +25,7 @@ SECTION_TITLES = {
     "lessons": "Lessons",
     "actions": "Action items",
     "sources": "Sources",
+    "started": "Start",
 }
 
 

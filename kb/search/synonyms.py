@@ -172,6 +172,16 @@ SYNONYMS = [
     "outage, downtime",
     "regex, regexp, regular expression",
     "regexes, regexps, regular expressions",
+    "jan, january",
+    "feb, february",
+    "apr, april",
+    "jun, june",
+    "jul, july",
+    "aug, august",
+    "sep, sept, september",
+    "oct, october",
+    "nov, november",
+    "dec, december",
 ]
 
 

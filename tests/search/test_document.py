@@ -66,6 +66,20 @@ def test_an_impact_figure_is_indexed_as_a_readable_sentence(cast, draft):
     assert build_many([incident.pk])[incident.pk].texts["impact"] == "Checkouts that failed: about 1,200 orders."
 
 
+@pytest.mark.parametrize(
+    ("started", "text"),
+    [
+        ("1996", "1996"),
+        ("2008-08", "August 2008 (2008-08)"),
+        ("2021-10-04", "4 October 2021 (2021-10-04)"),
+        ("2021-10-04T23:39-07:00", "4 October 2021 (2021-10-04)"),
+    ],
+)
+def test_the_date_of_the_start_is_searchable_as_readers_see_it(draft, started, text):
+    incident = draft(started=started, time_zone="America/Los_Angeles")
+    assert build_many([incident.pk])[incident.pk].texts["started"] == text
+
+
 def test_documents_of_an_earlier_version_are_rebuilt(published):
     """This happens once, when a new version indexes more about incidents than the existing documents hold."""
     incident = published(visibility="public")

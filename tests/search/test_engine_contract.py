@@ -124,6 +124,11 @@ class EngineContract:
         assert self.found("kubernetes upgrade") == ["cluster"]
         assert self.found("k8s control plane") == ["cluster"]
 
+    def test_an_incident_is_found_by_the_date_it_started(self):
+        assert self.found("forty wombats 2020-01-01") == ["long"]
+        assert self.found("forty wombats 1 january 2020") == self.found("forty wombats jan 2020") == ["long"]
+        assert self.found("forty wombats 2020-01-02") == []
+
     def test_other_spellings_are_found(self):
         assert self.found("failover") == self.found("fail-over") == ["phrase"]
         assert self.found("a key-board") == ["cat"]

@@ -1,4 +1,5 @@
-"""Documents hold irregular forms and British spellings as their base form: each is to be built anew."""
+"""Documents hold irregular forms and British spellings as their base form, and the date of the start: each is to be
+built anew."""
 
 from importlib import import_module
 

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from incidents.errors import Invalid
 from kb.api.problems import MOST_PROBLEMS, Unknown, unknown
-from kb.api.shapes import COMPONENTS
+from kb.api.shapes import COMPONENTS, read_only
 
 _TYPES = {
     "string": "text",
@@ -78,9 +78,10 @@ def check(body: Any, shape: str) -> None:
         if error.validator == "additionalProperties":
             shape_here: Any = error.schema
             known = shape_here["properties"]
-            unknown_fields.update(
-                unknown("field", [name for name in value if name not in known], known, path=prefix).fields
-            )
+            readable = {} if path else read_only(shape)
+            invalid.update({name: [readable[name]] for name in value if name in readable})
+            strange = [name for name in value if name not in known and name not in readable]
+            unknown_fields.update(unknown("field", strange, known, path=prefix).fields)
         elif error.validator == "required":
             invalid.update({f"{prefix}{name}": ["This field is required."] for name in rule if name not in value})
         # A value of the wrong type is not one of the choices either; one error is enough.

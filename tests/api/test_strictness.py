@@ -50,7 +50,6 @@ def test_an_unknown_parameter_on_one_incident_is_named_too(api, draft):
     ("body", "expected"),
     [
         ({"titel": "x"}, {"titel": "Did you mean title?"}),
-        ({"title": "x", "status": "published"}, {"status": "Unknown field."}),
         ({"title": "x", "causes": [{"kind": "root", "txt": "x"}]}, {"causes.0.txt": "Did you mean text?"}),
         (
             {"title": "x", "started": {"at": "2026", "precison": "year"}},
@@ -70,6 +69,43 @@ def test_an_unknown_field_is_named_with_its_path(api, body, expected):
     messages = {error["field"]: error["message"] for error in refused.json()["errors"]}
     assert set(messages) == set(expected)
     assert all(hint in messages[name] for name, hint in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("status", "published", "POST to /submit, /withdraw, /publish, /reopen, /archive or /restore"),
+        ("published_at", "2026-03-31T14:05Z", "POST to /publish"),
+        ("revision", 2, "POST to /publish"),
+        ("patterns", ["retry-storm"], "POST to /patterns"),
+        ("suggested_patterns", [], "/confirm or /reject"),
+        ("links", [], "POST to /links"),
+        ("duration", None, "`stated_duration`"),
+        ("template", "short", "when the incident is created"),
+        ("version", 3, "If-Match"),
+        ("ref", "INC-7", "This can only be read."),
+    ],
+)
+def test_a_field_that_can_only_be_read_is_named_with_what_to_do_instead(api, draft, field, value, remedy):
+    incident = draft()
+    refused = api("author").patch(f"incidents/{incident.ref}", {"title": "Changed", field: value})
+    assert codes(refused) == (400, "invalid")
+    (error,) = refused.json()["errors"]
+    assert error["field"] == field
+    assert remedy in error["message"]
+    incident.refresh_from_db()
+    assert incident.title != "Changed"
+
+
+def test_read_only_fields_are_named_in_every_kind_of_body(api, cast):
+    incident = api("author").post("incidents", {"title": "x"}).json()["ref"]
+    for refused, named in (
+        (api("author").post("incidents", {"title": "x", "status": "published"}), {"status"}),
+        (api("lead").patch(f"teams/{cast.checkout.slug}", {"slug": "x", "your_role": "lead"}), {"slug", "your_role"}),
+        (api("author").post(f"incidents/{incident}/causes", {"kind": "root", "text": "x", "version": 1}), {"version"}),
+    ):
+        assert codes(refused) == (400, "invalid")
+        assert fields(refused) == named
 
 
 @pytest.mark.parametrize(

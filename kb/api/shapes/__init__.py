@@ -6,6 +6,9 @@ derived from `incidents.records.KINDS`, and enumerations from `incidents.vocabul
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from kb.api.shapes import incidents, requests, resources
 from kb.api.shapes.parts import Schema
 
@@ -14,3 +17,15 @@ COMPONENTS: dict[str, Schema] = {
     **requests.SHAPES,
     **resources.SHAPES,
 }
+
+
+@cache
+def read_only(shape: str) -> dict[str, str]:
+    """{field: message} for the fields that responses have and this request shape does not take."""
+    answer = COMPONENTS.get(re.sub("(Create|Change|Replace)$", "", shape), {})
+    taken = COMPONENTS[shape]["properties"]
+    return {
+        name: f"This can only be read. {requests.REMEDIES.get(name, '')}".strip()
+        for name in answer.get("properties", {})
+        if name not in taken
+    }

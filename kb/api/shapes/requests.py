@@ -147,6 +147,20 @@ _NESTED: dict[str, Schema] = {
     },
 }
 
+# What to do instead of writing a field that can only be read. Fields that are not listed never change on request.
+REMEDIES = {
+    "version": "To change exactly this version, send its ETag as If-Match.",
+    "status": "It follows from the steps: POST to /submit, /withdraw, /publish, /reopen, /archive or /restore under the "
+    "incident.",
+    "published_at": "POST to /publish under the incident.",
+    "revision": "POST to /publish under the incident.",
+    "template": "It is chosen when the incident is created.",
+    "patterns": "Add one with a POST to /patterns under the incident, and decide with /confirm, /reject or /undo.",
+    "suggested_patterns": "Decide with a POST to /confirm or /reject under the incident's /patterns/{slug}.",
+    "links": "Add one with a POST to /links under the incident, and change or remove it at /links/{id}.",
+    "duration": "It follows from `started` and `resolved`, or from `stated_duration`.",
+}
+
 SHAPES: dict[str, Schema] = {
     "MomentWritten": {
         "anyOf": [

@@ -158,8 +158,8 @@ _ORDER = [Precision.YEAR, Precision.MONTH, Precision.DAY, Precision.HOUR, Precis
 def read_moment(field: str, value: object, *, zone: str = "UTC") -> Moment | None:
     """Read `{"at": ..., "precision": ...}` or a bare string such as 2019, 2019-07-02 or 2019-07-02T13:42Z.
 
-    A time without an offset is in `zone`. Without a precision it is as precise as it is written. Raises Invalid,
-    including for a year outside YEARS.
+    A time without an offset is in `zone`, and must happen exactly once there. Without a precision it is as precise as
+    it is written. Raises Invalid, including for a year outside YEARS.
     """
     moment = _parse_moment(field, value, zone)
     if moment and not is_in_years(moment, zone):
@@ -223,6 +223,8 @@ def _parse_moment(field: str, value: object, zone: str) -> Moment | None:
             aware = datetime.fromisoformat(naive.isoformat() + parts["offset"].upper().replace("Z", "+00:00"))
         else:
             aware = naive.replace(tzinfo=ZoneInfo(zone))
+            if is_time:
+                _check_happens_once(field, text, aware)
         if is_time and known is not Precision.SECOND:
             # Hours and minutes are those of a clock in the incident's zone, whatever offset the writer used.
             local = aware.astimezone(ZoneInfo(zone))
@@ -230,6 +232,19 @@ def _parse_moment(field: str, value: object, zone: str) -> Moment | None:
         return Moment(aware.astimezone(UTC), known)
     except (ValueError, OverflowError) as error:
         raise Invalid({field: f"{text} is not a valid date or time."}) from error
+
+
+def _check_happens_once(field: str, text: object, local: datetime) -> None:
+    """Raises Invalid for a local time without an offset that the zone's clock skips or shows twice."""
+    # Without a change of the clock, the two are the same instant (PEP 495).
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first > second:
+        raise Invalid(
+            {field: f"{text} does not exist in {local.tzinfo}, where the clock skips it. Check the time and the zone."}
+        )
+    if first < second:
+        both = " or ".join(local.replace(fold=fold).isoformat(" ") for fold in (0, 1))
+        raise Invalid({field: f"{text} happens twice in {local.tzinfo}. Add the offset: {both}."})
 
 
 def to_iso(moment: Moment, zone: str = "UTC") -> str:

@@ -143,6 +143,11 @@ def test_read_only_fields_are_named_in_every_kind_of_body(api, cast):
         ({"title": "x", "template": "nowhere"}, {"template"}),
         ({"title": "x", "started": "2026-03-03T14:00Z", "resolved": "2026-03-03T13:00Z"}, {"resolved"}),
         ({"title": "x", "started": "0001-01-01T00:00+14:00"}, {"started"}),
+        ({"title": "x", "started": "2026-03-29T02:30", "time_zone": "Europe/Madrid"}, {"started"}),
+        (
+            {"title": "x", "time_zone": "Europe/Madrid", "timeline": [{"at": "2026-10-25T02:30", "text": "x"}]},
+            {"timeline.0.at"},
+        ),
         ({"title": "x", "started": "1900-01-01T00:00Z", "time_zone": "America/New_York"}, {"started"}),
         ({"title": "x", "timeline": [{"at": "2100-12-31T23:59-12:00", "text": "x"}]}, {"timeline.0.at"}),
         (

@@ -171,6 +171,48 @@ def test_a_time_without_an_offset_is_in_the_incidents_zone():
     )
 
 
+@pytest.mark.parametrize("precision", [None, "second", "hour"])
+@pytest.mark.parametrize(
+    ("text", "zone", "message"),
+    [
+        ("2026-03-29T02:30:00", "Europe/Madrid", "does not exist in Europe/Madrid"),
+        ("2026-03-08 02:00:00", "America/New_York", "does not exist in America/New_York"),
+        (
+            "2026-10-25 02:30:00",
+            "Europe/Madrid",
+            "happens twice in Europe/Madrid. Add the offset: 2026-10-25 02:30:00+02:00 or 2026-10-25 02:30:00+01:00.",
+        ),
+        ("2026-04-05T01:45:00", "Australia/Lord_Howe", "Add the offset: 2026-04-05 01:45:00+11:00"),
+    ],
+)
+def test_a_local_time_that_the_clock_skips_or_shows_twice_is_refused(text, zone, message, precision):
+    with pytest.raises(Invalid) as refused:
+        read_moment("started", {"at": text, "precision": precision}, zone=zone)
+    assert set(refused.value.fields) == {"started"}
+    assert message in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-03-29T03:00", "2026-03-29T01:00Z"),
+        ("2026-03-29T02:30+01:00", "2026-03-29T01:30Z"),
+        ("2026-10-25T02:30+02:00", "2026-10-25T00:30Z"),
+        ("2026-10-25T02:30+01:00", "2026-10-25T01:30Z"),
+        ("2026-10-25T03:00", "2026-10-25T02:00Z"),
+    ],
+)
+def test_an_offset_or_the_next_hour_leaves_no_doubt_when_the_clock_changes(text, at):
+    read = read_moment("started", text, zone="Europe/Madrid")
+    assert read == moment(at)
+    assert read_moment("started", to_iso(read, "Europe/Madrid"), zone="Europe/Madrid") == read
+
+
+@pytest.mark.parametrize(("day", "zone"), [("2018-11-04", "America/Sao_Paulo"), ("2018-02-18", "America/Sao_Paulo")])
+def test_a_day_is_read_even_where_the_clock_changes_at_midnight(day, zone):
+    assert to_iso(read_moment("started", day, zone=zone), zone) == day
+
+
 @pytest.mark.parametrize(
     "value",
     [

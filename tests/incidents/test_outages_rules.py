@@ -81,6 +81,17 @@ def test_each_broken_rule_is_named_with_its_place(changes, begins):
     assert found[0].startswith(begins), found
 
 
+def test_a_time_that_the_clocks_showed_twice_needs_its_offset():
+    zone = {"time_zone": "America/Los_Angeles"}
+
+    def at(text):
+        return outage(**zone, timeline=[{**OUTAGE["timeline"][0], "at": text, "precision": "minute"}])
+
+    (problem,) = problems(at("2021-11-07T01:30"))
+    assert problem.startswith("timeline.0.at: 2021-11-07T01:30 happens twice in America/Los_Angeles.")
+    assert problems(at("2021-11-07T01:30-08:00")) == []
+
+
 def test_a_stated_duration_can_differ_from_the_times_if_the_disagreement_is_recorded():
     stated = {"seconds": 9000, "text": "two and a half hours", "sources": ["press"]}
     differs = [

@@ -1,6 +1,7 @@
 """Times as typed in the editor: "2026-03-31 14:05" in the incident's zone, or as much of it as is known; or "14:05".
 
-There is no offset on purpose: the zone is shown once, next to the times.
+There is no offset on purpose: the zone is shown once, next to the times. Only a time that the clock of the zone showed
+twice needs one, and is shown with it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def form_values(moment: Moment | None, zone: str) -> tuple[str, str]:
         return "", ""
     text = to_iso(moment, zone)
     if moment.precision in (Precision.SECOND, Precision.MINUTE, Precision.HOUR):
-        text = _OFFSET.sub("", text).replace("T", " ")
+        bare = _OFFSET.sub("", text)
+        text = (bare if with_offset(bare, zone) == text else text).replace("T", " ")
     return text, moment.precision.value if moment.precision is Precision.HOUR else ""
 
 

@@ -155,8 +155,7 @@ def action_values(
 ) -> dict[str, Any]:
     """The values as actions take them. `day` and `zone` are as for `moments.action_value`.
 
-    A time that equals the one in `before` is left out, so that it is not parsed again: when clocks are set back, the
-    text of a repeated hour does not say which of the two it was.
+    A time that equals the one in `before` is left out, so that it is not parsed again.
     """
     out: dict[str, Any] = {}
     for input in INPUTS[kind]:

@@ -313,6 +313,17 @@ def test_a_historical_offset_with_seconds_is_left_out_too():
     assert moments.form_values(at, "Africa/Monrovia") == ("1970-05-01 10:00", "")
 
 
+def test_only_a_time_that_the_clock_showed_twice_has_an_offset(cast, draft, writer):
+    author = writer("author", draft(time_zone="Europe/Madrid"))
+    refused = author.send(shown(author), started="2026-10-25 02:30").content.decode()
+    assert "Add the offset: 2026-10-25 02:30:00+02:00 or 2026-10-25 02:30:00+01:00." in refused
+    author.send(shown(author), started="2026-10-25 02:30+01:00", resolved="2026-10-25 03:30")
+    form = shown(author)
+    assert [*form.values["started"], *form.values["resolved"]] == ["2026-10-25 02:30+01:00", "2026-10-25 03:30"]
+    author.send(form, started_precision="hour")
+    assert shown(author).values["started"] == ["2026-10-25 02:00+01:00"]
+
+
 def test_the_day_of_pasted_lines_follows_the_start(cast, draft, writer):
     author = writer("author", draft(time_zone="Europe/Madrid"))
     form = shown(author)

@@ -268,7 +268,7 @@ def test_changing_the_text_of_an_event_in_a_repeated_hour_does_not_move_it(cast,
     )
     author = writer("author", incident)
     form = author.open()[f"form-row-{row.uuid}"]
-    assert form.values["at"] == ["2026-10-25 02:30"]
+    assert form.values["at"] == ["2026-10-25 02:30+01:00"]
     author.send(form, text="Still the second")
     row.refresh_from_db()
     assert row.at.isoformat() == "2026-10-25T01:30:00+00:00"

@@ -88,8 +88,8 @@ def answer(body: Any, *, etag: str | None = None, status: int = 200, location: s
     return Response(body, status=status, headers=headers)
 
 
-def page(rows: list[Any], next_address: str | None = None) -> Response:
-    return Response({"results": rows, "next": next_address})
+def page(rows: list[Any], next_address: str | None = None, **more: Any) -> Response:
+    return Response({"results": rows, "next": next_address, **more})
 
 
 def no_content() -> Response:

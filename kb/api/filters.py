@@ -14,16 +14,18 @@ from django.http import QueryDict
 from incidents import scopes
 from incidents.durations import Moment, read_moment
 from incidents.errors import Invalid
-from incidents.models import Incident, Service
+from incidents.models import Incident, Service, Team
 from incidents.scopes import Viewer
 from incidents.vocabulary import Origin, Severity, Status, Visibility
 from kb.api.pagination import Order, by_instant
 from kb.api.parameters import Parameter
 from kb.api.shapes.parts import choice, text
 from kb.api.visible_incidents import VisibleIncidents, started
+from kb.search.names import unknown_values
 
 UNKNOWN = "unknown"
-BY_ORGANIZATION = "Slug or name of the organization. Names match in upper or lower case."
+_BY_NAME = "Slug or name of the {}. Names match in upper or lower case."
+BY_ORGANIZATION = _BY_NAME.format("organization")
 _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 SORTS = ("-created", "created", "-started", "started")
 
@@ -84,6 +86,11 @@ def filtered(filters: django_filters.FilterSet) -> QuerySet[Any]:
     return filters.qs
 
 
+def notices(query: QueryDict, viewer: Viewer, found: list[Any]) -> list[str]:
+    """If nothing was found: which names in the filters are unknown to the viewer, and what may have been meant."""
+    return [] if found else list(unknown_values(dict(query.lists()), viewer))
+
+
 class IncidentFilter(django_filters.FilterSet):
     """Archived incidents are included only if `status` asks for them."""
 
@@ -93,7 +100,7 @@ class IncidentFilter(django_filters.FilterSet):
         [*Severity.values, UNKNOWN], label="`unknown` matches incidents without a severity.", method="by_severity"
     )
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
-    team = Words(label="Slug of the owning team.", method="by_team")
+    team = Words(label=_BY_NAME.format("owning team"), method="by_team")
     service = Words(
         label="Slug or name of an affected service. Names match in upper or lower case.", method="by_service"
     )
@@ -133,7 +140,7 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(scopes.organization_condition(self.visible.viewer, Q(pk__in=_organizations(value))))
 
     def by_team(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
-        return rows.filter(team__in=scopes.visible_teams(self.visible.viewer).filter(slug__in=value))
+        return rows.filter(team__in=_teams(self.visible.viewer, value))
 
     def by_service(self, rows: QuerySet[Incident], name: str, value: list[str]) -> QuerySet[Incident]:
         return rows.filter(scopes.service_condition(self.visible.viewer, scopes.name_condition(value)))
@@ -170,6 +177,10 @@ def _organizations(value: list[str]) -> list[int]:
     return [one.pk for organizations in scopes.organizations_by_name(value).values() for one in organizations]
 
 
+def _teams(viewer: Viewer, value: list[str]) -> QuerySet[Team]:
+    return scopes.visible_teams(viewer).filter(scopes.name_condition(value))
+
+
 def _is(at: datetime | None, relation: str, value: Moment) -> bool:
     if at is None:
         return False
@@ -178,7 +189,7 @@ def _is(at: datetime | None, relation: str, value: Moment) -> bool:
 
 class ServiceFilter(django_filters.FilterSet):
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
-    team = Words(label="Slug of the team that the service belongs to.", method="by_team")
+    team = Words(label=_BY_NAME.format("team that the service belongs to"), method="by_team")
 
     class Meta:
         model: type[Model] = Service
@@ -192,4 +203,4 @@ class ServiceFilter(django_filters.FilterSet):
         return rows.filter(organization__in=_organizations(value))
 
     def by_team(self, rows: QuerySet[Service], name: str, value: list[str]) -> QuerySet[Service]:
-        return rows.filter(team__in=scopes.visible_teams(self.viewer).filter(slug__in=value))
+        return rows.filter(team__in=_teams(self.viewer, value))

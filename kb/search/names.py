@@ -1,5 +1,5 @@
-"""What to say about the names in a search: which organization, pattern, team or service was probably meant instead of
-one that is not there, and that the words are the name of a pattern.
+"""What to say about the names in a search or a filter: which organization, pattern, team or service was probably meant
+instead of one that is not there, and that the words are the name of a pattern.
 
 Only names that the viewer can see are known here, so what is missing and what is hidden look the same.
 """
@@ -7,7 +7,7 @@ Only names that the viewer can see are known here, so what is missing and what i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -31,9 +31,10 @@ _NEEDS_QUOTES = re.compile(r"[\s,()]")
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A value that the filter takes, and the ways in which people may refer to it, folded."""
+    """A name as it is suggested. `taken`: what filters take for it. `ways`: how people may refer to it. Both folded."""
 
     value: str
+    taken: tuple[str, ...]
     ways: tuple[str, ...]
 
 
@@ -65,6 +66,22 @@ def unknown_names(query: Query, viewer: Viewer, *, found: bool) -> Unknown:
     return Unknown(tuple(corrections), tuple(notices))
 
 
+def unknown_values(chosen: Mapping[str, Iterable[str]], viewer: Viewer) -> tuple[str, ...]:
+    """A sentence for each unknown name among the values of filters that found nothing. `chosen` maps the names of the
+    filters, such as organization, to their values; filters that do not take names are ignored."""
+    sources = {source.noun: source for source in _SOURCES.values()}
+    names_of = cache(lambda noun: sorted(sources[noun].load(viewer), key=attrgetter("value")))
+    taken_by = cache(lambda noun: _taken(names_of(noun)))
+    asked = ((noun, value) for noun, values in chosen.items() if noun in sources for value in dict.fromkeys(values))
+    unknown = ((noun, value) for noun, value in asked if fold_name(value) not in taken_by(noun))
+    sentences = []
+    for noun, value in islice(unknown, MAX_CORRECTIONS):
+        near = _near(fold_name(value), names_of(noun))
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        sentences.append(f"There is no {noun} {value[:MAX_NAME]}.{hint}")
+    return tuple(sentences)
+
+
 def named_pattern(query: Query, load: Callable[[], Iterable[tuple[str, str]]]) -> tuple[Correction, ...]:
     """If the query is the name of a pattern: a search for that pattern. `load` returns their slugs and names."""
     if not query.terms or query.filters or len(query.text) > MAX_NAME:
@@ -84,11 +101,15 @@ def _searches(name: str) -> list[Node | None]:
 def _unknown(filters: Iterable[AnyFilter], viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
     """The values of filters that are no name, each with its filter and the names there are."""
     names_of = cache(lambda field: sorted(_SOURCES[field].load(viewer), key=attrgetter("value")))
-    known_of = cache(lambda field: {way for name in names_of(field) for way in name.ways})
+    taken_by = cache(lambda field: _taken(names_of(field)))
     for leaf in dict.fromkeys(filters):
         if isinstance(leaf, ChoiceFilter) and leaf.field in _SOURCES:
-            unknown = [value for value in leaf.values if value not in known_of(leaf.field)]
+            unknown = [value for value in leaf.values if value not in taken_by(leaf.field)]
             yield from ((leaf, value, names_of(leaf.field)) for value in unknown)
+
+
+def _taken(names: list[_Name]) -> set[str]:
+    return {one for name in names for one in name.taken}
 
 
 def _near(value: str, names: list[_Name]) -> list[str]:
@@ -130,13 +151,14 @@ def _services(viewer: Viewer) -> Iterable[_Name]:
 
 def _patterns(viewer: Viewer) -> Iterable[_Name]:
     for slug, name, into in Pattern.objects.values_list("slug", "name", "merged_into__slug"):
-        yield _Name(into or slug, (slug, fold_name(name)))
+        yield _Name(into or slug, (slug,), (slug, fold_name(name)))
 
 
 def _named(rows: Iterable[tuple[str, str]]) -> Iterator[_Name]:
     """From rows of a name and a slug. A query cannot have a name that contains a quote, so the slug stands for it."""
     for name, slug in rows:
-        yield _Name(slug if '"' in name else name, (fold_name(name), slug))
+        ways = (fold_name(name), slug)
+        yield _Name(slug if '"' in name else name, ways, ways)
 
 
 class _Source(NamedTuple):

@@ -22,7 +22,7 @@ from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.fields import fold_name
 from kb.search.misspelled import respelled
-from kb.search.names import named_pattern, unknown_names
+from kb.search.names import named_pattern, unknown_names, unknown_values
 from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, result, visible_hits
@@ -162,6 +162,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         notices=(
             *query.notices,
             *unknown.notices,
+            *(() if answer.total else unknown_values(request.filters, viewer)),
             *(f"The pattern {old} was merged into {new}, which was searched instead." for old, new in merged.items()),
             *([RELAXED] if was_relaxed and answer.total else []),
         ),

@@ -285,7 +285,9 @@ def test_search_reveals_nothing_about_an_organization_with_only_hidden_incidents
     ask = f"search?organization={quote(organization)}"
     there, nowhere = api("outsider").get(ask).json(), api("outsider").get("search?organization=nowhere").json()
     assert there["facets"]["organization"] == [{"value": organization, "count": 0}]
+    assert there["notices"] == [f"There is no organization {organization}."]
     nowhere["facets"]["organization"][0]["value"] = organization
+    nowhere["notices"] = [f"There is no organization {organization}."]
     assert {**there, "took_ms": 0} == {**nowhere, "took_ms": 0}
 
 
@@ -463,3 +465,48 @@ def test_a_search_takes_the_slug_of_a_service_or_its_name(api, published, servic
     relay.drain()
     found = api("outsider").get(f"search?q={quote(f'service:{service}')}").json()
     assert [result["title"] for result in found["results"]] == ["Theirs"]
+
+
+@pytest.mark.parametrize("path", ["incidents", "services"])
+def test_an_empty_list_says_which_names_in_its_filters_are_unknown(api, published, path):
+    published(organization="Wallaroo Works", services=["Order Book"], visibility="team")
+    ask = f"{path}?organization=walaroo-works&team=chekout&organization=zeppelin"
+    assert api("reader").get(ask).json() == {
+        "results": [],
+        "next": None,
+        "notices": [
+            "There is no organization walaroo-works. Did you mean Wallaroo Works?",
+            "There is no organization zeppelin.",
+            "There is no team chekout. Did you mean Checkout?",
+        ],
+    }
+    # Whoever cannot see them hears the same about names that exist and names that do not.
+    hidden, missing = (
+        api("anonymous").get(f"{path}?organization={organization}&team={team}").json()["notices"]
+        for organization, team in (("wallaroo-works", "checkout"), ("nowhere", "nobody"))
+    )
+    assert hidden == ["There is no organization wallaroo-works.", "There is no team checkout."]
+    assert missing == ["There is no organization nowhere.", "There is no team nobody."]
+
+
+def test_a_list_has_no_notices_when_it_found_something_or_all_names_are_known(api, published):
+    published(services=["Order Book"])
+    for query in ("team=CHECKOUT&team=nowhere", "service=order%20book", "service=order-book", "team=payments", ""):
+        assert api("author").get(f"incidents?{query}").json()["notices"] == []
+    assert api("author").get("incidents?service=ordr%20book").json()["notices"] == [
+        "There is no service ordr book. Did you mean Order Book?"
+    ]
+
+
+def test_a_search_says_which_names_in_its_filters_are_unknown(api, published):
+    Pattern.objects.create(slug="retry-storm", name="Retry storm", family="load", counts="Retries.")
+    published(organization="Wallaroo Works")
+    relay.drain()
+    for query, notices in (
+        ("organization=walaroo", ["There is no organization walaroo."]),
+        ("organization=wallaroo", ["There is no organization wallaroo. Did you mean Wallaroo Works?"]),
+        ("pattern=Retry%20storm", ["There is no pattern Retry storm. Did you mean retry-storm?"]),
+        ("organization=ACME&pattern=retry-storm", []),
+        ("organization=wallaroo-works&organization=wallaroo", []),
+    ):
+        assert api("author").get(f"search?{query}").json()["notices"] == notices, query

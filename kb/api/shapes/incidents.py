@@ -191,6 +191,12 @@ FOUND = {
     "version": nullable(VERSION),
 }
 
+NOTICES = array(
+    text(),
+    "If nothing was found: which names in the filters do not exist or are hidden from the caller, and what might be "
+    "meant instead.",
+)
+
 SHAPES: dict[str, Schema] = {
     **{row_name(kind): _row(kind) for kind in KINDS.values()},
     **{f"{row_name(kind)}List": page(ref(row_name(kind))) for kind in KINDS.values()},
@@ -241,7 +247,7 @@ SHAPES: dict[str, Schema] = {
             **FOUND,
         }
     ),
-    "IncidentList": page(ref("IncidentSummary")),
+    "IncidentList": page(ref("IncidentSummary"), notices=NOTICES),
     "Incident": obj(
         {
             "format": text("The document's format: precedent/1."),

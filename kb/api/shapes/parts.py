@@ -73,13 +73,10 @@ def nullable(schema: Schema) -> Schema:
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
 
 
-def page(of: Schema, description: str = "") -> Schema:
-    """The response of a list. Most lists inside an incident are never split into pages, so their `next` is always
-    null; its revisions and audit trail are paginated."""
-    return obj(
-        {"results": array(of), "next": nullable(url("URL of the next page; null on the last page."))},
-        description=description,
-    )
+def page(of: Schema, **more: Schema) -> Schema:
+    """The response of a list, with `more` properties. Most lists inside an incident are never split into pages, so
+    their `next` is always null; its revisions and audit trail are paginated."""
+    return obj({"results": array(of), "next": nullable(url("URL of the next page; null on the last page.")), **more})
 
 
 def described(schema: Schema, description: str) -> Schema:

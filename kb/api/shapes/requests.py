@@ -150,8 +150,8 @@ _NESTED: dict[str, Schema] = {
 # What to do instead of writing a field that can only be read. Fields that are not listed never change on request.
 REMEDIES = {
     "version": "To change exactly this version, send its ETag as If-Match.",
-    "status": "It follows from the steps: POST to /submit, /withdraw, /publish, /reopen, /archive or /restore under the "
-    "incident.",
+    "status": "It follows from the steps: POST to /submit, /withdraw, /publish, /reopen, /archive or /restore under "
+    "the incident.",
     "published_at": "POST to /publish under the incident.",
     "revision": "POST to /publish under the incident.",
     "template": "It is chosen when the incident is created.",

@@ -7,7 +7,7 @@ from incidents.template import MOST_SECTIONS, SCHEMA
 from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
-from kb.api.shapes.incidents import EXTERNAL_ID, FOUND, MEANINGS, REF, SELF, STATUS
+from kb.api.shapes.incidents import EXTERNAL_ID, FOUND, MEANINGS, NOTICES, REF, SELF, STATUS
 from kb.api.shapes.parts import (
     Schema,
     array,
@@ -132,7 +132,7 @@ SHAPES: dict[str, Schema] = {
             "version": whole(least=1),
         }
     ),
-    "ServiceList": page(ref("Service")),
+    "ServiceList": page(ref("Service"), notices=NOTICES),
     "ServiceCreate": obj(
         {
             "name": text(most=120),
@@ -350,7 +350,7 @@ SHAPES: dict[str, Schema] = {
                 ),
                 "Suggested corrections of the query.",
             ),
-            "notices": array(text(), "Notes on how the query was interpreted."),
+            "notices": array(text(), "Notes on how the query was interpreted, and on unknown names in the filters."),
         }
     ),
     "SearchResult": obj(

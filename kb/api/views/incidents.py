@@ -91,7 +91,8 @@ class Incidents(IncidentView):
         rows = rows.defer("published_revision__document").prefetch_related("services", "published_services")
         found, next_address = paginate(request, rows, order)
         tags = documents.tags_of(incident.pk for incident in found)
-        return page([self._represent(incident, visible, tags[incident.pk]) for incident in found], next_address)
+        results = [self._represent(incident, visible, tags[incident.pk]) for incident in found]
+        return page(results, next_address, notices=filters.notices(request.query_params, self.viewer, results))
 
     def _represent(
         self, incident: Incident, visible: VisibleIncidents, tags: tuple[list[str], list[str]]

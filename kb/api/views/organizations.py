@@ -153,7 +153,8 @@ class Services(ServiceView):
     def get(self, request: Request) -> Response:
         rows = filters.filtered(ServiceFilter(request.query_params, self.viewer))
         found, next_address = paginate(request, rows, BY_NAME)
-        return page([self.represent(service) for service in found], next_address)
+        notices = filters.notices(request.query_params, self.viewer, found)
+        return page([self.represent(service) for service in found], next_address, notices=notices)
 
     @writes(
         "Create a service",

@@ -29,10 +29,22 @@ from incidents.models import (
     TimelineEvent,
     User,
 )
+from incidents.models.incident import TIMES
 from incidents.text import clean, clean_choice, clean_url
 
 TEXT_CHARACTERS = 20_000
-# Facts that one source can support.
+# The facts that a source can support, in addition to sections and single rows.
+SUPPORTED_FACTS = (
+    "organization",
+    "services",
+    "severity",
+    *TIMES,
+    "stated_duration",
+    "detected_by",
+    "mitigations",
+    "impact_figures",
+)
+# How many of them one source can name.
 MAX_NAMES = 200
 
 # Users by e-mail address, both as stored and in lower case.

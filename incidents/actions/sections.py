@@ -3,8 +3,9 @@ two people who edit different ones never conflict."""
 
 from __future__ import annotations
 
+import re
 import uuid as uuids
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,14 +17,15 @@ from incidents.actions.change import Change, changing
 from incidents.actions.size import check_size
 from incidents.document import relation
 from incidents.errors import Invalid, Missing, Stale
-from incidents.models import ActionItem, PostmortemSection, Row
-from incidents.records import KINDS, Kind, People
+from incidents.models import ActionItem, Incident, PostmortemSection, Row
+from incidents.records import KINDS, SUPPORTED_FACTS, Kind, People
 from incidents.scopes import Viewer
 from incidents.template import section_plans
 from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import ActionState, SectionKind, Status
 
 ROWS_PER_KIND = 1_000
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def change_section(
@@ -130,6 +132,9 @@ def new_row(
 ) -> Row:
     """An unsaved row with these values. `people` as for `Kind.read`. Raises Invalid, naming fields."""
     columns = kind.read(path, dict(values), zone=change.incident.time_zone, partial=False, people=people)
+    if uuid is None:
+        # What a row that is put back names may be gone since.
+        _check_supported(change, columns, (), path)
     row = kind.model(
         incident=change.incident,
         position=position,
@@ -180,6 +185,7 @@ def apply_row(
         wanted.setdefault("at", now["at"])
     columns = kind.read(path, wanted, zone=change.incident.time_zone, partial=True, people=people)
     columns = _with_done_at(columns, row, path)
+    _check_supported(change, columns, now.get("supports", ()), path)
     differing = {name: value for name, value in columns.items() if getattr(row, name) != value}
     if differing:
         for name, value in differing.items():
@@ -291,6 +297,29 @@ def _moved_ids(before: list[str], kept: list[str], times: Mapping[str, datetime]
     blocks = SequenceMatcher(None, before, kept, autojunk=False).get_matching_blocks()
     stayed = {row_id for block in blocks for row_id in before[block.a : block.a + block.size]}
     return [row_id for row_id in kept if row_id not in stayed]
+
+
+def _check_supported(change: Change, columns: Mapping[str, Any], already: Collection[str], path: str) -> None:
+    """Raises Invalid for what a source cannot support: names that are no fact, section or row of the incident. It can
+    keep what it named `already`, which may have been removed since. So can imports, which do not check this."""
+    named = columns.get("supports", ())
+    unknown = set(named).difference(SUPPORTED_FACTS, already)
+    if not unknown:
+        return
+    keys = [*SUPPORTED_FACTS, *(section.key for section in section_plans(change.incident.template))]
+    unknown = unknown.difference(keys, _existing_rows(change.incident, unknown))
+    if unknown:
+        message = f"This is no fact, section or row of the incident. Use {', '.join(keys)}, or the id of a row."
+        raise Invalid({f"{path}supports.{place}": message for place, name in enumerate(named) if name in unknown})
+
+
+def _existing_rows(incident: Incident, names: Iterable[str]) -> set[str]:
+    """The names that are ids of the incident's rows."""
+    ids = [name for name in names if _UUID.fullmatch(name)]
+    if not ids:
+        return set()
+    rows = [getattr(incident, relation(kind)).order_by().filter(uuid__in=ids).values_list("uuid") for kind in KINDS]
+    return {str(row_id) for (row_id,) in rows[0].union(*rows[1:])}
 
 
 def _with_done_at(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:

@@ -134,6 +134,10 @@ def test_read_only_fields_are_named_in_every_kind_of_body(api, cast):
             {"title": "x", "sources": [{"url": "https://a.example", "title": "x", "supports": ["x"] * 201}]},
             {"sources.0.supports"},
         ),
+        (
+            {"title": "x", "sources": [{"url": "https://a.example", "title": "x", "supports": ["started", "begin"]}]},
+            {"sources.0.supports.1"},
+        ),
         ({"title": "x", "organization": 5}, {"organization"}),
         ({"title": "x", "sections": [{"key": "summary", "id": "zz"}]}, {"sections.0.id"}),
         ({"title": "x", "started": {"at": None, "precision": None}}, {"started.at"}),

@@ -193,3 +193,12 @@ def test_any_document_is_either_imported_or_rejected_and_never_raises(whole, dat
         place = place[key]
     place[key] = data.draw(json_values)
     assert all(isinstance(line, str) for line in brought_in([document]))
+
+
+def test_an_export_can_name_facts_that_are_gone(cast, rich):
+    document = exported()[rich.title]
+    gone = [str(uuids.uuid4()), "a name from before names were checked"]
+    document |= {"id": str(uuids.uuid4()), "sources": [{**document["sources"][0], "supports": ["started", *gone]}]}
+    brought_in(document)
+    again = Incident.objects.get(external_id=f"precedent:{document['id']}")
+    assert again.sources.get().supports == ["started", *gone]

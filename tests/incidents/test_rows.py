@@ -154,7 +154,8 @@ def test_importing_many_owned_actions_takes_no_more_queries_than_few(cast, draft
 def test_every_text_counts_toward_the_size_of_an_incident(cast, draft):
     incident, author = draft(), cast.viewer("author")
     sources = [
-        {"url": f"https://acme.example/{number}", "title": "Page", "supports": ["x" * 80] * 200} for number in range(70)
+        {"url": f"https://acme.example/{number}", "title": "Page", "supports": ["customer_message"] * 200}
+        for number in range(400)
     ]
     with pytest.raises(Invalid) as refused:
         add_rows(actor=author, incident_id=incident.pk, kind="sources", rows=sources)
@@ -318,6 +319,34 @@ def test_an_action_is_put_back_as_it_was_even_if_its_owner_was_deactivated(cast,
     remove_row(**at)
     with pytest.raises(Invalid):
         put_back_row(**at, position=0, values={**values, "owner": "nobody@acme.example"})
+
+
+def test_a_source_supports_facts_sections_and_rows_of_its_own_incident_only(cast, draft):
+    incident, other, author = draft(), draft("Other"), cast.viewer("author")
+    cause, theirs = (
+        add_row(actor=author, incident_id=one.pk, kind="causes", values={"kind": "root", "text": "x"})
+        for one in (incident, other)
+    )
+    at = {"actor": author, "incident_id": incident.pk, "kind": "sources"}
+    page = {"url": "https://acme.example", "title": "Page"}
+    good = ["started", "impact_figures", "summary", str(cause.uuid)]
+    source = add_row(**at, values={**page, "supports": good})
+    for bad in ("beginning", "row-17", str(theirs.uuid), str(NEW)):
+        for refuse in (
+            lambda bad=bad: add_row(**at, values={**page, "supports": ["started", bad]}),
+            lambda bad=bad: change_row(**at, row_id=source.uuid, values={"supports": ["started", bad]}),
+        ):
+            with pytest.raises(Invalid) as refused:
+                refuse()
+            assert set(refused.value.fields) == {"supports.1"}
+            assert "mitigations, impact_figures, summary, " in refused.value.message
+    # What it named before can be gone.
+    remove_row(**{**at, "kind": "causes"}, row_id=cause.uuid)
+    change_row(**at, row_id=source.uuid, values={"supports": [*good, "resolved"]})
+    (was,) = content(incident, "sources")
+    remove_row(**at, row_id=source.uuid)
+    put_back_row(**at, row_id=source.uuid, position=0, values={name: was[name] for name in was if name != "id"})
+    assert content(incident, "sources") == [was]
 
 
 def test_a_precision_alone_applies_to_the_current_time_of_the_row(cast, draft):

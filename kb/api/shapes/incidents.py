@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incidents.durations import DurationKind
-from incidents.records import KINDS, MAX_NAMES, Field, Kind
+from incidents.records import KINDS, MAX_NAMES, SUPPORTED_FACTS, Field, Kind
 from incidents.vocabulary import (
     DetectedBy,
     LinkKind,
@@ -85,7 +85,7 @@ ROW_MEANINGS = {
     ("sources", "published"): "When it was published, as precisely as known: 2026, 2026-03 or 2026-03-31.",
     ("sources", "looked_up"): "The day it was last read.",
     ("sources", "primary"): "Whether it is a first-hand account, written by people who were involved.",
-    ("sources", "supports"): "The facts it supports: keys of facts or sections, or ids of rows.",
+    ("sources", "supports"): f"What it supports: {', '.join(SUPPORTED_FACTS)}, keys of sections, or ids of rows.",
     ("disagreements", "about"): "The fact on which the sources differ.",
     ("disagreements", "text"): "What each source says, in Markdown.",
 }

@@ -11,8 +11,7 @@ from django.http import QueryDict
 
 from incidents.durations import Moment
 from incidents.models import Row
-from incidents.models.incident import TIMES
-from incidents.records import KINDS
+from incidents.records import KINDS, SUPPORTED_FACTS
 from incidents.vocabulary import (
     ActionKind,
     ActionState,
@@ -31,18 +30,6 @@ Values = dict[str, Value]
 # A number with thousands separators, as pages show it. Any other comma could be a decimal one, so it is left in place
 # and the action rejects it.
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
-
-# What a source can support, in addition to sections and single rows.
-SUPPORTED_FACTS = (
-    "organization",
-    "services",
-    "severity",
-    *TIMES,
-    "stated_duration",
-    "detected_by",
-    "mitigations",
-    "impact_figures",
-)
 
 INPUTS: dict[str, tuple[Input, ...]] = {
     "timeline": (

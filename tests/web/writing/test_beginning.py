@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from incidents.actions.people import change_account
 from incidents.actions.sections import add_row
-from incidents.models import Incident
+from incidents.models import Incident, Source
 from tests.web.conftest import parsed
 from tests.web.writing.conftest import forms_in, text_of
 
@@ -103,8 +103,9 @@ def test_no_stored_text_becomes_markup(cast, draft, writer):
     add_row(
         **add,
         kind="sources",
-        values={"url": f"https://a.example/{HOSTILE}", "title": HOSTILE, "supports": [HOSTILE[:80]]},
+        values={"url": f"https://a.example/{HOSTILE}", "title": HOSTILE},
     )
+    Source.objects.update(supports=[HOSTILE[:80]])
     add_row(**add, kind="disagreements", values={"about": HOSTILE[:60], "text": HOSTILE})
     author.send(author.open()["form-section-summary"], body=f"</textarea>{HOSTILE}")
     for rest in ("/edit", "/review", "/publish", "/upkeep", "/history", "/history/compare", "/delete"):

@@ -31,6 +31,7 @@ environment:
   PRECEDENT_CACHE                   the folder for programs and data
   PRECEDENT_POSTGRESQL_PORT         the port; likewise PRECEDENT_REDIS_PORT, PRECEDENT_ELASTICSEARCH_PORT
   PRECEDENT_ELASTICSEARCH_PASSWORD  starts a native Elasticsearch with TLS and a user
+  PRECEDENT_ELASTICSEARCH_HEAP      the heap of a native Elasticsearch; 1g by default
   ES_JAVA_OPTS                      options for its JVM; the default starts faster but answers more slowly
 """
 

@@ -43,6 +43,23 @@ def test_a_database_that_is_not_prepared_is_named_with_the_remedy(embedded, tmp_
     said = complaint(manage(embedded, *words))
     assert said.startswith(f"The database at {tmp_path}/precedent.sqlite3 is not prepared for this version.")
     assert "Run `manage.py prepare`, or check that DATABASE_URL and VAR_DIR" in said
+    assert not (tmp_path / "precedent.sqlite3").exists()
+
+
+def test_a_command_that_only_looks_creates_no_database(embedded, tmp_path):
+    assert "is not prepared for this version" in complaint(manage(embedded, "showmigrations"))
+    assert manage(embedded, "check").returncode == 0
+    assert not (tmp_path / "precedent.sqlite3").exists()
+
+
+def test_other_settings_can_be_named(embedded, tmp_path):
+    (tmp_path / "elsewhere.py").write_text(
+        "from kb.settings import *\nDATABASES['default']['NAME'] = str(VAR_DIR / 'other.sqlite3')\n"
+    )
+    other = ("--settings=elsewhere", "--pythonpath", str(tmp_path))
+    assert manage(embedded, "migrate", "-v0", *other).returncode == 0
+    assert [file.name for file in tmp_path.glob("*.sqlite3")] == ["other.sqlite3"]
+    assert manage(embedded, "purge_incidents", *other).returncode == 0
 
 
 @pytest.mark.postgres_only

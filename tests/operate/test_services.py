@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -151,3 +152,14 @@ def test_an_unknown_name_is_reported_in_one_clear_line(services: Services) -> No
     refused = services("up", "mysql")
     assert refused.returncode == 1
     assert refused.stderr == "services: Unknown service 'mysql'. The services are postgresql, redis, elasticsearch.\n"
+
+
+def test_the_help_lists_every_variable_of_its_own(services: Services) -> None:
+    shown = services("--help").stdout
+    read = {
+        name
+        for file in (ROOT / "scripts/backing").glob("*.py")
+        for name in re.findall(r"PRECEDENT_[A-Z]+(?:_[A-Z]+)*", file.read_text())
+    }
+    assert "PRECEDENT_ELASTICSEARCH_HEAP" in read
+    assert read <= set(re.findall(r"PRECEDENT_\w+", shown))

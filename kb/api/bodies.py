@@ -123,7 +123,7 @@ def _words(error: ValidationError) -> str:
         case "type":
             return f"This must be {_names(expected)}."
         case "enum":
-            return f"Choose one of {', '.join(str(value) for value in expected if value is not None)}."
+            return f"Choose one of {', '.join(expected)}."
         case "maxLength":
             return f"This can have at most {expected:,} characters; it has {len(value):,}."
         case "maxItems" | "maxProperties":
@@ -142,6 +142,7 @@ def _words(error: ValidationError) -> str:
 
 
 def _type_of(schema: dict[str, Any]) -> list[str]:
+    schema = COMPONENTS[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
     found = schema.get("type", [])
     return [found] if isinstance(found, str) else list(found)
 

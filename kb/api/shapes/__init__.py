@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from kb.api.shapes import incidents, requests, resources
+from kb.api.shapes import enumerations, incidents, requests, resources
 from kb.api.shapes.parts import Schema
 
 COMPONENTS: dict[str, Schema] = {
     **incidents.SHAPES,
     **requests.SHAPES,
     **resources.SHAPES,
+    **enumerations.SHAPES,
 }
 
 

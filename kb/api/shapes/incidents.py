@@ -133,41 +133,8 @@ def _row(kind: Kind) -> Schema:
     return obj(properties, optional=["version", "done_at"])
 
 
-MOMENT = nullable(
-    obj(
-        {
-            "at": text("As precise as `precision` says, in the incident's time zone."),
-            "precision": choice(Precision.values),
-        }
-    )
-)
-DURATION = nullable(
-    obj(
-        {
-            "seconds": whole(),
-            "kind": choice(
-                [kind.value for kind in DurationKind],
-                "`measured` between two times, `stated` by a source, or `about` when the times are too imprecise. "
-                "Statistics leave `about` out.",
-            ),
-            "text": text("For display, such as 2 h 40 min."),
-        }
-    )
-)
-TEAM_NAME = nullable(
-    obj({"name": text(), "slug": text()}, description="The owning team; null without one, and for anonymous callers.")
-)
-ORGANIZATION_NAME = obj({"name": text(), "slug": text(), "website": nullable(text()), "sector": nullable(text())})
-LINKED = obj(
-    {
-        "id": uuid(),
-        "ref": REF,
-        "title": text(),
-        "origin": choice(Origin.values),
-        "external_id": EXTERNAL_ID,
-        "organization": text("The organization's name."),
-    }
-)
+TEAM_NAME = nullable(ref("TeamName", "The owning team; null without one, and for anonymous callers."))
+DURATION = nullable(ref("Duration", "From the start to the resolution; null when unknown."))
 PUBLISHED = {
     "revision": nullable(whole("Number of the latest published revision; null if it was never published.", least=1)),
     "published_at": nullable(instant("When that revision was published.")),
@@ -200,8 +167,27 @@ NOTICES = array(
 SHAPES: dict[str, Schema] = {
     **{row_name(kind): _row(kind) for kind in KINDS.values()},
     **{f"{row_name(kind)}List": page(ref(row_name(kind))) for kind in KINDS.values()},
-    "Moment": MOMENT,
-    "Duration": DURATION,
+    "Moment": obj(
+        {
+            "at": text("As precise as `precision` says, in the incident's time zone."),
+            "precision": choice(Precision.values),
+        }
+    ),
+    "Duration": obj(
+        {
+            "seconds": whole(),
+            "kind": choice(
+                [kind.value for kind in DurationKind],
+                "`measured` between two times, `stated` by a source, or `about` when the times are too imprecise. "
+                "Statistics leave `about` out.",
+            ),
+            "text": text("For display, such as 2 h 40 min."),
+        }
+    ),
+    "StatedDuration": obj({"seconds": whole(least=1), "text": text()}),
+    "TeamName": obj({"name": text(), "slug": text()}),
+    "OrganizationName": obj({"name": text(), "slug": text()}),
+    "OrganizationFacts": obj({"name": text(), "slug": text(), "website": nullable(text()), "sector": nullable(text())}),
     "Section": obj(
         {
             "id": uuid(),
@@ -224,10 +210,20 @@ SHAPES: dict[str, Schema] = {
                 "`out`: this incident is <kind> the other one. `in`: the other one is <kind> this incident.",
             ),
             "note": text(),
-            "incident": described(LINKED, "The incident at the other end."),
+            "incident": ref("LinkedIncident", "The incident at the other end."),
             "version": VERSION,
         },
         optional=["version"],
+    ),
+    "LinkedIncident": obj(
+        {
+            "id": uuid(),
+            "ref": REF,
+            "title": text(),
+            "origin": choice(Origin.values),
+            "external_id": EXTERNAL_ID,
+            "organization": text("The organization's name."),
+        }
     ),
     "LinkList": page(ref("Link")),
     "IncidentSummary": obj(
@@ -236,11 +232,11 @@ SHAPES: dict[str, Schema] = {
             "title": text(),
             "status": STATUS,
             "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
-            "organization": obj({"name": text(), "slug": text()}),
+            "organization": ref("OrganizationName"),
             "team": TEAM_NAME,
             "services": array(text(), "Names of the affected services."),
-            "started": ref("Moment", TIME_MEANINGS["started"]),
-            "duration": ref("Duration", "From the start to the resolution; null when unknown."),
+            "started": nullable(ref("Moment", TIME_MEANINGS["started"])),
+            "duration": DURATION,
             "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
             **PUBLISHED,
             "created_at": instant(),
@@ -252,7 +248,7 @@ SHAPES: dict[str, Schema] = {
         {
             "format": text("The document's format: precedent/1."),
             **IDENTITY,
-            "organization": ORGANIZATION_NAME,
+            "organization": ref("OrganizationFacts"),
             "team": TEAM_NAME,
             "services": array(text(), "Names of the affected services."),
             "created_at": instant(),
@@ -260,12 +256,10 @@ SHAPES: dict[str, Schema] = {
             "title": text(),
             "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
             "time_zone": text("The IANA time zone in which the times are written, such as Europe/Madrid."),
-            **{name: ref("Moment", meaning) for name, meaning in TIME_MEANINGS.items()},
+            **{name: nullable(ref("Moment", meaning)) for name, meaning in TIME_MEANINGS.items()},
             "planned_change": flag(MEANINGS["planned_change"]),
-            "duration": ref("Duration", "From the start to the resolution; null when unknown."),
-            "stated_duration": nullable(
-                obj({"seconds": whole(least=1), "text": text()}, description="The duration that a source states.")
-            ),
+            "duration": DURATION,
+            "stated_duration": nullable(ref("StatedDuration", "The duration that a source states.")),
             "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
             "mitigations": array(choice(Mitigation.values), MEANINGS["mitigations"]),
             "template": obj(

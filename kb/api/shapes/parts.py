@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from kb.api.shapes.enumerations import NAMES
+
 Schema = dict[str, Any]
 
 
@@ -17,7 +19,10 @@ def text(description: str = "", *, most: int | None = None) -> Schema:
 
 
 def choice(values: Iterable[str], description: str = "") -> Schema:
-    return described({"type": "string", "enum": [str(value) for value in values]}, description)
+    """One of the values. The values of an enumeration refer to its schema."""
+    known = [str(value) for value in values]
+    name = NAMES.get(tuple(known))
+    return ref(name, description) if name else described({"type": "string", "enum": known}, description)
 
 
 def whole(description: str = "", *, least: int = 0, most: int | None = None) -> Schema:
@@ -65,12 +70,10 @@ def obj(properties: dict[str, Schema], *, optional: Iterable[str] = (), descript
 
 
 def nullable(schema: Schema) -> Schema:
-    if "type" in schema and isinstance(schema["type"], str):
-        out = {**schema, "type": [schema["type"], "null"]}
-        if "enum" in schema:
-            out["enum"] = [*schema["enum"], None]
-        return out
-    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+    if "type" in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    inner = {name: value for name, value in schema.items() if name != "description"}
+    return described({"anyOf": [*inner.get("anyOf", [inner]), {"type": "null"}]}, schema.get("description", ""))
 
 
 def page(of: Schema, **more: Schema) -> Schema:

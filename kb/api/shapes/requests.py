@@ -6,7 +6,6 @@ from incidents.actions.compose import SECTION_READ_ONLY
 from incidents.actions.incidents import FACTS
 from incidents.actions.sections import ROWS_PER_KIND
 from incidents.durations import MAX_STATED_SECONDS
-from incidents.models.incident import TIMES
 from incidents.records import KINDS, TEXT_CHARACTERS, Kind
 from incidents.template import MOST_SECTIONS
 from incidents.text import TITLE_CHARACTERS
@@ -67,27 +66,25 @@ if set(_SECTION_READ) != SECTION_READ_ONLY:
     raise AssertionError("the shape of a section must name each of its read-only fields")
 
 
-def _named(description: str, by: str, *, also: tuple[str, ...]) -> Schema:
-    """A reference by plain text, or as the object that incidents contain, whose `also` fields are ignored."""
+def _as_read(by: str, *, also: tuple[str, ...]) -> Schema:
+    """The object that incidents contain. Only `by` counts; the `also` fields are ignored."""
     read = {name: {**nullable(text()), "readOnly": True} for name in also}
-    return {
-        "anyOf": [
-            text(description),
-            obj({by: text(), **read}, optional=also, description="The object as it was read from an incident."),
-        ]
-    }
+    return obj({by: text(), **read}, optional=also, description="The object as it was read from an incident.")
 
 
 _FACTS: dict[str, Schema] = {
     "title": text(most=TITLE_CHARACTERS),
     "severity": nullable(choice(Severity.values, MEANINGS["severity"])),
     "visibility": choice(Visibility.values, MEANINGS["visibility"]),
-    "organization": _named(
-        "The name or slug of the organization that the incident is about. A new name creates an organization.",
-        "name",
-        also=("slug", "website", "sector"),
-    ),
-    "team": nullable(_named("The slug of the team that owns the incident.", "slug", also=("name",))),
+    "organization": {
+        "anyOf": [text(), ref("OrganizationAsRead")],
+        "description": "The name or slug of the organization that the incident is about. A new name creates an "
+        "organization.",
+    },
+    "team": {
+        "anyOf": [text(), ref("TeamAsRead"), {"type": "null"}],
+        "description": "The slug of the team that owns the incident.",
+    },
     "services": nullable(array(text(), "Names of the affected services. A new name creates a service.", most=100)),
     "detected_by": nullable(choice(DetectedBy.values, MEANINGS["detected_by"])),
     "mitigations": nullable(array(choice(Mitigation.values), MEANINGS["mitigations"], most=len(Mitigation))),
@@ -96,15 +93,14 @@ _FACTS: dict[str, Schema] = {
         "An IANA name, such as Europe/Madrid. Changing it does not move a time, which is then shown in the new zone; "
         "a date, month or year stays as it was written."
     ),
-    **{name: ref("MomentWritten", TIME_MEANINGS[name]) for name in TIMES},
+    **{
+        name: {"anyOf": [text(), ref("MomentWritten"), {"type": "null"}], "description": f"{meaning} {_WRITTEN_TIME}"}
+        for name, meaning in TIME_MEANINGS.items()
+    },
     "stated_duration": nullable(
-        obj(
-            {
-                "seconds": whole(least=1, most=MAX_STATED_SECONDS),
-                "text": nullable(text("The duration in the source's own words.", most=80)),
-            },
-            optional=["text"],
-            description="The duration that a source states. Used when the times alone do not give an exact one.",
+        ref(
+            "StatedDurationWritten",
+            "The duration that a source states. Used when the times alone do not give an exact one.",
         )
     ),
 }
@@ -112,17 +108,13 @@ if set(_FACTS) != set(FACTS):
     raise AssertionError("the shape of an incident must name each of its facts")
 
 
-def _sections(fields: dict[str, Schema]) -> Schema:
+def _sections(kind: str) -> Schema:
+    """Shapes of sections: `kind` is Create or Nested."""
     return {
         "anyOf": [
-            {
-                "type": "object",
-                "maxProperties": MOST_SECTIONS,
-                "additionalProperties": _all_optional(fields),
-                "description": "Sections by key. Sections that are left out stay as they are.",
-            },
+            ref(f"SectionsByKey{kind}"),
             array(
-                obj({"key": text(), **fields, **_SECTION_READ}, optional=[*fields, *_SECTION_READ]),
+                ref(f"SectionListed{kind}"),
                 "The list as it was read, or part of it.",
                 most=MOST_SECTIONS,
             ),
@@ -130,13 +122,26 @@ def _sections(fields: dict[str, Schema]) -> Schema:
     }
 
 
+def _section_shapes(kind: str, fields: dict[str, Schema]) -> dict[str, Schema]:
+    return {
+        f"Section{kind}": _all_optional(fields),
+        f"SectionsByKey{kind}": {
+            "type": "object",
+            "maxProperties": MOST_SECTIONS,
+            "additionalProperties": ref(f"Section{kind}"),
+            "description": "Sections by key. Sections that are left out stay as they are.",
+        },
+        f"SectionListed{kind}": obj({"key": text(), **fields, **_SECTION_READ}, optional=[*fields, *_SECTION_READ]),
+    }
+
+
 # A new incident has no ids or versions to refer to yet.
 _NEW: dict[str, Schema] = {
-    "sections": _sections(_SECTION),
+    "sections": _sections("Create"),
     **{kind.name: array(ref(f"{row_name(kind)}Create"), most=ROWS_PER_KIND) for kind in KINDS.values()},
 }
 _NESTED: dict[str, Schema] = {
-    "sections": _sections({**_SECTION, "version": _VERSION}),
+    "sections": _sections("Nested"),
     **{
         kind.name: array(
             ref(f"{row_name(kind)}Nested"),
@@ -162,13 +167,18 @@ REMEDIES = {
 }
 
 SHAPES: dict[str, Schema] = {
-    "MomentWritten": {
-        "anyOf": [
-            text(_WRITTEN_TIME),
-            obj({"at": text(_WRITTEN_TIME), "precision": _PRECISION}, optional=["precision"]),
-            {"type": "null"},
-        ]
-    },
+    "MomentWritten": obj({"at": text(_WRITTEN_TIME), "precision": _PRECISION}, optional=["precision"]),
+    "StatedDurationWritten": obj(
+        {
+            "seconds": whole(least=1, most=MAX_STATED_SECONDS),
+            "text": nullable(text("The duration in the source's own words.", most=80)),
+        },
+        optional=["text"],
+    ),
+    "OrganizationAsRead": _as_read("name", also=("slug", "website", "sector")),
+    "TeamAsRead": _as_read("slug", also=("name",)),
+    **_section_shapes("Create", _SECTION),
+    **_section_shapes("Nested", {**_SECTION, "version": _VERSION}),
     **{f"{row_name(kind)}Create": _new_row(kind) for kind in KINDS.values()},
     **{f"{row_name(kind)}Change": _all_optional(_row_fields(kind)) for kind in KINDS.values()},
     **{f"{row_name(kind)}Nested": _nested_row(kind) for kind in KINDS.values()},

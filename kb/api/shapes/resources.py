@@ -30,7 +30,7 @@ from kb.patterns.decisions import REASON_CHARACTERS
 from kb.patterns.models import PatternStatus, TagSource, TagState
 from kb.search.engine import FACETS
 
-_TEAM = nullable(obj({"name": text(), "slug": text()}))
+_TEAM = nullable(ref("TeamName"))
 _SECTIONS = "The sections, each as described by templates/postmortem.schema.json."
 _ANY_SECTION = array({"type": "object"}, _SECTIONS, most=MOST_SECTIONS)
 _SEVERITIES: Schema = {
@@ -127,7 +127,7 @@ SHAPES: dict[str, Schema] = {
             "url": SELF,
             "name": text(),
             "slug": text(),
-            "organization": obj({"name": text(), "slug": text()}),
+            "organization": ref("OrganizationName"),
             "team": _TEAM,
             "version": whole(least=1),
         }
@@ -332,7 +332,7 @@ SHAPES: dict[str, Schema] = {
             "total": whole("How many incidents match, over all pages."),
             "results": array(ref("SearchResult")),
             "facets": obj(
-                {facet: array(obj({"value": text(), "count": whole()})) for facet in FACETS},
+                {facet: array(ref("FacetValue")) for facet in FACETS},
                 description="How many matches each value has. The counts of a facet ignore its own filter.",
             ),
             "next": nullable(url("URL of the next page; null on the last page.")),
@@ -353,6 +353,7 @@ SHAPES: dict[str, Schema] = {
             "notices": array(text(), "Notes on how the query was interpreted, and on unknown names in the filters."),
         }
     ),
+    "FacetValue": obj({"value": text(), "count": whole()}),
     "SearchResult": obj(
         {
             **_RESULT,

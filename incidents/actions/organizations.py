@@ -135,7 +135,7 @@ def delete_service(*, actor: Viewer, service_id: int, expected_version: int | No
         _require_service_rights(actor, service.team)
         _check_version(service, expected_version)
         if _incidents_of(service).exists():
-            raise Invalid({"service": "Some incidents still list this service. Remove it from them first."})
+            raise WrongState("Some incidents still list this service. Remove it from them first.")
         audit(actor, "service.deleted", service, name=service.name)
         service.delete()
 
@@ -190,7 +190,7 @@ def delete_team(*, actor: Viewer, team_id: int, expected_version: int | None = N
         team = _own_team(actor, team_id, no_key=False)
         _check_version(team, expected_version)
         if team.incidents.exists() or team.templates.exists():
-            raise Invalid({"team": "This team owns incidents or templates. Move them to another team first."})
+            raise WrongState("This team owns incidents or templates. Move them to another team first.")
         audit(actor, "team.deleted", team, name=team.name)
         team.delete()
 

@@ -130,6 +130,8 @@ def _words(error: ValidationError) -> str:
             return f"This can have at most {expected:,} entries; it has {len(value):,}."
         case "minLength":
             return f"This needs at least {expected:,} characters."
+        case "pattern":
+            return f"This must match {expected}."
         case "format":
             return f"This must be a {str(expected).upper()}."
         case "minimum":

@@ -16,6 +16,7 @@ from incidents.durations import Moment, read_moment
 from incidents.errors import Invalid
 from incidents.models import Incident, Service, Team
 from incidents.scopes import Viewer
+from incidents.text import is_blank
 from incidents.vocabulary import Origin, Severity, Status, Visibility
 from kb.api.pagination import Order, by_instant
 from kb.api.parameters import Parameter
@@ -31,12 +32,13 @@ SORTS = ("-created", "created", "-started", "started")
 
 
 class _Words(forms.MultipleChoiceField):
-    """Any texts; the parameter can be repeated."""
+    """Any texts that are not blank; the parameter can be repeated."""
 
     widget = forms.MultipleHiddenInput
 
     def validate(self, value: Any) -> None:
-        return None
+        if any(map(is_blank, value)):
+            raise forms.ValidationError("Enter a slug or a name.")
 
 
 class Words(django_filters.Filter):

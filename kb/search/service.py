@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeGuard, cast
 from incidents import scopes, vocabulary
 from incidents.models import Service
 from incidents.scopes import Viewer
+from incidents.text import is_blank
 from kb.patterns.models import Pattern
 from kb.search import cursor as cursors
 from kb.search import engines
@@ -188,6 +189,8 @@ def check(request: SearchRequest) -> None:
         elif name == "year":
             if not all(re.fullmatch(YEAR, value) for value in values):
                 raise BadRequest(name, f"Enter a year with four digits, such as 2019, or {UNKNOWN}.")
+        elif any(map(is_blank, values)):
+            raise BadRequest(name, "Enter a slug or a name.")
         elif any("\x00" in value for value in values):
             raise BadRequest(name, "The value contains a NUL character (U+0000). Remove it and try again.")
 

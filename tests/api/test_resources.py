@@ -510,3 +510,41 @@ def test_a_search_says_which_names_in_its_filters_are_unknown(api, published):
         ("organization=wallaroo-works&organization=wallaroo", []),
     ):
         assert api("author").get(f"search?{query}").json()["notices"] == notices, query
+
+
+def test_a_team_or_service_in_use_is_a_conflict_and_not_a_mistake_in_the_request(api, published):
+    published(services=["Order Book"])
+    (service,) = api("admin").get("services").json()["results"]
+    for path in ("teams/checkout", f"services/{service['id']}"):
+        assert codes(api("admin").delete(path)) == (409, "wrong_state")
+
+
+@pytest.mark.parametrize(
+    "path", ["incidents?organization=", "incidents?service=x&service=%20", "services?team=", "search?pattern="]
+)
+def test_a_blank_name_in_a_filter_is_refused(api, path):
+    refused = api("author").get(path)
+    assert codes(refused) == (400, "invalid")
+    assert refused.json()["errors"][0]["message"] == "Enter a slug or a name."
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "message"),
+    [
+        ({"key": "extra", "title": "Extra", "kind": "prose", "guidence": "x"}, "guidence", "Did you mean guidance?"),
+        ({"key": "Extra!", "title": "Extra", "kind": "prose"}, "key", "This must match ^[a-z][a-z0-9_]{1,38}$."),
+        ({"key": "extra", "title": "Extra", "kind": "table"}, "kind", "Choose one of prose, records."),
+        (
+            {"key": "extra", "title": "Extra", "kind": "records", "records": "links"},
+            "records",
+            "Choose one of timeline,",
+        ),
+        ({"key": "extra", "title": "Extra"}, "kind", "This field is required."),
+    ],
+)
+def test_a_mistake_in_a_section_of_a_template_is_named(api, section, field, message):
+    sections = [s for s in api("lead").get("templates/standard").json()["sections"] if s.get("required")]
+    body = {"key": "short", "name": "Short", "team": "checkout", "sections": [*sections, section]}
+    (error,) = api("lead").post("templates", body).json()["errors"]
+    assert error["field"] == f"sections.{len(sections)}.{field}"
+    assert message in error["message"]

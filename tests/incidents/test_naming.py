@@ -88,7 +88,7 @@ def test_an_organization_or_service_in_a_published_revision_cannot_be_deleted(ca
     facts = {"organization": "Initech", "services": []}
     change_incident(actor=cast.viewer("author"), incident_id=incident.pk, facts=facts)
     admin, globex = cast.viewer("admin"), Organization.objects.get(name="Globex")
-    with pytest.raises(Invalid):
+    with pytest.raises(WrongState):
         delete_service(actor=admin, service_id=globex.services.get().pk)
     with pytest.raises(WrongState):
         delete_organization(actor=admin, organization_id=globex.pk)

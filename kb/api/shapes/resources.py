@@ -4,7 +4,7 @@ caller, and problem documents."""
 from __future__ import annotations
 
 from incidents.template import MOST_SECTIONS, SCHEMA
-from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, Severity, Visibility
+from incidents.vocabulary import Family, Mitigation, Origin, Precision, Role, SectionKind, Severity, Visibility
 from kb.api.models import Scope
 from kb.api.problems import CODES
 from kb.api.shapes.incidents import EXTERNAL_ID, FOUND, MEANINGS, NOTICES, REF, SELF, STATUS
@@ -31,13 +31,10 @@ from kb.patterns.models import PatternStatus, TagSource, TagState
 from kb.search.engine import FACETS
 
 _TEAM = nullable(ref("TeamName"))
-_SECTIONS = "The sections, each as described by templates/postmortem.schema.json."
-_ANY_SECTION = array({"type": "object"}, _SECTIONS, most=MOST_SECTIONS)
-_SEVERITIES: Schema = {
-    "type": "object",
-    "additionalProperties": text(),
-    "description": "What each severity means here, by sev1 to sev4.",
-}
+_DEFINITION: dict[str, Schema] = SCHEMA["properties"]
+_SECTION: dict[str, Schema] = _DEFINITION["sections"]["items"]["properties"]
+_SECTIONS = array(ref("TemplateSection"), "At least those that are required to publish.", most=MOST_SECTIONS)
+_SEVERITIES = ref("SeverityMeanings", "What each severity means here.")
 
 
 _ROLES = (
@@ -183,27 +180,36 @@ SHAPES: dict[str, Schema] = {
             "is_current": flag("Whether this is the latest version, which new postmortems use."),
             "created_at": instant(),
             "severities": _SEVERITIES,
-            "sections": array({"type": "object"}, _SECTIONS),
+            "sections": _SECTIONS,
         }
     ),
+    "TemplateSection": obj(
+        {
+            **_SECTION,
+            "kind": choice(SectionKind.values, "`prose` has a body; `records` has rows."),
+            "records": choice(_SECTION["records"]["enum"], "The kind of rows of a section of records: its own key."),
+        },
+        optional=["records", "required", "guidance"],
+    ),
+    "SeverityMeanings": obj({severity: text(most=300) for severity in Severity.values}, optional=Severity.values),
     "TemplateList": page(ref("Template")),
     "TemplateCreate": obj(
         {
-            "key": SCHEMA["properties"]["key"],
-            "name": SCHEMA["properties"]["name"],
+            "key": _DEFINITION["key"],
+            "name": _DEFINITION["name"],
             "team": nullable(
                 text("The slug of the team that the template belongs to. Only admins can leave it out, for everyone.")
             ),
             "severities": _SEVERITIES,
-            "sections": _ANY_SECTION,
+            "sections": _SECTIONS,
         },
         optional=["team", "severities"],
     ),
     "TemplateReplace": obj(
         {
-            "name": SCHEMA["properties"]["name"],
+            "name": _DEFINITION["name"],
             "severities": _SEVERITIES,
-            "sections": _ANY_SECTION,
+            "sections": _SECTIONS,
         },
         optional=["severities"],
     ),

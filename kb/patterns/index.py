@@ -6,7 +6,8 @@ word and a space for every unknown word. The search then takes two steps:
 1. A bitmap filter. Each phrase has one bit in each of three rows, one row for each of its three most selective
    elements. A word sets the bits of the elements that it can match, so the union over a sentence takes one integer
    operation per word for all phrases together. Only a phrase whose bit is set in every row can occur.
-2. Each of the few remaining candidates is verified in full with a regular expression over the mapped characters.
+2. Each of the few remaining candidates is verified in full with a regular expression over the mapped characters, unless
+   it asks for one word only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import reduce
 from operator import or_
 
 from kb.patterns.phrases import ANYWHERE, STOP_STEMS, Chain, Element, Phrase
-from kb.patterns.tokens import ByWord, stems
+from kb.patterns.tokens import COMPOUNDS, ByWord, stem, stems
 
 _ROWS = 3
 # The first mapped character. From here on no character has a meaning in a regular expression, and there is room for
@@ -32,10 +33,15 @@ class PhraseIndex:
 
     def __init__(self, phrases: Sequence[Phrase], watched: Collection[str] = ()) -> None:
         words = {word for phrase in phrases for element in phrase.elements for run in element for word in run}
-        letters = {word: chr(_FIRST + place) for place, word in enumerate(sorted(words.union(watched)))}
+        words = words.union(watched, *COMPOUNDS)
+        letters = {word: chr(_FIRST + place) for place, word in enumerate(sorted(words))}
+        self._compounds = [
+            ("".join(letters[word] for word in pair), letters.get(stem(one), _UNKNOWN))
+            for pair, one in COMPOUNDS.items()
+        ]
         self._count = len(phrases)
         self._searches = [re.compile(_pattern(phrase, letters), re.DOTALL).search for phrase in phrases]
-        self._pieces: ByWord[str] = ByWord(lambda piece: "".join(letters.get(stem, _UNKNOWN) for stem in stems(piece)))
+        self._pieces: ByWord[str] = ByWord(lambda piece: "".join(letters.get(word, _UNKNOWN) for word in stems(piece)))
         self._fill(phrases, letters)
         self._watched_bit = 1 << (_ROWS * self._count)
         for word in watched:
@@ -58,10 +64,13 @@ class PhraseIndex:
                 else:
                     self._filled |= bit
         self._lowest = (1 << self._count) - 1
+        self._certain = sum(1 << number for number, phrase in enumerate(phrases) if _is_one_word(phrase))
 
     def find(self, text: str) -> tuple[list[int], bool]:
         """The numbers of the phrases that occur in a sentence, ascending, and whether it contains a watched word."""
         sentence = "".join(map(self._pieces.__getitem__, text.split()))
+        for pair, one in self._compounds:
+            sentence = sentence.replace(pair, one)
         rows = reduce(or_, map(self._rows.__getitem__, sentence), self._filled)
         count = self._count
         left = rows & (rows >> count) & (rows >> 2 * count) & self._lowest
@@ -70,9 +79,14 @@ class PhraseIndex:
             lowest = left & -left
             left ^= lowest
             number = lowest.bit_length() - 1
-            if self._searches[number](sentence):
+            if lowest & self._certain or self._searches[number](sentence):
                 found.append(number)
         return found, bool(rows & self._watched_bit)
+
+
+def _is_one_word(phrase: Phrase) -> bool:
+    """Whether any sentence with one of the phrase's words contains the phrase."""
+    return all(len(chain.elements) == 1 and all(len(run) == 1 for run in chain.elements[0]) for chain in phrase.chains)
 
 
 def _keys(element: Element, shared: Counter[str]) -> set[str]:

@@ -18,12 +18,40 @@ from typing import Any, NamedTuple
 from kb.patterns import negation
 from kb.patterns.index import PhraseIndex
 from kb.patterns.models import TagState
-from kb.patterns.phrases import Phrase
+from kb.patterns.phrases import Phrase, parse
 from kb.patterns.rules import Group, Rule, in_use, shipped
-from kb.patterns.tokens import ByWord, sentences, stems
+from kb.patterns.tokens import COMPOUNDS, ByWord, joined, sentences, stems
 
 # The number of sentences shown for one match, at most.
 MOST_EVIDENCE = 5
+
+_FIRST_OF_COMPOUNDS = {first for first, _ in COMPOUNDS}
+# The section of imported incidents whose source does not divide its account into sections.
+ACCOUNT = "account"
+# How an account says what is to be done afterwards. A sentence with one of these counts as an action item.
+REMEDIES = tuple(
+    map(
+        parse,
+        (
+            "(prevent|avoid|minimize|chance|risk) ..6 (recurrence|reoccurrence|recurring|similar|happen again)",
+            "(for|in) the future",
+            "for future prevention",
+            "future (improvements|prevention|plans|measures|actions)",
+            "(corrective|preventive|preventative) (measures|actions|action)",
+            "(follow up|remediation|action) (items|actions|efforts)",
+            "(mitigation|prevention) strategies",
+            "(going|moving) forward",
+            "(long term|short term)",
+            "plan (to|include)",
+            "committed to",
+            "ongoing (efforts|work)",
+            "improvements include",
+            "(is|are) ..1 (implementing|planning|working on)",
+            "we (intend|are going) to",
+            "lessons",
+        ),
+    )
+)
 
 Facts = Mapping[str, Any]
 # A sentence, as its field and its start and end in the text of that field.
@@ -75,8 +103,8 @@ class Rules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
-        self.uses: list[list[_Use]] = []
-        numbers: dict[Phrase, int] = {}
+        self.uses: list[list[_Use]] = [[] for _ in REMEDIES]
+        numbers: dict[Phrase, int] = {phrase: number for number, phrase in enumerate(REMEDIES)}
         for r, rule in enumerate(self.rules):
             for g, group in enumerate(rule.groups):
                 for phrase, weight in group.phrases:
@@ -118,6 +146,9 @@ class Rules:
     def _denied_phrases(self, numbers: list[int], text: str) -> list[int]:
         """The phrases that the sentence denies. A phrase that occurs more than once must be denied each time."""
         sentence = stems(text)
+        if not _FIRST_OF_COMPOUNDS.isdisjoint(sentence):
+            text = joined(text)
+            sentence = stems(text)
         denials = negation.denials(text, sentence)
         if not denials:
             return []
@@ -162,9 +193,16 @@ def _gather(rules: Rules, fields: Mapping[str, str]) -> dict[int, _Gathered]:
     """By rule and group, the contribution of each sentence: that of its strongest phrase, weighted by section."""
     out: dict[int, _Gathered] = {}
     for field, text in fields.items():
-        uses_in = rules.uses_in(section_of(field))
+        section = section_of(field)
+        uses_in_field, uses_in_actions = rules.uses_in(section), rules.uses_in("actions")
+        # The numbers in a sentence ascend, so those of the phrases that mark a remedy come first.
+        remedies = len(REMEDIES) if section == ACCOUNT else 0
+        current = -1
         for start, end, phrase, denied in rules.hits(text):
-            where = (field, start, end)
+            if start != current:
+                current, where, uses_in = start, (field, start, end), uses_in_field
+            if phrase < remedies:
+                uses_in = uses_in_actions
             for number, group, value, heeds_negation in uses_in[phrase]:
                 if denied and heeds_negation:
                     continue
@@ -200,9 +238,8 @@ def _score(rule: Rule, gathered: _Gathered, facts: Facts) -> _Score | None:
 
 def _contribution(group: Group, values: Iterable[float]) -> float:
     """The contribution of a group: its best sentence or, if it has a cap, the sum of its sentences up to the cap."""
-    best = max(values, key=abs)
     if group.cap is None:
-        return best
+        return max(values, key=abs)
     return max(-group.cap, min(group.cap, sum(values)))
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from kb.patterns.tokens import STOP_WORDS, stem, stems
+from kb.patterns.tokens import STOP_WORDS, joined, stem, stems
 
 STOP_STEMS = frozenset(map(stem, STOP_WORDS))
 # A gap longer than any sentence.
@@ -154,7 +154,7 @@ def _chain(text: str, lists: Mapping[str, Sequence[str]]) -> Chain:
         elif piece in (")", "|", ".", "<", ">"):
             raise BadPhrase(f"the {piece} has no meaning in that position")
         else:
-            for word in stems(piece):
+            for word in stems(joined(piece)):
                 add([(word,)])
     if gap is not None:
         raise BadPhrase("it ends with a gap; put a word after it")
@@ -186,7 +186,7 @@ def _alternatives(pieces: Iterator[str], lists: Mapping[str, Sequence[str]]) -> 
         elif piece[0] in "(.":
             raise BadPhrase(f"the {piece} has no meaning between parentheses")
         else:
-            run = tuple(stems(piece))
+            run = tuple(stems(joined(piece)))
             if not run:
                 raise BadPhrase("it has an empty alternative, which matches everything")
             current = {run}
@@ -197,7 +197,7 @@ def _listed(piece: str, lists: Mapping[str, Sequence[str]]) -> set[Stems]:
     name = piece[1:-1]
     if name not in lists:
         raise BadPhrase(f"there is no word list named {name or 'nothing'}")
-    runs = {tuple(stems(entry)) for entry in lists[name]}
+    runs = {tuple(stems(joined(entry))) for entry in lists[name]}
     if () in runs:
         raise BadPhrase(f"the word list {name} has an entry without words, which matches everything")
     return runs

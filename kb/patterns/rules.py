@@ -35,6 +35,7 @@ SECTION_WEIGHTS: Mapping[str, float] = {
     "summary": 1.0,
     "detection": 1.0,
     "went_wrong": 1.0,
+    "account": 0.9,
     "surprises": 0.8,
     "timeline": 0.7,
     "mitigation": 0.6,
@@ -50,7 +51,7 @@ SECTION_WEIGHTS: Mapping[str, float] = {
 }
 OTHER_SECTIONS = 0.8
 # Part of every digest. Raise it when a change of the matcher, such as of negation or scoring, changes what rules find.
-EDITION = 3
+EDITION = 4
 
 _CHOICES: Mapping[str, Sequence[str]] = {
     "detected_by": DetectedBy.values,

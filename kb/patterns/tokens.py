@@ -14,6 +14,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import Stemmer
@@ -109,6 +110,45 @@ STOP_WORDS = frozenset(
     ]
 )
 
+# Words that the stemmer would merge with a word of another meaning, such as "resolver" with "resolved".
+_APART = {
+    word + ending: word
+    for word in (
+        "accessible",
+        "balancing",
+        "business",
+        "caching",
+        "container",
+        "contention",
+        "controller",
+        "exception",
+        "exceptional",
+        "fired",
+        "firing",
+        "generator",
+        "identifier",
+        "important",
+        "lasted",
+        "lasting",
+        "operator",
+        "optimizer",
+        "powered",
+        "primaries",
+        "provider",
+        "resolver",
+        "scheduler",
+        "seconds",
+        "several",
+        "severe",
+        "terminal",
+        "timing",
+        "underlying",
+        "unexpectedly",
+        "unusable",
+        "utilization",
+    )
+    for ending in ("", "s", "es")
+}
 _ACRONYM = re.compile(r"[A-Z]{2,4}s?$")
 
 _local = threading.local()
@@ -125,11 +165,14 @@ def stem(word: str) -> str:
         return "not"
     if _ACRONYM.match(head):
         return head.removesuffix("s").lower()
+    lower = base_form(lower)
+    if apart := _APART.get(lower):
+        return apart
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
         # One per thread: a Stemmer is not thread-safe.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
-    return str(stemmer.stemWord(base_form(lower))) or word
+    return str(stemmer.stemWord(lower)) or word
 
 
 Value = TypeVar("Value")
@@ -162,6 +205,40 @@ _PIECES: ByWord[str] = ByWord(lambda piece: " ".join(map(stem, WORD.findall(piec
 def stems(text: str) -> list[str]:
     """The stems of a text in order, one for each match of `WORD`."""
     return " ".join(map(_PIECES.__getitem__, text.split())).split()
+
+
+# Two words in a row that mean something else together are read as one: a lost data center is no lost data.
+COMPOUNDS = {
+    (stem(first), stem(second)): first + second
+    for first, second in (
+        ("data", "center"),
+        ("mobile", "data"),
+        ("file", "system"),
+        ("long", "term"),
+    )
+}
+
+
+def joined(text: str) -> str:
+    """The text with each compound written as one word, so that its stems are those that phrases are matched with."""
+    found = COMPOUNDS.keys() & set(pairwise(stems(text)))
+    for pair, one in COMPOUNDS.items():
+        if pair in found:
+            text = _joined(text, pair, one)
+    return text
+
+
+def _joined(text: str, pair: tuple[str, str], one: str) -> str:
+    out: list[str] = []
+    end = 0
+    before: re.Match[str] | None = None
+    for word in WORD.finditer(text):
+        if before is not None and (_PIECES[before[0]], _PIECES[word[0]]) == pair:
+            out += [text[end : before.start()], one]
+            before, end = None, word.end()
+        else:
+            before = word
+    return "".join((*out, text[end:]))
 
 
 # A sentence ends at a punctuation mark that is followed by what looks like the start of another; at a blank line;

@@ -14,7 +14,7 @@ from kb.patterns import negation
 from kb.patterns.matcher import MOST_EVIDENCE, Rules, match, section_of, shipped_rules
 from kb.patterns.phrases import parse
 from kb.patterns.rules import SECTION_WEIGHTS, definition, shipped
-from kb.patterns.tokens import LONGEST_SENTENCE, sentences, stem, stems
+from kb.patterns.tokens import LONGEST_SENTENCE, joined, sentences, stem, stems
 from tests.patterns.vocabularies import pattern
 
 
@@ -78,7 +78,7 @@ def _occurs(phrase, words):
 def _slow_hits(prepared, text):
     """The same as `Rules.hits`, but phrase by phrase."""
     for start, end in sentences(text):
-        sentence = text[start:end]
+        sentence = joined(text[start:end])
         words = stems(sentence)
         denials = negation.denials(sentence, words)
         for number, phrase in enumerate(prepared.phrases):
@@ -291,6 +291,55 @@ def test_a_field_path_names_its_section():
 )  # fmt: skip
 def test_the_forms_of_a_word_share_one_stem(one, other):
     assert stem(one) == stem(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("resolver", "resolved"), ("controllers", "control"), ("generator", "generated"), ("provider", "provided"),
+     ("businesses", "busy"), ("several", "severed"), ("alerts fired", "a fire alert"), ("lasted", "last")],
+)  # fmt: skip
+def test_words_of_different_meaning_do_not_share_a_stem(one, other):
+    assert stem(one.split()[-1]) not in stems(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("The data centre was lost.", ["datacenter"]),
+        ("Both data-centers and a data\ncenter.", ["datacenter", "datacenter"]),
+        ("No mobile data on a corrupt file system.", ["mobiledata", "filesystem"]),
+        ("The center of the data is lost.", []),
+    ],
+)
+def test_a_compound_is_read_as_one_word(text, read):
+    assert [word for word in stems(joined(text)) if word in stems("datacenter mobiledata filesystem")] == stems(
+        " ".join(read)
+    )
+
+
+def test_a_phrase_finds_a_compound_however_it_is_written():
+    for phrase in ("data center", "data centre", "datacenter", "(site|data center)"):
+        for text in ("A data center failed.", "A data centre failed.", "A datacenter failed."):
+            assert score(text, named={"weight": 2, "any": [phrase]}) == 2
+    assert score("The data center was lost.", named={"weight": 2, "any": ["data ..3 lost"]}) == 0
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        "To prevent a recurrence, we measure whether the tank is empty.",
+        "The company plans to notice when the tank is empty.",
+        "Follow-up actions: an alarm when the tank is empty.",
+        "In the long term, nothing breaks when the tank is empty.",
+        "In the future, an empty tank stops the pump: when the tank is empty, it waits.",
+    ],
+)
+def test_a_sentence_about_remedies_in_an_undivided_account_counts_as_an_action_item(remedy):
+    groups = {"named": {"weight": 4, "any": ["<tank> ..4 empty"]}}
+    assert score(remedy, section="account", **groups) == 4 * SECTION_WEIGHTS["actions"]
+    assert score(remedy, section="summary", **groups) == 4
+    both = f"{remedy} At noon the tank was empty."
+    assert score(both, section="account", **groups) == 4 * SECTION_WEIGHTS["account"]
 
 
 def test_matching_is_fast():

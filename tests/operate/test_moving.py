@@ -86,7 +86,8 @@ def rows(file: Path) -> dict[tuple[str, Any], dict[str, Any]]:
 def test_the_commands_move_everything(tmp_path: Path, plain: dict[str, str], full_mode: dict[str, str]) -> None:
     write, read = documented()
     embedded = {**plain, "VAR_DIR": str(tmp_path / "var")}
-    shell("from django.core.management import call_command; call_command('migrate', verbosity=0)\n" + WRITE, embedded)
+    type_in(".venv/bin/python manage.py migrate --verbosity=0", tmp_path, embedded)
+    shell(WRITE, embedded)
     type_in(write, tmp_path, embedded)
     moved = rows(tmp_path / "precedent.json")
     kinds = {model for model, _ in moved}

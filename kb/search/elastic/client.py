@@ -64,10 +64,14 @@ def raising_unavailable() -> Iterator[None]:
     except TransportError as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
     except ApiError as error:
-        not_now = error.status_code in (401, 403, 408, 429, 500, 502, 503, 504)
-        if not_now or error.error == "index_closed_exception":
+        if means_not_now(error.status_code, error.error):
             raise Unavailable(f"{error.status_code}: {error.message}") from error
         raise
+
+
+def means_not_now(status: int, error: str) -> bool:
+    """Whether the same request could succeed later."""
+    return status in (401, 403, 408, 429, 500, 502, 503, 504) or error == "index_closed_exception"
 
 
 def can_answer(index: str) -> bool:

@@ -13,7 +13,14 @@ from incidents import outbox
 from incidents.scopes import Viewer
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
 from kb.search.elastic import generations, lineage, query
-from kb.search.elastic.client import SEARCH_BUDGET, WRITE_BUDGET, client, raising_unavailable, with_timeout
+from kb.search.elastic.client import (
+    SEARCH_BUDGET,
+    WRITE_BUDGET,
+    client,
+    means_not_now,
+    raising_unavailable,
+    with_timeout,
+)
 from kb.search.elastic.mapping import OWN, SECTIONS
 from kb.search.engine import FACETS, Answer, EngineRequest, Hit, Refused, Unavailable
 from kb.search.highlight import START, plain, strip_marks
@@ -24,6 +31,7 @@ MOST_FRAGMENTS = 2
 # The version of a purged incident's tombstone: no later version can follow.
 PURGED_VERSION = 2**62
 _PAGE = 10_000
+_NO_GENERATION = "there is no generation to read yet"
 DOCUMENT_ERRORS = (
     "document_parsing_exception",
     "mapper_parsing_exception",
@@ -39,8 +47,8 @@ class ElasticEngine:
 
     # --- Reading -----------------------------------------------------------------------------------
     def search(self, request: EngineRequest) -> Answer:
-        with _readable_index() as index:
-            found = _search(index, query.body(request, hidden=outbox.narrowing_ids(CONSUMER)))
+        with _raising_for_readers():
+            found = _search_if_ours(query.body(request, hidden=outbox.narrowing_ids(CONSUMER)))
         hits = [_hit(hit) for hit in found["hits"]["hits"]]
         median = found["aggregations"]["median"]["of"]["values"]["50.0"]
         return Answer(
@@ -95,21 +103,41 @@ class ElasticEngine:
 @contextmanager
 def _readable_index() -> Iterator[str]:
     """Yields the index to search. Turns errors raised in the block into Unavailable and Refused."""
-    index, no_generation = generations.read_alias(), "there is no generation to read yet"
-    try:
+    index = generations.read_alias()
+    with _raising_for_readers():
         try:
-            is_ours = lineage.is_ours(index)
+            _check_lineage(lineage.is_ours(index))
         except LookupError as error:
-            raise Unavailable(no_generation) from error
-        if not is_ours:
-            raise Unavailable("the index was built from a different history of the record")
+            raise Unavailable(_NO_GENERATION) from error
+        yield index
+
+
+@contextmanager
+def _raising_for_readers() -> Iterator[None]:
+    """Turn every failure of a search into Unavailable or Refused."""
+    try:
         with raising_unavailable():
-            yield index
+            yield
     except NotFoundError as error:
-        raise Unavailable(no_generation) from error
+        raise Unavailable(_NO_GENERATION) from error
     except ApiError as error:
         message = f"{error.status_code}: {error.message}"
         raise (Refused if error.status_code < 500 else Unavailable)(message) from error
+
+
+def _check_lineage(is_ours: bool) -> None:
+    if not is_ours:
+        raise Unavailable("the index was built from a different history of the record")
+
+
+def _search_if_ours(body: dict[str, Any]) -> Any:
+    """As `_search`, of the index to read. Its mark comes with the same request, which saves the time of another one."""
+    index = generations.read_alias()
+    whole = {"index": index, "allow_partial_search_results": False}
+    searches = [whole, lineage.FIND_MARK, whole, body]
+    mark, found = map(_complete, with_timeout(SEARCH_BUDGET).msearch(searches=searches)["responses"])
+    _check_lineage(lineage.is_ours_by(mark["hits"]["hits"], index))
+    return found
 
 
 def _search(index: str, body: dict[str, Any]) -> Any:
@@ -126,12 +154,13 @@ def _count_matches(index: str, bodies: list[dict[str, Any]]) -> tuple[int, list[
 
 
 def _complete(answer: Any) -> Any:
-    """Returns the response unchanged. Raises Unavailable if it is incomplete, or if it is an error.
-
-    Only single responses of a multi-search can be errors, and our multi-searches are never at fault themselves.
-    """
+    """Returns the response unchanged. Raises Unavailable if it is incomplete, and if it is an error Unavailable or
+    Refused: a multi-search succeeds even if some of its searches do not."""
     if "error" in answer:
-        raise Unavailable(f"{answer['status']}: {answer['error']['type']}")
+        status, error = answer["status"], answer["error"]["type"]
+        if error == "index_not_found_exception":
+            raise Unavailable(_NO_GENERATION)
+        raise (Unavailable if means_not_now(status, error) else Refused)(f"{status}: {error}")
     if answer["timed_out"] or answer["_shards"]["failed"]:
         raise Unavailable("the response was incomplete or late")
     return answer

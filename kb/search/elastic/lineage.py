@@ -12,6 +12,7 @@ either check answers no searches; the relay throws it away and builds a new one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ from kb.search.elastic.client import SEARCH_BUDGET, raising_unavailable, with_ti
 
 # The id of the document that holds the mark. The ids of incidents are numbers.
 MARK_ID = "mark"
+# The search for it, whose hits `is_ours_by` takes.
+FIND_MARK = {"query": {"ids": {"values": [MARK_ID]}}, "_source": ["mark"], "size": 1, "track_total_hits": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,21 @@ def is_ours(index: str) -> bool:
     """
     try:
         with raising_unavailable():
+            # Unlike a search, this finds a mark that was written a moment ago.
             found = with_timeout(SEARCH_BUDGET).get(index=index, id=MARK_ID, source_includes=["mark"])
     except NotFoundError as error:
         if error.error == "index_not_found_exception":
             raise LookupError(index) from error
+        return is_ours_by([], index)
+    return is_ours_by([found], index)
+
+
+def is_ours_by(marks: Sequence[Any], index: str) -> bool:
+    """As `is_ours`, by the stored marks: a list of one hit, or an empty one."""
+    if not marks:
         # Either nothing was written since the record got its first audit entry, or an earlier version wrote it.
         return _is_of_this_version(index)
-    mark = found["_source"]["mark"]
+    mark = marks[0]["_source"]["mark"]
     if mark.get("fingerprint") != mapping.fingerprint():
         return False
     return AuditEntry.objects.filter(pk=mark["entry"], at=datetime.fromisoformat(mark["at"])).exists()

@@ -1,10 +1,12 @@
 """The embedded mode's broker: kombu's filesystem transport, made safe for processes that use the folder concurrently.
 
 kombu creates a message file under its final name before writing its content. A worker that reads it in between stops.
+A full disk stops none of the processes.
 """
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from queue import Empty
@@ -13,7 +15,7 @@ from typing import Any
 
 from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
 
 from kb.folders import folder_lock
 
@@ -32,11 +34,28 @@ class Channel(filesystem.Channel):
             raise ChannelError(f"Cannot add {message}") from error
 
     def _get(self, queue: str, timeout: Any = None) -> Any:
-        """Also raises Empty for a file that is not a message, such as a power failure can leave, and removes it."""
-        try:
-            return super()._get(queue)
-        except ValueError as error:
-            raise Empty from error
+        """The oldest message. Raises Empty, also for a file that is not a message, such as a power failure can leave,
+        and removes it.
+
+        kombu moves each message through the system's temporary folder, and a worker stops if that has no room.
+        """
+        for name in sorted(os.listdir(self.data_folder_in)):
+            message = Path(self.data_folder_in, name)
+            if name.partition(".")[2] != f"{queue}.msg":
+                continue
+            taken = message.with_suffix(".taken")
+            try:
+                message.rename(taken)
+            except FileNotFoundError:
+                # Another process has taken it.
+                continue
+            text = taken.read_bytes()
+            taken.unlink()
+            try:
+                return loads(text)
+            except ValueError as error:
+                raise Empty from error
+        raise Empty
 
     def _queue_bind(self, *args: Any) -> None:
         # Every process writes the routing table when it starts.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -116,6 +117,18 @@ def test_a_message_that_finds_the_disk_full_leaves_nothing_behind(
     with pytest.raises(writer.connection.client.channel_errors):
         writer._put("celery", {"body": ""})
     assert list((folder / "queue").iterdir()) == []
+
+
+def test_a_message_is_received_even_if_no_temporary_folder_has_room(
+    channel: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    both = channel()
+    both._put("celery", {"body": "here"})
+    monkeypatch.setattr(tempfile, "gettempdir", full)
+    assert both._get("celery") == {"body": "here"}
 
 
 def test_processes_that_start_concurrently_all_find_where_to_send(channel: Open) -> None:

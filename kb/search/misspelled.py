@@ -12,12 +12,11 @@ from difflib import SequenceMatcher, get_close_matches
 
 from incidents import scopes
 from incidents.scopes import Viewer
-from kb.search.analysis import stems
 from kb.search.engine import Engine, EngineRequest
 from kb.search.lexer import Correction, replace_word
 from kb.search.models import SearchDocument
 from kb.search.nodes import AnyFilter, Term, Text, leaves, rebuild
-from kb.search.query import Query
+from kb.search.query import Query, parse
 
 # Shorter words are near to too many others.
 _SHORTEST = 5
@@ -39,7 +38,7 @@ def respelled(engine: Engine, request: EngineRequest, query: Query) -> tuple[Cor
     meant = {leaf: word for leaf in nowhere if (word := _nearest(leaf.text.lower(), known))}
     if not meant:
         return ()
-    root = rebuild(query.root, lambda leaf: _term(meant[leaf]) if leaf in meant and _may_be_a_typo(leaf) else leaf)
+    root = rebuild(query.root, lambda leaf: parse(meant[leaf]).root if leaf in meant and _may_be_a_typo(leaf) else leaf)
     if not engine.search(replace(request, root=root, size=1)).total:
         return ()
     text = query.text
@@ -73,7 +72,3 @@ def _nearest(word: str, known: Counter[str]) -> str:
     """The known word that is spelled most like this one, and of several such words the most frequent; or ""."""
     near = get_close_matches(word, known, 10, _SIMILAR)
     return max(near, key=lambda one: (SequenceMatcher(None, one, word).ratio(), known[one]), default="")
-
-
-def _term(word: str) -> Term:
-    return Term(stems(word)[0], word)

@@ -13,14 +13,13 @@ from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 from operator import attrgetter
-from typing import NamedTuple
 
 from incidents import scopes
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern
 from kb.search.fields import MAX_NAME, fold_name
 from kb.search.lexer import MAX_CORRECTIONS, Correction, replace_filter
-from kb.search.nodes import AnyFilter, ChoiceFilter, Node, leaves
+from kb.search.nodes import ChoiceFilter, Node, leaves
 from kb.search.query import Query, parse
 
 _MOST_FOR_ONE = 3
@@ -52,10 +51,18 @@ def unknown_names(query: Query, viewer: Viewer, *, found: bool) -> Unknown:
     corrections, notices = [], []
     sought = set(leaves(query.root, positive=True))
     filters = [leaf for leaf in query.filters if not found or leaf not in sought or len(leaf.values) > 1]
+    names = _Names(viewer)
+    unknown = (
+        (leaf, _NOUNS[leaf.field], value)
+        for leaf in dict.fromkeys(filters)
+        if isinstance(leaf, ChoiceFilter) and leaf.field in _NOUNS
+        for value in leaf.values
+        if value not in names.taken(_NOUNS[leaf.field])
+    )
     # Comparing all of a long list of values with all names would take too long.
-    for leaf, value, names in islice(_unknown(filters, viewer), MAX_CORRECTIONS):
-        reason = f"There is no {_SOURCES[leaf.field].noun} {value}."
-        near = _near(value, names)
+    for leaf, noun, value in islice(unknown, MAX_CORRECTIONS):
+        reason = f"There is no {noun} {value}."
+        near = names.near(noun, value)
         for meant in near:
             written = [meant if one == value else one for one in leaf.values]
             suggestion = f"{leaf.field}:{','.join(map(_quoted, written))}"
@@ -69,14 +76,17 @@ def unknown_names(query: Query, viewer: Viewer, *, found: bool) -> Unknown:
 def unknown_values(chosen: Mapping[str, Iterable[str]], viewer: Viewer) -> tuple[str, ...]:
     """A sentence for each unknown name among the values of filters that found nothing. `chosen` maps the names of the
     filters, such as organization, to their values; filters that do not take names are ignored."""
-    sources = {source.noun: source for source in _SOURCES.values()}
-    names_of = cache(lambda noun: sorted(sources[noun].load(viewer), key=attrgetter("value")))
-    taken_by = cache(lambda noun: _taken(names_of(noun)))
-    asked = ((noun, value) for noun, values in chosen.items() if noun in sources for value in dict.fromkeys(values))
-    unknown = ((noun, value) for noun, value in asked if fold_name(value) not in taken_by(noun))
+    names = _Names(viewer)
+    unknown = (
+        (noun, value)
+        for noun, values in chosen.items()
+        if noun in _SOURCES
+        for value in dict.fromkeys(values)
+        if fold_name(value) not in names.taken(noun)
+    )
     sentences = []
     for noun, value in islice(unknown, MAX_CORRECTIONS):
-        near = _near(fold_name(value), names_of(noun))
+        near = names.near(noun, fold_name(value))
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         sentences.append(f"There is no {noun} {value[:MAX_NAME]}.{hint}")
     return tuple(sentences)
@@ -98,18 +108,15 @@ def _searches(name: str) -> list[Node | None]:
     return [parse(part).root for part in (name, *name.split(" or "))]
 
 
-def _unknown(filters: Iterable[AnyFilter], viewer: Viewer) -> Iterator[tuple[ChoiceFilter, str, list[_Name]]]:
-    """The values of filters that are no name, each with its filter and the names there are."""
-    names_of = cache(lambda field: sorted(_SOURCES[field].load(viewer), key=attrgetter("value")))
-    taken_by = cache(lambda field: _taken(names_of(field)))
-    for leaf in dict.fromkeys(filters):
-        if isinstance(leaf, ChoiceFilter) and leaf.field in _SOURCES:
-            unknown = [value for value in leaf.values if value not in taken_by(leaf.field)]
-            yield from ((leaf, value, names_of(leaf.field)) for value in unknown)
+class _Names:
+    """The names that a viewer can see, by noun: organization, pattern, team, service. Loaded when first needed."""
 
+    def __init__(self, viewer: Viewer) -> None:
+        self._of = cache(lambda noun: sorted(_SOURCES[noun](viewer), key=attrgetter("value")))
+        self.taken = cache(lambda noun: {one for name in self._of(noun) for one in name.taken})
 
-def _taken(names: list[_Name]) -> set[str]:
-    return {one for name in names for one in name.taken}
+    def near(self, noun: str, value: str) -> list[str]:
+        return _near(value, self._of(noun))
 
 
 def _near(value: str, names: list[_Name]) -> list[str]:
@@ -161,14 +168,11 @@ def _named(rows: Iterable[tuple[str, str]]) -> Iterator[_Name]:
         yield _Name(slug if '"' in name else name, ways, ways)
 
 
-class _Source(NamedTuple):
-    noun: str
-    load: Callable[[Viewer], Iterable[_Name]]
-
-
-_SOURCES = {
-    "org": _Source("organization", _organizations),
-    "pattern": _Source("pattern", _patterns),
-    "team": _Source("team", _teams),
-    "service": _Source("service", _services),
+_SOURCES: dict[str, Callable[[Viewer], Iterable[_Name]]] = {
+    "organization": _organizations,
+    "pattern": _patterns,
+    "team": _teams,
+    "service": _services,
 }
+# The fields of the query language that take names.
+_NOUNS = {"org": "organization", "pattern": "pattern", "team": "team", "service": "service"}

@@ -30,6 +30,8 @@ FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
 # The JSON schema of a definition.
 SCHEMA: dict[str, Any] = json.loads((FOLDER.parent / "postmortem.schema.json").read_text(encoding="utf-8"))
 MOST_SECTIONS: int = SCHEMA["properties"]["sections"]["maxItems"]
+# The sections that hold rows. As prose they would hide the rows that anyone adds to them.
+OF_RECORDS: list[str] = SCHEMA["properties"]["sections"]["items"]["properties"]["records"]["enum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ def check(definition: Any, *, field: str = "definition") -> None:
         raise Invalid({f"{field}.sections": f"The key {min(twice)} is used twice."})
     if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in keys]:
         raise Invalid({f"{field}.sections": f"Required sections are missing: {', '.join(lacking)}."})
-    for section in definition["sections"]:
+    for place, section in enumerate(definition["sections"]):
+        if section["kind"] == SectionKind.PROSE and section["key"] in OF_RECORDS:
+            problem = f"The section {section['key']} holds rows, so its kind must be records."
+            raise Invalid({f"{field}.sections.{place}.kind": problem})
         if section["kind"] == SectionKind.RECORDS and section["records"] != section["key"]:
             raise Invalid(
                 {f"{field}.sections": f"Records of kind {section['records']} belong in the section with that key."}

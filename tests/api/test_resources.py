@@ -540,6 +540,8 @@ def test_a_blank_name_in_a_filter_is_refused(api, path):
             "Choose one of timeline,",
         ),
         ({"key": "extra", "title": "Extra"}, "kind", "This field is required."),
+        # The rows that others add to it would be shown nowhere.
+        ({"key": "sources", "title": "Sources", "kind": "prose"}, "kind", "so its kind must be records"),
     ],
 )
 def test_a_mistake_in_a_section_of_a_template_is_named(api, section, field, message):

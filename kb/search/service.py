@@ -44,7 +44,7 @@ _LABELS: dict[str, dict[str, str]] = {
         "under-1h": "Under 1 h",
         "1h-6h": "1 to 6 h",
         "6h-24h": "6 to 24 h",
-        "over-24h": "Over 24 h",
+        "over-24h": "24 h or more",
         UNKNOWN: "Unknown",
     },
     "year": {UNKNOWN: "Unknown"},

@@ -71,13 +71,13 @@ def check(definition: Any, *, field: str = "definition") -> None:
     if lacking := [key for key in REQUIRED_TO_PUBLISH if key not in keys]:
         raise Invalid({f"{field}.sections": f"Required sections are missing: {', '.join(lacking)}."})
     for place, section in enumerate(definition["sections"]):
-        if section["kind"] == SectionKind.PROSE and section["key"] in OF_RECORDS:
-            problem = f"The section {section['key']} holds rows, so its kind must be records."
+        key, records = section["key"], section.get("records")
+        if records is None and key in OF_RECORDS:
+            problem = f"The section {key} holds rows, so its kind must be records."
             raise Invalid({f"{field}.sections.{place}.kind": problem})
-        if section["kind"] == SectionKind.RECORDS and section["records"] != section["key"]:
-            raise Invalid(
-                {f"{field}.sections": f"Records of kind {section['records']} belong in the section with that key."}
-            )
+        if records not in (None, key):
+            problem = f"Records of kind {records} belong in the section with that key."
+            raise Invalid({f"{field}.sections.{place}.records": problem})
 
 
 def _describe_error(error: ValidationError) -> str:

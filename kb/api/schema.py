@@ -153,9 +153,7 @@ class Schema(AutoSchema):
             good["content"] = {"application/json": {"schema": ref(shape)}}
             good["content"].update({media: {"schema": text()} for media in operation.media})
         there = (
-            {"200": {**good, "description": "It already exists. The existing object is returned unchanged."}}
-            if operation.may_exist
-            else {}
+            {"200": {**good, "description": "It already exists. The response holds it."}} if operation.may_exist else {}
         )
         return {
             **there,

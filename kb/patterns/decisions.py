@@ -64,10 +64,11 @@ def reject(*, actor: Viewer, incident_id: int, slug: str, reason: str) -> Tag:
         return _decide(actor, tag, TagState.REJECTED, reason)
 
 
-def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = None) -> Tag:
+def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = None) -> tuple[Tag, bool]:
     """Tag the incident with this pattern by hand, with an optional `sentence` copied from the text that readers see.
 
-    If a rule or a curator has already set the tag, it is confirmed. Raises Invalid for `slug` or `sentence`.
+    Returns the tag, and whether the incident did not have it before. A tag that a rule or a curator set, or that was
+    rejected, is confirmed. Raises Invalid for `slug` or `sentence`.
     """
     slug = clean("slug", slug, max_characters=60, single_line=True)
     sentence = clean("sentence", sentence, max_characters=2_000)
@@ -76,12 +77,13 @@ def add(*, actor: Viewer, incident_id: int, slug: str, sentence: str | None = No
         if pattern is None or pattern.status != PatternStatus.ACTIVE:
             raise Invalid({"slug": _not_in_use(pattern)})
         tag = Tag.objects.filter(incident=incident, pattern=pattern).first()
-        if tag is None or tag.state == TagState.WITHDRAWN:
-            tag = tag or Tag(incident=incident, pattern=pattern)
+        is_new = tag is None or tag.state == TagState.WITHDRAWN
+        tag = tag or Tag(incident=incident, pattern=pattern)
+        if is_new:
             tag.source, tag.rule_version, tag.score, tag.evidence = TagSource.PERSON, None, None, []
         if sentence:
             _put_first(tag, sentence)
-        return _decide(actor, tag, TagState.CONFIRMED, action="tag.added")
+        return _decide(actor, tag, TagState.CONFIRMED, action="tag.added"), is_new
 
 
 def undo(*, actor: Viewer, incident_id: int, slug: str) -> Tag:

@@ -40,6 +40,10 @@ def test_a_pattern_is_added_by_hand_with_the_sentence_that_shows_it(api, publish
     (tag,) = api("anonymous").get(f"incidents/{incident.ref}/patterns").json()["results"]
     assert (tag["state"], tag["source"], tag["decided_by"]) == ("confirmed", "person", None)
     assert api("reader").get(made["Location"]).json()["decided_by"] == "Author"
+    again = author.post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm"})
+    assert (again.status_code, again.json()["evidence"]) == (200, made.json()["evidence"])
+    author.post(f"incidents/{incident.ref}/patterns/retry-storm/undo")
+    assert author.post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm"}).status_code == 201
     refused = author.post(f"incidents/{incident.ref}/patterns", {"slug": "retry-storm", "sentence": "Not there."})
     assert fields(refused) == {"sentence"}
     assert fields(author.post(f"incidents/{incident.ref}/patterns", {"slug": "no-such"})) == {"slug"}

@@ -84,11 +84,12 @@ def test_repeating_a_decision_writes_nothing(cast, tagged):
 
 def test_a_pattern_is_added_by_hand_with_its_sentence(cast, tagged):
     incident = tagged(NO_STORM)
-    added = decide("add", cast.viewer("author"), incident, sentence=f"  {NO_STORM} ")
+    added, is_new = decide("add", cast.viewer("author"), incident, sentence=f"  {NO_STORM} ")
+    assert is_new
     assert state(incident) == ("person", "confirmed")
     (anchor,) = added.evidence
     assert (anchor["field"], anchor["quote"]) == ("sections.summary", NO_STORM)
-    assert decide("add", cast.viewer("author"), incident, slug="dns").evidence == []
+    assert decide("add", cast.viewer("author"), incident, slug="dns")[0].evidence == []
 
 
 def test_adding_a_tag_needs_a_known_pattern_and_a_sentence_from_the_text(cast, tagged):
@@ -155,7 +156,9 @@ def test_undoing_a_tag_added_by_hand_withdraws_it(cast, tagged):
     assert state(incident) == ("person", "withdrawn")
     with pytest.raises(Missing):
         decide("confirm", cast.viewer("author"), incident)
-    assert decide("add", cast.viewer("author"), incident).state == "confirmed"
+    again, is_new = decide("add", cast.viewer("author"), incident)
+    assert (again.state, is_new) == ("confirmed", True)
+    assert decide("add", cast.viewer("author"), incident) == (again, False)
 
 
 def test_no_rule_undoes_a_decision(cast, tagged):

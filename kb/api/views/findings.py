@@ -53,12 +53,12 @@ class TagView(IncidentView):
             ],
         }
 
-    def respond_with_tag(self, ref: str, slug: str, status: int = 200) -> Response:
+    def respond_with_tag(self, ref: str, slug: str, *, status: int = 200, location: str | None = None) -> Response:
         """Respond with the tag after a decision about it."""
         reading = self.find(ref)
         tag = Tag.objects.select_related("pattern", "decided_by").get(incident=reading.incident, pattern__slug=slug)
         body = self.represent(tag, reading)
-        return answer(body, etag=etags.of_content(body), status=status, location=body["url"] if status == 201 else None)
+        return answer(body, etag=etags.of_content(body), status=status, location=location)
 
 
 class Tags(TagView):
@@ -74,19 +74,24 @@ class Tags(TagView):
 
     @writes(
         "Add a pattern to an incident",
-        description="Adds the pattern as confirmed. If a rule has suggested it already, this confirms it.",
+        description="Adds the pattern as confirmed. If the incident has it already, as a suggestion for example, this "
+        "confirms it and returns 200.",
         body="TagCreate",
         answer="Tag",
         status=201,
+        may_exist=True,
     )
     def post(self, request: Request, ref: str) -> Response:
-        decisions.add(
+        incident = self.locate(ref)
+        tag, is_new = decisions.add(
             actor=self.viewer,
-            incident_id=self.locate(ref).pk,
+            incident_id=incident.pk,
             slug=self.body["slug"],
             sentence=self.body.get("sentence"),
         )
-        return self.respond_with_tag(ref, self.body["slug"], 201)
+        slug = tag.pattern.slug
+        location = self.address("incident-pattern", ref=incident.ref, slug=slug)
+        return self.respond_with_tag(ref, slug, status=201 if is_new else 200, location=location)
 
 
 class OneTag(TagView):

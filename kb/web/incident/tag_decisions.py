@@ -56,7 +56,7 @@ def add(request: Request, reference: str) -> HttpResponse:
     form = AddForm(request.POST, choices=addable(incident_id))
 
     def action() -> Tag:
-        return decisions.add(actor=request.viewer, incident_id=incident_id, **form.cleaned_data)
+        return decisions.add(actor=request.viewer, incident_id=incident_id, **form.cleaned_data)[0]
 
     tag = run_action(form, action) if form.is_valid() else None
     if tag is None:

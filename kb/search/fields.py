@@ -56,8 +56,13 @@ class Field(Generic[Value]):
         return self.build(self.name, tuple(found), text) if found else None
 
 
+def _parts(value: str) -> list[str]:
+    return value.casefold().replace("-", " ").replace("_", " ").split()
+
+
 def _key(value: str) -> str:
-    return "_".join(value.casefold().replace("-", " ").replace("_", " ").split())
+    """A value of a closed list as it is compared: `SEV-1`, `sev 1` and `sev1` are the same."""
+    return "".join(_parts(value))
 
 
 def _either(names: Sequence[str]) -> str:
@@ -72,7 +77,7 @@ def _choice(name: str, *choices: str, also: dict[str, str] | None = None, aliase
 
 def _flags(name: str, **flags: str) -> Field[tuple[str, str]]:
     """A field whose values are shorthand for values of other fields, given as `field=value`."""
-    known = {flag: (target.split("=")[0], target.split("=")[1]) for flag, target in flags.items()}
+    known = {_key(flag): (target.split("=")[0], target.split("=")[1]) for flag, target in flags.items()}
 
     def build(name: str, found: tuple[tuple[str, str], ...], text: str) -> Node | None:
         fields = dict.fromkeys(field for field, _ in found)
@@ -95,7 +100,7 @@ def _name(value: str) -> str | None:
 
 
 def _slug(value: str) -> str | None:
-    slug = _key(value).replace("_", "-")
+    slug = "-".join(_parts(value))
     return slug if re.fullmatch(r"[a-z]+(?:-[a-z]+)*", slug) and len(slug) <= MAX_NAME else None
 
 
@@ -259,11 +264,11 @@ def guess(name: str) -> Field[Any] | None:
         return by_word[name]
     # One typo in a short name is as much as two in a long one. In two letters, one typo could give any name.
     limit = 0 if len(name) < 3 else 1 if len(name) < 6 else 2
-    near = [(distance, field) for word, field in by_word.items() if (distance := _edit_distance(name, word)) <= limit]
+    near = [(distance, field) for word, field in by_word.items() if (distance := edit_distance(name, word)) <= limit]
     return min(near, key=lambda one: one[0])[1] if near else None
 
 
-def _edit_distance(one: str, other: str) -> int:
+def edit_distance(one: str, other: str) -> int:
     """Optimal string alignment distance: letters added, omitted, replaced, or swapped with the next one. Returns 3
     without counting if the lengths differ by more than 2."""
     if abs(len(one) - len(other)) > 2:

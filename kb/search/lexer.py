@@ -40,6 +40,14 @@ _LEXEME = re.compile(
     re.VERBOSE,
 )
 _WORD = re.compile(r'[^\s"()]+')
+# A field with spaces where there may be none. The bounds keep every character from being read too often.
+_SPACED = re.compile(
+    rf"""
+    (?<![^\s(-]) (?P<name> [A-Za-z][A-Za-z_-]{{0,19}} ) :
+    [ ]{{0,3}} (?P<values> {_VALUE} (?: [ ]{{0,3}} , [ ]{{0,3}} {_VALUE} ){{0,9}} )
+    """,
+    re.VERBOSE,
+)
 
 Kind = Literal["text", "filter", "or", "open", "close"]
 
@@ -127,6 +135,8 @@ class Lexer:
             if kind == "minus":
                 negative = True
                 continue
+            if kind in ("field", "word"):
+                self._correct_spaces(match)
             if kind == "open":
                 yield _OPEN_NEGATIVE if negative else _OPEN
             elif kind == "close":
@@ -147,6 +157,8 @@ class Lexer:
         text = self._text[start:end]
         if text == "OR":
             return Piece("or", Term("or", text), stop=True)
+        if text == "or":
+            self._note("The word or was left out. To find either of two words, write OR in capitals.")
         if text == "NOT":
             self._note("NOT is searched as a word. To exclude a word, put a minus sign in front of it.")
         if text not in self._read:
@@ -182,7 +194,7 @@ class Lexer:
             return None
         node = field.read(values, match[0])
         if node is None:
-            self._note(f"{field.name} takes {field.takes}; {_shown(match[0])} was searched as text.")
+            self._note(f"{field.name} takes {field.takes}; {shown(match[0])} was searched as text.")
         return node
 
     def _correct(self, match: re.Match[str], values: list[str]) -> None:
@@ -192,11 +204,25 @@ class Lexer:
         if len(self._unknown) > MAX_UNKNOWN or len(self.corrections) == MAX_CORRECTIONS:
             return
         field = fields.guess(match["name"])
-        if field and field.read(values, match[0]) and all(match[0] != one.found for one in self.corrections):
-            suggestion = f"{field.name}:{match['values']}"
+        if field and field.read(values, match[0]):
+            reason = f"There is no field {match['name']}, so {shown(match[0])} was searched as text."
+            self._offer(match, f"{field.name}:{match['values']}", reason)
+
+    def _correct_spaces(self, match: re.Match[str]) -> None:
+        """Offer the filter that a field with spaces after its colon or between its values was meant to be."""
+        spaced = _SPACED.match(self._text, match.start())
+        if spaced is None or spaced.end() <= match.end():
+            return
+        field, values = fields.by_name(spaced["name"]), ",".join(_VALUES.findall(spaced["values"]))
+        if field and field.read(_values(spaced), spaced[0]):
+            reason = f"In a filter, no space follows the colon or a comma, so {shown(spaced[0])} was not read as one."
+            self._offer(spaced, f"{field.name}:{values}", reason)
+
+    def _offer(self, match: re.Match[str], suggestion: str, reason: str) -> None:
+        found = self._original[match.start() : match.end()]
+        if len(self.corrections) < MAX_CORRECTIONS and all(found != one.found for one in self.corrections):
             query = self._original[: match.start()] + suggestion + self._original[match.end() :]
-            reason = f"There is no field {match['name']}, so {_shown(match[0])} was searched as text."
-            self.corrections.append(Correction(match[0], suggestion, query, reason))
+            self.corrections.append(Correction(found, suggestion, query, reason))
 
     def _note(self, notice: str) -> None:
         if notice not in self.notices and len(self.notices) < MAX_NOTICES:
@@ -212,5 +238,6 @@ def _values(match: re.Match[str]) -> list[str]:
     return [value.strip('"') for value in _VALUES.findall(match["values"])]
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A part of a query as a note can quote it."""
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}\u2026"

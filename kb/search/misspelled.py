@@ -13,6 +13,7 @@ from difflib import SequenceMatcher, get_close_matches
 from incidents import scopes
 from incidents.scopes import Viewer
 from kb.search.engine import Engine, EngineRequest
+from kb.search.fields import edit_distance
 from kb.search.lexer import Correction, replace_word
 from kb.search.models import SearchDocument
 from kb.search.nodes import AnyFilter, Term, Text, leaves, rebuild
@@ -21,8 +22,10 @@ from kb.search.query import Query, parse
 # Shorter words are near to too many others.
 _SHORTEST = 5
 _MOST_WORDS = 3
-# Ratcliff and Obershelp's similarity, from 0 to 1: one or two typos in a word.
+# Ratcliff and Obershelp's similarity, from 0 to 1, to find candidates with.
 _SIMILAR = 0.8
+# Two typos in a word with this many letters, in a shorter one only one. The first letter is hardly ever wrong.
+_TWO_TYPOS = 8
 # The newest of what the viewer can read is enough to know the usual words, and is read in a fraction of a second.
 _MOST_DOCUMENTS, _MOST_CHARACTERS = 500, 2_000_000
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -70,5 +73,10 @@ def _known_words(viewer: Viewer) -> Counter[str]:
 
 def _nearest(word: str, known: Counter[str]) -> str:
     """The known word that is spelled most like this one, and of several such words the most frequent; or ""."""
-    near = get_close_matches(word, known, 10, _SIMILAR)
+    typos = 2 if len(word) >= _TWO_TYPOS else 1
+    near = [
+        one
+        for one in get_close_matches(word, known, 10, _SIMILAR)
+        if one[0] == word[0] and edit_distance(one, word) <= typos
+    ]
     return max(near, key=lambda one: (SequenceMatcher(None, one, word).ratio(), known[one]), default="")

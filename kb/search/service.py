@@ -22,16 +22,17 @@ from kb.search.database.conditions import names_archived
 from kb.search.document import DURATION_BUCKETS, UNKNOWN
 from kb.search.engine import FACETS, SORTS, Answer, Engine, EngineRequest, Sort
 from kb.search.fields import fold_name
+from kb.search.lexer import shown
 from kb.search.misspelled import respelled
 from kb.search.names import named_pattern, unknown_names, unknown_values
-from kb.search.nodes import AnyFilter, ChoiceFilter, Text, rebuild
+from kb.search.nodes import AnyFilter, ChoiceFilter, Phrase, Text, leaves, rebuild
+from kb.search.paste import loosened
 from kb.search.query import Correction, Query, parse, relaxed
 from kb.search.results import Result, result, visible_hits
 
 __all__ = ["BadCursor", "BadRequest", "FacetValue", "Page", "SearchRequest", "check", "search"]
 
 PAGE_SIZE, LARGEST_PAGE = 20, 100
-RELAXED = "No incident contains all of these words. These contain some of them, best matches first."
 
 _LABELS: dict[str, dict[str, str]] = {
     "severity": {**{str(v): str(label) for v, label in vocabulary.Severity.choices}, UNKNOWN: "Unknown"},
@@ -165,7 +166,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
             *unknown.notices,
             *(() if answer.total else unknown_values(request.filters, viewer)),
             *(f"The pattern {old} was merged into {new}, which was searched instead." for old, new in merged.items()),
-            *([RELAXED] if was_relaxed and answer.total else []),
+            *([_some_words(query, request.filters)] if was_relaxed and answer.total else []),
         ),
         median_duration_seconds=answer.median_duration_seconds,
     )
@@ -262,6 +263,16 @@ def _answer(
     if relaxed_query is None:
         return engine.search(_with_root(engine_request, query)), False, ()
     return engine.search(_with_root(engine_request, relaxed_query)), True, respellings
+
+
+def _some_words(query: Query, filters: Mapping[str, list[str]]) -> str:
+    """The note on results that contain only some of the words: that the filters count, and that a compound was looked
+    for as a whole, so that nobody believes that no incident has the words."""
+    among = " that matches the filters" if query.filters or any(filters.values()) else ""
+    words = leaves(query.root, positive=True)
+    whole = next((leaf.text for leaf in words if isinstance(leaf, Phrase) and loosened(leaf) != leaf), None)
+    together = f", with {shown(whole)} in one piece" if whole else ""
+    return f"No incident{among} contains all of these words{together}. These contain some of them, best matches first."
 
 
 def _with_root(engine_request: EngineRequest, query: Query) -> EngineRequest:

@@ -7,6 +7,7 @@ Each line is a set, separated by commas, in lower case and not stemmed. Hyphens 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -137,7 +138,9 @@ SYNONYMS = [
     "postgres, postgresql",
     "mongo, mongodb",
     "es, elasticsearch",
-    "oom, out of memory",
+    "oom, oomkilled, out of memory",
+    "enospc, disk full, full disk, no space left",
+    "ram, memory",
     "ddos, denial of service",
     "cert, certificate",
     "certs, certificates",
@@ -148,6 +151,16 @@ SYNONYMS = [
     "dc, data center",
     "ssl, tls",
     "auth, authentication",
+    "mfa, 2fa, multi factor, two factor, second factor",
+    "sso, single sign on",
+    "creds, credentials",
+    "perms, permissions",
+    "prod, production",
+    "app, application",
+    "apps, applications",
+    "infra, infrastructure",
+    "repo, repository",
+    "repos, repositories",
     "config, configuration",
     "configs, configurations",
     "cpu, processor",
@@ -164,10 +177,13 @@ SYNONYMS = [
     "iops, disk operations",
     "rca, root cause analysis",
     "pop, point of presence",
+    "isp, internet provider, internet service provider",
+    "gcp, google cloud",
+    "bsod, blue screen",
     "vm, virtual machine",
     "vms, virtual machines",
-    "fd, file descriptor",
-    "fds, file descriptors",
+    "fd, file descriptor, open file",
+    "fds, file descriptors, open files",
     "rollback, revert",
     "outage, downtime",
     "regex, regexp, regular expression",
@@ -222,17 +238,35 @@ def expanded(root: Node | None) -> Node | None:
         case Not(child=child):
             return negation(expanded(child))
         case Term(stem=stem, quoted=False):
-            return disjunction([root, *_table().get((stem,), [])])
+            return disjunction([root, *_table().get((stem,), []), *_apart(stem)])
         case Phrase(stems=words, quoted=False):
             key = tuple(stem for stem in words if not is_stop(stem))
             return disjunction([root, *_table().get(key, []), *_joined(root)])
     return root
 
 
+# The longest number whose thousands are looked for, in digits. Longer ones are identifiers, and are not written so.
+_LONGEST_NUMBER = 12
+_LETTERS_AND_NUMBER = re.compile("([a-z]+)([0-9]+)|([0-9]+)([a-z]+)")
+_WITH_THOUSANDS = re.compile("[0-9]{1,3}(?:,[0-9]{3})+")
+_TWO_PARTS = re.compile("([A-Za-z]+)-([A-Za-z]+)|([A-Za-z]+)[-/]([0-9]+)|([0-9]+)-([A-Za-z]+)")
+
+
+def _apart(word: str) -> list[Text]:
+    """A number with its thousands apart (65536 as 65,536), and letters with a number as two words (http3 as HTTP/3)."""
+    if word.isascii() and word.isdigit() and 3 < len(word) <= _LONGEST_NUMBER:
+        return [_text(tuple(f"{int(word):,}".split(",")), 1.0)] if word[0] != "0" else []
+    match = _LETTERS_AND_NUMBER.fullmatch(word)
+    return [_text(tuple(stems(" ".join(filter(None, match.groups())))), 1.0)] if match else []
+
+
 def _joined(compound: Phrase) -> list[Text]:
-    """A compound of two words, such as `re-deploy`, as one word."""
-    parts = compound.text.split("-")
-    return [_text(tuple(stems("".join(parts))), 1.0)] if len(parts) == 2 and all(map(str.isalpha, parts)) else []
+    """A compound as one word: two words such as `re-deploy`, letters and a number such as `HTTP/3`, or a number whose
+    thousands are apart."""
+    if _WITH_THOUSANDS.fullmatch(compound.text):
+        return [Term(compound.text.replace(",", ""))]
+    match = _TWO_PARTS.fullmatch(compound.text)
+    return [_text(tuple(stems("".join(filter(None, match.groups())))), 1.0)] if match else []
 
 
 def _runs(children: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:

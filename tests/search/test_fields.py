@@ -40,6 +40,7 @@ def day(year: int, month: int = 1, day: int = 1) -> datetime:
         ("severity:sev1", ["sev1"]),
         ("severity:1,SEV2,unknown", ["sev1", "sev2", "unknown"]),
         ("severity:1,sev1", ["sev1"]),
+        ("severity:SEV-1", ["sev1"]),
         ("status:in-review", ["in_review"]),
         ("status:IN_REVIEW,draft", ["in_review", "draft"]),
         ("origin:ours", ["own"]),

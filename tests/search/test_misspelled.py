@@ -67,8 +67,9 @@ def test_nothing_is_suggested_that_would_find_nothing(corrected):
 
 
 @pytest.mark.parametrize(
-    "query", ["database wibble", '"databse"', "-databse", "wibble", "node", "nod3s databse9", "certificate lagged"]
-)
+    "query", ["database wibble", '"databse"', "-databse", "wibble", "node", "nod3s databse9", "certificate lagged",
+              "predatabase", "datable"]
+)  # fmt: skip
 def test_words_that_are_there_or_like_no_other_or_not_searched_as_words_are_left_alone(corrected, query):
     assert corrected(query) == []
 

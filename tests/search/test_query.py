@@ -256,6 +256,10 @@ class TestNotices:
         assert "no closing parenthesis" in parse("redis -(dns").notices[0]
         assert parse("redis (dns").notices == parse("redis -(dns)").notices == ()
 
+    def test_an_or_in_small_letters_is_explained(self) -> None:
+        assert "write OR in capitals" in parse("dns or bgp").notices[0]
+        assert parse("dns OR bgp").notices == parse("dns for bgp").notices == ()
+
 
 class TestCorrections:
     @pytest.mark.parametrize(
@@ -279,6 +283,25 @@ class TestCorrections:
         assert correction in parsed.corrections
         assert not parsed.filters
         assert parse(correction.query).filters
+
+    @pytest.mark.parametrize(
+        ("text", "found", "query"),
+        [
+            ("org: github dns", "org: github", "org:github dns"),
+            ("dns severity:sev1, sev2", "severity:sev1, sev2", "dns severity:sev1,sev2"),
+            ('-(org: "A B" , c) x', 'org: "A B" , c', '-(org:"A B",c) x'),
+            ("org: \u201cA B\u201d", "org: \u201cA B\u201d", 'org:"A B"'),
+        ],
+    )
+    def test_a_filter_with_spaces_is_offered_without_them(self, text: str, found: str, query: str) -> None:
+        (correction,) = parse(text).corrections
+        assert (correction.found, correction.query) == (found, query)
+
+    @pytest.mark.parametrize(
+        "text", ["sevrity: high", "severity: high", "org: ", "org:a , ", "status:draft,\nin_review", "net: x"]
+    )
+    def test_other_spaces_are_left_alone(self, text: str) -> None:
+        assert parse(text).corrections == ()
 
     @pytest.mark.parametrize("text", ["sevrity:high", "a:b", "error:timeout", "http://org.example", "sevrity: 1"])
     def test_nothing_is_offered_that_would_not_be_a_filter(self, text: str) -> None:

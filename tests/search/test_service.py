@@ -104,7 +104,25 @@ def test_a_query_that_no_incident_satisfies_is_relaxed_with_a_notice(cast, publi
     relay.drain()
     page = search(cast.viewer("anonymous"), SearchRequest(q="retries zeppelin"))
     assert refs(page) == [incident.ref]
-    assert any("No incident contains all" in notice for notice in page.notices)
+    (notice,) = page.notices
+    assert notice.startswith("No incident contains all of these words. ")
+
+
+@pytest.mark.parametrize(
+    ("query", "filters", "notice"),
+    [
+        ("retries redis is:internal", {}, "No incident that matches the filters contains all of these words. "),
+        ("retries redis", {"status": ["published"], "severity": ["sev4"]}, None),
+        ("redis:overloaded", {}, "No incident contains all of these words, with redis:overloaded in one piece. "),
+        ("INC-7 retries zeppelin", {}, "No incident contains all of these words. "),
+    ],
+)
+def test_the_notice_says_what_else_had_to_match(cast, published, query, filters, notice):
+    published("Retries overloaded redis", visibility="public", severity="sev2")
+    published("Retries", visibility="internal")
+    relay.drain()
+    page = search(cast.viewer("reader"), SearchRequest(q=query, filters=filters))
+    assert [text[: len(notice or "")] for text in page.notices] == ([notice] if notice else [])
 
 
 def test_a_reference_finds_that_incident_or_nothing(cast, draft, published):

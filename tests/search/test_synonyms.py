@@ -41,11 +41,30 @@ def test_a_synonym_is_found_in_all_its_spellings():
 @pytest.mark.parametrize(
     ("compound", "words"),
     [("fail-over", {"failover"}), ("re-deploy", {"redeploy"}), ("data-center", {"datacenter", "dc"}),
-     ("out-of-memory", {"oom"}), ("us-east-1", set()), ("net.js", set()), ('"fail-over"', set())],
+     ("out-of-memory", {"oom", "oomkilled"}), ("HTTP/3", {"http3"}), ("as-7007", {"as7007"}), ("32-bit", {"32bit"}),
+     ("2,147,483,647", {"2147483647"}), ("1,2", set()), ("us-east-1", set()), ("net.js", set()),
+     ('"fail-over"', set())],
 )  # fmt: skip
 def test_a_compound_is_found_as_one_word_and_by_its_synonyms_unless_it_is_quoted(compound, words):
     found = set(leaves(expanded(parse(compound).root)))
     assert {leaf.stem for leaf in found if isinstance(leaf, Term)} == {stem for word in words for stem in stems(word)}
+
+
+@pytest.mark.parametrize(
+    ("word", "apart"),
+    [("65536", "65,536"), ("2147483647", "2,147,483,647"), ("1100", "1,100"), ("http3", "HTTP/3"),
+     ("AS7007", "AS 7007"), ("16bit", "16-bit"), ("Office365", "Office 365")],
+)  # fmt: skip
+def test_a_number_is_found_with_its_thousands_apart_and_apart_from_letters(word, apart):
+    root = parse(word).root
+    assert expanded(root) == Or((root, held(apart)))
+    assert expanded(parse(f'"{word}"').root) == parse(f'"{word}"').root
+
+
+@pytest.mark.parametrize("word", ["100", "0123", "1234567890123", "us1a", "\u0661\u0662\u0663\u0664\u0665"])
+def test_other_words_with_digits_are_not_taken_apart(word):
+    root = parse(word).root
+    assert expanded(root) == root
 
 
 def test_no_single_word_of_several_stands_for_all_of_them():
@@ -63,7 +82,9 @@ def test_words_that_have_a_synonym_together_are_still_found_separately():
     )
 
 
-@pytest.mark.parametrize("text", ["mortem post", "post dns mortem", '"post mortem"', "post is:public mortem", "memory"])
+@pytest.mark.parametrize(
+    "text", ["mortem post", "post dns mortem", '"post mortem"', "post is:public mortem", "latency"]
+)
 def test_words_that_are_not_adjacent_and_in_order_get_no_synonyms(text):
     root = parse(text).root
     assert expanded(root) == root

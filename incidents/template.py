@@ -24,7 +24,7 @@ from incidents.vocabulary import SectionKind
 
 REQUIRED_TO_PUBLISH = ("summary", "impact", "timeline", "causes", "lessons", "actions")
 # Keys of the incident's other searchable texts, which no section can use.
-RESERVED = ("title", "ref", "organization", "services", "other")
+RESERVED = ("title", "ref", "organization", "services", "external_id", "other")
 _MEASURED = {"maxItems": "entries", "maxLength": "characters"}
 FOLDER: Path = settings.BASE_DIR / "templates" / "postmortem"
 # The JSON schema of a definition.

@@ -1,7 +1,8 @@
-"""Forms of English words that a stemmer does not bring together: irregular forms, and British spellings.
+"""What a stemmer of English words gets wrong: irregular forms and British spellings, which it does not bring together,
+and words of different meanings that it takes for one.
 
 Search and the rules of patterns both stem what `base_form` leaves, so that "ran out" is found by "running out", and
-"initialise" by "initialize".
+"initialise" by "initialize"; the words in `APART` they do not stem at all.
 """
 
 import re
@@ -25,6 +26,7 @@ _IRREGULAR = {
     "deal": "dealt",
     "draw": "drew drawn",
     "drive": "drove driven",
+    "expire": "expiry",
     "fall": "fell fallen",
     "feed": "fed",
     "find": "found",
@@ -172,6 +174,40 @@ _BRITISH = {
 }
 
 FORMS = {form: base for words in (_IRREGULAR, _BRITISH) for base, forms in words.items() for form in forms.split()}
+
+# Words that the stemmer would merge with one of another meaning ("important" with "import"), each with its forms.
+_APART = {
+    "authority": "authorities authoritative",
+    "authorize": "authorized authorizes authorizing authorization authorizations",
+    "business": "businesses",
+    "container": "containers",
+    "contention": "contentions",
+    "conversation": "conversations",
+    "customer": "customers",
+    "engineer": "engineered engineering engineers",
+    "exception": "exceptions",
+    "experiment": "experimental experimented experimenting experiments",
+    "firing": "fired",
+    "identity": "identities",
+    "importance": "important importantly",
+    "integrity": "",
+    "majority": "majorities",
+    "minority": "minorities",
+    "paste": "pasted pastes pasting",
+    "production": "productions",
+    "several": "",
+    "severe": "severely",
+    "severity": "severities",
+    "terminal": "terminals",
+    "unusable": "",
+    "utilize": "utilized utilizes utilizing utilization",
+}
+
+# Forms in American spelling, each with the word that stands for all of them.
+APART = {form: word for word, forms in _APART.items() for form in (word, *forms.split())}
+
+# Acronyms that are other words in small letters. Whoever reads capitals knows them by those; others keep them apart.
+ACRONYMS = ("nats", "ups")
 
 # The words that end in -ise on both sides of the Atlantic, up to that ending.
 _ALWAYS_ISE = (

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 import Stemmer
 
-from kb.english import base_form
+from kb.english import APART, base_form
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
@@ -110,24 +110,18 @@ STOP_WORDS = frozenset(
     ]
 )
 
-# Words that the stemmer would merge with a word of another meaning, such as "resolver" with "resolved".
-_APART = {
+# More words that the stemmer would merge with one of another meaning, such as "resolver" with "resolved". Search does
+# not keep these apart, because it is to find a word in all its forms.
+_APART = APART | {
     word + ending: word
     for word in (
         "accessible",
         "balancing",
-        "business",
         "caching",
-        "container",
-        "contention",
         "controller",
-        "exception",
         "exceptional",
-        "fired",
-        "firing",
         "generator",
         "identifier",
-        "important",
         "lasted",
         "lasting",
         "operator",
@@ -138,14 +132,9 @@ _APART = {
         "resolver",
         "scheduler",
         "seconds",
-        "several",
-        "severe",
-        "terminal",
         "timing",
         "underlying",
         "unexpectedly",
-        "unusable",
-        "utilization",
     )
     for ending in ("", "s", "es")
 }
@@ -215,6 +204,8 @@ COMPOUNDS = {
         ("mobile", "data"),
         ("file", "system"),
         ("long", "term"),
+        ("log", "in"),
+        ("primary", "key"),
     )
 }
 

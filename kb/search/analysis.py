@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 
 import Stemmer
 
-from kb.english import base_form
+from kb.english import ACRONYMS, APART, base_form
 
 MAX_STEM = 64
 
@@ -155,11 +155,16 @@ def _word(part: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _stem(word: str) -> str:
+    base = base_form(word)
+    if base in ACRONYMS:
+        return base
+    if apart := APART.get(base):
+        return apart
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
         # One per thread: a Stemmer is not thread-safe. The cache in front of it is.
         stemmer = _local.stemmer = Stemmer.Stemmer("english", 0)
-    return str(stemmer.stemWord(base_form(word))) or word
+    return str(stemmer.stemWord(base)) or word
 
 
 _word_cache = _WordCache()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from calendar import month_name
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from incidents import document as record
@@ -34,6 +34,7 @@ FIELD_WEIGHTS = {
     "actions": "C",
     "organization": "D",
     "services": "D",
+    "external_id": "D",
     "started": "D",
     "sources": "D",
     "customer_message": "D",
@@ -229,19 +230,27 @@ def texts(content: dict[str, Any]) -> dict[str, str]:
     out["sources"] = "\n\n".join(filter(None, [out.get("sources", ""), *disagreements]))
     out["organization"] = content["organization"]["name"]
     out["services"] = ", ".join(content["services"])
+    out["external_id"] = content["external_id"] or ""
     # A team's own section can have this key.
-    start = [_in_words(content["started"]["at"])] if content["started"] else []
+    start = _days(content["started"]["at"]) if content["started"] else []
     out["started"] = "\n\n".join(filter(None, [out.get("started", ""), *start]))
     return {key: text for key, text in out.items() if text}
 
 
+def _days(at: str) -> list[str]:
+    """The day, month or year of a moment as published and, for a time, the day in UTC, which filters and sorts go by,
+    if that is another one."""
+    in_utc = datetime.fromisoformat(at).astimezone(UTC).isoformat() if "T" in at else at
+    return [_in_words(day) for day in dict.fromkeys([at[:10], in_utc[:10]])]
+
+
 def _in_words(at: str) -> str:
-    """The day, month or year of a moment as people write it: "4 October 2021 (2021-10-04)", "1996"."""
-    iso, (year, *month_and_day) = at[:10], map(int, at[:10].split("-"))
+    """A day, month or year as people write it: "4 October 2021 (2021-10-04)", "1996"."""
+    year, *month_and_day = map(int, at.split("-"))
     if not month_and_day:
-        return iso
+        return at
     month, *day = month_and_day
-    return f"{' '.join([*map(str, day), month_name[month]])} {year} ({iso})"
+    return f"{' '.join([*map(str, day), month_name[month]])} {year} ({at})"
 
 
 def duration_bucket(seconds: int | None) -> str:

@@ -20,6 +20,7 @@ SECTION_TITLES = {
     "title": "Title",
     "organization": "Organization",
     "services": "Services",
+    "external_id": "Identifier",
     "timeline": "Timeline",
     "causes": "Causes",
     "lessons": "Lessons",

@@ -166,6 +166,7 @@ SYNONYMS = [
     "cpu, processor",
     "disk, volume",
     "hdd, hard drive",
+    "ups, uninterruptible power supply",
     "ntp, network time protocol",
     "waf, web application firewall",
     "cdn, content delivery network",

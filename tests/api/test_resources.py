@@ -351,3 +351,12 @@ def test_a_mistake_in_a_section_of_a_template_is_named(api, section, field, mess
     (error,) = api("lead").post("templates", body).json()["errors"]
     assert error["field"] == f"sections.{len(sections)}.{field}"
     assert message in error["message"]
+
+
+@pytest.mark.parametrize("key", ["title", "external_id"])
+def test_a_template_cannot_take_the_name_of_what_every_incident_has(api, key):
+    sections = api("lead").get("templates/standard").json()["sections"]
+    own = {"key": key, "title": "Own", "kind": "prose"}
+    body = {"key": "short", "name": "Short", "team": "checkout", "sections": [*sections, own]}
+    (error,) = api("lead").post("templates", body).json()["errors"]
+    assert (error["field"], error["message"]) == ("sections", f"The key {key} is reserved. Choose another.")

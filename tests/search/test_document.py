@@ -10,7 +10,7 @@ from django.apps import apps
 
 from incidents.actions.incidents import delete_incident
 from incidents.actions.sections import add_row
-from incidents.models import OutboxEntry
+from incidents.models import Incident, OutboxEntry
 from kb.search import relay
 from kb.search.document import build_many
 from kb.search.models import SearchDocument
@@ -72,12 +72,23 @@ def test_an_impact_figure_is_indexed_as_a_readable_sentence(cast, draft):
         ("1996", "1996"),
         ("2008-08", "August 2008 (2008-08)"),
         ("2021-10-04", "4 October 2021 (2021-10-04)"),
-        ("2021-10-04T23:39-07:00", "4 October 2021 (2021-10-04)"),
+        ("2021-10-04T16:39-07:00", "4 October 2021 (2021-10-04)"),
+        ("2021-10-04T23:39-07:00", "4 October 2021 (2021-10-04)\n\n5 October 2021 (2021-10-05)"),
     ],
 )
-def test_the_date_of_the_start_is_searchable_as_readers_see_it(draft, started, text):
+def test_the_date_of_the_start_is_searchable_as_readers_see_it_and_in_utc(draft, started, text):
     incident = draft(started=started, time_zone="America/Los_Angeles")
     assert build_many([incident.pk])[incident.pk].texts["started"] == text
+
+
+def test_an_incident_is_found_by_its_identifier_elsewhere(cast, published):
+    incident = published("A queue was full", visibility="public")
+    Incident.objects.filter(pk=incident.pk).update(external_id="2021-quokka-envoy-filters")
+    relay.drain()
+    for query in ("2021-quokka-envoy-filters", "quokka envoy", "org:nowhere OR filter"):
+        (result,) = search(cast.viewer("anonymous"), SearchRequest(q=query)).results
+        assert (result.ref, result.why[0]) == (incident.ref, "matched in identifier")
+        assert "<mark>" in result.highlights[0].html
 
 
 def test_documents_of_an_earlier_version_are_rebuilt(published):

@@ -51,6 +51,7 @@ SECTIONS = (
     "sources",
     "organization",
     "services",
+    "external_id",
     "started",
     OWN,
 )

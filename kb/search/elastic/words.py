@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kb.english import BRITISH_ENDING, FORMS
+from kb.english import ACRONYMS, APART, BRITISH_ENDING, FORMS
 from kb.search.analysis import (
     APOSTROPHES,
     INVISIBLE,
@@ -39,6 +39,11 @@ _ADDED = f"(?:[{APOSTROPHES}](?:[sSdDmM]|[rR][eE]|[vV][eE]|[lL][lL]){_END})?"
 _WITH_MARKS = [letter for letter in map(chr, range(0x370, 0x700)) if fold(letter) not in ("", letter, letter.lower())]
 
 
+def _forms() -> list[str]:
+    """The words that are not stemmed as they are. The filter comes before British endings become American ones."""
+    return [*FORMS, *APART, *ACRONYMS, *(form.replace("iz", "is") for form in APART if "iz" in form)]
+
+
 def analysis() -> dict[str, Any]:
     return {
         "char_filter": {
@@ -54,7 +59,7 @@ def analysis() -> dict[str, Any]:
             "short": {"type": "truncate", "length": MAX_STEM},
             "forms": {
                 "type": "stemmer_override",
-                "rules": [f"{form} => {stem}" for form, base in FORMS.items() for stem in stems(base)],
+                "rules": [f"{form} => {stem}" for form in _forms() for stem in stems(form)],
             },
             "british": {"type": "pattern_replace", "pattern": BRITISH_ENDING, "replacement": "$1iz"},
             "stems": {"type": "stemmer", "language": "porter2"},

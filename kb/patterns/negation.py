@@ -42,6 +42,9 @@ CUES = (
     *_cues("without; instead of; rather than", ahead=6),
     *_cues("prevent; avoid; avert", ahead=4),
     *_cues("free of; free from; risk of; fear of", ahead=3),
+    # What was feared or asked is not what happened.
+    *_cues("check whether; ask whether; wonder whether; investigate whether; unclear whether; feared; fears; "
+           "afraid; worried; concerned that; concern that", ahead=8, crosses=True),
     *_cues("would have; could have; might have; would not have; could not have; might not have", ahead=5),
     *_cues("no evidence; no sign; no indication; no suggestion; no reason to believe; is unlikely that; "
            "was unlikely that", ahead=12, crosses=True),

@@ -214,7 +214,8 @@ class Lexer:
         if spaced is None or spaced.end() <= match.end():
             return
         field, values = fields.by_name(spaced["name"]), ",".join(_VALUES.findall(spaced["values"]))
-        if field and field.read(_values(spaced), spaced[0]):
+        # A value with a colon is rather the next field.
+        if field and ":" not in values and field.read(_values(spaced), spaced[0]):
             reason = f"In a filter, no space follows the colon or a comma, so {shown(spaced[0])} was not read as one."
             self._offer(spaced, f"{field.name}:{values}", reason)
 

@@ -60,6 +60,7 @@ __all__ = [
     "SecondSpan",
     "Term",
     "Text",
+    "any_of_the_words",
     "parse",
     "relaxed",
 ]
@@ -132,6 +133,20 @@ def relaxed(query: Query) -> Query | None:
     """
     root = _limited(_relaxed(query.root), []) if query.root else None
     return None if root == query.root else replace(query, root=root, terms=_terms(root))
+
+
+def any_of_the_words(query: Query) -> str:
+    """The text of a query for any of the words where this one is for all of them; "" unless it is a plain row of three
+    or more words and phrases, with or without filters."""
+    children = query.root.children if isinstance(query.root, And) and not query.is_paste else ()
+    words = [child for child in children if isinstance(child, Term | Phrase)]
+    filters = [child for child in children if isinstance(child, Filter)]
+    if len(words) < 3 or len(words) + len(filters) < len(children):
+        return ""
+    either = " OR ".join(f'"{word.text}"' if word.quoted else word.text for word in words)
+    looser = " ".join([f"({either})", *(one.text for one in filters)]) if filters else either
+    # Next to other characters, a word can be read as something else.
+    return looser if {*leaves(parse(looser).root)} == {*leaves(query.root)} else ""
 
 
 def _cut(text: str) -> str:

@@ -101,13 +101,15 @@ class FacetValue:
 class Page:
     """A page of results. `engine`: the one that answered. `degraded`: that engine was only the fallback.
 
-    `parsed` is the query as it was searched, with merged patterns replaced.
+    `parsed` is the query as it was searched, with merged patterns replaced. `relaxed`: no incident contains all of its
+    words, so these contain any.
     """
 
     query: str
     parsed: Query
     engine: str
     degraded: bool
+    relaxed: bool
     took_ms: int
     total: int
     results: list[Result]
@@ -150,6 +152,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
         parsed=query,
         engine=engine.name,
         degraded=degraded,
+        relaxed=was_relaxed,
         took_ms=round((time.perf_counter() - began) * 1000),
         total=answer.total,
         results=[result(hit) for hit in hits],

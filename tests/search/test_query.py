@@ -24,6 +24,7 @@ from kb.search.query import (
     Phrase,
     Query,
     Term,
+    any_of_the_words,
     parse,
     relaxed,
 )
@@ -261,6 +262,30 @@ class TestNotices:
         assert parse("dns OR bgp").notices == parse("dns for bgp").notices == ()
 
 
+LOG = "2024-05-01T12:00:03.123Z ERROR net.js:123 connect ECONNREFUSED 10.0.0.1:6379 (attempt -3) -retrying"
+
+
+@pytest.mark.parametrize(
+    ("text", "looser"),
+    [
+        ("dns cache cold", "dns OR cache OR cold"),
+        ('the "dns cache" net.js:12 of cold', '"dns cache" OR net.js:12 OR cold'),
+        ("dns severity:1 cache cold org:a,b", "(dns OR cache OR cold) severity:1 org:a,b"),
+        *((text, "") for text in ("dns cache", "dns cache -cold", "dns cache OR cold", "dns cache is:ours", "", LOG)),
+    ],
+)
+def test_a_row_of_words_can_be_loosened(text: str, looser: str) -> None:
+    assert any_of_the_words(parse(text)) == looser
+
+
+@given(SYNTAX)
+def test_what_is_loosened_asks_for_any_of_the_same_words(text: str) -> None:
+    parsed = parse(text)
+    if looser := any_of_the_words(parsed):
+        assert set(leaves(parse(looser).root)) == set(leaves(parsed.root))
+        assert any_of_the_words(parse(looser)) == ""
+
+
 class TestCorrections:
     @pytest.mark.parametrize(
         ("text", "correction"),
@@ -312,13 +337,12 @@ class TestCorrections:
         parsed = parse(text)
         for correction in parsed.corrections:
             assert set(parse(correction.suggestion).filters) <= set(parse(correction.query).filters)
-            assert text.count(correction.found) > correction.query.count(correction.found)
+            assert parsed.text.count(correction.found) > correction.query.count(correction.found)
 
     def test_corrections_are_few(self) -> None:
         assert len(parse(" ".join(f"sevrity:1,{n % 4 + 1}" + ",2" * n for n in range(50))).corrections) == 5
 
 
-LOG = "2024-05-01T12:00:03.123Z ERROR net.js:123 connect ECONNREFUSED 10.0.0.1:6379 (attempt -3) -retrying"
 TRACE = """Traceback (most recent call last):
   File "/app/checkout/cart.py", line 42, in total
     raise TimeoutError("redis (primary) -unreachable")

@@ -206,6 +206,24 @@ def test_a_correction_is_offered_for_a_misspelled_field_name(published, indexed,
     assert titles(client.get(link.attributes["href"])) == ["One"]
 
 
+def test_a_looser_search_is_offered_if_few_incidents_contain_all_of_the_words(published, indexed, browser):
+    published("Quokka wombat numbat", visibility="public", severity="sev1")
+    published("Quokka alone", visibility="public", severity="sev1")
+    published("Numbat alone", visibility="public")
+    indexed()
+    client = browser("anonymous")
+
+    def looser(query: str) -> list[str]:
+        page = parsed(client.get(query))
+        return [a.attributes["href"] for a in page.all("a") if a.text == "Show incidents with any of them"]
+
+    (address,) = looser("/search?q=quokka+wombat+numbat&severity=sev1")
+    assert titles(client.get(address)) == ["Quokka wombat numbat", "Quokka alone"]
+    (address,) = looser("/search?q=quokka+wombat+numbat+is:public")
+    assert len(titles(client.get(address))) == 3
+    assert looser("/search?q=quokka+wombat") == looser("/search?q=quokka+wombat+koala") == looser(address) == []
+
+
 def test_the_names_that_may_have_been_meant_are_offered_in_one_sentence(published, indexed, browser):
     published("One", visibility="public", organization="Wallaroo Works")
     published("Two", visibility="public", organization="Wallaroo <b>Mines</b>")

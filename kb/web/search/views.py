@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from incidents.scopes import Viewer
 from kb.search.models import SavedSearch
+from kb.search.query import any_of_the_words
 from kb.search.saved import NAME_CHARACTERS, QUERY_CHARACTERS, forget_search, query_string, save_search, visible_saved
 from kb.search.service import BadCursor, BadRequest, Page, SearchRequest, search
 from kb.web.people.forms import BAD_REQUEST, run_action
@@ -33,6 +34,9 @@ SORTS = {
     "severity": "Severity",
 }
 PAGE_LOST = "That page of results is no longer available. This is the first page."
+
+# With so few incidents that contain all of the words, the right one may lack one of them.
+FEW = 3
 
 # Examples of the query language that the page explains. Each is a link to its search.
 QUERY_HELP = (
@@ -145,6 +149,7 @@ def _page(
         "corrections": _corrections(found, parameters, path),
         "first_url": facets.url_with(parameters, path),
         "next_url": next_url(found, parameters, path),
+        "looser_url": _looser(found, parameters, path),
         "unfiltered_url": facets.address(path, _without_filters(search_request)),
     }
     return render(request, "web/search/search.html", context, status=status)
@@ -157,6 +162,12 @@ def _corrections(found: Page, parameters: QueryDict, path: str) -> list[tuple[st
         suggestion = (one.suggestion, facets.url_with(parameters, path, q=one.query))
         by_reason.setdefault(one.reason, []).append(suggestion)
     return list(by_reason.items())
+
+
+def _looser(found: Page, parameters: QueryDict, path: str) -> str:
+    """If only few incidents contain all of the words, perhaps by accident: the address of those that contain any."""
+    query = any_of_the_words(found.parsed) if 0 < found.total <= FEW and not found.relaxed else ""
+    return facets.url_with(parameters, path, q=query) if query else ""
 
 
 def search_or_first_page(viewer: Viewer, search_request: SearchRequest) -> tuple[SearchRequest, Page]:

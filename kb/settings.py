@@ -135,7 +135,7 @@ if not DATABASE_URL or is_sqlite(DATABASE_URL):
     _path = DATABASE_URL.removeprefix("sqlite:///") or str(VAR_DIR / "precedent.sqlite3")
     DATABASES: dict[str, dict[str, Any]] = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "kb.sqlite",
             "NAME": _path,
             # Connections stay open: opening the file and reading its first pages would take a good part of a search.
             # On a full disk it would even fail unless another connection is open, because there is no room for the

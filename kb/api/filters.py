@@ -21,7 +21,7 @@ from incidents.vocabulary import Origin, Severity, Status, Visibility
 from kb.api.pagination import Order, by_instant
 from kb.api.parameters import Parameter
 from kb.api.shapes.parts import choice, text
-from kb.api.visible_incidents import VisibleIncidents, started
+from kb.api.visible_incidents import VisibleIncidents
 from kb.search.names import unknown_values
 
 UNKNOWN = "unknown"
@@ -108,7 +108,9 @@ class IncidentFilter(django_filters.FilterSet):
     )
     visibility = Choices(Visibility.values, label="Who can read the incident once it is published.")
     started_after = MomentFilter(
-        label="Started at or after this time: 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026.", method="by_start"
+        label="Started at or after this time: 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026. "
+        "A day, month or year counts as published, in any time zone.",
+        method="by_start",
     )
     started_before = MomentFilter(label="Started before this time.", method="by_start")
     sort = django_filters.ChoiceFilter(
@@ -148,15 +150,7 @@ class IncidentFilter(django_filters.FilterSet):
         return rows.filter(scopes.service_condition(self.visible.viewer, scopes.name_condition(value)))
 
     def by_start(self, rows: QuerySet[Incident], name: str, value: Moment) -> QuerySet[Incident]:
-        if name == "started_after":
-            condition = self.visible.where(
-                Q(started_at__gte=value.at), lambda facts: _is(started(facts), "from", value)
-            )
-        else:
-            condition = self.visible.where(
-                Q(started_at__lt=value.at), lambda facts: _is(started(facts), "before", value)
-            )
-        return rows.filter(condition)
+        return rows.filter(self.visible.started("gte" if name == "started_after" else "lt", value.at))
 
     def ignored(self, rows: QuerySet[Incident], name: str, value: str) -> QuerySet[Incident]:
         """Sorting is left to pagination; see `ordered`."""
@@ -181,12 +175,6 @@ def _organizations(value: list[str]) -> list[int]:
 
 def _teams(viewer: Viewer, value: list[str]) -> QuerySet[Team]:
     return scopes.visible_teams(viewer).filter(scopes.name_condition(value))
-
-
-def _is(at: datetime | None, relation: str, value: Moment) -> bool:
-    if at is None:
-        return False
-    return at >= value.at if relation == "from" else at < value.at
 
 
 class ServiceFilter(django_filters.FilterSet):

@@ -16,4 +16,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _start_transaction_under_autocommit(self) -> None:
         with self.cursor() as cursor:
-            cursor.execute(f"BEGIN {self.transaction_mode}" if self.transaction_mode else "BEGIN")
+            cursor.execute(f"BEGIN {self.transaction_mode or ''}")  # type: ignore[attr-defined]

@@ -486,3 +486,26 @@ def test_the_list_can_be_filtered_and_sorted(api, draft, query, expected):
     draft("B", severity="sev1", started="2026-02-05", visibility="team", services=["Ledger", "Order Book"])
     draft("C", organization="Globex")
     assert [line["title"] for line in api("author").get(f"incidents?{query}").json()["results"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "reader"), [("Asia/Tokyo", "author"), ("America/Lima", "author"), ("Asia/Tokyo", "outsider")]
+)
+def test_a_date_is_in_the_period_that_was_published_whatever_its_time_zone(api, cast, published, zone, reader):
+    lead = cast.viewer("lead")
+    for started in ("2026-03-31", "2025", "2026-03-31T23:30"):
+        incident = published(started, time_zone=zone, started=started, visibility="internal")
+        if reader == "outsider":
+            # What was published counts for those who do not see the draft.
+            lifecycle.reopen(actor=lead, incident_id=incident.pk)
+            change_incident(actor=lead, incident_id=incident.pk, facts={"started": "1999"})
+
+    def found(query: str) -> set[str]:
+        return {line["title"] for line in api(reader).get(f"incidents?{query}").json()["results"]}
+
+    in_april = {"2026-03-31T23:30"} if zone == "America/Lima" else set()
+    in_march = {"2026-03-31", "2026-03-31T23:30"} - in_april
+    assert found("started_after=2026-03-31&started_before=2026-04-01") == in_march
+    assert found("started_after=2026-04-01") == in_april
+    assert found("started_after=2025&started_before=2026") == {"2025"}
+    assert found("started_before=2025") == set()

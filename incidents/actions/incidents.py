@@ -12,14 +12,14 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.change import LEADS_ONLY, Change, audit, changing
 from incidents.actions.naming import find_or_create_organization, find_or_create_services
-from incidents.durations import MAX_STATED_SECONDS, YEARS, Moment, check_order, correct_zone, is_in_years, read_moment
+from incidents.durations import MAX_STATED_SECONDS, YEARS, check_order, correct_zone, is_in_years, read_moment
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
 from incidents.models.incident import TIMES
 from incidents.outbox import enqueue
 from incidents.scopes import Viewer
 from incidents.text import TITLE_CHARACTERS, clean, clean_choice
-from incidents.vocabulary import DetectedBy, Mitigation, Origin, Precision, Severity, Status, Visibility
+from incidents.vocabulary import DetectedBy, Mitigation, Origin, Severity, Status, Visibility
 from incidents.zones import clean_zone
 
 FACTS = (
@@ -214,7 +214,7 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
             setattr(incident, f"{name}_at", correct_zone(moment, old=old, new=new).at)
     if incident.pk:
         for event in incident.timelineevents.all():
-            at = correct_zone(Moment(event.at, Precision(event.precision)), old=old, new=new).at
+            at = correct_zone(event.moment, old=old, new=new).at
             if at != event.at:
                 TimelineEvent.objects.filter(pk=event.pk).update(at=at, version=event.version + 1)
 
@@ -223,7 +223,7 @@ def _check_years(incident: Incident) -> None:
     """The same instant can lie in another year in another zone. Raises Invalid."""
     moments = [moment for moment in incident.times.values() if moment]
     if incident.pk:
-        moments += [Moment(event.at, Precision(event.precision)) for event in incident.timelineevents.all()]
+        moments += [event.moment for event in incident.timelineevents.all()]
     if not all(is_in_years(moment, incident.time_zone) for moment in moments):
         raise Invalid(
             {"time_zone": f"In this zone, one of the times would fall outside the years {YEARS[0]} to {YEARS[-1]}."}

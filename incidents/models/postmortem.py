@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from incidents.durations import Moment
 from incidents.models.base import Versioned
 from incidents.models.incident import Incident
 from incidents.models.people import Team
@@ -80,6 +81,10 @@ class TimelineEvent(Row):
     class Meta(Row.Meta):
         abstract = False
         ordering = ["at", "position", "pk"]
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.at, Precision(self.precision))
 
 
 class Cause(Row):

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from incidents.actions.incidents import change_incident
 from incidents.actions.rows import add_rows
-from incidents.actions.sections import change_section
+from incidents.actions.sections import change_row, change_section
 from incidents.models import Organization, PostmortemSection, TimelineEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,6 +68,66 @@ def test_text_typed_during_a_save_is_saved_even_if_a_button_then_has_the_focus(a
     ana.page.get_by_role("button", name="Preview: Summary").focus()
     ana.saved()
     assert body(incident) == "One. Two."
+
+
+def slowed(person, path):
+    """Each request to the path takes most of a second."""
+    person.page.route(path, lambda route: (person.page.wait_for_timeout(700), route.continue_()))
+
+
+def test_a_box_that_is_cleared_while_it_is_saved_as_ticked_is_saved_as_cleared(at_the_editor, incident):
+    ana = at_the_editor("author")
+    slowed(ana, "**/edit/facts")
+    planned = ana.page.get_by_label("It started with a planned change")
+    planned.check()
+    planned.uncheck()
+    ana.page.get_by_label("Rollback").check()
+    ana.saved()
+    incident.refresh_from_db()
+    assert (incident.planned_change, incident.mitigations) == (False, ["rollback"])
+
+
+def test_a_change_during_a_save_is_saved_even_if_its_field_keeps_the_focus(at_the_editor, incident):
+    ana = at_the_editor("author")
+    slowed(ana, "**/edit/facts")
+    ana.page.get_by_label("Rollback").check()
+    ana.page.get_by_label("Restart").check()
+    expect(ana.page.get_by_label("Restart")).to_be_focused()
+    ana.saved()
+    incident.refresh_from_db()
+    assert incident.mitigations == ["rollback", "restart"]
+
+
+def test_a_row_whose_date_moves_with_the_time_zone_conflicts_only_with_others(at_the_editor, incident, cast):
+    actor = cast.viewer("author")
+    rows = [{"at": "2026-03", "text": "Mine"}, {"at": "2026-03-31", "text": "Also changed by Bo"}]
+    _, theirs = add_rows(actor=actor, incident_id=incident.pk, kind="timeline", rows=rows)
+    ana = at_the_editor("author")
+    change_row(actor=actor, incident_id=incident.pk, kind="timeline", row_id=theirs.uuid, values={"text": "By Bo"})
+    ana.page.get_by_label("Time zone of these times").select_option("Asia/Tokyo")
+    ana.saved()
+    mine = ana.page.get_by_label("What happened").filter(visible=True).first
+    mine.fill("Mine, again")
+    ana.page.keyboard.press("Control+s")
+    ana.saved()
+    assert TimelineEvent.objects.get(at__month=2, incident=incident).text == "Mine, again"
+    expect(ana.page.locator(".conflict")).to_have_count(0)
+    ana.page.get_by_label("What happened").filter(visible=True).nth(1).fill("By me")
+    ana.page.keyboard.press("Control+s")
+    expect(ana.page.locator(".conflict")).to_contain_text("By Bo")
+
+
+def test_the_focus_is_never_under_the_bar(at_the_editor, incident):
+    ana = at_the_editor("author")
+    ana.page.set_viewport_size({"width": 1280, "height": 700})
+    ana.page.locator("#editor :is(input, textarea, select)").filter(visible=True).last.focus()
+    for _ in range(40):
+        ana.page.keyboard.press("Shift+Tab")
+        focused, bottom, bar = ana.page.evaluate(
+            """() => [document.activeElement.outerHTML, document.activeElement.getBoundingClientRect().bottom,
+                      document.querySelector(".editor-bar").getBoundingClientRect().bottom]"""
+        )
+        assert bottom > bar, focused
 
 
 def test_a_time_is_read_in_the_zone_its_form_names(at_the_editor, incident):

@@ -20,8 +20,9 @@ from incidents import scopes, template
 from incidents.actions.incidents import create_incident
 from incidents.actions.sections import change_section
 from incidents.document import links, prefetch_parts
+from incidents.durations import correct_zone
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
-from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, User
+from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, TimelineEvent, User
 from incidents.scopes import Viewer
 from incidents.text import SECTION_BYTES, clean
 from incidents.vocabulary import Status
@@ -209,8 +210,10 @@ def save_facts(request: Request, reference: str) -> HttpResponse:
         card = facts_card.card(outcome.incident, request.viewer, outcome)
         changed = {*outcome.saved, *resolved}
         day = moments.default_day(outcome.incident) if {"started", "detected", "time_zone"} & changed else None
-        zone = outcome.incident.time_zone if "time_zone" in changed else ""
-        return card_fragment(request, outcome.incident, card, redraw=resolved, day=day, zone=zone, status=status)
+        old_zone = str(base["time_zone"]) if "time_zone" in changed else ""
+        return card_fragment(
+            request, outcome.incident, card, redraw=resolved, day=day, old_zone=old_zone, status=status
+        )
     if status != 200:
         return editor_page(request, outcome.incident, outcome=outcome, status=status)
     for warning in outcome.warnings:
@@ -307,23 +310,33 @@ def card_fragment(
     *,
     redraw: tuple[str, ...] = (),
     day: date | None = None,
-    zone: str = "",
+    old_zone: str = "",
     status: int = 200,
 ) -> HttpResponse:
     """What changed around a card's text, for htmx.
 
-    `redraw` names fields whose text itself is replaced. `day` is the new day that pasted lines start on, `zone` the new
-    zone in which further times are read.
+    `redraw` names fields whose text itself is replaced. `day` is the new day that pasted lines start on, `old_zone` the
+    zone in which times were read before it was changed.
     """
     context = {
         "incident": incident,
         "card": card,
         "redraw": redraw,
         "paste": {"day": day} if day else None,
-        "zone": zone,
+        "zone": incident.time_zone if old_zone else "",
+        "moved": _moved(incident, old_zone) if old_zone else [],
         "readiness": readiness.of(incident),
     }
     return fragment(request, "web/writing/answer.html", context, status=status)
+
+
+def _moved(incident: Incident, old_zone: str) -> list[TimelineEvent]:
+    """The events whose versions rose by one when the zone changed: those with a date, which stays the one written."""
+    return [
+        event
+        for event in incident.timelineevents.all()
+        if correct_zone(event.moment, old=incident.time_zone, new=old_zone).at != event.at
+    ]
 
 
 def _back(request: Request, incident: Incident, card: str) -> HttpResponse:

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.http import QueryDict
 
-from incidents.durations import Moment
 from incidents.models import Row
 from incidents.records import KINDS, SUPPORTED_FACTS
 from incidents.vocabulary import (
@@ -18,7 +17,6 @@ from incidents.vocabulary import (
     CauseKind,
     EventKind,
     Family,
-    Precision,
     Qualifier,
 )
 from kb.web.writing import moments
@@ -121,7 +119,7 @@ def form_values(kind: str, row: Row, zone: str) -> Values:
             values[name] = "" if value is None else str(value)
     if KINDS[kind].ordered_by_time:
         stored: Any = row
-        values["at"], values["precision"] = moments.form_values(Moment(stored.at, Precision(stored.precision)), zone)
+        values["at"], values["precision"] = moments.form_values(stored.moment, zone)
     return values
 
 

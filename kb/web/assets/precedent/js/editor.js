@@ -26,7 +26,7 @@ const dirtyCards = () => [...cards].filter(([id, card]) => card.dirty && formOf(
 
 function cardOf(form) {
   const id = form.dataset.card;
-  if (!cards.has(id)) cards.set(id, { form: null, saved: snapshot(form), sent: null, dirty: false, trouble: "", timer: 0, waiting: [] });
+  if (!cards.has(id)) cards.set(id, { form: null, saved: snapshot(form), sent: null, again: false, dirty: false, trouble: "", timer: 0, waiting: [] });
   return cards.get(id);
 }
 
@@ -105,9 +105,10 @@ function button(label, onClick) {
 }
 
 // A refused card is sent again even when its text is back to what is saved, so that the response clears the error marks.
+// What is being sent is not saved yet, and may not be what is in the form any more.
 function isUnsaved(form) {
   const card = cardOf(form);
-  return snapshot(form) !== card.saved || card.trouble === "refused";
+  return snapshot(form) !== card.saved || card.trouble === "refused" || card.sent !== null;
 }
 
 // --- Typing ----------------------------------------------------------------------------------------
@@ -159,22 +160,26 @@ function saveCard(id) {
   if (form && savesItself(form)) save(form);
 }
 
-// Sends the card if it has unsaved changes. While a conflict is open, only the buttons of the conflict send it.
+// Sends the card if it has unsaved changes; while it is being sent, once that is done. While a conflict is open, only the
+// buttons of the conflict send it.
 function save(form) {
   const card = cardOf(form);
   clearTimeout(card.timer);
   card.dirty = isUnsaved(form);
-  if (!card.dirty || card.sent !== null || form.querySelector(".conflict")) return updateSaveState();
+  card.again = card.sent !== null;
+  if (!card.dirty || card.again || form.querySelector(".conflict")) return updateSaveState();
   form.dispatchEvent(new CustomEvent("save"));
 }
 
-// Saves what was typed in the meantime, except a half-typed name, which waits until its field is left.
+// Saves what was typed in the meantime, except a half-typed name, which waits until its field is left. What was to be saved
+// while the card was being sent is saved at once.
 function saveSoon(form) {
-  const focused = document.activeElement;
-  if (!savesItself(form) || (cardForm(focused) === form && focused.matches("input, select") && !isProse(focused))) return;
   const card = cardOf(form);
+  const focused = document.activeElement;
+  const isHalfTyped = cardForm(focused) === form && focused.matches("input, select") && !isProse(focused);
+  if (!savesItself(form) || (isHalfTyped && !card.again)) return;
   clearTimeout(card.timer);
-  card.timer = setTimeout(() => save(form), SAVE_DELAY);
+  card.timer = setTimeout(() => save(form), card.again ? 0 : SAVE_DELAY);
 }
 
 function saveAndWait(form) {
@@ -193,9 +198,11 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "save") ignoreFocusedButton(event.detail);
   const pressed = event.detail.triggeringEvent?.submitter;
   if (pressed?.name) event.detail.formData.set(pressed.name, pressed.value);
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
-  if (token && event.detail.verb !== "get") event.detail.formData.set("csrfmiddlewaretoken", token[1]);
+  const token = csrfToken();
+  if (token && event.detail.verb !== "get") event.detail.formData.set("csrfmiddlewaretoken", token);
 });
+
+const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
 
 // htmx treats a button that merely has the focus as the one that was pressed. An automatic save must use neither its URL nor
 // its value.
@@ -289,14 +296,16 @@ function savedSnapshot(form, sent, formData) {
     field.value = value;
     replaced.add(field.name);
   }
-  return JSON.stringify(
-    JSON.parse(snapshot(form)).map(([name, value]) => (tookTheirs || replaced.has(name) ? [name, value] : [name, typed.get(name)?.shift() ?? ""])),
-  );
+  const present = JSON.parse(snapshot(form)).map(([name, value]) => (tookTheirs || replaced.has(name) ? [name, value] : [name, typed.get(name)?.shift() ?? ""]));
+  // A box that was cleared since is no longer in the form, but it was saved as ticked.
+  const cleared = [...typed].flatMap(([name, values]) => (tookTheirs || replaced.has(name) ? [] : values.map((value) => [name, value])));
+  return JSON.stringify([...present, ...cleared]);
 }
 
 // --- Trouble ---------------------------------------------------------------------------------------
 function troubleWith(xhr) {
-  if (xhr.status === 401) {
+  // Without the cookie, for example after all were cleared, the request is refused before anyone looks at the session.
+  if (xhr.status === 401 || (xhr.status === 403 && !csrfToken())) {
     showSignedOut();
     return "signed-out";
   }
@@ -365,7 +374,10 @@ function focusAfter(source, formData) {
   const kind = listOf(source).id.replace("records-", "");
   const [, fact] = (formData.get("settle") ?? "").split(":");
   const field = ":is(textarea, select, input:not([type=hidden]))";
+  // A row that has reached an end of the list can only go the other way.
+  const [, way, row] = source.id.match(/^(up|down)-(.+)$/) ?? [];
   const places = [
+    row ? `#${way === "up" ? "down" : "up"}-${row}:enabled` : "",
     fact ? `#field-facts-${fact} ${field}` : "",
     isPaste ? `#form-understood .row:has(.errors) ${field}` : "",
     isPaste ? `#form-understood ${field}` : "",

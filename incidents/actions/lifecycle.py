@@ -215,12 +215,8 @@ def _reviewers(actor: Viewer, addresses: Sequence[str]) -> list[User]:
     found: dict[int, User] = {}
     unknown: dict[str, str] = {}
     for place, address in enumerate(addresses):
-        user = User.objects.filter(
-            email__iexact=clean(f"reviewers.{place}", address, max_characters=254),
-            is_active=True,
-            is_system=False,
-            is_service_account=False,
-        ).first()
+        people = User.objects.with_address(clean(f"reviewers.{place}", address, max_characters=254))
+        user = people.filter(is_active=True, is_system=False, is_service_account=False).first()
         if user is None:
             unknown[f"reviewers.{place}"] = f"No active user has the address {address}."
         else:

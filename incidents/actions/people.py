@@ -46,6 +46,9 @@ def create_first_admin(*, organization: str, team: str, email: str, password: st
 
 def clean_email(value: Any) -> str:
     text = clean("email", value, max_characters=254, required=True, single_line=True).lower()
+    # Django's validator takes a dotless i for an i, so that one person's address could look like another's.
+    if not text.isascii():
+        raise Invalid({"email": "Enter the address in ASCII: a domain with other letters is written as xn--…"})
     try:
         validate_email(text)
     except ValidationError as error:

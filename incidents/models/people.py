@@ -16,7 +16,12 @@ SYSTEM_EMAIL = "system@precedent.invalid"
 
 class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email__iexact=username or "")
+        return self.with_address(username or "").get()
+
+    def with_address(self, address: str) -> models.QuerySet[User]:
+        """The user with this e-mail address, in any letter case. Addresses are stored as Python lowers them: databases
+        take letters such as a dotless i for others when they compare without case."""
+        return self.filter(email=address.strip().lower())
 
     def system(self) -> User:
         """The user that importers and loaders act as. Cannot sign in."""

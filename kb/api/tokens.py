@@ -79,12 +79,8 @@ def _owner(actor: Viewer, address: str) -> User:
         return User.objects.get(pk=actor.user_id, is_active=True)
     if not actor.is_admin:
         raise NotAllowed("Only admins can create tokens for service accounts.")
-    found = User.objects.filter(
-        email__iexact=clean("owner", address, max_characters=254, single_line=True),
-        is_service_account=True,
-        is_system=False,
-        is_active=True,
-    ).first()
+    accounts = User.objects.with_address(clean("owner", address, max_characters=254, single_line=True))
+    found = accounts.filter(is_service_account=True, is_system=False, is_active=True).first()
     if found is None:
         raise Invalid({"owner": "There is no service account with this address. Users create their own tokens."})
     return found

@@ -10,6 +10,7 @@ from django.contrib.auth.tokens import default_token_generator
 from django.db import connection, transaction
 from django.utils import timezone
 
+from incidents.actions.lifecycle import submit
 from incidents.actions.organizations import set_membership
 from incidents.actions.people import (
     accept_invitation,
@@ -194,3 +195,20 @@ def test_of_two_concurrent_uses_of_a_password_link_the_second_finds_it_used(cast
     other.join(30)
     assert len(refused) == 1
     assert User.objects.get(pk=cast.reader.pk).check_password("the phrase of the first")
+
+
+@pytest.mark.parametrize("address", ["rev\u0131ewer@acme.example", "reviewer@acme.f\u0131", "\u017fam@acme.example"])
+def test_an_address_that_only_looks_like_another_is_refused(cast, address):
+    _, secret = invite(actor=cast.viewer("lead"), team=cast.checkout)
+    with pytest.raises(Invalid) as refused:
+        join(secret, address)
+    assert "ASCII" in refused.value.fields["email"][0]
+
+
+def test_an_address_finds_its_user_and_nobody_whose_address_looks_like_it(cast, draft):
+    """On PostgreSQL, a dotless i in capitals is an I."""
+    twin = User.objects.create(email="rev\u0131ewer@acme.example", name="Aaa")
+    assert User.objects.get_by_natural_key("Reviewer@acme.example") == cast.reviewer
+    incident = submit(actor=cast.viewer("author"), incident_id=draft().pk, reviewers=["REVIEWER@acme.example"])
+    assert [one.reviewer for one in incident.reviews.all()] == [cast.reviewer]
+    assert list(User.objects.with_address(twin.email)) == [twin]

@@ -367,7 +367,7 @@ class Members(MemberView):
     def post(self, request: Request, slug: str) -> Response:
         team = self.locked_team(slug)
         people = scopes.visible_people(self.viewer).filter(is_active=True)
-        user: User | None = people.filter(email__iexact=self.body["email"].strip()).first()
+        user: User | None = people.filter(pk__in=User.objects.with_address(self.body["email"])).first()
         if user is None:
             raise Invalid({"email": "There is no user with this address. Invite them first."})
         if team.memberships.filter(user=user).exists():

@@ -120,9 +120,8 @@ class AskForReset(BadRequestMixin, FormView):
         return super().get_context_data(has_mail=mail.is_set_up(), **kwargs)
 
     def form_valid(self, form: forms.ResetForm) -> HttpResponse:
-        user = User.objects.filter(
-            email__iexact=form.cleaned_data["email"], is_active=True, is_service_account=False
-        ).first()
+        found = User.objects.with_address(form.cleaned_data["email"])
+        user = found.filter(is_active=True, is_service_account=False).first()
         if user is not None and _may_be_mailed(user):
             mail.send_in_background(
                 user.email,

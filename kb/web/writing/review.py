@@ -118,7 +118,8 @@ def submit(request: Request, reference: str) -> HttpResponse:
             typed={"reviewers": sent[:-1], "other": sent[-1] if sent else ""},
             status=400,
         )
-    _notify_reviewers(request, incident, addresses)
+    asked = incident.reviews.filter(ended_at__isnull=True)
+    _notify_reviewers(request, incident, list(asked.values_list("reviewer__email", flat=True)))
     return redirect("web:review", incident.ref)
 
 

@@ -121,7 +121,7 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             refuse(
                 10,
                 f"TRUSTED_PROXIES contains {text}, which is not an address or network.",
-                "List addresses or networks such as 10.0.0.0/8, separated by commas.",
+                "List the addresses of your proxies, such as 10.0.0.2, separated by commas.",
             )
     if endpoint := settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         if not is_web(endpoint):

@@ -13,6 +13,8 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
+from kb.addresses import Address, parse
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 MAX_RETRIES = 2
@@ -60,7 +62,8 @@ def _connection_broke() -> bool:
 def trusted_proxy(get_response: GetResponse) -> GetResponse:
     """Accept forwarding headers only from the proxies in TRUSTED_PROXIES.
 
-    Sets REMOTE_ADDR to the last address in X-Forwarded-For that is not a trusted proxy.
+    Sets REMOTE_ADDR to the last address in X-Forwarded-For that is not a trusted proxy. What is left of something that
+    is no address was not written by a proxy either, and is not looked at.
 
     From an untrusted peer the forwarding headers are dropped, so that clients cannot choose their own address, scheme
     or trace. `request.was_forwarded` still says whether there were any: behind a proxy on this machine, every client
@@ -70,37 +73,25 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
     """
     networks = [ipaddress.ip_network(text, strict=False) for text in settings.TRUSTED_PROXIES]
 
-    def is_trusted(text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
+    def is_trusted(address: Address) -> bool:
         return any(address in network for network in networks)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.was_forwarded = any(name in request.META for name in _SIGNS_OF_A_PROXY)  # type: ignore[attr-defined]
-        peer = request.META["REMOTE_ADDR"] = _as_ipv4(request.META.get("REMOTE_ADDR", ""))
+        peer = parse(request.META.get("REMOTE_ADDR", ""))
+        if peer is not None:
+            request.META["REMOTE_ADDR"] = str(peer)
         forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
-        if is_trusted(peer):
-            chain = [_as_ipv4(part.strip()) for part in forwarded.split(",") if part.strip()]
-            client = next((part for part in reversed(chain) if not is_trusted(part)), None)
-            if client:
-                request.META["REMOTE_ADDR"] = client
+        if peer is not None and is_trusted(peer):
+            written = (parse(part) for part in reversed(forwarded.split(",")) if part.strip())
+            client = next((part for part in written if part is None or not is_trusted(part)), None)
+            request.META["REMOTE_ADDR"] = str(client or peer)
         else:
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
             request.META.pop("HTTP_TRACEPARENT", None)
         return get_response(request)
 
     return middleware
-
-
-def _as_ipv4(address: str) -> str:
-    """The address, rewritten as IPv4 if it is an IPv4 address in IPv6 notation."""
-    try:
-        read = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(getattr(read, "ipv4_mapped", None) or address)
 
 
 class RequestLog(RequestMiddleware):

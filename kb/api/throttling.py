@@ -16,6 +16,8 @@ from django.core.cache import cache
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from kb.addresses import counted
+
 if TYPE_CHECKING:
     # Types only: the framework imports this module while it is defining APIView.
     from rest_framework.views import APIView
@@ -117,14 +119,10 @@ class PerAddress(Window):
     scope = "address"
 
     def subject(self, request: Request) -> str | None:
-        return None if request.user.is_authenticated else address(request)
-
-
-def address(request: Request) -> str:
-    return request.META.get("REMOTE_ADDR", "")
+        return None if request.user.is_authenticated else counted(request)
 
 
 def count_refused(request: Request) -> float | None:
     """Count an invalid token as an anonymous request from its address; returns the seconds to wait, if any."""
     throttle = PerAddress()
-    return None if throttle.count(address(request)) else throttle.wait()
+    return None if throttle.count(counted(request)) else throttle.wait()

@@ -278,6 +278,11 @@ def test_the_address_of_a_client_is_taken_from_trusted_proxies_only(settings, rf
     assert address("203.0.113.9", "10.1.1.1") == ("203.0.113.9", False)
     assert address("::ffff:10.1.1.1", "203.0.113.9, ::ffff:10.2.2.2") == ("203.0.113.9", True)
     assert address("::ffff:203.0.113.9", "") == ("203.0.113.9", False)
+    assert address("10.1.1.1", "203.0.113.9:4711") == ("203.0.113.9", True)
+    assert address("10.1.1.1", "198.51.100.1, [2001:db8::7]:4711, 10.2.2.2:80") == ("2001:db8::7", True)
+    # The proxy wrote something else, so what is left of it is the client's own.
+    for unknown in ("unknown", "198.51.100.1, unknown", "198.51.100.1, unknown, 10.2.2.2"):
+        assert address("10.1.1.1", unknown) == ("10.1.1.1", True)
 
 
 def test_untrusted_clients_cannot_claim_a_scheme_to_bypass_the_https_redirect(db, settings):

@@ -29,6 +29,7 @@ from django.views.generic.edit import FormMixin
 from incidents.actions import people
 from incidents.errors import Missing
 from incidents.models import User
+from kb.addresses import counted
 from kb.web.people import forms, mail
 
 SECONDS_BETWEEN_MAILS = 5 * 60
@@ -80,7 +81,7 @@ def _tried_too_often(request: HttpRequest) -> bool:
     django-axes counts by user and address, which does not stop one password from being tried on many users.
     """
     recent = AccessAttempt.objects.filter(
-        ip_address=request.META["REMOTE_ADDR"], attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
+        ip_address=counted(request), attempt_time__gt=timezone.now() - settings.AXES_COOLOFF_TIME
     )
     failures = recent.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
     return failures >= PEOPLE_PER_ADDRESS * settings.AXES_FAILURE_LIMIT

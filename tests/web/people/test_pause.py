@@ -51,6 +51,13 @@ def test_one_ip_address_cannot_try_one_password_on_all_users(client, cast, setti
     assert client.post("/sign-in", {**GOOD, "username": "lead@acme.example"}).status_code == 302
 
 
+def test_the_addresses_of_one_ipv6_network_count_as_one(client, cast, settings):
+    for number in range(settings.AXES_FAILURE_LIMIT):
+        client.post("/sign-in", {**GOOD, "password": "wrong"}, REMOTE_ADDR=f"2001:db8:1:2::{number + 1}")
+    assert client.post("/sign-in", GOOD, REMOTE_ADDR="2001:db8:1:2:3:4:5:6").status_code == 429
+    assert client.post("/sign-in", GOOD, REMOTE_ADDR="2001:db8:1:3::1").status_code == 302
+
+
 def test_setting_a_password_by_link_ends_the_pause(client, cast, locked_out):
     page = client.get(reset_link(cast.author).removeprefix("http://127.0.0.1:8000"))
     client.post(page.url, {"new_password1": NEW, "new_password2": NEW})

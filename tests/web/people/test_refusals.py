@@ -48,10 +48,13 @@ def errors_at(response, name):
     return " ".join(one.text for one in told if one.attributes["id"].endswith("_error"))
 
 
-def test_uploaded_files_are_discarded(client, db):
+def test_a_file_is_neither_kept_nor_read(client, db):
+    """Whoever sends one is not known yet when the form is read."""
     large = SimpleUploadedFile("large.bin", b"x" * 5 * 1024 * 1024)
     response = client.post("/sign-in", {"username": "a@b.example", "file": large})
     assert response.wsgi_request.FILES == {}
+    left = response.wsgi_request.environ["wsgi.input"].read()
+    assert len(left) > 4 * 1024 * 1024
 
 
 @pytest.mark.parametrize(("path", "field"), [(path, field) for path, (_, sent) in FORMS.items() for field in sent])

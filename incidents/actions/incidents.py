@@ -14,7 +14,7 @@ from incidents.actions.change import LEADS_ONLY, Change, audit, changing
 from incidents.actions.naming import find_or_create_organization, find_or_create_services
 from incidents.durations import MAX_STATED_SECONDS, YEARS, check_order, correct_zone, is_in_years, read_moment
 from incidents.errors import Invalid, NotAllowed
-from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, TimelineEvent
+from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, Team, TimelineEvent
 from incidents.models.incident import TIMES
 from incidents.outbox import enqueue
 from incidents.scopes import Viewer
@@ -283,7 +283,26 @@ def _team(actor: Viewer, incident: Incident, value: Any) -> None:
         raise Invalid({"team": f"There is no team {slug}."})
     if not actor.is_admin and team.pk not in actor.writes_for:
         raise Invalid({"team": f"You are not an author in {team.name}."})
+    if incident.pk and not actor.is_admin and team.pk != incident.team_id:
+        _check_move(actor, incident, team)
     incident.team = team
+
+
+def _check_move(actor: Viewer, incident: Incident, team: Team) -> None:
+    """A lead of one team must not publish or delete what another team wrote, nor add what that team did not review.
+
+    Only authors who have shown their draft to nobody can move it by themselves. Raises Invalid.
+    """
+    is_own_draft = (
+        incident.created_by_id == actor.person_id
+        and incident.status == Status.DRAFT
+        and incident.published_revision_id is None
+        and not incident.reviews.exists()
+    )
+    if incident.team_id not in actor.leads and not is_own_draft:
+        raise Invalid({"team": "Only a lead of its team or an admin can give this incident to another team."})
+    if incident.published_revision_id is not None and team.pk not in actor.leads:
+        raise Invalid({"team": f"Only a lead of {team.name} or an admin can give it a published incident."})
 
 
 def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:

@@ -205,7 +205,7 @@ def _was_asked(viewer: Viewer, incident: Incident) -> bool:
 def _is_approved(incident: Incident) -> bool:
     if incident.status != Status.IN_REVIEW:
         raise WrongState("Send it for review first, or ask a team lead to publish it.")
-    approvals = incident.reviews.filter(state=ReviewState.APPROVED, ended_at__isnull=True)
+    approvals = incident.reviews.filter(state=ReviewState.APPROVED, ended_at__isnull=True, reviewer__is_active=True)
     return approvals.filter(approved_version=incident.version).exists()
 
 

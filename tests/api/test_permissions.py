@@ -184,7 +184,8 @@ MATRIX: dict[tuple[str, str], Row] = {
     ("GET", f"{INCIDENT}/export"): Row(READS),
     ("GET", f"{INCIDENT}/similar"): Row(READS),
     ("GET", f"{INCIDENT}/patterns"): Row(READS),
-    ("POST", f"{INCIDENT}/patterns"): Row(edits(201, published=201), {"slug": "retry-storm"}),
+    # The incidents have the pattern already.
+    ("POST", f"{INCIDENT}/patterns"): Row(edits(200, published=200), {"slug": "retry-storm"}),
     ("GET", f"{INCIDENT}/patterns/{{slug}}"): Row(READS, parts={"slug": "retry-storm"}),
     ("POST", f"{INCIDENT}/patterns/{{slug}}/confirm"): Row(edits(200, published=200), parts={"slug": "retry-storm"}),
     ("POST", f"{INCIDENT}/patterns/{{slug}}/reject"): Row(

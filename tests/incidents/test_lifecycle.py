@@ -6,10 +6,12 @@ import pytest
 
 from incidents import scopes
 from incidents.actions import lifecycle
-from incidents.actions.incidents import change_incident
+from incidents.actions.incidents import change_incident, create_incident
+from incidents.actions.organizations import set_membership
+from incidents.actions.people import set_account_access
 from incidents.actions.sections import change_section
 from incidents.document import read, with_all_parts
-from incidents.errors import Incomplete, Missing, NotAllowed, WrongState
+from incidents.errors import Incomplete, Invalid, Missing, NotAllowed, WrongState
 from incidents.models import Incident, OutboxEntry
 from tests.conftest import fill
 
@@ -53,6 +55,57 @@ def test_an_author_can_publish_only_what_a_reviewer_approved(cast, draft):
         lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk)
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=incident.pk, approve=True)
     assert lifecycle.publish(actor=cast.viewer("author"), incident_id=incident.pk).number == 1
+
+
+def test_the_approval_of_someone_whose_account_was_closed_does_not_count(cast, draft):
+    incident = draft()
+    fill(cast, incident)
+    author = cast.viewer("author")
+    lifecycle.submit(actor=author, incident_id=incident.pk, reviewers=["reviewer@acme.example"])
+    incident.refresh_from_db()
+    lifecycle.review(
+        actor=cast.viewer("reviewer"), incident_id=incident.pk, approve=True, expected_version=incident.version
+    )
+    set_account_access(actor=cast.viewer("admin"), user_id=cast.reviewer.pk, is_active=False)
+    with pytest.raises((NotAllowed, WrongState)):
+        lifecycle.publish(actor=author, incident_id=incident.pk)
+
+
+@pytest.fixture
+def in_payments(cast):
+    """The author of Checkout, who also leads Payments."""
+    set_membership(actor=cast.viewer("admin"), team_id=cast.payments.pk, user=cast.author, role="lead")
+    return cast.viewer("author")
+
+
+def move(actor, incident, team):
+    return change_incident(actor=actor, incident_id=incident.pk, facts={"team": team})[0]
+
+
+def test_an_author_can_move_only_a_draft_of_their_own_that_nobody_has_been_shown(cast, draft, in_payments):
+    own = draft("Own")
+    facts = {"title": "By the lead", "team": "checkout"}
+    others = create_incident(actor=cast.viewer("lead"), facts=facts)
+    assert move(in_payments, own, "payments").team == cast.payments
+    move(in_payments, own, "checkout")
+    lifecycle.submit(actor=in_payments, incident_id=own.pk, reviewers=["reviewer@acme.example"])
+    for incident in (own, others):
+        with pytest.raises(Invalid) as refused:
+            move(in_payments, incident, "payments")
+        assert set(refused.value.fields) == {"team"}
+    set_membership(actor=cast.viewer("admin"), team_id=cast.checkout.pk, user=cast.author, role="lead")
+    assert move(cast.viewer("author"), others, "payments").team == cast.payments
+
+
+def test_only_a_lead_takes_a_published_incident_into_their_team(cast, draft, in_payments):
+    incident = draft()
+    fill(cast, incident)
+    move(in_payments, incident, "payments")
+    lifecycle.publish(actor=in_payments, incident_id=incident.pk)
+    with pytest.raises(Invalid) as refused:
+        move(in_payments, incident, "checkout")
+    assert "Only a lead of Checkout" in refused.value.fields["team"][0]
+    assert move(cast.viewer("admin"), incident, "checkout").team == cast.checkout
 
 
 def test_an_approval_does_not_cover_later_changes(cast, draft):

@@ -11,13 +11,13 @@ A reopened postmortem keeps its published revision visible as published.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
-from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, F, Q, QuerySet, When
 
 from incidents.errors import NotAllowed
 from incidents.models import Incident, Membership, Organization, ReviewRequest, Service, Team, User
@@ -233,20 +233,22 @@ def with_shown_organization(published: Q, incidents: QuerySet[Incident]) -> Quer
 # --- Organizations and services --------------------------------------------------------------------
 def visible_organizations(viewer: Viewer) -> QuerySet[Organization]:
     """Home, and those named in an incident that the viewer can see, in its published revision or its working copy. The
-    others are hidden, because a name alone can reveal a hidden incident. Admins see all.
-
-    Each has `listed`: how many of its incidents the viewer can see, not counting archived ones; None when the viewer
-    can see none of its incidents.
-    """
-    visible = visible_incidents(viewer).order_by()
-    read = with_shown_organization(reads_published_condition(viewer), visible)
-    of_this = read.filter(shown_organization=OuterRef("pk")).values("shown_organization")
-    number = of_this.annotate(n=Count("pk", filter=~Q(status=Status.ARCHIVED))).values("n")
-    counted = Organization.objects.annotate(listed=Subquery(number))
+    others are hidden, because a name alone can reveal a hidden incident. Admins see all."""
     if viewer.is_admin:
-        return counted
+        return Organization.objects.all()
+    visible = visible_incidents(viewer).order_by()
+    read = with_shown_organization(reads_published_condition(viewer), visible).values("shown_organization")
     published = visible.filter(reopened_condition()).values("published_organization")
-    return counted.filter(Q(is_home=True) | Q(listed__isnull=False) | Q(pk__in=published))
+    return Organization.objects.filter(Q(is_home=True) | Q(pk__in=read) | Q(pk__in=published))
+
+
+def count_by_organization(viewer: Viewer, organizations: Iterable[Organization]) -> dict[int, int]:
+    """How many incidents of each of these organizations the viewer can see, by its id. Archived ones do not count, and
+    organizations without any are left out."""
+    listed = visible_incidents(viewer).exclude(status=Status.ARCHIVED).order_by()
+    shown = with_shown_organization(reads_published_condition(viewer), listed)
+    theirs = shown.filter(shown_organization__in=[one.pk for one in organizations]).values_list("shown_organization")
+    return dict(theirs.annotate(n=Count("pk")))
 
 
 def visible_services(viewer: Viewer) -> QuerySet[Service]:

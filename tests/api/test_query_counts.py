@@ -34,7 +34,7 @@ BASELINE = {
     "incidents/{ref}/audit": 7,
     "incidents/{ref}/revisions": 4,
     "incidents/{ref}/export": 7,
-    "organizations": 3,
+    "organizations": 4,
     "services": 3,
     "teams": 4,
     "teams/checkout/members": 4,

@@ -124,3 +124,9 @@ def test_an_inactive_user_is_an_anonymous_viewer(cast):
     cast.author.is_active = False
     cast.author.save()
     assert Viewer.of(cast.author) == scopes.ANONYMOUS
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("name", ["anonymous", "author", "admin"])
+def test_no_query_for_each_organization_decides_whether_it_is_visible(cast, name):
+    assert "CORRELATED" not in scopes.visible_organizations(cast.viewer(name)).explain()

@@ -32,7 +32,7 @@ class OrganizationView(ApiView):
             raise Missing
         return found
 
-    def represent(self, organization: Organization) -> dict[str, Any]:
+    def represent(self, organization: Organization, incidents: int) -> dict[str, Any]:
         return {
             "id": str(organization.uuid),
             "url": self.address("organization", slug=organization.slug),
@@ -41,14 +41,18 @@ class OrganizationView(ApiView):
             "website": organization.website or None,
             "sector": organization.sector or None,
             "is_home": organization.is_home,
-            "incidents": organization.listed or 0,  # type: ignore[attr-defined]
+            "incidents": incidents,
             "version": organization.version,
         }
 
     def respond(self, slug: str, status: int = 200) -> Response:
-        body = self.represent(self.find(slug))
+        (body,) = self.represent_all([self.find(slug)])
         location = body["url"] if status == 201 else None
         return answer(body, etag=etags.of_version(body["version"]), status=status, location=location)
+
+    def represent_all(self, organizations: list[Organization]) -> list[dict[str, Any]]:
+        counts = scopes.count_by_organization(self.viewer, organizations)
+        return [self.represent(organization, counts.get(organization.pk, 0)) for organization in organizations]
 
 
 class Organizations(OrganizationView):
@@ -61,7 +65,7 @@ class Organizations(OrganizationView):
     )
     def get(self, request: Request) -> Response:
         found, next_address = paginate(request, scopes.visible_organizations(self.viewer), BY_NAME)
-        return page([self.represent(organization) for organization in found], next_address)
+        return page(self.represent_all(found), next_address)
 
     @writes(
         "Create an organization",

@@ -257,6 +257,12 @@ class Reading:
         return is_draft and self.incident.published_revision_id is not None
 
 
+def _revision(incident: Incident) -> dict[str, Any]:
+    """The latest revision's number and time, as far as there is one."""
+    revision = incident.published_revision
+    return {"revision": revision.number, "published_at": revision.published_at.isoformat()} if revision else {}
+
+
 def read(incident: Incident, viewer: Viewer) -> Reading:
     """Read the incident as this viewer.
 
@@ -265,7 +271,7 @@ def read(incident: Incident, viewer: Viewer) -> Reading:
     is_working_copy = scopes.sees_working_copy(viewer, incident)
     if is_working_copy:
         prefetch_parts(incident)
-        document = build(incident)
+        document = {**build(incident), **_revision(incident)}
     else:
         # Everything else is in the revision.
         prefetch_parts(incident, "published_services", "actions")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -147,7 +149,7 @@ def _records(kind: str, document: Document) -> str:
         case "lessons":
             entries = [list_entry("", row["text"], below=3) for row in rows]
         case "actions":
-            entries = [_action(row) for row in rows]
+            entries = [_action(row, document["time_zone"]) for row in rows]
         case "impact_figures":
             entries = [_figure(row) for row in rows]
         case "sources":
@@ -169,13 +171,13 @@ def _cause(row: Mapping[str, Any]) -> str:
     return list_entry(f"**{CauseKind(row['kind']).label}**{family}:", row["text"], below=3)
 
 
-def _action(row: Mapping[str, Any]) -> str:
+def _action(row: Mapping[str, Any], zone: str) -> str:
     lead = [f"**{ActionKind(row['kind']).label}**", ActionState(row["state"]).label.lower()]
     if row["owner"]:
         lead.append(plain(row["owner"]))
     # Older revisions do not have this field.
     if row.get("done_at"):
-        lead.append(f"since {row['done_at'][:10]}")
+        lead.append(f"since {datetime.fromisoformat(row['done_at']).astimezone(ZoneInfo(zone)).date()}")
     elif row["due"]:
         lead.append(f"due {row['due']}")
     if row["tracker_url"]:

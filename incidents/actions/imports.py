@@ -22,10 +22,10 @@ from incidents.actions.change import LEADS_ONLY, Change, changing
 from incidents.actions.incidents import apply_facts, create_incident
 from incidents.actions.lifecycle import back_to_draft, write_revision
 from incidents.actions.organizations import change_organization, create_organization
-from incidents.actions.sections import ROWS_PER_KIND, save_sections, set_texts
+from incidents.actions.sections import ROWS_PER_KIND, check_done_at, save_sections, set_texts
 from incidents.actions.size import check_size
 from incidents.document import relation
-from incidents.errors import Invalid
+from incidents.errors import Invalid, field_prefix
 from incidents.models import AuditEntry, Incident, Organization, PostmortemSection, PostmortemTemplate, Row, User
 from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
@@ -158,10 +158,12 @@ def ensure_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
     name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
     values = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
     found = Organization.objects.filter(name__called=name).first()
-    if found is None:
-        create_organization(actor=actor, name=name, website=values["website"], sector=values["sector"])
-    elif missing := {key: value for key, value in values.items() if value and not getattr(found, key)}:
-        change_organization(actor=actor, organization_id=found.pk, values=missing)
+    missing = {key: value for key, value in values.items() if value and not getattr(found, key, "")}
+    with field_prefix("organization"):
+        if found is None:
+            create_organization(actor=actor, name=name, website=values["website"], sector=values["sector"])
+        elif missing:
+            change_organization(actor=actor, organization_id=found.pk, values=missing)
 
 
 def last_marks(mark: str, incident_ids: Iterable[int]) -> dict[int, Mark]:
@@ -266,7 +268,9 @@ def _write_rows(change: Change, kind: Kind, wanted: Sequence[RowText], *, none_y
 
 def _read(incident: Incident, kind: Kind, place: int, item: RowText, people: People) -> dict[str, Any]:
     path = f"{kind.name}.{place}."
-    return kind.read(path, dict(item.values), zone=incident.time_zone, partial=False, people=people)
+    columns = kind.read(path, dict(item.values), zone=incident.time_zone, partial=False, people=people)
+    check_done_at(columns, path)
+    return columns
 
 
 def _empty(kind: Kind) -> dict[str, Any]:

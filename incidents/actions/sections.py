@@ -322,17 +322,24 @@ def _existing_rows(incident: Incident, names: Iterable[str]) -> set[str]:
     return {str(row_id) for (row_id,) in rows[0].union(*rows[1:])}
 
 
+def check_done_at(columns: Mapping[str, Any], path: str) -> None:
+    """Raises Invalid for the `done_at` of an action item that is not done."""
+    if columns.get("done_at") and columns.get("state") != ActionState.DONE:
+        raise Invalid(
+            {f"{path}done_at": "Only an action item that is done can have this. Set its state to done as well."}
+        )
+
+
 def _with_done_at(columns: dict[str, Any], row: Row | None, path: str) -> dict[str, Any]:
     """Set `done_at` when an action item becomes done, unless it is given, and clear it when the item is reopened.
     Raises Invalid for a `done_at` of an item that is not done."""
     if columns.keys() & {"state", "done_at"}:
         action = row if isinstance(row, ActionItem) else ActionItem()
         if columns.get("state", action.state) != ActionState.DONE:
-            if columns.get("done_at"):
-                raise Invalid(
-                    {f"{path}done_at": "Only an action item that is done can have this. Set its state to done as well."}
-                )
+            check_done_at(columns, path)
             columns["done_at"] = None
+        elif "state" not in columns and not columns["done_at"]:
+            raise Invalid({f"{path}done_at": "An action item that is done keeps this. To clear it, change its state."})
         else:
             columns["done_at"] = columns.get("done_at") or action.done_at or timezone.now().replace(microsecond=0)
     return columns

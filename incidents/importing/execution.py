@@ -135,7 +135,8 @@ def _as_planned(planned: Planned) -> Result:
 def _text(actor: Viewer, incident_id: int) -> dict[str, Any]:
     """The incident as it would be exported, whichever revision holds what readers see."""
     document = json_document(read(with_all_parts(Incident.objects.all()).get(pk=incident_id), actor))
-    document.get("published", {}).update(revision=None, published_at=None)
+    for part in (document, document.get("published", {})):
+        part.update(revision=None, published_at=None)
     return document
 
 

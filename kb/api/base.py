@@ -42,7 +42,8 @@ class ApiView(APIView):
         if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
             # Django would read such a body as empty.
             raise Refusal("length_required", "Send the body with a Content-Length header instead of chunked encoding.")
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        has_body = request.headers.get("Content-Length", "0") != "0"
+        if has_body and request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Refusal("unsupported_media_type", "Send the body without Content-Encoding: it is not decompressed.")
         if self.operation is not None:
             parameters.check(request.query_params, self.operation.query)

@@ -33,7 +33,6 @@ def document(view: ApiView, reading: Reading) -> dict[str, Any]:
     """The whole incident. For viewers of the working copy, sections, rows and links carry their versions."""
     incident, shown = reading.incident, reading.document
     patterns, suggested = tags_of([incident.pk])[incident.pk]
-    revision = incident.published_revision
     versions = _Versions.of(reading)
     return {
         **shown,
@@ -43,8 +42,6 @@ def document(view: ApiView, reading: Reading) -> dict[str, Any]:
         "url": view.address("incident", ref=incident.ref),
         "patterns": patterns,
         "suggested_patterns": suggested,
-        "revision": revision.number if revision else None,
-        "published_at": revision.published_at.isoformat() if revision else None,
         "version": incident.version if reading.is_working_copy else None,
     }
 

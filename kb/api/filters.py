@@ -51,10 +51,27 @@ class Choices(django_filters.MultipleChoiceFilter):
         self.extra["error_messages"] = {"invalid_choice": f"Choose one of {', '.join(values)}."}
 
 
+class _ChoiceField(forms.ChoiceField):
+    """One of the choices if the parameter is there at all: an empty one is no choice."""
+
+    def clean(self, value: Any) -> Any:
+        if value == "":
+            raise forms.ValidationError(self.error_messages["invalid_choice"])
+        return super().clean(value)
+
+
+class Choice(django_filters.ChoiceFilter):
+    field_class = _ChoiceField
+
+
 class _MomentField(forms.CharField):
     def clean(self, value: Any) -> Moment | None:
+        if value is None:
+            return None
+        if is_blank(value):
+            raise forms.ValidationError("Enter a time such as 2026-03-31T14:05Z, 2026-03-31, 2026-03 or 2026.")
         # In a URL, a + that is not escaped stands for a space.
-        written = re.sub(r"(T[0-9:.]+) ([0-9:]+)$", r"\1+\2", str(value or ""))
+        written = re.sub(r"(T[0-9:.]+) ([0-9:]+)$", r"\1+\2", value)
         try:
             return read_moment("moment", written)
         except Invalid as error:
@@ -113,7 +130,7 @@ class IncidentFilter(django_filters.FilterSet):
         method="by_start",
     )
     started_before = MomentFilter(label="Started before this time.", method="by_start")
-    sort = django_filters.ChoiceFilter(
+    sort = Choice(
         choices=[(value, value) for value in SORTS],
         label="`-created` (newest first) by default; a leading `-` means descending. Unknown starts come last.",
         method="ignored",

@@ -353,6 +353,12 @@ def test_a_mistake_in_a_section_of_a_template_is_named(api, section, field, mess
     assert message in error["message"]
 
 
+def test_a_template_without_sections_is_refused_in_words(api):
+    body = {"key": "x", "name": "X", "team": "checkout", "sections": []}
+    errors = api("lead").post("templates", body).json()["errors"]
+    assert {"field": "sections", "message": "This needs at least 1 entry."} in errors
+
+
 @pytest.mark.parametrize("key", ["title", "external_id"])
 def test_a_template_cannot_take_the_name_of_what_every_incident_has(api, key):
     sections = api("lead").get("templates/standard").json()["sections"]

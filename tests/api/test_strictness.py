@@ -387,7 +387,10 @@ def test_the_format_of_an_export_follows_the_parameter_or_the_accept_header(api,
     ]
     reference = f"INC-{incident.pk}"
     assert named == [f'attachment; filename="{reference}.json"', f'attachment; filename="{reference}.md"']
-    assert api("author").get(address, Accept="text/markdown")["Content-Type"] == "text/markdown; charset=utf-8"
+    for accept in ("text/markdown", "text/markdown, application/json;q=0.1", "application/json;q=0, text/markdown"):
+        assert api("author").get(address, Accept=accept)["Content-Type"] == "text/markdown; charset=utf-8"
+    for accept in ("application/json", "text/markdown;q=0.1, application/json", "*/*"):
+        assert api("author").get(address, Accept=accept)["Content-Type"] == "application/json"
     assert fields(api("author").get(f"{address}?format=pdf")) == {"format"}
 
 
@@ -451,3 +454,13 @@ def test_an_unavailable_database_is_503_with_retry_after(api, monkeypatch):
     assert codes(response) == (503, "unavailable")
     assert response["Retry-After"] == "5"
     assert b"db1" not in response.content
+
+
+@pytest.mark.parametrize("query", ["started_after=", "started_before=%20", "sort="])
+def test_an_empty_filter_of_a_list_is_refused_by_name(api, query):
+    assert fields(api("author").get(f"incidents?{query}")) == {query.partition("=")[0]}
+
+
+def test_only_a_body_can_have_an_encoding_that_is_refused(api):
+    assert api("author").get("incidents", **{"Content-Encoding": "gzip"}).status_code == 200
+    assert api("author").post("incidents", {"title": "x"}, **{"Content-Encoding": "gzip"}).status_code == 415

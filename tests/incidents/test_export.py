@@ -66,6 +66,22 @@ def test_export_all_gives_each_viewer_what_they_see(cast, published, draft):
     assert [d["ref"] for d in export_all(cast.viewer("reader"))] == [public.ref, internal.ref, mine.ref]
 
 
+@pytest.mark.parametrize("name", ["author", "reader", "anonymous"])
+def test_everyone_exports_the_number_and_time_of_the_published_revision(cast, published, name):
+    incident = published(visibility="public")
+    shown = reading(incident, cast.viewer(name))
+    document = json_document(shown)
+    assert (document["revision"], document["published_at"] is None) == (1, False)
+    assert "published, revision 1" in markdown(shown)
+
+
+def test_an_action_is_exported_with_the_day_on_which_it_was_done_in_the_incidents_time_zone(cast, draft):
+    incident, author = draft(time_zone="Europe/Madrid"), cast.viewer("author")
+    action = {"kind": "prevent", "text": "Do it", "state": "done", "done_at": "2026-01-15"}
+    add_row(actor=author, incident_id=incident.pk, kind="actions", values=action)
+    assert "done, since 2026-01-15" in markdown(reading(incident, author))
+
+
 def test_a_reader_exports_the_published_revision_of_a_reopened_postmortem(cast, published):
     incident = published(text="As published.")
     lifecycle.reopen(actor=cast.viewer("author"), incident_id=incident.pk)

@@ -65,7 +65,7 @@ rows = st.fixed_dictionaries(
                     "tracker_url": st.just("") | urls,
                     "done_at": optional(st.just("2026-05-01T10:00:00+00:00")),
                 }
-            ),
+            ).map(lambda row: row if row["state"] == "done" else {**row, "done_at": None}),
             max_size=3,
         ),
         "impact_figures": st.lists(

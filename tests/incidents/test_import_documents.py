@@ -63,6 +63,8 @@ def reopened(cast, rich):
         ({"causes": [{"kind": "root", "text": "x", "who": "me"}]}, "causes.0.who"),
         ({"causes": [{"kind": "root"}]}, "causes.0.text"),
         ({"actions": [{"kind": "prevent", "text": "x", "tracker_url": "javascript:x"}]}, "actions.0.tracker_url"),
+        ({"actions": [{"kind": "prevent", "text": "x", "done_at": "2026-05-01"}]}, "actions.0.done_at"),
+        ({"organization": {"name": "New", "website": "no"}}, "organization.website"),
         ({"impact_figures": [{"label": "x", "unit": "y", "value": float("nan")}]}, "NaN is not a JSON number"),
         ({"lessons": [{"text": "\ud800"}]}, "lessons.0.text"),
         ({"lessons": [{"text": "x"}] * 1001}, "lessons"),

@@ -69,6 +69,8 @@ def test_an_action_is_done_now_unless_a_time_is_given(cast, action):
     assert change(text="Other words") == now
     assert change(done_at="2026-05-01T10:00Z").isoformat() == "2026-05-01T10:00:00+00:00"
     assert content(action.incident, "actions")[0]["done_at"] == "2026-05-01T10:00:00+00:00"
+    with pytest.raises(Invalid):
+        change(done_at=None)
     assert change(state="open") is None
     assert change(state="done", done_at="2026-05-02").isoformat() == "2026-05-02T00:00:00+00:00"
 

@@ -139,7 +139,9 @@ class Export(IncidentView):
         media=("text/markdown",),
     )
     def get(self, request: Request, ref: str) -> Response | HttpResponse:
-        wanted = parameters.chosen(request.query_params, FORMAT) or request.accepted_renderer.format
+        preferred = request.get_preferred_type([JSONRenderer.media_type, MarkdownRenderer.media_type])
+        accepted = "markdown" if preferred == MarkdownRenderer.media_type else "json"
+        wanted = parameters.chosen(request.query_params, FORMAT) or accepted
         reading = self.find(ref)
         tag = documents.etag(reading, reading.document)
         if wanted != "markdown":

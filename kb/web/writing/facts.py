@@ -90,7 +90,7 @@ def base_values(sent: QueryDict, prefix: str = "base-") -> Values:
         if name in LISTS:
             try:
                 read = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             out[name] = tuple(map(str, read)) if isinstance(read, list) else ()
         else:

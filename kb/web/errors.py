@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -11,12 +13,15 @@ STATUS: dict[type[ActionError], int] = {Missing: 404, NotAllowed: 403, Invalid: 
 CONFLICT = 409
 
 
-def error_page(request: HttpRequest, error: ActionError) -> HttpResponse:
-    """The page for an action's error. What is missing and what is hidden give the same 404."""
+def error_page(request: HttpRequest, error: ActionError, *, texts: Sequence[str] = ()) -> HttpResponse:
+    """The page for an action's error. What is missing and what is hidden give the same 404.
+
+    `texts` are what the user sent, to be copied from the page because it could not be saved.
+    """
     status = STATUS.get(type(error), CONFLICT)
     page = f"{status}.html" if status in (403, 404) else "web/refused.html"
     # Signing in may reveal what is hidden, but not a link that has expired, which has a message of its own.
-    context = {"message": error.message, "may_be_hidden": error.message == Missing.DEFAULT}
+    context = {"message": error.message, "may_be_hidden": error.message == Missing.DEFAULT, "texts": texts}
     return render(request, page, context, status=status)
 
 

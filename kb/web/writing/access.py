@@ -1,4 +1,7 @@
-"""Shared by the views under writing/: requiring a sign-in, finding the incident, and answering htmx."""
+"""Shared by the views under writing/: requiring a sign-in, finding the incident, and answering htmx.
+
+Every other view that saves what users type requires a sign-in in the same way.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
+from django.db import IntegrityError
 from django.http import HttpResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
@@ -16,9 +20,10 @@ from incidents import scopes
 from incidents.actions.change import EDITORS_ONLY
 from incidents.actions.links import find_visible
 from incidents.document import prefetch_parts
-from incidents.errors import NotAllowed
+from incidents.errors import ActionError, NotAllowed, refusal_of
 from incidents.models import Incident
 from incidents.zones import zones
+from kb.web.errors import error_page
 from kb.web.request import Request
 from kb.web.writing.inputs import incomplete_form
 
@@ -26,11 +31,13 @@ P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
 
 # Form fields that do not hold the user's own text.
-_TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "over", "fields")
+_TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "fields", "row", "position", "back")
+_BUTTONS = ("over", "take", "settle", "move", "decision")
 
 
 def signed_in(view: View[P]) -> View[P]:
     """Require a sign-in. A page redirects to the sign-in page; a POST shows the sent text again, so it is not lost.
+    So does a POST that an action refuses for a reason that the view does not handle itself.
 
     Responses are never cached. A page restored by the Back button would carry old versions, and its next save would
     conflict with the user's own edits.
@@ -40,7 +47,12 @@ def signed_in(view: View[P]) -> View[P]:
     @never_cache
     def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.viewer.is_signed_in:
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except (ActionError, IntegrityError) as error:
+                if (refusal := refusal_of(error)) is None:
+                    raise
+                return error_page(request, refusal, texts=_texts(request))
         if request.method in ("GET", "HEAD"):
             return redirect_to_login(request.get_full_path(), resolve_url("web:sign-in"))
         return render(request, "web/writing/signed_out.html", {"texts": _texts(request)}, status=401)
@@ -52,7 +64,7 @@ def _texts(request: Request) -> list[str]:
     return [
         text
         for name, texts in request.POST.lists()
-        if name not in _TECHNICAL_FIELDS and not name.startswith("base-")
+        if name not in (*_TECHNICAL_FIELDS, *_BUTTONS) and not name.startswith("base-")
         for text in texts
         if isinstance(text, str) and text.strip()
     ]

@@ -47,7 +47,7 @@ def _checked_kind(kind: str) -> str:
 def _row(incident: Incident, kind: str, row_id: uuids.UUID) -> Row:
     row = next((row for row in getattr(incident, relation(kind)).all() if row.uuid == row_id), None)
     if row is None:
-        raise Missing
+        raise Missing("This is not in the postmortem. It may have been removed in the meantime.")
     return row
 
 
@@ -133,7 +133,7 @@ def _row_refused(
 @signed_in
 def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
     incident_id = id_of(request, reference)
-    by = -1 if request.POST.get("to") == "up" else 1
+    by = -1 if request.POST.get("move") == "up" else 1
     move_row(actor=request.viewer, incident_id=incident_id, kind=_checked_kind(kind), row_id=row_id, by=by)
     return _rows_response(request, incident_to_read(request, reference), kind)
 

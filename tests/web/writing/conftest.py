@@ -49,6 +49,11 @@ def text_of(response: HttpResponse) -> str:
     return " ".join(" ".join(_read(response).xpath("//text()")).split())
 
 
+def kept_texts(response: HttpResponse) -> list[str]:
+    """The texts that a page gives back for copying, because they could not be saved."""
+    return [field.value.removeprefix("\n") for field in _read(response).xpath("//textarea[@readonly]")]
+
+
 def _read(response: HttpResponse) -> Any:
     return document_fromstring(response.content.decode() or "<p>")
 

@@ -10,7 +10,7 @@ from incidents.actions.incidents import change_incident
 from incidents.actions.sections import add_row, change_row, remove_row
 from incidents.document import relation
 from incidents.models import Source
-from tests.web.writing.conftest import HTMX, forms_in, text_of
+from tests.web.writing.conftest import HTMX, forms_in, kept_texts, text_of
 
 SAMPLES = {
     "timeline": {"at": "2026-03-31 14:03", "kind": "impact", "text": "Resize begins", "precision": "", "data_url": ""},
@@ -149,7 +149,7 @@ def test_rows_move_up_and_down_and_stop_at_the_ends(cast, draft, writer):
     author = writer("author", incident)
 
     def move(row, to):
-        response = author.client.post(author.address(f"/rows/lessons/{row.uuid}/move"), {"to": to}, headers=HTMX)
+        response = author.client.post(author.address(f"/rows/lessons/{row.uuid}/move"), {"move": to}, headers=HTMX)
         assert response.status_code == 200
         return [row.text for row in rows(incident, "lessons")]
 
@@ -169,7 +169,7 @@ def test_timeline_events_are_in_chronological_order(cast, draft, writer):
         author.send(author.open()["form-new-timeline"], at=at, text=text)
     first, second = rows(incident, "timeline")
     assert [first.text, second.text] == ["Earlier", "Later"]
-    assert author.client.post(author.address(f"/rows/timeline/{second.uuid}/move"), {"to": "up"}).status_code == 400
+    assert author.client.post(author.address(f"/rows/timeline/{second.uuid}/move"), {"move": "up"}).status_code == 400
     assert "/move" not in author.client.get(author.address()).content.decode()
 
 
@@ -222,13 +222,19 @@ def test_an_out_of_range_position_is_not_an_error(cast, draft, writer):
     assert [row.text for row in rows(incident, "lessons")] == ["x", "after"]
 
 
-def test_a_row_removed_in_the_meantime_is_a_404(cast, draft, writer):
+def test_a_row_removed_in_the_meantime_is_a_404_that_gives_back_what_was_typed(cast, draft, writer):
     incident = draft()
     (row,) = lessons(cast, incident, "One")
     author = writer("author", incident)
     form = author.open()[f"form-row-{row.uuid}"]
     remove_row(actor=cast.viewer("lead"), incident_id=incident.pk, kind="lessons", row_id=row.uuid)
-    assert author.send(form, text="One, mine").status_code == 404
+    response = author.send(form, text="One, <b>mine</b>")
+    assert response.status_code == 404
+    assert "may have been removed in the meantime" in text_of(response)
+    assert kept_texts(response) == ["One, <b>mine</b>"]
+    moved = author.client.post(author.address(f"/rows/lessons/{row.uuid}/move"), form.with_(text="Again", move="up"))
+    assert moved.status_code == 404
+    assert kept_texts(moved) == ["Again"]
 
 
 def test_a_row_of_another_incident_cannot_be_reached_through_this_one(cast, draft, writer):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from incidents.actions.lifecycle import publish
 from incidents.actions.sections import change_section
 from incidents.models import PostmortemSection
 from incidents.text import SECTION_BYTES
-from tests.web.writing.conftest import forms_in, text_of
+from tests.conftest import fill
+from tests.web.writing.conftest import forms_in, kept_texts, text_of
 
 
 def body(incident, key="summary"):
@@ -172,6 +174,18 @@ def test_a_user_signed_out_while_writing_sees_their_text_again(cast, draft, writ
     assert "An hour of <b>work</b>." in text_of(response)
     assert "You are signed out" in text_of(response)
     assert author.send(form, htmx=True, body="Again.").status_code == 401
+
+
+def test_a_text_sent_after_someone_published_is_given_back(cast, draft, writer):
+    incident = draft()
+    fill(cast, incident)
+    author = writer("author", incident)
+    form = author.open()["form-section-summary"]
+    publish(actor=cast.viewer("lead"), incident_id=incident.pk)
+    response = author.send(form, body="An hour of <b>work</b>.")
+    assert response.status_code == 409
+    assert "This is published." in text_of(response)
+    assert kept_texts(response) == ["An hour of <b>work</b>."]
 
 
 def test_signing_in_again_in_another_tab_lets_the_open_form_be_saved(cast, draft, writer):

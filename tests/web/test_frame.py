@@ -201,6 +201,46 @@ def test_every_error_is_a_calm_page_with_its_status(db, reason):
     policy_is_strict(response)
 
 
+def links_of(response):
+    return [link.attributes["href"] for link in parsed(response).all("a")]
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "status"),
+    [
+        ("author", "publish", 409),
+        ("reader", "publish", 403),
+        ("author", "history/compare?from=1&to=9", 404),
+        ("author", "publish/now", 405),
+    ],
+)
+def test_an_error_below_an_incident_links_back_to_it(cast, browser, published, name, address, status):
+    here = f"/incidents/{published().ref}"
+    response = browser(name).get(f"{here}/{address}")
+    assert response.status_code == status
+    assert here in links_of(response)
+
+
+@pytest.mark.parametrize(("address", "status"), [("review", 404), ("publish/now", 405)])
+def test_an_error_below_an_incident_that_the_viewer_cannot_see_does_not_link_to_it(
+    cast, browser, draft, address, status
+):
+    here = f"/incidents/{draft().ref}"
+    response = browser("outsider").get(f"{here}/{address}")
+    assert response.status_code == status
+    assert here not in links_of(response)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("/incidents/new", "Ask a team lead or an admin for access."), ("/people", "Only admins can manage people")],
+)
+def test_a_page_that_is_not_allowed_says_once_who_can_help(cast, browser, address, words):
+    text = parsed(browser("reader").get(address)).text
+    assert words in text
+    assert "If you need access" not in text
+
+
 @pytest.mark.parametrize(("path", "kind"), [("/patterns", "text/html"), ("/api/v1/me", "application/problem+json")])
 def test_a_database_failure_before_the_view_gives_the_same_page_as_one_inside_it(
     cast, browser, monkeypatch, path, kind

@@ -19,6 +19,7 @@ from incidents.vocabulary import ReviewState, SectionKind, Status, Visibility
 
 MISSING_PROSE = "{title}: no text yet"
 MISSING_ROWS = "{title}: no entries yet (add one, or say why there are none)"
+OWN_CHANGES = "You changed this text during the review, so someone else has to approve it."
 
 
 def missing(incident: Incident) -> dict[str, str]:
@@ -82,8 +83,8 @@ def review(
         request = change.incident.reviews.filter(reviewer_id=actor.user_id, ended_at__isnull=True).first()
         if request is None:
             raise NotAllowed("This was sent for review again in the meantime, and you are no longer a reviewer.")
-        if approve and _wrote_in_this_round(change.incident, actor.person_id):
-            raise NotAllowed("You changed this text during the review, so someone else has to approve it.")
+        if approve and wrote_in_this_round(change.incident, actor.person_id):
+            raise NotAllowed(OWN_CHANGES)
         request.state = ReviewState.APPROVED if approve else ReviewState.CHANGES_REQUESTED
         request.comment, request.decided_at = comment, timezone.now()
         request.approved_version = change.incident.version if approve else None
@@ -104,7 +105,9 @@ def publish(*, actor: Viewer, incident_id: int, note: str = "", expected_version
     note = clean("note", note, max_characters=500, single_line=True)
     with changing(actor, incident_id, expected_version=expected_version) as change:
         if not scopes.may_lead(actor, change.incident) and not _is_approved(change.incident):
-            raise NotAllowed("Publishing needs an approval. Send it for review, or ask a team lead to publish it.")
+            raise NotAllowed(
+                "Publishing needs an approval of the current text. Ask a reviewer for it, or a team lead to publish it."
+            )
         return write_revision(change, note)
 
 
@@ -190,7 +193,8 @@ def _end_review_round(change: Change) -> None:
         change.narrows = True
 
 
-def _wrote_in_this_round(incident: Incident, user_id: int) -> bool:
+def wrote_in_this_round(incident: Incident, user_id: int) -> bool:
+    """Whether the user changed the text since it was sent for review, and so cannot approve it."""
     entries = AuditEntry.objects.filter(incident=incident)
     submitted = entries.filter(action="incident.submitted").aggregate(last=Max("pk"))["last"] or 0
     later = entries.filter(pk__gt=submitted, actor_id=user_id)

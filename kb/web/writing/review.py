@@ -11,9 +11,11 @@ from django.shortcuts import redirect, render
 
 from incidents import history, scopes
 from incidents.actions import lifecycle
-from incidents.errors import Invalid, NotAllowed, Stale
+from incidents.errors import Invalid, Missing, NotAllowed, Stale, WrongState
 from incidents.models import Incident, ReviewRequest, User
-from incidents.vocabulary import Status
+from incidents.scopes import Viewer
+from incidents.vocabulary import ReviewState, Status
+from kb.web.errors import CONFLICT, STATUS
 from kb.web.people import mail
 from kb.web.request import Request
 from kb.web.writing import readiness
@@ -23,6 +25,11 @@ from kb.web.writing.inputs import errors_by_input
 
 SUGGESTIONS = 500
 QUICK_PICKS = 30
+STATUS_AFTER_REVIEW = {
+    Status.DRAFT: "a draft again",
+    Status.PUBLISHED: "published now",
+    Status.ARCHIVED: "archived now",
+}
 
 
 @get_only
@@ -48,19 +55,23 @@ def review_page(
     rounds = (F("ended_at").desc(nulls_first=True), "asked_at", "pk")
     reviews = list(history.reviews(incident, viewer).order_by(*rounds))
     mine = next((r for r in reviews if r.reviewer_id == viewer.user_id and r.ended_at is None), None)
-    may_edit = scopes.may_edit(viewer, incident)
+    may_change = scopes.may_edit(viewer, incident) and incident.status in EDITABLE
     in_review = incident.status == Status.IN_REVIEW
+    may_decide = in_review and mine is not None
+    wrote = may_decide and lifecycle.wrote_in_this_round(incident, viewer.person_id)
     context = {
         "incident": incident,
         "reviews": [(r, r.approves(incident.version)) for r in reviews],
-        "may_decide": in_review and mine is not None,
-        "may_edit": may_edit,
-        "may_ask": may_edit and incident.status in EDITABLE,
-        "may_withdraw": may_edit and in_review,
-        "may_publish": may_edit and incident.status in EDITABLE and may_publish(request, incident, reviews),
-        "readiness": readiness.of(incident),
-        "colleagues": _colleagues(request, incident, reviews, (typed or {}).get("reviewers")) if may_edit else [],
-        "people": _people(request) if may_edit else [],
+        "may_decide": may_decide,
+        "has_approved": mine is not None and mine.state == ReviewState.APPROVED,
+        "approves": mine is not None and mine.approves(incident.version),
+        "own_changes": lifecycle.OWN_CHANGES if wrote else "",
+        "may_change": may_change,
+        "may_withdraw": may_change and in_review,
+        "may_publish": may_change and may_publish(request, incident, reviews),
+        "readiness": readiness.of(incident) if may_change else None,
+        "colleagues": _colleagues(request, incident, reviews, (typed or {}).get("reviewers")) if may_change else [],
+        "people": _people(request) if may_change else [],
         "problems": problems,
         "errors": errors or {},
         "typed": typed or {},
@@ -158,21 +169,32 @@ def withdraw(request: Request, reference: str) -> HttpResponse:
 @signed_in
 def decide(request: Request, reference: str) -> HttpResponse:
     """Approve or request changes. An approval covers only the version of the text that the reviewer was shown."""
-    incident_id = id_of(request, reference)
     approve = request.POST.get("decision") == "approve"
     comment = request.POST.get("comment", "").replace("\r\n", "\n")
     try:
         incident = lifecycle.review(
             actor=request.viewer,
-            incident_id=incident_id,
+            incident_id=id_of(request, reference),
             approve=approve,
             comment=comment,
             expected_version=opened_version(request),
         )
-    except Stale:
-        note = "The text changed after you opened this page. Read it again, then decide."
+    except Missing:
+        # Reviewers from another team no longer see a draft when its review has ended.
+        raise Missing(
+            "There is no review for you here. If you were asked for one, it ended while you were writing."
+        ) from None
+    except (Stale, NotAllowed, WrongState) as refused:
+        incident = incident_to_read(request, reference)
+        problem = _why_undecided(request.viewer, incident, refused)
+        if not scopes.sees_working_copy(request.viewer, incident):
+            raise NotAllowed(problem) from refused
         return review_page(
-            request, incident_to_read(request, reference), problems=(note,), typed={"comment": comment}, status=409
+            request,
+            incident,
+            problems=(problem,),
+            typed={"comment": comment},
+            status=STATUS.get(type(refused), CONFLICT),
         )
     except Invalid as refused:
         errors = errors_by_input(refused.fields, ("comment",))
@@ -187,3 +209,17 @@ def decide(request: Request, reference: str) -> HttpResponse:
     messages.success(request, "Approved. Thank you." if approve else "Sent back with your comment. Thank you.")
     seen = scopes.visible_incidents(request.viewer).filter(pk=incident.pk).exists()
     return redirect("web:incident", incident.ref) if seen else redirect("web:home")
+
+
+def _why_undecided(viewer: Viewer, incident: Incident, refused: Stale | NotAllowed | WrongState) -> str:
+    """What happened while the reviewer was writing."""
+    if incident.status != Status.IN_REVIEW:
+        now = STATUS_AFTER_REVIEW[Status(incident.status)]
+        return f"The review ended while you were writing: {incident.ref} is {now}."
+    if incident.pk not in viewer.asked_to_review:
+        return (
+            f"You are not a reviewer of {incident.ref} now. A new review may have been started while you were writing."
+        )
+    if isinstance(refused, Stale):
+        return "The text changed after you opened this page. Read it again, then decide."
+    return refused.message

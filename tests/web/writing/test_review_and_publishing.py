@@ -10,7 +10,7 @@ from incidents.actions.sections import change_section
 from incidents.models import Incident, Membership, User
 from incidents.vocabulary import Role
 from tests.conftest import fill
-from tests.web.writing.conftest import forms_in, text_of
+from tests.web.writing.conftest import forms_in, kept_texts, text_of
 
 
 @pytest.fixture
@@ -182,6 +182,100 @@ def test_only_reviewers_can_decide(cast, complete, browser):
     assert "Your review is requested" not in text_of(browser("lead").get(f"/incidents/{complete.ref}/review"))
 
 
+def decision_of(client, incident):
+    """The form in which a reviewer decides."""
+    address = f"/incidents/{incident.ref}/review"
+    return forms_in(client.get(address))[f"{address}/decide"]
+
+
+def withdraw(cast, incident):
+    lifecycle.withdraw(actor=cast.viewer("author"), incident_id=incident.pk)
+
+
+def publish(cast, incident):
+    lifecycle.publish(actor=cast.viewer("admin"), incident_id=incident.pk)
+
+
+def ask_others(cast, incident):
+    ask(cast, incident, "outsider")
+
+
+def request_changes(cast, incident):
+    said = {"approve": False, "comment": "Say when."}
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=incident.pk, **said)
+
+
+@pytest.mark.parametrize(
+    ("name", "meanwhile", "status", "words"),
+    [
+        ("lead", withdraw, 403, "The review ended while you were writing: {} is a draft again."),
+        ("lead", publish, 403, "The review ended while you were writing: {} is published now."),
+        ("lead", ask_others, 403, "You are not a reviewer of {} now. A new review may have been started"),
+        ("lead", request_changes, 409, "The review ended while you were writing: {} is a draft again."),
+        # Those who no longer see the working copy, and those who no longer see the incident.
+        ("reviewer", publish, 403, "The review ended while you were writing: {} is published now."),
+        ("reviewer", withdraw, 404, "If you were asked for one, it ended while you were writing."),
+    ],
+)
+def test_a_comment_is_given_back_when_the_review_ended_while_it_was_written(
+    cast, complete, browser, name, meanwhile, status, words
+):
+    ask(cast, complete, "lead", "reviewer")
+    client = browser(name)
+    form = decision_of(client, complete)
+    meanwhile(cast, complete)
+    response = client.post(form.action, form.with_(decision="changes", comment="An hour of <b>thought</b>."))
+    assert response.status_code == status
+    assert words.format(complete.ref) in text_of(response)
+    assert kept_texts(response) == ["An hour of <b>thought</b>."]
+
+
+def test_a_reviewer_who_changed_the_text_can_request_changes_but_is_not_offered_to_approve(cast, complete, browser):
+    ask(cast, complete, "lead")
+    change_section(actor=cast.viewer("lead"), incident_id=complete.pk, key="summary", body="Something else.")
+    lead, address = browser("lead"), f"/incidents/{complete.ref}/review"
+    page = lead.get(address)
+    assert "You changed this text during the review, so someone else has to approve it." in text_of(page)
+    assert 'value="approve"' not in page.content.decode()
+    form = decision_of(lead, complete)
+    refused = lead.post(form.action, form.with_(decision="approve", comment="Fine by me"))
+    assert refused.status_code == 403
+    assert forms_in(refused)[form.action].values["comment"] == ["Fine by me"]
+    assert lead.post(form.action, form.with_(decision="changes", comment="Say when.")).status_code == 302
+    assert state(complete) == "draft"
+
+
+def test_the_review_page_says_whether_one_approved_the_current_text(cast, complete, browser):
+    ask(cast, complete)
+    reviewer, address = browser("reviewer"), f"/incidents/{complete.ref}/review"
+    assert "Your review is requested" in text_of(reviewer.get(address))
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
+    page = reviewer.get(address)
+    assert "You approved this text" in text_of(page)
+    assert "Your review is requested" not in text_of(page)
+    assert 'value="approve"' not in page.content.decode()
+    change_section(actor=cast.viewer("author"), incident_id=complete.pk, key="summary", body="Something else.")
+    page = reviewer.get(address)
+    assert "The text changed after you approved it" in text_of(page)
+    assert 'value="approve"' in page.content.decode()
+
+
+def test_a_reviewer_who_had_not_decided_when_changes_were_requested_is_not_shown_as_asked(cast, complete, browser):
+    ask(cast, complete, "lead", "reviewer")
+    page = f"/incidents/{complete.ref}/review"
+    assert "Lead Asked" in text_of(browser("author").get(page))
+    request_changes(cast, complete)
+    assert "Lead Not decided" in text_of(browser("author").get(page))
+
+
+def test_the_review_page_of_a_published_postmortem_has_nothing_left_to_do(cast, published, browser):
+    incident = published()
+    page = text_of(browser("author").get(f"/incidents/{incident.ref}/review"))
+    assert "Review: " in page
+    assert "Before you publish" not in page
+    assert "Back to the editor" not in page
+
+
 def test_reviewers_are_mailed_if_mail_is_set_up(cast, complete, browser, settings):
     settings.EMAIL_URL = "smtp://mail.acme.example"
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
@@ -239,7 +333,13 @@ def test_an_author_can_publish_an_approved_text(cast, complete, browser):
     complete.refresh_from_db()
     refused = author.post(f"{address}/now", {"version": str(complete.version)})
     assert refused.status_code == 409
+    assert "Send it for review" in text_of(refused)
     ask(cast, complete)
+    complete.refresh_from_db()
+    waiting = author.get(address), author.post(f"{address}/now", {"version": str(complete.version)})
+    for response in waiting:
+        assert "Send it for review" not in text_of(response)
+        assert "ask a team lead to publish it" in text_of(response)
     lifecycle.review(actor=cast.viewer("reviewer"), incident_id=complete.pk, approve=True)
     response = author.get(address)
     assert "Approved by Reviewer" in text_of(response)

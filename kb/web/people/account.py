@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
 
 from incidents.actions import people
 from incidents.models import User
 from kb.web.people.forms import AccountForm, post_data, run_action, status_of
 from kb.web.request import Request
+from kb.web.writing.access import get_only, get_or_post, signed_in
 
 
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
+@signed_in
 def account(request: Request) -> HttpResponse:
     user = User.objects.get(pk=request.viewer.person_id)
     form = AccountForm(post_data(request), current={"name": user.name, "time_zone": user.time_zone})
@@ -32,8 +31,8 @@ def account(request: Request) -> HttpResponse:
     )
 
 
-@login_required
-@require_http_methods(["GET", "HEAD"])
+@get_only
+@signed_in
 def tokens(request: Request) -> HttpResponse:
     """The page of access tokens. Its script creates and revokes them through the REST API, using the session."""
     return render(request, "web/people/tokens.html")

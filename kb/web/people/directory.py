@@ -7,12 +7,9 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents import scopes
 from incidents.actions import people as actions
@@ -22,13 +19,13 @@ from kb.web.people import invitations, sign_in
 from kb.web.people.forms import BAD_REQUEST, InviteForm, ServiceAccountForm, run_action, status_of
 from kb.web.people.teams import open_invitations
 from kb.web.request import Request
+from kb.web.writing.access import get_only, post_only, signed_in
 
 PEOPLE_PER_PAGE = 50
 
 
 def admins_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    @login_required
-    @never_cache
+    @signed_in
     @wraps(view)
     def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.viewer.is_admin:
@@ -38,8 +35,8 @@ def admins_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
     return guarded
 
 
+@get_only
 @admins_only
-@require_http_methods(["GET", "HEAD"])
 def people(request: Request) -> HttpResponse:
     return people_page(request)
 
@@ -65,16 +62,16 @@ def people_page(
     return render(request, "web/people/people.html", context, status=status)
 
 
+@post_only
 @admins_only
-@require_POST
 def invite(request: Request) -> HttpResponse:
     form = InviteForm(request.POST, auto_id="invite_%s")
     link = invitations.create_invitation(request, form, form.cleaned_data["team"]) if form.is_valid() else ""
     return people_page(request, invite=None if link else form, link=link, status=status_of(form))
 
 
+@post_only
 @admins_only
-@require_POST
 def add_service_account(request: Request) -> HttpResponse:
     form = ServiceAccountForm(request.POST, auto_id="tool_%s")
     if form.is_valid():
@@ -88,8 +85,8 @@ def add_service_account(request: Request) -> HttpResponse:
     return people_page(request, account=form, status=status_of(form))
 
 
+@post_only
 @admins_only
-@require_POST
 def change_standing(request: Request, user_id: int) -> HttpResponse:
     """Change a user's standing, by the button pressed: let_in, let_out, make_admin or unmake_admin."""
     steps: dict[str, dict[str, bool]] = {
@@ -111,8 +108,8 @@ def change_standing(request: Request, user_id: int) -> HttpResponse:
     return redirect("web:people")
 
 
+@post_only
 @admins_only
-@require_POST
 def make_reset_link(request: Request, user_id: int) -> HttpResponse:
     """Show a one-time link for an admin to pass on to a user who forgot their password and cannot be e-mailed."""
     user = actions.authorize_password_reset(actor=request.viewer, user_id=user_id)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents.actions import people
 from incidents.models import Team
 from kb.web.people import mail
 from kb.web.people.forms import AcceptForm, InviteForm, post_data, run_action, status_of
 from kb.web.request import Request
+from kb.web.writing.access import get_or_post, post_only, signed_in
 
 
 def create_invitation(request: Request, form: InviteForm, team: Team | None) -> str:
@@ -48,7 +47,7 @@ def create_invitation(request: Request, form: InviteForm, team: Team | None) -> 
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
 def accept(request: Request, secret: str) -> HttpResponse:
     """The page behind an invitation's link. Raises Missing when it was used or withdrawn, or has expired."""
     invitation = people.open_invitation(secret)
@@ -66,8 +65,8 @@ def accept(request: Request, secret: str) -> HttpResponse:
     return render(request, "web/people/accept.html", context, status=status_of(form))
 
 
-@login_required
-@require_POST
+@post_only
+@signed_in
 def revoke(request: Request, invitation_id: int) -> HttpResponse:
     """Withdraw an invitation, then return to the team's page if the form carries `team`, or else to the people page."""
     invitation = people.revoke_invitation(actor=request.viewer, invitation_id=invitation_id)

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from incidents.actions.organizations import change_organization
 from incidents.errors import Missing, Stale
@@ -14,10 +13,11 @@ from incidents.models import Organization
 from kb.web.people.directory import admins_only
 from kb.web.people.forms import OrganizationForm, post_data, run_action, status_of
 from kb.web.request import Request
+from kb.web.writing.access import get_or_post
 
 
+@get_or_post
 @admins_only
-@require_http_methods(["GET", "HEAD", "POST"])
 def edit_organization(request: Request, slug: str) -> HttpResponse:
     """Edit an organization. A new name applies to all its incidents; the address of its page stays the same."""
     organization = Organization.objects.filter(slug=slug).first()

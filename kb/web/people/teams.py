@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
 from incidents import scopes
 from incidents.actions import organizations
@@ -19,6 +16,7 @@ from incidents.vocabulary import Role
 from kb.web.people import invitations
 from kb.web.people.forms import BAD_REQUEST, InviteForm, MemberForm, TeamForm, post_data, run_action, status_of
 from kb.web.request import Request
+from kb.web.writing.access import get_only, get_or_post, post_only, signed_in
 
 
 def visible_team(request: Request, slug: str) -> Team:
@@ -39,8 +37,8 @@ def managed_team(request: Request, slug: str) -> Team:
     return team
 
 
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
+@signed_in
 def teams(request: Request) -> HttpResponse:
     form = TeamForm(post_data(request))
     if request.method == "POST":
@@ -56,8 +54,8 @@ def teams(request: Request) -> HttpResponse:
     return render(request, "web/people/teams.html", context, status=status_of(form))
 
 
-@login_required
-@require_http_methods(["GET", "HEAD"])
+@get_only
+@signed_in
 def team(request: Request, slug: str) -> HttpResponse:
     return team_page(request, visible_team(request, slug))
 
@@ -96,8 +94,8 @@ def open_invitations(team: Team | None = None) -> list[Invitation]:
     return list(found.filter(team=team) if team else found)
 
 
-@login_required
-@require_POST
+@post_only
+@signed_in
 def add_member(request: Request, slug: str) -> HttpResponse:
     team = managed_team(request, slug)
     form = MemberForm(request.POST, team=team)
@@ -112,8 +110,8 @@ def add_member(request: Request, slug: str) -> HttpResponse:
     return team_page(request, team, member=form, status=status_of(form))
 
 
-@login_required
-@require_POST
+@post_only
+@signed_in
 def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
     """Change a member's role, or remove them from the team with the button "remove"."""
     team = managed_team(request, slug)
@@ -131,9 +129,8 @@ def change_member(request: Request, slug: str, user_id: int) -> HttpResponse:
     return redirect("web:team", team.slug)
 
 
-@login_required
-@never_cache
-@require_POST
+@post_only
+@signed_in
 def invite(request: Request, slug: str) -> HttpResponse:
     team = managed_team(request, slug)
     form = InviteForm(request.POST, team=team, auto_id="invite_%s")
@@ -141,8 +138,8 @@ def invite(request: Request, slug: str) -> HttpResponse:
     return team_page(request, team, invite=None if link else form, link=link, status=status_of(form))
 
 
-@login_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@get_or_post
+@signed_in
 def change_team(request: Request, slug: str) -> HttpResponse:
     team = managed_team(request, slug)
     form = TeamForm(post_data(request), current={"name": team.name, "description": team.description})

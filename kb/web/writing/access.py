@@ -30,9 +30,11 @@ from kb.web.writing.inputs import incomplete_form
 P = ParamSpec("P")
 View = Callable[Concatenate[Request, P], HttpResponse]
 
-# Form fields that do not hold the user's own text.
+# Form fields that do not hold the user's own text: technical ones, the buttons that were pressed, and what was chosen
+# about people.
 _TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "fields", "row", "position", "back")
-_BUTTONS = ("over", "take", "settle", "move", "decision")
+_BUTTONS = ("over", "take", "settle", "move", "decision", "remove", "let_in", "let_out", "make_admin", "unmake_admin")
+_CHOICES = ("user", "team", "role", "as_admin", "time_zone")
 
 
 def signed_in(view: View[P]) -> View[P]:
@@ -64,7 +66,7 @@ def _texts(request: Request) -> list[str]:
     return [
         text
         for name, texts in request.POST.lists()
-        if name not in (*_TECHNICAL_FIELDS, *_BUTTONS) and not name.startswith("base-")
+        if name not in (*_TECHNICAL_FIELDS, *_BUTTONS, *_CHOICES) and not name.startswith("base-")
         for text in texts
         if isinstance(text, str) and text.strip()
     ]

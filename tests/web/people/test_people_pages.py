@@ -17,6 +17,7 @@ from incidents.models import AuditEntry, Invitation, Membership, Team, User
 from kb.web.people.forms import PHRASE_HELP, PasswordForm
 from kb.web.people.sign_in import lockout_name
 from tests.conftest import PASSWORD, session_of
+from tests.web.conftest import parsed
 
 
 @pytest.fixture
@@ -116,6 +117,29 @@ def test_pages_open_only_for_their_intended_users(as_, cast, path, open_to):
     for name in cast.NAMES:
         as_("anonymous").logout()
         assert (as_(name).get(path).status_code == 200) == (name in open_to), name
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "texts"),
+    [
+        ("/people/invite", {"email": "new@acme.example", "role": "author", "as_admin": "on"}, ["new@acme.example"]),
+        ("/people/2", {"make_admin": "1"}, []),
+        ("/teams", {"name": "Search", "description": "Finds <b>things</b>"}, ["Search", "Finds <b>things</b>"]),
+        ("/teams/checkout/change", {"name": "Till", "base-name": "Checkout"}, ["Till"]),
+        ("/teams/checkout/invite", {"email": "new@acme.example", "role": "reader"}, ["new@acme.example"]),
+        ("/organizations/acme/edit", {"name": "Acme Ltd"}, ["Acme Ltd"]),
+        ("/account", {"name": "Ada"}, ["Ada"]),
+    ],
+)
+def test_a_form_sent_after_the_session_ended_is_given_back(as_, cast, path, sent, texts):
+    client = as_("admin")
+    client.logout()
+    response = client.post(path, sent)
+    assert response.status_code == 401
+    page = parsed(response)
+    assert "You are signed out" in page.text
+    assert [field.text.strip() for field in page.all("textarea")] == texts
+    assert "here is what you sent" in page.text or not texts
 
 
 def test_strangers_see_no_names_or_addresses(client, cast, published):

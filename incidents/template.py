@@ -84,6 +84,8 @@ def _describe_error(error: ValidationError) -> str:
     """The message about a schema error. It does not repeat a value that is too long."""
     if what := _MEASURED.get(str(error.validator)):
         return f"This can have at most {error.validator_value:,} {what}; it has {len(cast('Sized', error.instance)):,}."
+    if error.validator == "minItems":
+        return "This needs at least one entry."
     if error.validator == "not":
         return "Only a section of records names records."
     return error.message[:300]

@@ -128,8 +128,6 @@ def _words(error: ValidationError) -> str:
             return f"This can have at most {expected:,} characters; it has {len(value):,}."
         case "maxItems" | "maxProperties":
             return f"This can have at most {expected:,} entries; it has {len(value):,}."
-        case "minItems":
-            return f"This needs at least {expected:,} {'entry' if expected == 1 else 'entries'}."
         case "minLength":
             return f"This needs at least {expected:,} characters."
         case "pattern":

@@ -188,8 +188,8 @@ def reopened_condition() -> Q:
 
 
 def name_condition(wanted: Sequence[str]) -> Q:
-    """The condition that an organization or service has one of these slugs or, ignoring case, one of these names."""
-    return Q(slug__in=wanted) | Q(name__called_any=wanted)
+    """The condition that an organization or service has one of these slugs or names, in any letter case."""
+    return Q(slug__in=[value.lower() for value in wanted]) | Q(name__called_any=wanted)
 
 
 def organizations_by_name(wanted: Sequence[str]) -> dict[str, list[Organization]]:
@@ -199,7 +199,7 @@ def organizations_by_name(wanted: Sequence[str]) -> dict[str, list[Organization]
     out = {}
     for value in wanted:
         by_name = [one for one in found if one.name.lower() == value.lower()]
-        out[value] = by_name or [one for one in found if one.slug == value]
+        out[value] = by_name or [one for one in found if one.slug == value.lower()]
     return out
 
 

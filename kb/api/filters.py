@@ -25,7 +25,7 @@ from kb.api.visible_incidents import VisibleIncidents
 from kb.search.names import unknown_values
 
 UNKNOWN = "unknown"
-_BY_NAME = "Slug or name of the {}. Names match in upper or lower case."
+_BY_NAME = "Slug or name of the {}. Upper and lower case make no difference."
 BY_ORGANIZATION = _BY_NAME.format("organization")
 _LONG_AGO, _FAR_AHEAD = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 SORTS = ("-created", "created", "-started", "started")
@@ -121,7 +121,7 @@ class IncidentFilter(django_filters.FilterSet):
     organization = Words(label=BY_ORGANIZATION, method="by_organization")
     team = Words(label=_BY_NAME.format("owning team"), method="by_team")
     service = Words(
-        label="Slug or name of an affected service. Names match in upper or lower case.", method="by_service"
+        label="Slug or name of an affected service. Upper and lower case make no difference.", method="by_service"
     )
     visibility = Choices(Visibility.values, label="Who can read the incident once it is published.")
     started_after = MomentFilter(

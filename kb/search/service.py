@@ -127,7 +127,7 @@ def search(viewer: Viewer, request: SearchRequest) -> Page:
     query = parse(request.q)
     # Loaded at most once, and only if a pattern is asked for or found.
     patterns = cache(_patterns)
-    merged = _merged(query, request.filters.get("pattern", []), patterns)
+    merged = _merged(query, map(str.lower, request.filters.get("pattern", [])), patterns)
     query = replace(query, root=rebuild(query.root, lambda leaf: _without_merged(leaf, merged)))
     service_names = _service_names(query)
     resolved = replace(query, root=rebuild(query.root, lambda leaf: _with_service_names(leaf, service_names)))
@@ -293,7 +293,7 @@ def _chosen(filters: dict[str, list[str]], merged: Mapping[str, str]) -> dict[st
     """{facet: {value of the request: values of the facet that it stands for}}."""
     chosen = {facet: {value: [value] for value in values} for facet, values in filters.items() if values}
     if patterns := chosen.get("pattern"):
-        chosen["pattern"] = {slug: [merged.get(slug, slug)] for slug in patterns}
+        chosen["pattern"] = {value: [merged.get(slug := value.lower(), slug)] for value in patterns}
     if organizations := chosen.get("organization"):
         # Includes organizations hidden from the viewer: the engine decides what is found, and so which ones are named.
         for value, found in scopes.organizations_by_name([*organizations]).items():

@@ -62,7 +62,7 @@ def test_search_responses_have_the_documented_shape(api, published):
     assert found["facets"]["organization"] == [{"value": "Acme", "count": 1}]
 
 
-@pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS"])
+@pytest.mark.parametrize("organization", ["Wallaroo Works", "wallaroo-works", "WALLAROO WORKS", "Wallaroo-Works"])
 def test_search_accepts_an_organization_by_slug_or_name_and_returns_its_name(api, published, organization):
     published(organization="Wallaroo Works", title="Theirs")
     published(title="Ours")

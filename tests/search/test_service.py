@@ -51,6 +51,16 @@ def refs(page):
     return [result.ref for result in page.results]
 
 
+def test_a_pattern_is_chosen_in_any_letter_case(cast, published):
+    tank = Pattern.objects.create(slug="empty-tank", name="Empty tank", family="physical")
+    incident = published("Connection refused", visibility="public")
+    Tag.objects.create(incident=incident, pattern=tank, source="rule", state="automatic")
+    relay.drain()
+    page = search(cast.viewer("anonymous"), SearchRequest(filters={"pattern": ["Empty-Tank"]}))
+    assert refs(page) == [incident.ref]
+    assert [(value.value, value.requested) for value in page.facets["pattern"]] == [("empty-tank", ("Empty-Tank",))]
+
+
 @pytest.mark.parametrize(
     "asked",
     [{"q": "pattern:dry-well"}, {"q": "pattern:dry-well,empty-tank (refused OR pattern:dry-well)"},

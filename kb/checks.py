@@ -23,6 +23,8 @@ from kb.logs import LEVELS
 
 # Characters that Elasticsearch allows at the start of an index name.
 _INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+# As long as the name of an organization can be.
+NAME_CHARACTERS = 120
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 
 
@@ -153,6 +155,12 @@ def production_is_safe(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             24,
             f"ADMIN_EMAIL is not an e-mail address: {settings.ADMIN_EMAIL}.",
             "Set ADMIN_EMAIL to the address of the first admin, such as ada@acme.example, or leave it unset.",
+        )
+    if not 0 < len(settings.ORGANIZATION_NAME.strip()) <= NAME_CHARACTERS:
+        refuse(
+            25,
+            f"ORGANIZATION_NAME has to have 1 to {NAME_CHARACTERS} characters.",
+            "Set ORGANIZATION_NAME to the name of your organization, or leave it unset.",
         )
     return [*found, *_services()]
 

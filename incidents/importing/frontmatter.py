@@ -75,6 +75,9 @@ def read(name: str, text: str) -> Candidate:
     account = _account(header, "" if body == summary else body)
     title = _line(header, "title") or _derived_title(opening.heading, summary, company, product)
     started, resolved = _moment("start_time", header), _moment("end_time", header)
+    start, end = read_moment("start_time", started), read_moment("end_time", resolved)
+    if start and end and end.surely_before(start):
+        raise Invalid({"end_time": "The end is before the start. Check both times."})
     absent = ONLY_IN_ACCOUNT if account or body.strip() else NOT_SAID
     return Candidate(
         name=name,

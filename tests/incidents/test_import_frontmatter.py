@@ -240,6 +240,7 @@ def test_line_endings_and_other_ways_to_close_the_front_matter_make_no_differenc
         (f"---\nuuid: {UUID}\nstart_time: 2019-02-30\n---\n", "start_time", "not a valid date or time"),
         (f"---\nuuid: {UUID}\nend_time: [2019]\n---\n", "end_time", "Enter a time"),
         (f"---\nuuid: {UUID}\nend_time: true\n---\n", "end_time", "Enter a time"),
+        (f"---\nuuid: {UUID}\nstart_time: 2019-02-02\nend_time: 2019-02-01\n---\n", "end_time", "before the start"),
         (f'---\nuuid: {UUID}\ntitle: "a\\0b"\n---\n', "title", "NUL"),
         # Refused for its size, before minutes of parsing it as Markdown.
         (f"---\nuuid: {UUID}\n---\n" + "- a\n" * 70_000, "sections.account.body", "at most 256 KiB"),

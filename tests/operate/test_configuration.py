@@ -93,6 +93,8 @@ def test_the_embedded_mode_on_this_machine_passes(settings):
         ({"CELERY_BROKER_URL": "localhost:6379"}, "kb.E022"),
         ({"EMAIL_URL": "garbage"}, "kb.E021"),
         ({"ADMIN_EMAIL": "garbage"}, "kb.E024"),
+        ({"ORGANIZATION_NAME": " "}, "kb.E025"),
+        ({"ORGANIZATION_NAME": "x" * 121}, "kb.E025"),
         ({"ADMIN_EMAIL": "Ada <ada@acme.example>"}, "kb.E024"),
     ],
 )

@@ -103,7 +103,11 @@ class ChangePassword(LoginRequiredMixin, BadRequestMixin, FormView):
         user = form.save()
         # All sessions are tied to the old password. Keep this one; the others end.
         update_session_auth_hash(self.request, user)
-        messages.success(self.request, "Your password was changed. Your other sessions were signed out.")
+        messages.success(
+            self.request,
+            "Your password was changed and your other sessions were signed out. Access tokens keep working: revoke those "
+            "that others may know.",
+        )
         return super().form_valid(form)
 
 

@@ -10,6 +10,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+from incidents.actions.incidents import change_incident
 from incidents.models import Incident
 from incidents.scopes import ANONYMOUS
 from kb.patterns.models import Pattern, Tag
@@ -84,8 +85,9 @@ def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published,
     tagged(published("Kafka lagged", text="Consumers slept.", visibility="public"))
     published("Ransomware asked for coins", text="Backups were encrypted.", visibility="internal")
 
-    def seen(who):
-        relay.drain()
+    def seen(who, *, indexed=True):
+        if indexed:
+            relay.drain()
         pages = [
             search(cast.viewer(who), SearchRequest(q=q))
             for q in ("ransomware", "kafka OR ransomware", '"encrypted the backups" OR kafka', "sleep\nkafka")
@@ -97,6 +99,10 @@ def test_nothing_hidden_influences_a_score_or_a_likeness(cast, draft, published,
     tagged(draft("Ransomware encrypted the backups of kafka"))
     tagged(published("Ransomware, and kafka lagged", text="Consumers encrypted the backups.", visibility="team"))
     assert {who: seen(who) for who in before} == before
+    shut = published("Ransomware by kafka", text="It encrypted the backups.", visibility="public")
+    relay.drain()
+    change_incident(actor=cast.viewer("author"), incident_id=shut.pk, facts={"visibility": "team"})
+    assert {who: seen(who, indexed=False) for who in before} == before
     published("More ransomware", text="Colleagues may know.", visibility="internal")
     assert seen("anonymous") == before["anonymous"]
     assert seen("outsider") != before["outsider"]

@@ -2,3 +2,5 @@
 
 Both are fed the same stems, so the same documents match on both; each ranks them in its own way.
 """
+
+CONSUMER = "database_index"

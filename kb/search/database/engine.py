@@ -18,6 +18,7 @@ from incidents.models import Incident, OutboxEntry
 from incidents.scopes import Viewer
 from incidents.vocabulary import Status
 from kb.search import highlight
+from kb.search.database import CONSUMER
 from kb.search.database.conditions import chosen, condition, dialect, scored
 from kb.search.database.rarity import count_readable, mark_of, rarities
 from kb.search.document import DEFAULT_WEIGHT, FIELD_WEIGHTS, IndexDocument
@@ -35,7 +36,6 @@ from kb.search.nodes import (
 )
 from kb.search.synonyms import expanded
 
-CONSUMER = "database_index"
 # An incident's id and its sort key.
 Key = tuple[int, float | str]
 _FAR_PAST, _FAR_FUTURE = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)

@@ -12,9 +12,13 @@ from collections.abc import Callable, Sequence
 
 from incidents.scopes import Viewer
 from incidents.vocabulary import Visibility
+from kb.search.database import CONSUMER
 from kb.search.document import IndexDocument
 from kb.search.likeness import inverse_frequency
 from kb.search.nodes import And, Node, Term, Text
+
+# The incidents whose access was narrowed since they were indexed: their documents still have the marks.
+NARROWED = f"SELECT incident_id FROM incidents_outboxentry WHERE consumer = '{CONSUMER}' AND narrows"
 
 # Returns how many documents satisfy each tree of words and phrases.
 Count = Callable[[Sequence[Node]], list[int]]

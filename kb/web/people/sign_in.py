@@ -105,8 +105,8 @@ class ChangePassword(LoginRequiredMixin, BadRequestMixin, FormView):
         update_session_auth_hash(self.request, user)
         messages.success(
             self.request,
-            "Your password was changed and your other sessions were signed out. Access tokens keep working: revoke those "
-            "that others may know.",
+            "Your password was changed and your other sessions were signed out. Access tokens keep working: revoke "
+            "those that others may know.",
         )
         return super().form_valid(form)
 

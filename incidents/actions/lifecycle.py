@@ -57,8 +57,11 @@ def submit(
 
 
 def withdraw(*, actor: Viewer, incident_id: int, expected_version: int | None = None) -> Incident:
-    """Return it from review to draft, which ends the round."""
-    with changing(actor, incident_id, expected_version=expected_version, states=(Status.IN_REVIEW,)) as change:
+    """Return it from review to draft, which ends the round. After someone requested changes it is a draft already, but
+    its reviewers still read it, and this ends that too."""
+    with changing(actor, incident_id, expected_version=expected_version) as change:
+        if change.incident.status == Status.DRAFT and not change.incident.reviews.filter(ended_at=None).exists():
+            raise WrongState(f"{change.incident.ref} is not in review.")
         change.incident.status = Status.DRAFT
         _end_review_round(change)
         change.record("incident.withdrawn")

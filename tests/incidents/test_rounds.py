@@ -7,7 +7,7 @@ import pytest
 from incidents.actions import lifecycle
 from incidents.actions.organizations import set_membership
 from incidents.actions.sections import change_section
-from incidents.errors import Missing, NotAllowed
+from incidents.errors import Missing, NotAllowed, WrongState
 from incidents.models import OutboxEntry
 from incidents.scopes import Viewer, visible_incidents
 from tests.conftest import fill
@@ -78,6 +78,19 @@ def test_a_decision_is_kept_when_the_same_reviewer_is_asked_again(cast, in_revie
 def test_withdrawing_ends_the_round(cast, in_review):
     lifecycle.withdraw(actor=cast.viewer("author"), incident_id=in_review.pk)
     assert not sees(cast, "reviewer", in_review)
+
+
+def test_a_round_that_asked_for_changes_can_be_ended_and_its_reviewer_reads_no_more(cast, draft, in_review):
+    author = cast.viewer("author")
+    with pytest.raises(WrongState):
+        lifecycle.withdraw(actor=author, incident_id=draft().pk)
+    lifecycle.review(actor=cast.viewer("reviewer"), incident_id=in_review.pk, approve=False, comment="Why?")
+    assert sees(cast, "reviewer", in_review)
+    lifecycle.withdraw(actor=author, incident_id=in_review.pk)
+    assert not sees(cast, "reviewer", in_review)
+    assert in_review.reviews.get().comment == "Why?"
+    with pytest.raises(WrongState):
+        lifecycle.withdraw(actor=author, incident_id=in_review.pk)
 
 
 def test_a_reviewer_who_changed_the_text_in_review_cannot_approve_it(cast, in_review):

@@ -67,7 +67,7 @@ def review_page(
         "approves": mine is not None and mine.approves(incident.version),
         "own_changes": lifecycle.OWN_CHANGES if wrote else "",
         "may_change": may_change,
-        "may_withdraw": may_change and in_review,
+        "may_withdraw": may_change and (in_review or any(review.ended_at is None for review in reviews)),
         "may_publish": may_change and may_publish(request, incident, reviews),
         "readiness": readiness.of(incident) if may_change else None,
         "colleagues": _colleagues(request, incident, reviews, (typed or {}).get("reviewers")) if may_change else [],

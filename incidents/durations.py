@@ -147,6 +147,15 @@ def correct_zone(moment: Moment, *, old: str, new: str) -> Moment:
     return Moment(wall.astimezone(UTC), moment.precision)
 
 
+def in_new_zone(moment: Moment, *, old: str, new: str) -> Moment:
+    """As `correct_zone`, to be stored: a time known to the hour is again a full hour on the clock of its zone, as it
+    would be read."""
+    corrected = correct_zone(moment, old=old, new=new)
+    if corrected.precision is not Precision.HOUR:
+        return corrected
+    return Moment(corrected.at.astimezone(ZoneInfo(new)).replace(minute=0).astimezone(UTC), Precision.HOUR)
+
+
 _MOMENT = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})(?:[T ](?P<hour>\d{2}):(?P<minute>\d{2})"
     r"(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2}(?::\d{2})?)?)?)?)?$",

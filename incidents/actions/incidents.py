@@ -12,7 +12,7 @@ from django.utils import timezone
 from incidents import scopes, template
 from incidents.actions.change import LEADS_ONLY, Change, audit, changing
 from incidents.actions.naming import find_or_create_organization, find_or_create_services
-from incidents.durations import MAX_STATED_SECONDS, YEARS, check_order, correct_zone, is_in_years, read_moment
+from incidents.durations import MAX_STATED_SECONDS, YEARS, check_order, in_new_zone, is_in_years, read_moment
 from incidents.errors import Invalid, NotAllowed
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Service, Team, TimelineEvent
 from incidents.models.incident import TIMES
@@ -211,10 +211,10 @@ def _zone(actor: Viewer, incident: Incident, value: Any) -> None:
     incident.time_zone = new
     for name, moment in incident.times.items():
         if moment:
-            setattr(incident, f"{name}_at", correct_zone(moment, old=old, new=new).at)
+            setattr(incident, f"{name}_at", in_new_zone(moment, old=old, new=new).at)
     if incident.pk:
         for event in incident.timelineevents.all():
-            at = correct_zone(event.moment, old=old, new=new).at
+            at = in_new_zone(event.moment, old=old, new=new).at
             if at != event.at:
                 TimelineEvent.objects.filter(pk=event.pk).update(at=at, version=event.version + 1)
 

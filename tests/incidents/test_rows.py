@@ -265,6 +265,21 @@ def test_events_that_a_new_zone_moves_get_new_versions(cast, draft):
     assert versions["That day"] == 2
 
 
+def test_an_hour_stays_a_full_hour_in_a_zone_that_is_half_an_hour_off(cast, draft):
+    author, ten = cast.viewer("author"), {"at": "2026-03-03T10:00", "precision": "hour"}
+    incident = draft(time_zone="Asia/Kolkata", started=ten)
+    add_row(actor=author, incident_id=incident.pk, kind="timeline", values={**ten, "text": "Then"})
+    change_incident(actor=author, incident_id=incident.pk, facts={"time_zone": "UTC"})
+    incident.refresh_from_db()
+    (event,) = content(incident, "timeline")
+    assert event["at"] == "2026-03-03T04:00+00:00"
+    read = {"at": event["at"], "precision": "hour"}
+    # What was read can be sent back.
+    change_incident(actor=author, incident_id=incident.pk, facts={"started": read})
+    before, incident = incident.version, Incident.objects.get(pk=incident.pk)
+    assert (incident.version, incident.started_at) == (before, TimelineEvent.objects.get().at)
+
+
 def test_a_revision_without_done_at_can_still_be_read(cast, published):
     incident = published()
     revision = incident.published_revision

@@ -20,7 +20,7 @@ from incidents import scopes, template
 from incidents.actions.incidents import create_incident
 from incidents.actions.sections import change_section
 from incidents.document import links, prefetch_parts
-from incidents.durations import correct_zone
+from incidents.durations import in_new_zone
 from incidents.errors import Invalid, Missing, NotAllowed, Stale
 from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Team, TimelineEvent, User
 from incidents.scopes import Viewer
@@ -331,11 +331,11 @@ def card_fragment(
 
 
 def _moved(incident: Incident, old_zone: str) -> list[TimelineEvent]:
-    """The events whose versions rose by one when the zone changed: those with a date, which stays the one written."""
+    """The events whose versions rose by one when the zone changed: those whose date or hour stays the one written."""
     return [
         event
         for event in incident.timelineevents.all()
-        if correct_zone(event.moment, old=incident.time_zone, new=old_zone).at != event.at
+        if in_new_zone(event.moment, old=incident.time_zone, new=old_zone).at != event.at
     ]
 
 

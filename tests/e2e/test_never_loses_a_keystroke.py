@@ -351,6 +351,22 @@ def test_leaving_needs_confirmation_only_while_something_is_unsaved(at_the_edito
     assert asked == ["beforeunload"]
 
 
+def test_leaving_the_manage_page_needs_confirmation_and_its_buttons_save_what_is_unsaved(people, published):
+    incident = published()
+    author = people("author")
+    page = author.go(f"/incidents/{incident.ref}/upkeep")
+    author.look()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Due").fill("2026-05-01")
+    page.get_by_role("link", name=incident.ref).first.click(no_wait_after=True)
+    page.get_by_label("Team only").check()
+    page.get_by_role("complementary").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Visibility changed to: team only.")).to_be_visible()
+    expect(page.get_by_label("Due")).to_have_value("2026-05-01")
+    assert asked == ["beforeunload"]
+
+
 def test_moving_a_row_first_saves_what_is_being_typed_in_another(at_the_editor, incident):
     ana = at_the_editor("author")
     page = ana.page

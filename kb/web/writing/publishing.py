@@ -19,6 +19,7 @@ from kb.web.writing.access import View, get_only, id_of, incident_to_read, opene
 from kb.web.writing.editor import EDITABLE
 from kb.web.writing.inputs import errors_by_input
 from kb.web.writing.review import may_publish
+from kb.web.writing.upkeep import save_sent
 
 
 @get_only
@@ -90,11 +91,14 @@ def publish_now(request: Request, reference: str) -> HttpResponse:
 
 # --- Afterwards ------------------------------------------------------------------------------------
 def _status_change(action: Callable[..., Incident], message: str, page: str) -> View[[str]]:
-    """A view that only changes the status: it shows `message` and redirects to `page`."""
+    """A view that saves what the form sent, if anything, then changes the status. It shows `message` and redirects to
+    `page`."""
 
     @post_only
     @signed_in
     def view(request: Request, reference: str) -> HttpResponse:
+        if unsaved := save_sent(request, reference):
+            return unsaved
         incident = action(actor=request.viewer, incident_id=id_of(request, reference))
         messages.success(request, message)
         return redirect(page, incident.ref)

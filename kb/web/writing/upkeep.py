@@ -1,4 +1,7 @@
-"""What stays editable after publishing: the progress of action items, the visibility, links to other incidents."""
+"""What stays editable after publishing: the progress of action items, the visibility, links to other incidents.
+
+The page is one form. Each of its buttons first saves all that was typed, so that nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,26 @@ from django.urls import reverse
 
 from incidents import scopes
 from incidents.actions.incidents import change_incident
+from incidents.actions.links import add_link
 from incidents.actions.sections import change_row
 from incidents.document import links, prefetch_parts
-from incidents.errors import Invalid, Stale
+from incidents.errors import Invalid, Stale, WrongState
 from incidents.models import ActionItem, Incident
 from incidents.records import KINDS
+from incidents.text import is_blank
 from incidents.vocabulary import Status
 from kb.web.request import Request
 from kb.web.writing import facts_card, record_inputs
 from kb.web.writing.access import (
     get_only,
-    id_of,
     incident_to_edit,
     incident_to_read,
     parse_number,
     post_only,
     signed_in,
 )
-from kb.web.writing.cards import Attempt, Card, Conflict, link_card
-from kb.web.writing.editor import EDITABLE, people_to_suggest
+from kb.web.writing.cards import LINK_INPUTS, NEW_LINK, Attempt, Card, Conflict, link_card
+from kb.web.writing.editor import EDITABLE, editor_page, people_to_suggest
 from kb.web.writing.inputs import errors_by_input, filled, incomplete_form
 
 KIND = "actions"
@@ -113,7 +117,7 @@ def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) 
     card = f"row-{action.uuid}"
     return Card(
         card,
-        reverse("web:save-progress", args=[incident.ref]),
+        reverse("web:save-upkeep", args=[incident.ref]),
         filled(live_inputs, edit.mine, card=card, errors=errors),
         {
             "row": str(action.uuid),
@@ -127,12 +131,46 @@ def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) 
 
 @post_only
 @signed_in
-def save_progress(request: Request, reference: str) -> HttpResponse:
-    """Save the state, owner, due date and tracker link of the action items that were changed.
+def save(request: Request, reference: str) -> HttpResponse:
+    if unsaved := save_sent(request, reference):
+        return unsaved
+    messages.success(request, "Saved.")
+    return redirect("web:upkeep", incident_to_read(request, reference).ref)
 
-    An error in one does not keep the others from being saved.
+
+def save_sent(request: Request, reference: str, *, adds_link: bool = False) -> HttpResponse | None:
+    """Save what was changed in the form, which is this page's or that of the editor's links, and add a link if one was
+    typed.
+
+    Returns the page again, with what could not be saved, or None when all of it was. An error in one place does not
+    keep the rest from being saved. With `adds_link`, a link that was left empty is an error too.
     """
     incident = incident_to_edit(request, reference)
+    _save_visibility(request, incident)
+    refused = _save_progress(request, incident)
+    attempt = _add_link(request, incident) if adds_link or _has_link(request.POST) else None
+    if not refused and attempt is None:
+        return None
+    status = 409 if any(isinstance(one.error, Stale) for one in refused) else 400
+    incident = incident_to_read(request, reference)
+    if incident.status in EDITABLE and not refused:
+        return editor_page(request, incident, attempt=attempt, status=status)
+    return upkeep_page(request, incident, refused=refused, attempt=attempt, status=status)
+
+
+def _save_visibility(request: Request, incident: Incident) -> None:
+    """Change who can read the incident, with immediate effect, if it was changed on the page."""
+    sent = request.POST.get("visibility")
+    if sent is None or sent == request.POST.get("base-visibility"):
+        return
+    before = incident.visibility
+    changed, _ = change_incident(actor=request.viewer, incident_id=incident.pk, facts={"visibility": sent})
+    if changed.visibility != before:
+        messages.success(request, f"Visibility changed to: {changed.get_visibility_display().lower()}.")
+
+
+def _save_progress(request: Request, incident: Incident) -> list[RejectedEdit]:
+    """Save the state, owner, due date and tracker link of the action items that were changed."""
     over, _, seen = request.POST.get("over", "").partition(":")
     refused = []
     for edit in _posted_edits(request.POST):
@@ -149,11 +187,22 @@ def save_progress(request: Request, reference: str) -> HttpResponse:
             )
         except (Invalid, Stale) as error:
             refused.append(RejectedEdit(edit, error))
-    if refused:
-        status = 409 if any(isinstance(one.error, Stale) for one in refused) else 400
-        return upkeep_page(request, incident_to_read(request, reference), refused=refused, status=status)
-    messages.success(request, "Saved.")
-    return redirect("web:upkeep", incident.ref)
+    return refused
+
+
+def _has_link(form: QueryDict) -> bool:
+    return not is_blank(form.get("to", "") + form.get("note", ""))
+
+
+def _add_link(request: Request, incident: Incident) -> Attempt | None:
+    """Add the link that was sent; the attempt if it was refused."""
+    sent = {input.name: request.POST.get(input.name, "") for input in LINK_INPUTS}
+    try:
+        add_link(actor=request.viewer, incident_id=incident.pk, kind=sent["kind"], to=sent["to"], note=sent["note"])
+    except (Invalid, WrongState) as refused:
+        fields = refused.fields if isinstance(refused, Invalid) else {"note": [refused.message]}
+        return Attempt(NEW_LINK, sent, errors_by_input(fields, sent))
+    return None
 
 
 def _posted_edits(form: QueryDict) -> list[ActionEdit]:
@@ -179,13 +228,3 @@ def _version(text: str) -> int:
     if (version := parse_number(text)) is None:
         raise incomplete_form("version")
     return version
-
-
-@post_only
-@signed_in
-def save_visibility(request: Request, reference: str) -> HttpResponse:
-    """Change who can read the incident, with immediate effect."""
-    facts = {"visibility": request.POST.get("visibility", "")}
-    incident, _ = change_incident(actor=request.viewer, incident_id=id_of(request, reference), facts=facts)
-    messages.success(request, f"Visibility changed to: {incident.get_visibility_display().lower()}.")
-    return redirect("web:upkeep", incident.ref)

@@ -36,8 +36,7 @@ urlpatterns = [
     path(f"{_INCIDENT}/delete", publishing.delete, name="delete"),
     path(f"{_INCIDENT}/delete/now", publishing.delete_now, name="delete-now"),
     path(f"{_INCIDENT}/upkeep", upkeep.upkeep, name="upkeep"),
-    path(f"{_INCIDENT}/upkeep/visibility", upkeep.save_visibility, name="save-visibility"),
-    path(f"{_INCIDENT}/upkeep/actions", upkeep.save_progress, name="save-progress"),
+    path(f"{_INCIDENT}/upkeep/save", upkeep.save, name="save-upkeep"),
     path(f"{_INCIDENT}/history", history.history, name="history"),
     path(f"{_INCIDENT}/history/compare", history.compare, name="compare"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from lxml.html import document_fromstring
 
 from incidents import history
 from incidents.actions import lifecycle
@@ -169,7 +170,7 @@ def test_documents_with_missing_fields_are_compared_without_an_error(draft):
 def test_actions_can_be_updated_after_publishing(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     sent = form.with_(state="done", owner="lead@acme.example", due="2026-05-01")
     assert author.post(form.action, sent).status_code == 302
     action.refresh_from_db()
@@ -182,7 +183,7 @@ def test_upkeep_continues_in_the_archive(cast, published, browser):
     incident, other = published(), published("Other")
     lifecycle.archive(actor=cast.viewer("lead"), incident_id=incident.pk)
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     assert author.post(form.action, form.with_(state="done")).status_code == 302
     author.post(f"/incidents/{incident.ref}/edit/links", {"kind": "related", "to": other.ref, "note": ""})
     link = incident.links_out.get()
@@ -194,7 +195,7 @@ def test_upkeep_continues_in_the_archive(cast, published, browser):
 def test_the_text_of_a_published_action_cannot_change(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     author.post(form.action, form.with_(state="done", text="Something else", kind="process"))
     action.refresh_from_db()
     assert (action.text, action.kind, action.state) == ("Add backoff to clients", "prevent", "done")
@@ -203,7 +204,7 @@ def test_the_text_of_a_published_action_cannot_change(cast, published, browser):
 def test_conflicting_changes_to_one_action_show_both_values(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     change_row(
         actor=cast.viewer("lead"),
         incident_id=incident.pk,
@@ -214,7 +215,7 @@ def test_conflicting_changes_to_one_action_show_both_values(cast, published, bro
     response = author.post(form.action, form.with_(state="done"))
     assert response.status_code == 409
     assert "<del>Dropped</del>" in response.content.decode()
-    again = forms_in(response)["progress"]
+    again = forms_in(response)["upkeep"]
     # Saving again without choosing to overwrite is still a conflict.
     assert author.post(again.action, again.values).status_code == 409
     assert author.post(again.action, again.with_(over=f"{action.uuid}:2")).status_code == 302
@@ -225,7 +226,7 @@ def test_conflicting_changes_to_one_action_show_both_values(cast, published, bro
 def test_an_invalid_owner_is_reported_and_nothing_is_changed(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     response = author.post(form.action, form.with_(owner="nobody@acme.example", state="done"))
     assert response.status_code == 400
     assert "No active user has this e-mail address" in text_of(response)
@@ -241,7 +242,7 @@ def test_all_actions_are_saved_together_and_an_invalid_one_does_not_block_the_ot
         add_row(**add, values={"text": text, "kind": "detect"})
     lifecycle.publish(actor=cast.viewer("lead"), incident_id=incident.pk)
     author = browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     # An action that only another user changed causes no conflict.
     third = incident.actionitems.last()
     change_row(**add, row_id=third.uuid, values={"state": "done"})
@@ -250,7 +251,7 @@ def test_all_actions_are_saved_together_and_an_invalid_one_does_not_block_the_ot
     assert response.status_code == 400
     assert "This is not saved yet: see what needs attention" in text_of(response)
     assert [action.state for action in incident.actionitems.all()] == ["open", "in_progress", "done"]
-    again = forms_in(response)["progress"]
+    again = forms_in(response)["upkeep"]
     assert again.values["state"] == ["done", "in_progress", "done"]
     assert again.values["owner"] == ["nobody@acme.example", "lead@acme.example", ""]
     again.values["owner"][0] = ""
@@ -261,20 +262,85 @@ def test_all_actions_are_saved_together_and_an_invalid_one_does_not_block_the_ot
 def test_taking_the_other_users_action_shows_it(cast, published, browser):
     incident = published()
     action, author = incident.actionitems.get(), browser("author")
-    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"]
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
     theirs = {"row_id": action.uuid, "values": {"state": "dropped"}}
     change_row(actor=cast.viewer("lead"), incident_id=incident.pk, kind="actions", **theirs)
     author.post(form.action, form.with_(state="done", take=f"{action.uuid}:theirs"))
-    assert forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["progress"].values["state"] == ["dropped"]
+    assert forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"].values["state"] == ["dropped"]
 
 
 def test_changing_the_visibility_takes_effect_at_once(cast, published, browser):
     incident = published(visibility="public")
-    browser("author").post(f"/incidents/{incident.ref}/upkeep/visibility", {"visibility": "team"})
+    browser("author").post(f"/incidents/{incident.ref}/upkeep/save", {"visibility": "team"})
     assert browser("anonymous").get(f"/incidents/{incident.ref}").status_code == 404
-    refused = browser("author").post(f"/incidents/{incident.ref}/upkeep/visibility", {"visibility": "everybody"})
+    refused = browser("author").post(f"/incidents/{incident.ref}/upkeep/save", {"visibility": "everybody"})
     assert refused.status_code == 400
     assert Incident.objects.get(pk=incident.pk).visibility == "team"
+
+
+def test_each_button_of_the_page_saves_all_that_was_typed(cast, published, browser):
+    other, lead = published("Other"), browser("lead")
+    for button in ("Save", "Add link", "Remove", "Archive"):
+        incident = published("One")
+        add_link(actor=cast.viewer("author"), incident_id=incident.pk, kind="related", to=other.ref)
+        page = lead.get(f"/incidents/{incident.ref}/upkeep")
+        form = forms_in(page)["upkeep"]
+        (way, *_) = document_fromstring(page.content.decode()).xpath(f"//form[@id='upkeep']//button[.='{button}']")
+        sent = form.with_(due="2026-05-01", visibility="team", kind="caused_by", to=other.ref, note="Again")
+        assert lead.post(way.get("formaction", form.action), sent).status_code == 302
+        incident.refresh_from_db()
+        assert str(incident.actionitems.get().due) == "2026-05-01", button
+        assert incident.visibility == "team", button
+        links = {(link.kind, link.note) for link in incident.links_out.all()}
+        assert links == {("caused_by", "Again")} | (set() if button == "Remove" else {("related", "")}), button
+        assert incident.status == ("archived" if button == "Archive" else "published"), button
+
+
+def test_a_step_waits_until_all_that_was_typed_could_be_saved(cast, published, browser):
+    incident, other, lead = published("One"), published("Other"), browser("lead")
+    link, _ = add_link(actor=cast.viewer("author"), incident_id=incident.pk, kind="related", to=other.ref)
+    form = forms_in(lead.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
+    sent = form.with_(owner="nobody@acme.example", to="INC-9999", note="A note that took a while")
+    for step in ("archive", f"edit/links/{link.uuid}/remove"):
+        response = lead.post(f"/incidents/{incident.ref}/{step}", sent)
+        assert response.status_code == 400
+        assert "This is not saved yet: see what needs attention" in text_of(response)
+        again = forms_in(response)["upkeep"].values
+        assert [again[name] for name in ("owner", "to", "note")] == [sent[name] for name in ("owner", "to", "note")]
+    assert Incident.objects.get(pk=incident.pk).status == "published"
+    assert incident.links_out.exists()
+
+
+def test_a_link_typed_in_the_editor_is_added_when_another_is_removed(cast, draft, published, browser):
+    incident, first, second = draft(), published("First"), published("Second")
+    link, _ = add_link(actor=cast.viewer("author"), incident_id=incident.pk, kind="related", to=first.ref)
+    form = forms_in(browser("author").get(f"/incidents/{incident.ref}/edit"))["links"]
+    browser("author").post(f"{form.action}/{link.uuid}/remove", form.with_(to=second.ref))
+    assert [link.to_incident for link in incident.links_out.all()] == [second]
+
+
+def test_only_a_visibility_that_was_changed_is_saved_and_announced(cast, published, browser):
+    incident, author = published(visibility="public"), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
+    page = text_of(author.post(form.action, form.values, follow=True))
+    assert "Saved." in page
+    assert "Visibility changed" not in page
+    # Someone else narrowed it after this page was opened.
+    change_incident(actor=cast.viewer("lead"), incident_id=incident.pk, facts={"visibility": "team"})
+    author.post(form.action, form.with_(due="2026-05-01"))
+    assert Incident.objects.get(pk=incident.pk).visibility == "team"
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
+    page = text_of(author.post(form.action, form.with_(visibility="internal"), follow=True))
+    assert "Visibility changed to: internal." in page
+
+
+def test_adding_an_empty_link_says_what_is_missing(published, browser):
+    incident, author = published(), browser("author")
+    form = forms_in(author.get(f"/incidents/{incident.ref}/upkeep"))["upkeep"]
+    response = author.post(f"/incidents/{incident.ref}/edit/links", form.values)
+    assert response.status_code == 400
+    assert "There is no such incident, or it is not shared with you." in text_of(response)
+    assert author.post(form.action, form.values).status_code == 302
 
 
 @pytest.mark.parametrize("make", ["draft", "published"])
@@ -323,7 +389,7 @@ def test_a_rejected_link_is_shown_again_with_its_error(request, browser, make):
     assert response.status_code == 400
     assert "This is not saved yet: see what needs attention" in text_of(response)
     assert "An incident cannot be linked to itself." in text_of(response)
-    values = forms_in(response)["form-new-link"].values
+    values = forms_in(response)["links" if make == "draft" else "upkeep"].values
     assert {name: values[name] for name in typed} == {name: [value] for name, value in typed.items()}
 
 
@@ -335,7 +401,7 @@ def test_a_link_that_exists_with_another_note_is_reported_at_the_note(cast, draf
         )
     assert response.status_code == 400
     assert "This link already exists with a different note." in text_of(response)
-    assert forms_in(response)["form-new-link"].values["note"] == ["Second"]
+    assert forms_in(response)["links"].values["note"] == ["Second"]
     assert incident.links_out.get().note == "First"
 
 

@@ -38,8 +38,7 @@ STEPS = {
     "archive",
     "restore",
     "delete-now",
-    "save-visibility",
-    "save-progress",
+    "save-upkeep",
 }
 # Pages that everyone who can read the incident can read too.
 FOR_READERS = {"history", "compare"}
@@ -123,7 +122,7 @@ def test_strangers_are_sent_to_sign_in_whether_or_not_the_incident_exists(hidden
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 def test_strangers_change_nothing(hidden, shown, browser, name):
-    incident = shown if name in ("reopen", "archive", "save-progress") else hidden
+    incident = shown if name in ("reopen", "archive", "save-upkeep") else hidden
     before = snapshot()
     assert browser("anonymous").post(address(name, incident), {"version": "1"}).status_code == 401
     assert snapshot() == before

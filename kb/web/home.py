@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -77,13 +77,21 @@ def waiting(viewer: Viewer) -> Waiting:
 def _drafts(viewer: Viewer) -> QuerySet[Incident]:
     """Drafts of the teams the viewer writes for and drafts the viewer created, last changed first.
 
+    While the viewer is a reviewer of one, it waits for their decision or for the authors, not for their text.
     `changes_by` and `changes_at` are the name of the reviewer who last requested changes, and when.
     """
     writable = scopes.incidents_with_visible_working_copy(viewer).filter(status__in=UNPUBLISHED)
     own = writable.filter(team__in=viewer.writes_for) | writable.filter(created_by_id=viewer.user_id)
+    reviewed = ReviewRequest.objects.filter(
+        incident=OuterRef("pk"),
+        incident__status=Status.IN_REVIEW,
+        reviewer_id=viewer.user_id,
+        ended_at__isnull=True,
+    )
     sent_back = change_requests(ReviewRequest.objects.filter(incident=OuterRef("pk")))
     return (
-        own.select_related("organization", "team")
+        own.filter(~Exists(reviewed))
+        .select_related("organization", "team")
         .annotate(
             changes_by=Subquery(sent_back.values("reviewer__name")[:1]),
             changes_at=Subquery(sent_back.values("decided_at")[:1]),

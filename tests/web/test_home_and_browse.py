@@ -56,6 +56,22 @@ def test_reviews_and_drafts_are_listed_for_users_who_can_work_on_them(cast, draf
     assert begun.pk
 
 
+def test_a_reviewer_of_the_owning_team_is_reminded_once_until_she_decides(cast, draft, browser):
+    asked = draft("Asked for review")
+    fill(cast, asked)
+    lifecycle.submit(actor=cast.viewer("author"), incident_id=asked.pk, reviewers=["lead@acme.example"])
+    page = parsed(browser("lead").get("/"))
+    card = next(section for section in page.all("section") if "waiting" in section.attributes.get("class", ""))
+    assert card.text.count("Asked for review") == 1
+    assert "review requested by" in card.text
+    lifecycle.review(actor=cast.viewer("lead"), incident_id=asked.pk, approve=True)
+    assert waiting(browser("lead")) == set()
+    assert waiting(browser("author")) == {"Asked for review"}
+    # A draft is open work for the whole team again.
+    lifecycle.withdraw(actor=cast.viewer("author"), incident_id=asked.pk)
+    assert waiting(browser("lead")) == {"Asked for review"}
+
+
 def waiting(client):
     page = parsed(client.get("/"))
     card = next((section for section in page.all("section") if "waiting" in section.attributes.get("class", "")), None)

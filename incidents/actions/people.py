@@ -200,23 +200,29 @@ def set_password(*, actor: Viewer, user: User, password: str) -> None:
 
 
 def reset_password(*, user_id: int, token: str, password: str) -> None:
-    """Set a password through a one-time link that carries `token`. Raises Missing when it was used or has expired."""
+    """Set a password through a one-time link that carries `token`. Raises Missing when it was used or has expired, and
+    while the account is closed."""
     with transaction.atomic():
         # Two concurrent requests: the second blocks here, then sees that the link was already used.
-        user = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+        user = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_active=True).first()
         if user is None or not default_token_generator.check_token(user, token):
             raise Missing("This link was already used or has expired. Ask for a new one.")
         set_password(actor=Viewer.of(user), user=user, password=password)
 
 
 def authorize_password_reset(*, actor: Viewer, user_id: int) -> User:
-    """The user for whom an admin creates a one-time password link. Writes an audit entry about it."""
+    """The user for whom an admin creates a one-time password link. Writes an audit entry about it.
+
+    Raises WrongState for a closed account, whose link would not work.
+    """
     if not actor.is_admin:
         raise NotAllowed("Only admins can create password links.")
     with transaction.atomic():
         user = User.objects.filter(pk=user_id, is_system=False, is_service_account=False).first()
         if user is None:
             raise Missing
+        if not user.is_active:
+            raise WrongState(f"The account of {user.name} is closed. Reopen it first.")
         audit(actor, "user.reset_allowed", user)
     return user
 

@@ -147,6 +147,10 @@ class Reset(BadRequestMixin, views.PasswordResetConfirmView):
     template_name = "web/people/reset.html"
     form_class = forms.PasswordForm
 
+    def get_user(self, uidb64: str) -> Any:
+        user = super().get_user(uidb64)
+        return user if user is not None and user.is_active else None
+
     def form_valid(self, form: Any) -> HttpResponse:
         token = self.request.session[views.INTERNAL_RESET_SESSION_TOKEN]
         password = form.cleaned_data["new_password1"]

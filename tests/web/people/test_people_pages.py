@@ -272,6 +272,28 @@ def test_a_password_link_works_once(as_, client, cast):
     assert "has expired" in client.get(link, follow=True).content.decode()
 
 
+def test_a_closed_account_gets_no_password_link(as_, cast):
+    admin, address = as_("admin"), f"/people/{cast.reader.pk}/reset"
+    assert f'action="{address}"' in admin.get("/people").content.decode()
+    admin.post(f"/people/{cast.reader.pk}", {"let_out": "1"})
+    assert f'action="{address}"' not in admin.get("/people").content.decode()
+    response = admin.post(address)
+    assert response.status_code == 409
+    assert "The account of Reader is closed. Reopen it first." in response.content.decode()
+    assert not AuditEntry.objects.filter(action="user.reset_allowed").exists()
+
+
+def test_a_password_link_ends_when_the_account_is_closed(as_, cast):
+    link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
+    one = Client()
+    where = one.get(link, follow=True).redirect_chain[-1][0]
+    as_("admin").post(f"/people/{cast.reader.pk}", {"let_out": "1"})
+    new = "another rather long phrase"
+    assert "has expired" in one.post(where, {"new_password1": new, "new_password2": new}).content.decode()
+    assert "has expired" in Client().get(link, follow=True).content.decode()
+    assert not User.objects.get(pk=cast.reader.pk).check_password(new)
+
+
 def test_a_concurrent_second_use_of_a_password_link_is_rejected(as_, client, cast, monkeypatch):
     link = path_of(link_in(as_("admin").post(f"/people/{cast.reader.pk}/reset")))
     first, second = Client(), Client()

@@ -262,7 +262,7 @@ def test_a_pattern_is_confirmed_and_rejected_and_the_decision_undone(cast, storm
     ]
     history = parsed(client.get(f"/incidents/{incident.ref}/history")).text
     for words in ("confirmed a pattern", "rejected a pattern", "undid the decision on a pattern"):
-        assert f"{words}: retry storm" in history
+        assert f"{words}: Retry storm" in history
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -9,12 +10,13 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from incidents import history as past
-from incidents import scopes
+from incidents import scopes, template
 from incidents.document import Reading, build, read, redacted
 from incidents.errors import Missing
 from incidents.models import AuditEntry, Revision
 from incidents.records import KINDS
 from incidents.wording import with_article
+from kb.patterns.models import Pattern
 from kb.web.request import Request
 from kb.web.writing import changes
 from kb.web.writing.access import get_only, incident_to_read
@@ -60,6 +62,8 @@ def history(request: Request, reference: str) -> HttpResponse:
     entries = Paginator(past.audit(reading.incident, request.viewer), ENTRIES_PER_PAGE).get_page(
         request.GET.get("page")
     )
+    sections = {plan.key: plan.title for plan in template.section_plans(reading.incident.template)}
+    patterns = _pattern_names(entries)
     context = {
         "incident": reading.document,
         "reading": reading,
@@ -67,7 +71,7 @@ def history(request: Request, reference: str) -> HttpResponse:
         "may_compare": reading.is_working_copy and len(revisions) + _has_draft(reading) > 1,
         "has_draft": _has_draft(reading),
         "entries": entries,
-        "described_entries": [(entry, describe(entry)) for entry in entries],
+        "described_entries": [(entry, describe(entry, sections, patterns)) for entry in entries],
     }
     return render(request, "web/writing/history.html", context)
 
@@ -77,8 +81,17 @@ def _has_draft(reading: Reading) -> bool:
     return reading.is_working_copy and reading.incident.status in scopes.UNPUBLISHED
 
 
-def describe(entry: AuditEntry) -> str:
-    """An audit entry in words, without its actor."""
+def _pattern_names(entries: Iterable[AuditEntry]) -> dict[str, str]:
+    """The names of the patterns in these entries, by slug."""
+    slugs = {entry.change["pattern"] for entry in entries if "pattern" in entry.change}
+    return dict(Pattern.objects.filter(slug__in=slugs).values_list("slug", "name"))
+
+
+def describe(entry: AuditEntry, sections: Mapping[str, str], patterns: Mapping[str, str]) -> str:
+    """An audit entry in words, without its actor.
+
+    `sections` are titles by key and `patterns` names by slug. One that is gone is told by its key.
+    """
     if entry.action in ACTION_WORDS:
         words = ACTION_WORDS[entry.action]
         match entry.action:
@@ -91,13 +104,15 @@ def describe(entry: AuditEntry) -> str:
                 names = [changes.FACTS.get(name, name.replace("_", " ")).lower() for name in changed]
                 return f"{words}: {', '.join(names)}"
             case "section.changed" if "key" in entry.change:
-                return f"edited the section {str(entry.change['key']).replace('_', ' ')}"
+                key = str(entry.change["key"])
+                return f"edited the section “{sections.get(key, key.replace('_', ' '))}”"
             case "incident.published" if "number" in entry.change:
                 return f"published revision {entry.change['number']}"
             case "incident.reviewed":
                 return "approved it" if entry.change.get("decision") == "approved" else "requested changes"
             case _ if "pattern" in entry.change:
-                return f"{words}: {str(entry.change['pattern']).replace('-', ' ')}"
+                slug = str(entry.change["pattern"])
+                return f"{words}: {patterns.get(slug, slug.replace('-', ' '))}"
         return words
     kind, _, step = entry.action.rpartition(".")
     if kind in KINDS and step in ROW_ACTIONS:

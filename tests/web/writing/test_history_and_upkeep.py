@@ -13,6 +13,7 @@ from incidents.actions.sections import add_row, change_row, change_section, remo
 from incidents.document import build, with_all_parts
 from incidents.models import AuditEntry, Incident
 from incidents.vocabulary import LinkKind
+from kb.patterns.models import Pattern
 from kb.web.writing import changes, differences
 from tests.web.writing.conftest import forms_in, text_of
 
@@ -72,7 +73,7 @@ def test_authors_see_every_revision_and_the_audit_log(cast, twice, browser):
         "created it",
         "reopened it",
         "published revision 2",
-        "edited the section summary",
+        "edited the section “Summary”",
         "added a cause",
         "removed a timeline event",
         "changed facts: severity",
@@ -131,10 +132,32 @@ def test_a_long_history_is_paged(cast, draft, browser):
             change={"key": "summary"},
         )
     first = browser("author").get(f"/incidents/{incident.ref}/history")
-    assert first.content.decode().count("edited the section summary") == 50
+    assert first.content.decode().count("edited the section “Summary”") == 50
     assert "Older" in text_of(first)
     last = browser("author").get(f"/incidents/{incident.ref}/history?page=2")
     assert "created it" in text_of(last)
+
+
+def test_the_audit_log_names_sections_and_patterns_as_their_pages_do(cast, draft, browser):
+    incident = draft()
+    Pattern.objects.create(slug="migration-or-upgrade", name="Migration or upgrade gone wrong", family="change")
+    for action, change in (
+        ("section.changed", {"key": "lucky"}),
+        ("section.changed", {"key": "no_longer_there"}),
+        ("tag.added", {"pattern": "migration-or-upgrade"}),
+        ("tag.rejected", {"pattern": "no-longer-there"}),
+    ):
+        AuditEntry.objects.create(
+            actor=cast.author, action=action, incident=incident, object_type="incident", change=change
+        )
+    page = text_of(browser("author").get(f"/incidents/{incident.ref}/history"))
+    for words in (
+        "edited the section “Where we were lucky”",
+        "edited the section “no longer there”",
+        "added a pattern: Migration or upgrade gone wrong",
+        "rejected a pattern: no longer there",
+    ):
+        assert words in page
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import zip_longest
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
@@ -32,7 +33,7 @@ View = Callable[Concatenate[Request, P], HttpResponse]
 
 # Form fields that do not hold the user's own text: technical ones, the buttons that were pressed, and what was chosen
 # about people.
-_TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "fields", "row", "position", "back")
+_TECHNICAL_FIELDS = ("csrfmiddlewaretoken", "version", "zone", "fields", "row", "position", "back", "keep")
 _BUTTONS = ("over", "take", "settle", "move", "decision", "remove", "let_in", "let_out", "make_admin", "unmake_admin")
 _CHOICES = ("user", "team", "role", "as_admin", "time_zone")
 
@@ -63,12 +64,14 @@ def signed_in(view: View[P]) -> View[P]:
 
 
 def _texts(request: Request) -> list[str]:
+    """What the user typed or chose: of fields that came with the value they were opened with, only what differs."""
+    sent = request.POST
     return [
         text
-        for name, texts in request.POST.lists()
-        if name not in (*_TECHNICAL_FIELDS, *_BUTTONS, *_CHOICES) and not name.startswith("base-")
-        for text in texts
-        if isinstance(text, str) and text.strip()
+        for name, texts in sent.lists()
+        if name not in (*_TECHNICAL_FIELDS, *_BUTTONS, *_CHOICES) and not name.startswith(("base-", "seen-"))
+        for text, base in zip_longest(texts, sent.getlist(f"base-{name}"), fillvalue="")
+        if isinstance(text, str) and text.strip() and text != base
     ]
 
 

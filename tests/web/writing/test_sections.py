@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from lxml.html import document_fromstring
 
 from incidents.actions.lifecycle import publish
 from incidents.actions.sections import change_section
@@ -186,6 +187,28 @@ def test_a_text_sent_after_someone_published_is_given_back(cast, draft, writer):
     assert response.status_code == 409
     assert "This is published." in text_of(response)
     assert kept_texts(response) == ["An hour of <b>work</b>."]
+
+
+@pytest.mark.parametrize(
+    ("address", "sent", "typed"),
+    [
+        ("review/decide", {"version": "1", "comment": "Well told.", "decision": "approve"}, ["Well told."]),
+        ("edit/rows/lessons/{row}/move", {"version": "1", "text": "Typed", "move": "up"}, ["Typed"]),
+        ("edit/facts", {"base-title": "Old", "title": "New", "base-severity": "sev1", "severity": "sev1"}, ["New"]),
+        (
+            "upkeep/save",
+            {"row": ["{row}"] * 2, "base-due": ["", ""], "due": ["", "2026-05-01"], "state": ["open", "done"]}
+            | {"base-state": ["open", "open"], "take": "x:theirs"},
+            ["2026-05-01", "done"],
+        ),
+    ],
+)
+def test_a_user_signed_out_while_writing_sees_only_what_they_changed(draft, browser, address, sent, typed):
+    path = f"/incidents/{draft().ref}/{address}".format(row="8d3b0b0e-6b0a-4f0e-9d86-0f4f7d8f9a10")
+    response = browser("anonymous").post(path, sent)
+    assert response.status_code == 401
+    kept = document_fromstring(response.content.decode()).xpath("//textarea")
+    assert [field.text.removeprefix("\n") for field in kept] == typed
 
 
 def test_signing_in_again_in_another_tab_lets_the_open_form_be_saved(cast, draft, writer):

@@ -8,12 +8,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from incidents.durations import format_exactly, read_stored_moment
+from incidents.models.incident import TIMES
 from incidents.records import KINDS
 from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
-from kb.web.writing import differences, record_inputs
+from kb.web.times import FormattedMoment, format_moment, partial_date_words
+from kb.web.writing import differences, record_inputs, stated_durations
 from kb.web.writing.differences import Piece
+from kb.web.writing.inputs import Input, Shape
 
 Document = Mapping[str, Any]
+# A value in words. A moment comes with its time in UTC.
+Shown = str | FormattedMoment
 
 FACTS = {
     "title": "Title",
@@ -50,24 +56,28 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FactChange:
+class ValueChange:
+    """A change of something that is read as a unit, such as a time or a choice. Empty where there was nothing."""
+
     label: str
-    before: str
-    after: str
+    before: Shown
+    after: Shown
 
 
 @dataclass(frozen=True, slots=True)
 class TextChange:
-    title: str
+    label: str
     pieces: list[Piece]
 
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """`fields` are pairs of label and pieces: of a changed row those that differ, of an added or removed row all."""
+    """`fields` are those that differ of a changed row, and all of an added or removed one. `name` is the text that
+    tells a changed row from others, or empty when it is among the fields."""
 
     kind: ChangeKind
-    fields: list[tuple[str, list[Piece]]]
+    fields: list[ValueChange | TextChange]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class RowChanges:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    facts: list[FactChange]
+    facts: list[ValueChange]
     texts: list[TextChange]
     rows: list[RowChanges]
 
@@ -88,16 +98,34 @@ class Changes:
 
 def between(before: Document, after: Document) -> Changes:
     """The changes between two documents as revisions store them. A missing field counts as empty."""
+    facts = (_fact(name, label, before, after) for name, label in FACTS.items())
     return Changes(
-        facts=[
-            FactChange(label, old, new)
-            for name, label in FACTS.items()
-            if (old := _fact_in_words(name, before.get(name))) != (new := _fact_in_words(name, after.get(name)))
-            and not _is_same_moment(before.get(name), after.get(name))
-        ],
+        facts=[fact for fact in facts if fact],
         texts=_texts(before, after),
         rows=[RowChanges(KIND_TITLES[kind], rows) for kind in KINDS if (rows := _rows(kind, before, after))],
     )
+
+
+def _fact(name: str, label: str, before: Document, after: Document) -> ValueChange | None:
+    old, new = before.get(name), after.get(name)
+    if name in TIMES:
+        return _moment_change(label, old, new, before, after)
+    words = _fact_in_words(name, old), _fact_in_words(name, new)
+    return ValueChange(label, *words) if words[0] != words[1] else None
+
+
+def _moment_change(label: str, old: Any, new: Any, before: Document, after: Document) -> ValueChange | None:
+    """The change from one moment to another, each as its document stores it; None if they are the same."""
+    # Their words do not tell: a clock that is set back shows the same time twice.
+    if (old or None) == (new or None) or _is_same_moment(old, new):
+        return None
+    return ValueChange(label, _moment_in_words(old, before), _moment_in_words(new, after))
+
+
+def _moment_in_words(value: Any, document: Document) -> Shown:
+    zone = document.get("time_zone") or "UTC"
+    moment = read_stored_moment(value, zone=zone)
+    return format_moment(moment, zone=zone) if moment else ""
 
 
 def _is_same_moment(old: Any, new: Any) -> bool:
@@ -128,12 +156,10 @@ def _fact_in_words(name: str, value: Any) -> str:
             return _label(DetectedBy, value)
         case "mitigations", list():
             return ", ".join(_label(Mitigation, item) for item in value)
-        case _, {"at": at, "precision": precision}:
-            return f"{str(at).replace('T', ' ')}, known to the {precision}"
         case _, {"name": named}:
             return str(named)
-        case _, {"seconds": seconds, "text": text}:
-            return str(text or f"{seconds} s")
+        case _, {"seconds": int(seconds), "text": text}:
+            return stated_durations.in_words(format_exactly(seconds), text or "")
         case _, list():
             return ", ".join(map(str, value))
         case _:
@@ -168,37 +194,50 @@ def _rows(kind: str, before: Document, after: Document) -> list[RowChange]:
     new = {row["id"]: row for row in after.get(kind, [])}
     changes = []
     for row_id in dict.fromkeys((*new, *old)):
-        if fields := _fields(kind, old.get(row_id, {}), new.get(row_id, {})):
-            change = (
-                ChangeKind.ADDED
-                if row_id not in old
-                else ChangeKind.REMOVED
-                if row_id not in new
-                else ChangeKind.CHANGED
-            )
-            changes.append(RowChange(change, fields))
+        was, now = old.get(row_id, {}), new.get(row_id, {})
+        if fields := _fields(kind, was, now, before, after):
+            change = ChangeKind.CHANGED if was and now else ChangeKind.ADDED if now else ChangeKind.REMOVED
+            name = _name(now)
+            changes.append(RowChange(change, fields, name if name == _name(was) else ""))
     return changes
 
 
-def _fields(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, list[Piece]]]:
-    fields = []
-    for name in record_inputs.names(kind):
-        before, after = (_cell(kind, name, side.get(name)) for side in (old, new))
-        if before == after or (name == "at" and _is_same_moment(old.get(name), new.get(name))):
+def _name(row: Mapping[str, Any]) -> str:
+    """The text that tells a row from the others of its kind."""
+    return str(row.get("text") or row.get("title") or row.get("label") or "")
+
+
+def _fields(
+    kind: str, old: Mapping[str, Any], new: Mapping[str, Any], before: Document, after: Document
+) -> list[ValueChange | TextChange]:
+    fields: list[ValueChange | TextChange] = []
+    for input in record_inputs.INPUTS[kind]:
+        if input.name == "at":
+            change = _moment_change(input.label, _moment_of(old), _moment_of(new), before, after)
+            fields += [change] if change else []
             continue
-        # A time is compared as a whole, because marked digits inside it would mean nothing.
-        pieces = differences.replaced(before, after) if name == "at" else differences.between(before, after)
-        fields.append((record_inputs.label(kind, name), pieces))
+        words = [_cell(kind, input, side.get(input.name)) for side in (old, new)]
+        # The precision shows in the words of the time.
+        if words[0] == words[1] or input.name == "precision":
+            continue
+        if input.shape in (Shape.TEXT, Shape.LINE):
+            fields.append(TextChange(input.label, differences.between(*words)))
+        else:
+            fields.append(ValueChange(input.label, *words))
     return fields
 
 
-def _cell(kind: str, name: str, value: Any) -> str:
+def _moment_of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return {"at": row["at"], "precision": row.get("precision")} if row.get("at") else None
+
+
+def _cell(kind: str, input: Input, value: Any) -> str:
     if value in (None, "", [], False):
         return ""
     if isinstance(value, bool):
         return "yes"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    if name == "precision":
-        return "" if value != "hour" else "to the hour"
-    return record_inputs.in_words(kind, name, str(value).replace("T", " ") if name == "at" else str(value))
+    if input.shape is Shape.DAY:
+        return partial_date_words(str(value))
+    return record_inputs.in_words(kind, input.name, str(value))

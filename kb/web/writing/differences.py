@@ -34,11 +34,6 @@ def between(before: str, after: str) -> list[Piece]:
     return _joined(_lines(before.splitlines(keepends=True), after.splitlines(keepends=True)))
 
 
-def replaced(before: str, after: str) -> list[Piece]:
-    """For values that are read as a unit: one text removed and the other added."""
-    return _joined(iter((Piece(Mark.REMOVED, before), Piece(Mark.ADDED, after))))
-
-
 def side(pieces: Sequence[Piece], mark: Mark) -> list[Piece]:
     """One of the two texts: the pieces that stayed, and those only this side has."""
     return [piece for piece in pieces if piece.mark in (Mark.SAME, mark)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from lxml.html import document_fromstring
 
 from incidents import history
@@ -14,7 +15,7 @@ from incidents.document import build, with_all_parts
 from incidents.models import AuditEntry, Incident
 from incidents.vocabulary import LinkKind
 from kb.patterns.models import Pattern
-from kb.web.writing import changes, differences
+from kb.web.writing import changes
 from tests.web.writing.conftest import forms_in, text_of
 
 
@@ -42,7 +43,7 @@ def test_every_kind_of_change_is_shown(twice):
     assert {fact.label for fact in found.facts} == {"Severity", "Impact started", "Services"}
     severity = next(fact for fact in found.facts if fact.label == "Severity")
     assert (severity.before, severity.after) == ("SEV 3", "SEV 1")
-    assert {text.title for text in found.texts} == {"Summary", "Timeline"}
+    assert {text.label for text in found.texts} == {"Summary", "Timeline"}
     told = {(kind.title, row.kind.value) for kind in found.rows for row in kind.rows}
     assert told == {("Timeline", "removed"), ("Causes", "added"), ("Lessons", "changed")}
     assert not changes.between(first, first)
@@ -180,7 +181,46 @@ def test_a_time_rewritten_in_another_zone_is_not_a_change_and_a_changed_one_is_s
     found = changes.between(madrid, york)
     assert found.facts == []
     ((row,),) = [kind.rows for kind in found.rows]
-    assert row.fields == [("Time", differences.replaced("2026-03-31 14:09+02:00", "2026-03-31 08:10-04:00"))]
+    (time,) = row.fields
+    assert isinstance(time, changes.ValueChange)
+    assert (time.label, time.before.utc, time.after.utc) == (
+        "Time",
+        "31 March 2026, 12:09 UTC",
+        "31 March 2026, 12:10 UTC",
+    )
+
+
+def test_a_time_that_the_clock_showed_twice_is_a_change():
+    first, second = ({"started": {"at": f"2026-10-25T02:30+0{hour}:00", "precision": "minute"}} for hour in (2, 1))
+    with timezone.override("Europe/Madrid"):
+        ((before, after),) = [(fact.before, fact.after) for fact in changes.between(first, second).facts]
+    assert before.whole == after.whole == "25 October 2026, 02:30"
+    assert before.utc != after.utc
+
+
+def test_a_changed_row_is_named_and_its_values_are_in_words_and_in_the_readers_zone(cast, published, browser):
+    incident = published(detected="2026-03-03T14:05Z", stated_duration={"seconds": 7200, "text": ""})
+    actor = {"actor": cast.viewer("author"), "incident_id": incident.pk}
+    action, event = incident.actionitems.get(), incident.timelineevents.get()
+    lifecycle.reopen(**actor)
+    change_row(**actor, kind="actions", row_id=action.uuid, values={"state": "done", "due": "2026-05-01"})
+    change_row(**actor, kind="timeline", row_id=event.uuid, values={"at": "2026-03-03T14:00Z", "precision": "hour"})
+    change_incident(
+        **actor, facts={"detected": "2026-03-03T14:35Z", "stated_duration": {"seconds": 7800, "text": "two hours"}}
+    )
+    cast.author.time_zone = "Asia/Tokyo"
+    cast.author.save()
+    response = browser("author").get(f"/incidents/{incident.ref}/history/compare")
+    page = text_of(response)
+    for words in (
+        "changed Add backoff to clients Due: 1 May 2026 State: Open Done",
+        f"changed {event.text} Time: 3 March 2026, 23:0",
+        "3 March 2026, about 23:00",
+        "Detected 3 March 2026, 23:05 3 March 2026, 23:35",
+        "Stated duration 2 h 2 h 10 min, “two hours”",
+    ):
+        assert words in page
+    assert 'title="3 March 2026, 14:35 UTC"' in response.content.decode()
 
 
 def test_documents_with_missing_fields_are_compared_without_an_error(draft):

@@ -42,8 +42,10 @@ def organization(request: Request, slug: str) -> HttpResponse:
     found = scopes.visible_organizations(request.viewer).filter(slug=slug).first()
     if found is None:
         raise Http404
-    _, context = incident_list(request, {"organization": [found.name]})
-    return render(request, "web/browse/organization.html", context | {"organization": found})
+    page, context = incident_list(request, {"organization": [found.name]})
+    # The index knows a new name, or a first incident, only a moment later.
+    is_behind = bool(found.listed) and not page.total  # type: ignore[attr-defined]
+    return render(request, "web/browse/organization.html", context | {"organization": found, "is_behind": is_behind})
 
 
 def incident_list(request: Request, filters: dict[str, list[str]]) -> tuple[Page, dict[str, Any]]:

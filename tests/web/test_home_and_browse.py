@@ -6,6 +6,8 @@ import pytest
 
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
+from incidents.actions.organizations import change_organization
+from incidents.models import Organization
 from kb.patterns.models import Pattern, PatternStatus, Tag, TagSource, TagState
 from tests.conftest import Cast, fill
 from tests.web.conftest import famous, parsed
@@ -128,6 +130,23 @@ def test_an_organization_with_only_hidden_incidents_is_a_404(cast, draft, indexe
         assert browser(name).get("/organizations/square").status_code == status
         assert ("Square" in parsed(browser(name).get("/organizations")).text) == (status == 200)
     assert browser("anonymous").get("/organizations/nobody").status_code == 404
+
+
+def test_an_organization_just_renamed_says_that_its_list_is_being_updated(cast, published, indexed, browser):
+    published("Public one", visibility="public", organization="Square")
+    indexed()
+    square = Organization.objects.get(name="Square")
+    client, words = browser("anonymous"), "The list of its incidents is being updated."
+    assert words not in parsed(client.get("/organizations/square")).text
+    change_organization(actor=cast.viewer("admin"), organization_id=square.pk, values={"name": "Block"})
+    page = parsed(client.get("/organizations/square")).text
+    assert words in page
+    assert "No incidents" not in page
+    assert "Nothing found" not in page
+    indexed()
+    page = parsed(client.get("/organizations/square")).text
+    assert "Public one" in page
+    assert words not in page
 
 
 def test_an_organization_with_only_archived_incidents_has_a_page_and_counts_none(cast, published, indexed, browser):

@@ -62,12 +62,49 @@ def test_a_token_is_created_shown_once_used_and_revoked(people, cast, width, sch
     author.look()
 
 
+def test_the_secret_of_a_new_token_is_shown_until_that_token_is_revoked(people, cast):
+    AccessToken.objects.create(user=cast.author, expiry=timedelta(days=1), name="Old", scope="read")
+    page = people("author").go("/account/tokens")
+    page.get_by_label("Name").fill("New")
+    page.get_by_role("button", name="Create token").click()
+    secret, listed = page.locator("#token-secret"), page.locator("#token-list li")
+    expect(secret).not_to_be_empty()
+    page.get_by_role("button", name="Revoke Old").click()
+    expect(listed).to_have_count(1)
+    expect(secret).to_be_visible()
+    page.get_by_role("button", name="Revoke New").click()
+    expect(listed).to_have_count(0)
+    expect(page.locator("#token-made")).to_be_hidden()
+    expect(secret).to_be_empty()
+
+
+def test_signed_out_in_another_tab_one_is_asked_to_sign_in_again(people, settings):
+    author = people("author", schemes=("light",))
+    page = author.go("/account/tokens")
+    page.get_by_label("Name").fill("Deploy bot")
+    author.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Create token").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_have_text("You are signed out. Sign in again.")
+    expect(alert.get_by_role("link")).to_have_attribute("href", "/sign-in?next=/account/tokens")
+    author.look()
+
+
+def test_an_empty_number_of_days_is_reported_at_its_field(people):
+    page = people("author").go("/account/tokens")
+    page.get_by_label("Name").fill("Deploy bot")
+    page.get_by_label("Days until it expires").fill("")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator("#token-days:invalid")).to_be_focused()
+    expect(page.locator("#token-problem")).to_be_hidden()
+
+
 def test_an_invalid_name_is_reported_on_the_page(people):
     author = people("author", schemes=("light",))
     page = author.go("/account/tokens")
     page.get_by_label("Name").fill(" ")
     page.get_by_role("button", name="Create token").click()
-    expect(page.get_by_role("alert")).to_contain_text("This field is required.")
+    expect(page.get_by_role("alert")).to_have_text("Name: This field is required.")
     author.look()
     assert not AccessToken.objects.exists()
 

@@ -3,6 +3,9 @@ const section = document.getElementById("tokens");
 const url = section.dataset.url;
 const csrf = section.querySelector("[name=csrfmiddlewaretoken]").value;
 const problem = document.getElementById("token-problem");
+const form = document.getElementById("new-token");
+const made = document.getElementById("token-made");
+const secret = document.getElementById("token-secret");
 
 const calendar = (timeZone) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone });
 
@@ -17,13 +20,36 @@ const day = (text) => {
   return words.format(new Date(text));
 };
 
+// What the server refused, as nodes and texts to show.
+class Refused extends Error {
+  constructor(...words) {
+    super();
+    this.words = words;
+  }
+}
+
+const refusal = (body) => {
+  if (body.code === "not_authenticated") {
+    const link = document.createElement("a");
+    link.href = section.dataset.signIn;
+    link.textContent = "Sign in again";
+    return new Refused("You are signed out. ", link, ".");
+  }
+  return new Refused(body.errors?.map(({ field, message }) => `${labelOf(field)}${message}`).join(" ") || body.detail || body.title);
+};
+
+const labelOf = (field) => {
+  const label = form.elements.namedItem(field)?.labels[0].textContent;
+  return label ? `${label}: ` : "";
+};
+
 // URLs in responses start with the configured BASE_URL, but this page may have been opened under another host name.
 const call = async (address, options = {}) => {
   const { pathname, search } = new URL(address, location.href);
   const headers = { "X-CSRFToken": csrf, "Content-Type": "application/json", ...options.headers };
   const response = await fetch(pathname + search, { credentials: "same-origin", ...options, headers });
   const body = response.status === 204 ? null : await response.json();
-  if (!response.ok) throw new Error(body.errors?.map((error) => error.message).join(" ") || body.detail || body.title);
+  if (!response.ok) throw refusal(body);
   return body;
 };
 
@@ -51,6 +77,7 @@ const row = (token) => {
   button.setAttribute("aria-label", `Revoke ${token.name}`);
   button.addEventListener("click", () => attempt(async () => {
     await call(token.url, { method: "DELETE", headers: { "If-Match": "*" } });
+    if (made.dataset.of === token.url) showSecret();
     await list();
     document.getElementById("yours").focus();
   }));
@@ -63,9 +90,16 @@ const attempt = async (step) => {
   try {
     await step();
   } catch (error) {
-    problem.textContent = error.message;
+    problem.replaceChildren(...(error.words ?? [error.message]));
     problem.hidden = false;
   }
+};
+
+// Shows the secret of a token that was just created, or without one, nothing.
+const showSecret = (created) => {
+  secret.textContent = created?.token ?? "";
+  made.dataset.of = created?.url ?? "";
+  made.hidden = !created;
 };
 
 const all = async () => {
@@ -84,14 +118,12 @@ const list = async () => {
   document.getElementById("no-tokens").hidden = tokens.length > 0;
 };
 
-document.getElementById("new-token").addEventListener("submit", (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const form = event.target;
   attempt(async () => {
     const body = { name: form.elements.namedItem("name").value, scope: form.scope.value, days: Number(form.days.value) };
     const created = await call(url, { method: "POST", body: JSON.stringify(body) });
-    document.getElementById("token-secret").textContent = created.token;
-    document.getElementById("token-made").hidden = false;
+    showSecret(created);
     form.reset();
     await list();
   });

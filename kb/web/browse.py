@@ -44,7 +44,7 @@ def organization(request: Request, slug: str) -> HttpResponse:
         raise Http404
     page, context = incident_list(request, {"organization": [found.name]})
     # The index knows a new name, or a first incident, only a moment later.
-    is_behind = bool(found.listed) and not page.total  # type: ignore[attr-defined]
+    is_behind = not page.total and bool(scopes.count_by_organization(request.viewer, [found]))
     return render(request, "web/browse/organization.html", context | {"organization": found, "is_behind": is_behind})
 
 

@@ -20,7 +20,7 @@ from incidents.template import SectionPlan
 from incidents.vocabulary import LinkKind, SectionKind
 from kb.web.writing import differences, record_inputs
 from kb.web.writing.changes import KIND_TITLES
-from kb.web.writing.differences import Mark, Piece
+from kb.web.writing.differences import Effort, Mark, Piece
 from kb.web.writing.inputs import Input, Shape, choices_of, filled
 
 Values = Mapping[str, str | tuple[str, ...]]
@@ -59,13 +59,23 @@ class Conflict:
 
     @classmethod
     def of(
-        cls, version: int, pairs: list[tuple[str, str, str]], *, who: str = "", at: datetime | None = None
+        cls,
+        version: int,
+        pairs: list[tuple[str, str, str]],
+        *,
+        who: str = "",
+        at: datetime | None = None,
+        effort: Effort | None = None,
     ) -> Conflict:
-        """Each of `pairs` is (label, mine, theirs). Those that agree are left out."""
+        """Each of `pairs` is (label, mine, theirs). Those that agree are left out.
+
+        `effort` is what the comparisons can take, for a page with several conflicts.
+        """
+        effort = effort or Effort()
         fields = []
         for label, mine, theirs in pairs:
             if mine != theirs:
-                pieces = differences.between(theirs, mine)
+                pieces = differences.between(theirs, mine, effort)
                 fields.append(
                     ConflictingField(
                         label, differences.side(pieces, Mark.ADDED), differences.side(pieces, Mark.REMOVED)

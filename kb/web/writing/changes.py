@@ -14,7 +14,7 @@ from incidents.records import KINDS
 from incidents.vocabulary import DetectedBy, Mitigation, Severity, Visibility
 from kb.web.times import FormattedMoment, format_moment, partial_date_words
 from kb.web.writing import differences, record_inputs, stated_durations
-from kb.web.writing.differences import Piece
+from kb.web.writing.differences import Effort, Piece
 from kb.web.writing.inputs import Input, Shape
 
 Document = Mapping[str, Any]
@@ -98,11 +98,12 @@ class Changes:
 
 def between(before: Document, after: Document) -> Changes:
     """The changes between two documents as revisions store them. A missing field counts as empty."""
+    effort = Effort()
     facts = (_fact(name, label, before, after) for name, label in FACTS.items())
     return Changes(
         facts=[fact for fact in facts if fact],
-        texts=_texts(before, after),
-        rows=[RowChanges(KIND_TITLES[kind], rows) for kind in KINDS if (rows := _rows(kind, before, after))],
+        texts=_texts(before, after, effort),
+        rows=[RowChanges(KIND_TITLES[kind], rows) for kind in KINDS if (rows := _rows(kind, before, after, effort))],
     )
 
 
@@ -170,15 +171,15 @@ def _label(words: Any, value: str) -> str:
     return str(words(value).label) if value in words.values else value
 
 
-def _texts(before: Document, after: Document) -> list[TextChange]:
+def _texts(before: Document, after: Document, effort: Effort) -> list[TextChange]:
     old = {section["key"]: section for section in before.get("sections", [])}
     new = {section["key"]: section for section in after.get("sections", [])}
     changes = []
     for key in dict.fromkeys((*new, *old)):
-        texts = [_text(side.get(key, {})) for side in (old, new)]
-        if texts[0] != texts[1]:
+        earlier, later = (_text(side.get(key, {})) for side in (old, new))
+        if earlier != later:
             title = (new.get(key) or old[key])["title"]
-            changes.append(TextChange(title, differences.between(*texts)))
+            changes.append(TextChange(title, differences.between(earlier, later, effort)))
     return changes
 
 
@@ -189,13 +190,13 @@ def _text(section: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(kind: str, before: Document, after: Document) -> list[RowChange]:
+def _rows(kind: str, before: Document, after: Document, effort: Effort) -> list[RowChange]:
     old = {row["id"]: row for row in before.get(kind, [])}
     new = {row["id"]: row for row in after.get(kind, [])}
     changes = []
     for row_id in dict.fromkeys((*new, *old)):
         was, now = old.get(row_id, {}), new.get(row_id, {})
-        if fields := _fields(kind, was, now, before, after):
+        if fields := _fields(kind, was, now, before, after, effort):
             change = ChangeKind.CHANGED if was and now else ChangeKind.ADDED if now else ChangeKind.REMOVED
             name = _name(now)
             changes.append(RowChange(change, fields, name if name == _name(was) else ""))
@@ -208,7 +209,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _fields(
-    kind: str, old: Mapping[str, Any], new: Mapping[str, Any], before: Document, after: Document
+    kind: str, old: Mapping[str, Any], new: Mapping[str, Any], before: Document, after: Document, effort: Effort
 ) -> list[ValueChange | TextChange]:
     fields: list[ValueChange | TextChange] = []
     for input in record_inputs.INPUTS[kind]:
@@ -221,7 +222,7 @@ def _fields(
         if words[0] == words[1] or input.name == "precision":
             continue
         if input.shape in (Shape.TEXT, Shape.LINE):
-            fields.append(TextChange(input.label, differences.between(*words)))
+            fields.append(TextChange(input.label, differences.between(*words, effort)))
         else:
             fields.append(ValueChange(input.label, *words))
     return fields

@@ -35,6 +35,7 @@ from kb.web.writing.access import (
     signed_in,
 )
 from kb.web.writing.cards import LINK_INPUTS, NEW_LINK, Attempt, Card, Conflict, link_card
+from kb.web.writing.differences import Effort
 from kb.web.writing.editor import EDITABLE, editor_page, people_to_suggest
 from kb.web.writing.inputs import errors_by_input, filled, incomplete_form
 
@@ -82,9 +83,12 @@ def upkeep_page(
     prefetch_parts(incident, "services", "actions")
     facts = facts_card.card(incident, request.viewer)
     by_row = {one.edit.row: one for one in refused}
+    effort = Effort()
     context = {
         "incident": incident,
-        "actions": [(each, _card(incident, each, by_row.get(each.uuid))) for each in incident.actionitems.all()],
+        "actions": [
+            (each, _card(incident, each, by_row.get(each.uuid), effort)) for each in incident.actionitems.all()
+        ],
         "unsaved": attempt.card if attempt else next((f"row-{row}" for row in by_row), ""),
         "visibility": facts.inputs_by_name["visibility"],
         "people": people_to_suggest(request.viewer),
@@ -96,7 +100,7 @@ def upkeep_page(
     return render(request, "web/writing/upkeep.html", context, status=status)
 
 
-def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) -> Card:
+def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None, effort: Effort) -> Card:
     """The card of an action item, with only the fields that can change without reopening."""
     live_inputs = [i for i in record_inputs.INPUTS[KIND] if i.name in LIVE_FIELDS]
     now = {
@@ -111,9 +115,8 @@ def _card(incident: Incident, action: ActionItem, refused: RejectedEdit | None) 
         case RejectedEdit(error=Invalid() as invalid):
             errors = errors_by_input(invalid.fields, LIVE_FIELDS)
         case RejectedEdit(error=Stale()):
-            conflict = Conflict.of(
-                action.version, record_inputs.labelled_pairs(KIND, edit.mine, now), at=action.updated_at
-            )
+            pairs = record_inputs.labelled_pairs(KIND, edit.mine, now)
+            conflict = Conflict.of(action.version, pairs, at=action.updated_at, effort=effort)
     card = f"row-{action.uuid}"
     return Card(
         card,

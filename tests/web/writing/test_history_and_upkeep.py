@@ -223,6 +223,21 @@ def test_a_changed_row_is_named_and_its_values_are_in_words_and_in_the_readers_z
     assert 'title="3 March 2026, 14:35 UTC"' in response.content.decode()
 
 
+def test_two_revisions_are_compared_with_one_effort(monkeypatch):
+    efforts = []
+    monkeypatch.setattr(differences, "between", lambda before, after, effort: efforts.append(effort) or [])
+    before, after = (
+        {
+            "sections": [{"key": key, "title": key, "body": word} for key in ("summary", "impact")],
+            "lessons": [{"id": number, "text": word} for number in range(2)],
+        }
+        for word in ("Before.", "After.")
+    )
+    changes.between(before, after)
+    assert len(efforts) == 4
+    assert all(effort is efforts[0] for effort in efforts)
+
+
 def test_documents_with_missing_fields_are_compared_without_an_error(draft):
     document = build(with_all_parts(Incident.objects.filter(pk=draft().pk)).get())
     assert not changes.between({}, {})

@@ -73,6 +73,16 @@ def test_the_second_writer_gets_both_texts_and_nothing_is_lost(cast, draft, writ
         assert forms_in(response)["form-section-summary"].values["body"] == ["Nearly 20% of checkouts failed."]
 
 
+def test_texts_that_are_hard_to_compare_are_shown_whole(cast, draft, writer):
+    incident = draft()
+    lead = writer("lead", incident)
+    form = lead.open()["form-section-summary"]
+    change_section(actor=cast.viewer("author"), incident_id=incident.pk, key="summary", body=",." * 315 + ",")
+    page = lead.send(form, htmx=True, body="." * 630).content.decode()
+    assert f"<ins>{'.' * 630}</ins>" in page
+    assert f"<del>{',.' * 315},</del>" in page
+
+
 @pytest.mark.parametrize("htmx", [False, True])
 def test_a_merged_text_can_overwrite_the_version_that_was_shown(cast, draft, writer, htmx):
     incident = draft()

@@ -1,7 +1,8 @@
 """Embeds people's text in a larger Markdown document without either affecting the other, and reads how a text begins.
 
-Prose stays as written, with two exceptions: its headings are demoted below ours, and what it leaves open (a code fence,
-a comment) is closed, so that it cannot swallow what follows. Single lines are escaped and shown literally.
+Prose stays as written, with three exceptions: its headings are demoted below ours, what it leaves open (a code fence,
+a comment) is closed, so that it cannot swallow what follows, and what is too much to parse becomes a code block. Single
+lines are escaped and shown literally.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from incidents import markdown_bounds
+from incidents.markdown_bounds import Allowance
+
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&~|#])")
 _CLOSERS = ("-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>")
 _BEGINS_A_BLOCK = re.compile(r"\s|[-+*>#<|`~=]|\d+[.)]")
@@ -24,8 +28,8 @@ _ATX = re.compile(r"(#{1,6})(?=[ \t]|$)")
 
 @cache
 def _parser() -> MarkdownIt:
-    """Parses blocks only: inline content never opens or closes one, and a long text is parsed up to a dozen times."""
-    return MarkdownIt("commonmark").disable("inline")
+    """Parses blocks only, because inline content never opens or closes one."""
+    return markdown_bounds.install(MarkdownIt("commonmark").disable("inline"))
 
 
 @cache
@@ -92,23 +96,37 @@ def link(text: str, url: str) -> str:
     return f"[{plain(text)}](<{address}>)"
 
 
-def prose(text: str, *, below: int) -> str:
-    """Markdown whose headings are all below the given level, and that leaves nothing open."""
-    return _closed(_demoted(text, below).strip("\n"))
+def prose(text: str, *, below: int, allowance: Allowance | None = None) -> str:
+    """Markdown whose headings are all below the given level, and that leaves nothing open.
+
+    `allowance` is shared by all texts of a document. Once it is spent, texts become code blocks.
+    """
+    lines = text.strip("\n").split("\n")
+    environment: dict[str, Any] = {"allowance": allowance or Allowance()}
+    # What a text leaves open swallows a heading after it.
+    *tokens, last = _parser().parse("\n".join([*lines, "", "## End", ""]), environment)
+    read = markdown_bounds.first_unread_line(environment)
+    if read is not None:
+        rest = "\n".join(lines[read:])
+        parts = ["\n".join(_demoted(lines[:read], tokens, below)).rstrip("\n"), _fenced(rest) if rest else ""]
+        return "\n\n".join(filter(None, parts))
+    if _is_end(last):
+        return "\n".join(_demoted(lines, tokens[:-2], below))
+    return "\n".join([*_demoted(lines, tokens, below), *_endings(lines, last)])
 
 
-def list_entry(lead: str, text: str, *, below: int) -> str:
+def list_entry(lead: str, text: str, *, below: int, allowance: Allowance | None = None) -> str:
     """A list entry: a lead, which can be empty, and its Markdown, on the same line when that is a plain line."""
-    body = prose(text, below=below)
+    body = prose(text, below=below, allowance=allowance)
     if "\n" in body or _BEGINS_A_BLOCK.match(body):
         indented = "\n".join(f"  {line}" if line else "" for line in body.split("\n"))
         return f"- {lead}\n\n{indented}\n" if lead else f"- {indented[2:]}\n"
     return f"- {lead} {body}".replace("-  ", "- ", 1).rstrip()
 
 
-def _demoted(text: str, below: int) -> str:
-    lines = text.split("\n")
-    for token in reversed(_parser().parse(text)):
+def _demoted(lines: list[str], tokens: list[Token], below: int) -> list[str]:
+    lines = [*lines]
+    for token in reversed(tokens):
         if token.type != "heading_open" or token.map is None:
             continue
         first, after = token.map
@@ -119,18 +137,25 @@ def _demoted(text: str, below: int) -> str:
                 lines[first:after] = ["#" * level + " " + " ".join(line.strip() for line in lines[first : after - 1])]
         else:
             lines[first] = _ATX.sub("#" * level, lines[first], count=1)
-    return "\n".join(lines)
+    return lines
 
 
-def _closed(text: str) -> str:
-    if _ends_by_itself(text):
-        return text
-    fences = [token.markup for token in _parser().parse(text) if token.type == "fence" and token.level == 0]
-    endings = [*fences[-1:], *_CLOSERS]
-    return next((f"{text}\n{ending}" for ending in endings if _ends_by_itself(f"{text}\n{ending}")), text)
+def _endings(lines: list[str], block: Token) -> list[str]:
+    """The line that ends the open block at the end of these lines. Only its first line says which one does."""
+    begin = lines[block.map[0]] if block.map else ""
+    endings = [block.markup] if block.type == "fence" else _CLOSERS
+    return [ending for ending in endings if _ends(f"{begin}\n{ending}")][:1]
 
 
-def _ends_by_itself(text: str) -> bool:
-    """Would a heading after this text be parsed as a heading?"""
-    tokens = _parser().parse(f"{text}\n\n## End\n")
-    return len(tokens) >= 3 and tokens[-3].type == "heading_open" and tokens[-3].level == 0
+def _ends(block: str) -> bool:
+    return _is_end(_parser().parse(f"{block}\n\n## End\n", {"allowance": Allowance()})[-1])
+
+
+def _is_end(token: Token) -> bool:
+    return token.type == "heading_close" and token.level == 0
+
+
+def _fenced(text: str) -> str:
+    """The text in a code fence longer than any in it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"

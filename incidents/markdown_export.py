@@ -12,6 +12,7 @@ import yaml
 from incidents import records
 from incidents.durations import DurationKind
 from incidents.markdown import link, list_entry, plain, prose
+from incidents.markdown_bounds import Allowance
 from incidents.models.incident import TIMES
 from incidents.vocabulary import (
     ActionKind,
@@ -41,16 +42,20 @@ _INCOMING_PHRASES = {
 
 
 def markdown(document: Document) -> str:
+    allowance = Allowance()
     blocks = [_front_matter(document), f"# {plain(document['title'])}", "\n".join(_facts(document))]
     shown: set[str] = set()
     for section in document["sections"]:
-        blocks += _section(document, section)
+        blocks += _section(document, section, allowance)
         shown.add(section["key"])
     # Shown even when the template has no section for sources.
     if document["sources"] and "sources" not in shown:
-        blocks += ["## Sources", _records("sources", document)]
+        blocks += ["## Sources", _records("sources", document, allowance)]
     if document["disagreements"]:
-        entries = (list_entry(f"**{plain(row['about'])}:**", row["text"], below=3) for row in document["disagreements"])
+        entries = (
+            list_entry(f"**{plain(row['about'])}:**", row["text"], below=3, allowance=allowance)
+            for row in document["disagreements"]
+        )
         blocks += ["## Where sources differ", "\n".join(entries)]
     if document.get("links"):
         blocks += ["## Linked incidents", "\n".join(map(_link, document["links"]))]
@@ -124,32 +129,32 @@ def _duration(document: Document) -> str:
             return str(duration["text"])
 
 
-def _section(document: Document, section: Mapping[str, str]) -> list[str]:
+def _section(document: Document, section: Mapping[str, str], allowance: Allowance) -> list[str]:
     """The section's heading and content; empty when the section is empty."""
     held = []
     if section["kind"] == SectionKind.PROSE:
         if section["body"].strip():
-            held.append(prose(section["body"], below=2))
-    elif rows := _records(section["key"], document):
+            held.append(prose(section["body"], below=2, allowance=allowance))
+    elif rows := _records(section["key"], document, allowance):
         held.append(rows)
     elif section["none_reason"]:
         held.append(f"None: {plain(section['none_reason'])}")
     if section["key"] == "impact" and document["impact_figures"]:
-        held.append(_records("impact_figures", document))
+        held.append(_records("impact_figures", document, allowance))
     return [f"## {plain(section['title'])}", *held] if held else []
 
 
-def _records(kind: str, document: Document) -> str:
+def _records(kind: str, document: Document, allowance: Allowance) -> str:
     rows = document[kind]
     match kind:
         case "timeline":
-            entries = [_event(row) for row in rows]
+            entries = [_event(row, allowance) for row in rows]
         case "causes":
-            entries = [_cause(row) for row in rows]
+            entries = [_cause(row, allowance) for row in rows]
         case "lessons":
-            entries = [list_entry("", row["text"], below=3) for row in rows]
+            entries = [list_entry("", row["text"], below=3, allowance=allowance) for row in rows]
         case "actions":
-            entries = [_action(row, document["time_zone"]) for row in rows]
+            entries = [_action(row, document["time_zone"], allowance) for row in rows]
         case "impact_figures":
             entries = [_figure(row) for row in rows]
         case "sources":
@@ -160,18 +165,18 @@ def _records(kind: str, document: Document) -> str:
     return "\n".join(entries)
 
 
-def _event(row: Mapping[str, Any]) -> str:
+def _event(row: Mapping[str, Any], allowance: Allowance) -> str:
     kind = "" if row["kind"] == EventKind.OTHER else f" ({EventKind(row['kind']).label.lower()})"
     data = f" {link('data', row['data_url'])}" if row["data_url"] else ""
-    return list_entry(f"**{_moment(row)}**{kind}{data}", row["text"], below=3)
+    return list_entry(f"**{_moment(row)}**{kind}{data}", row["text"], below=3, allowance=allowance)
 
 
-def _cause(row: Mapping[str, Any]) -> str:
+def _cause(row: Mapping[str, Any], allowance: Allowance) -> str:
     family = f" ({Family(row['family']).label})" if row["family"] else ""
-    return list_entry(f"**{CauseKind(row['kind']).label}**{family}:", row["text"], below=3)
+    return list_entry(f"**{CauseKind(row['kind']).label}**{family}:", row["text"], below=3, allowance=allowance)
 
 
-def _action(row: Mapping[str, Any], zone: str) -> str:
+def _action(row: Mapping[str, Any], zone: str, allowance: Allowance) -> str:
     lead = [f"**{ActionKind(row['kind']).label}**", ActionState(row["state"]).label.lower()]
     if row["owner"]:
         lead.append(plain(row["owner"]))
@@ -182,7 +187,7 @@ def _action(row: Mapping[str, Any], zone: str) -> str:
         lead.append(f"due {row['due']}")
     if row["tracker_url"]:
         lead.append(link("tracker", row["tracker_url"]))
-    return list_entry(", ".join(lead) + ":", row["text"], below=3)
+    return list_entry(", ".join(lead) + ":", row["text"], below=3, allowance=allowance)
 
 
 def amount(figure: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Template context for the frame of every page: the home organization, the viewer and the navigation."""
+"""Template context of every page: the home organization, the viewer and the navigation, and what Markdown can take."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from incidents.markdown_bounds import Allowance
 from incidents.models import Organization
 
 
@@ -58,4 +59,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "account_menu": navigation(request, (*ACCOUNT, *ADMINISTRATION) if viewer and viewer.is_admin else ACCOUNT),
         "zone_name": str(timezone.get_current_timezone()),
         "search_text": request.GET.get("q", ""),
+        # Shared by all Markdown on the page.
+        "allowance": Allowance(),
     }

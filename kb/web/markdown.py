@@ -19,6 +19,8 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from incidents import markdown_bounds
+from incidents.markdown_bounds import Allowance
 from kb.web import marking
 
 SCHEMES = {"http", "https", "mailto"}
@@ -29,6 +31,8 @@ _DEEPEST = 6
 # Limits on how far a short text can expand when it is rendered.
 # Cells that the parser adds to incomplete rows, over all tables of a text. Tables beyond the limit stay as written.
 _ADDED_CELLS = 2_000
+# What a cell takes of the lines that can be looked at.
+_CELL = 3
 # Characters of link addresses per character of the text. Many links can refer to one address, and percent-encoding
 # makes nine characters of one. Links beyond the limit keep only their words.
 _ADDRESSES = 12
@@ -64,10 +68,12 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if silent:
         return True
     columns = _cells(state, start)
+    allowance: Allowance = state.env["allowance"]
     for row in range(start + 2, end):
         if state.isEmpty(row):
             break
         left -= max(0, columns - _cells(state, row))
+        allowance.lines -= _CELL * columns
     state.env["cells_left"] = left
     return left >= 0 and table(state, start, end, silent=False)
 
@@ -131,6 +137,7 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: _ADDRESS.match(url) is not None  # type: ignore[method-assign]
     parser.add_render_rule("table_open", _framed_table)
     parser.add_render_rule("table_close", _framed_table)
+    markdown_bounds.install(parser)
     marking.install(parser)
     parser.core.ruler.push("addresses_in_bounds", _addresses_in_bounds)
     parser.core.ruler.push("pictures_as_links", _pictures_as_links)
@@ -141,7 +148,12 @@ def _parser() -> MarkdownIt:
 _markdown = _parser()
 
 
-def to_html(text: str, *, first_heading: int = 3, marks: Iterable[marking.Mark] = ()) -> SafeString:
-    """The text as safe HTML, its largest heading at level `first_heading` (2 to 6), with `marks` drawn in it."""
-    env = {"first_heading": first_heading, "marks": marks}
+def to_html(
+    text: str, *, first_heading: int = 3, marks: Iterable[marking.Mark] = (), allowance: Allowance | None = None
+) -> SafeString:
+    """The text as safe HTML, its largest heading at level `first_heading` (2 to 6), with `marks` drawn in it.
+
+    `allowance` is shared by all texts of a page. Once it is spent, texts are shown as written.
+    """
+    env = {"first_heading": first_heading, "marks": marks, "allowance": allowance or Allowance()}
     return mark_safe(_cleaner.clean(_markdown.render(text, env)))  # noqa: S308

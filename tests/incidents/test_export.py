@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from io import StringIO
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from incidents import scopes
+from incidents import markdown_export, scopes
 from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident
 from incidents.actions.links import add_link
@@ -22,6 +23,7 @@ from incidents.actions.sections import add_row, change_section
 from incidents.document import LIVE_FIELDS, read, with_all_parts
 from incidents.export import json_document, markdown
 from incidents.markdown import link, list_entry, plain, prose
+from incidents.markdown_bounds import Allowance
 from incidents.scopes import ANONYMOUS, Viewer
 from tests.incidents.roundtrip import export_all
 
@@ -255,6 +257,50 @@ def test_closing_the_unclosed_blocks_of_a_long_text_is_fast():
     began = time.process_time()
     assert prose(text, below=2).removeprefix(text).startswith("\n</")
     assert time.process_time() - began < 0.5
+
+
+def test_a_block_is_closed_without_reading_the_whole_text_again():
+    text = "Some words.\n\n" * 100
+    spent = []
+    for ending in ("", "<textarea>", "~~~~"):
+        allowance = Allowance()
+        prose(text + ending, below=2, allowance=allowance)
+        spent.append(Allowance().lines - allowance.lines)
+    assert max(spent) - min(spent) < 10
+
+
+def test_what_takes_too_much_becomes_a_code_block_at_the_end():
+    entries = "* a\n" * 100
+    text = prose(f"# One\n\n{entries}\n# Two\n````\n", below=2, allowance=Allowance(100))
+    assert text.startswith("### One\n\n* a\n")
+    (fence,) = [token for token in PARSER.parse(text) if token.type == "fence"]
+    assert fence.content.endswith("* a\n\n# Two\n````\n")
+    assert text.count("* a\n") == 100
+    assert headings(f"{text}\n\n## After\n") == [("h3", "One"), ("h2", "After")]
+
+
+@given(prose_texts, st.integers(0, 60))
+def test_any_prose_leaves_the_next_heading_intact_wherever_reading_it_stops(body, lines):
+    text = f"## Before\n\n{prose(body, below=2, allowance=Allowance(lines))}\n\n## After\n"
+    found = headings(text)
+    assert (found[0], found[-1]) == (("h2", "Before"), ("h2", "After"))
+    assert all(tag in ("h3", "h4", "h5", "h6") for tag, _ in found[1:-1])
+    assert not set(re.findall("[ab1]", body)).difference(text)
+
+
+def test_all_texts_of_a_document_share_one_allowance(cast, draft, monkeypatch):
+    incident = draft()
+    actor = {"actor": cast.viewer("author"), "incident_id": incident.pk}
+    for key in ("summary", "impact"):
+        change_section(**actor, key=key, body="It broke.")
+    add_row(**actor, kind="lessons", values={"text": "Resize slowly"})
+    add_row(**actor, kind="causes", values={"kind": "contributing", "text": "No backoff"})
+    seen = []
+    for name in ("prose", "list_entry"):
+        monkeypatch.setattr(markdown_export, name, lambda *args, allowance, **options: seen.append(allowance) or "")
+    markdown(reading(incident, cast.viewer("author")))
+    assert len(seen) == 4
+    assert all(allowance is seen[0] for allowance in seen)
 
 
 @given(st.lists(prose_texts, min_size=2, max_size=4))

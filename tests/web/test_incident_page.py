@@ -12,6 +12,7 @@ from incidents.actions import lifecycle
 from incidents.actions.incidents import change_incident, delete_incident
 from incidents.actions.links import add_link
 from incidents.actions.sections import add_row, change_row, change_section
+from incidents.markdown_bounds import Allowance
 from incidents.models import Source
 from incidents.scopes import Viewer
 from kb.patterns.models import Pattern, Tag, TagSource, TagState
@@ -524,3 +525,14 @@ def test_everyone_can_read_a_famous_outage_and_no_one_can_edit_it(cast, browser)
         page = parsed(visit(browser, name, incident))
         assert "Famous" in page.text
         assert not [link for link in page.all("a") if link.text == "Edit"]
+
+
+def test_what_a_page_cannot_take_is_shown_as_written_and_not_left_out(published, browser, monkeypatch):
+    monkeypatch.setattr("kb.web.context.Allowance", lambda: Allowance(60))
+    incident = published(text="* It *broke*.\n" * 20, visibility="public")
+    lesson = incident.lessons.get()
+    page = visit(browser, "anonymous", incident).content.decode()
+    assert "<li>It <em>broke</em>.</li>" in page
+    assert re.search(r"<pre><code>[^<]*\* It \*broke\*\.</code></pre>", page)
+    assert page.count("broke") >= 20
+    assert f"<pre><code>{lesson.text}</code></pre>" in page

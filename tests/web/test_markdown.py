@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incidents.markdown_bounds import Allowance
 from kb.web.markdown import to_html
+from kb.web.marking import Mark
 
 ALLOWED = {
     *("p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
@@ -205,3 +207,52 @@ def test_a_text_expands_only_within_bounds(text):
 
 def test_a_row_shorter_than_the_head_is_padded():
     assert to_html("| a | b |\n|---|---|\n| 1 |").count("<td>") == 2
+
+
+def words_of(html):
+    return " ".join(re.sub("<[^>]*>", " ", html).replace("&gt;", ">").split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Before.\n\n" + "* a\n" * 100,
+        "Before.\n\n" + "a\n\n" * 100,
+        "Before.\n\n" + "a\n" * 100,
+        "Before.\n\n|a|b|\n|-|-|\n" + "|1|2|\n" * 100,
+        "Before.\n\n" + "> ```\nx\n" * 100,
+        "Before.\n\n" + "[a]: https://a.example\n" * 100,
+    ],
+    ids=["entries", "paragraphs", "lines", "rows", "quotes that end at once", "addresses"],
+)
+def test_what_takes_too_much_is_shown_as_written(text):
+    html = to_html(text + "\nThe **end**.", allowance=Allowance(100))
+    assert "<p>Before.</p>" in html
+    assert re.search(r"<pre><code>[^<]*The \*\*end\*\*\.\n*</code></pre>", html)
+    assert words_of(html).count("a") >= text.count("a") / 2
+
+
+def test_a_paragraph_with_too_much_markup_is_shown_as_written_and_the_next_one_is_not():
+    html = to_html("![" * 1_000 + "\n\n**Bold**", allowance=Allowance(markup=100))
+    assert html == f"<p>{'![' * 1_000}</p>\n<p><strong>Bold</strong></p>\n"
+
+
+def test_all_texts_of_a_page_share_one_allowance():
+    allowance = Allowance(100)
+    entries = "* a\n" * 10
+    assert "<pre>" not in to_html(entries, allowance=allowance)
+    assert "<pre>" in to_html(entries, allowance=allowance)
+    assert to_html("* a", allowance=allowance) == "<pre><code>* a</code></pre>\n"
+
+
+@pytest.mark.parametrize("mark", ["> ", "* ", "1. ", "> * "])
+def test_text_that_is_nested_too_deeply_is_not_lost(mark):
+    html = to_html(mark * 30 + "deep\n\nafter")
+    assert "deep" in html
+    assert html.endswith("<p>after</p>\n")
+
+
+def test_a_mark_is_drawn_in_what_is_shown_as_written():
+    text = "a\n\n" * 20 + "It fell."
+    html = to_html(text, marks=[Mark(text.index("It"), len(text), "why-1")], allowance=Allowance(30))
+    assert html.endswith('<mark id="why-1">It fell.</mark></code></pre>\n')

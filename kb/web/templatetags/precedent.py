@@ -19,16 +19,16 @@ from kb.web.marking import Mark, in_plain_text
 register = template.Library()
 
 
-@register.filter
-def markdown(text: str | None, first_heading: int = 3) -> SafeString:
-    """Markdown as safe HTML. The argument is the level of its largest heading."""
-    return to_html(text or "", first_heading=first_heading)
+@register.simple_tag(takes_context=True)
+def markdown(context: template.Context, text: str | None, first_heading: int = 3) -> SafeString:
+    """Markdown as safe HTML, its largest heading at level `first_heading`."""
+    return to_html(text or "", first_heading=first_heading, allowance=context["allowance"])
 
 
 @register.simple_tag(takes_context=True)
 def marked_markdown(context: template.Context, text: str, field: str, first_heading: int = 3) -> SafeString:
     """Markdown on an incident's page as safe HTML, with the page's marks for this field drawn in it."""
-    return to_html(text, first_heading=first_heading, marks=_marks(context, field))
+    return to_html(text, first_heading=first_heading, marks=_marks(context, field), allowance=context["allowance"])
 
 
 @register.simple_tag(takes_context=True)

@@ -217,14 +217,14 @@ def _fields(
             change = _moment_change(input.label, _moment_of(old), _moment_of(new), before, after)
             fields += [change] if change else []
             continue
-        words = [_cell(kind, input, side.get(input.name)) for side in (old, new)]
+        was, now = (_cell(kind, input, side.get(input.name)) for side in (old, new))
         # The precision shows in the words of the time.
-        if words[0] == words[1] or input.name == "precision":
+        if was == now or input.name == "precision":
             continue
         if input.shape in (Shape.TEXT, Shape.LINE):
-            fields.append(TextChange(input.label, differences.between(*words, effort)))
+            fields.append(TextChange(input.label, differences.between(was, now, effort)))
         else:
-            fields.append(ValueChange(input.label, *words))
+            fields.append(ValueChange(input.label, was, now))
     return fields
 
 

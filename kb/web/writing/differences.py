@@ -78,7 +78,7 @@ def between(before: str, after: str, effort: Effort) -> list[Piece]:
     `effort` is shared by all texts of a page. A text longer than any that can be stored is not compared.
     """
     if max(len(before), len(after)) > SECTION_BYTES:
-        return replaced(before, after)
+        return _joined(iter((Piece(Mark.REMOVED, before), Piece(Mark.ADDED, after))))
     return _joined(_lines(before.splitlines(keepends=True), after.splitlines(keepends=True), effort))
 
 

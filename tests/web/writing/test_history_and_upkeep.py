@@ -15,7 +15,7 @@ from incidents.document import build, with_all_parts
 from incidents.models import AuditEntry, Incident
 from incidents.vocabulary import LinkKind
 from kb.patterns.models import Pattern
-from kb.web.writing import changes
+from kb.web.writing import changes, differences
 from tests.web.writing.conftest import forms_in, text_of
 
 

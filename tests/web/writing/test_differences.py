@@ -7,7 +7,12 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.web.writing.differences import Effort, Mark, Piece, between, replaced, side
+from kb.web.writing.differences import Effort, Mark, Piece, between, side
+
+
+def replaced(before, after):
+    return [Piece(Mark.REMOVED, before), Piece(Mark.ADDED, after)]
+
 
 TEXTS = st.text(alphabet="ab c\n.é", max_size=120)
 

@@ -58,6 +58,9 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Otherwise every test client would scan all static files before its first request.
     settings.WHITENOISE_AUTOREFRESH = True
+    if connection.vendor == "sqlite":
+        # Said outright, because pytest-django knows only Django's own backend by name.
+        connection.settings_dict["TEST"]["NAME"] = ":memory:"
     if connection.vendor == "postgresql":
         connection.ops.sql_flush = _deletes  # type: ignore[method-assign]
     place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

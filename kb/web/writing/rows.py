@@ -82,6 +82,18 @@ def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
         if request.htmx:
             return card_fragment(request, incident, card, redraw=tuple(record_inputs.names(kind)))
         return _back(incident, kind)
+    if refused := _save_sent(request, incident, kind, row):
+        return refused
+    incident = incident_with_parts(request, reference)
+    if request.htmx:
+        zone = opened_zone(request, incident)
+        return card_fragment(request, incident, row_card(incident, kind, _row(incident, kind, row_id), zone=zone))
+    messages.success(request, "Saved.")
+    return _back(incident, kind)
+
+
+def _save_sent(request: Request, incident: Incident, kind: str, row: Row) -> HttpResponse | None:
+    """Save the row as it was sent; the answer if that was refused."""
     values = record_inputs.posted_values(kind, request.POST)
     zone = opened_zone(request, incident)
     before = record_inputs.form_values(kind, row, zone)
@@ -90,19 +102,15 @@ def save(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> Htt
             actor=request.viewer,
             incident_id=incident.pk,
             kind=kind,
-            row_id=row_id,
+            row_id=row.uuid,
             values=record_inputs.action_values(
                 kind, values, before=before, day=moments.default_day(incident), zone=zone
             ),
             expected_version=opened_version(request),
         )
     except (Invalid, Stale) as refused:
-        return _row_refused(request, incident_with_parts(request, reference), kind, row_id, values, refused)
-    incident = incident_with_parts(request, reference)
-    if request.htmx:
-        return card_fragment(request, incident, row_card(incident, kind, _row(incident, kind, row_id), zone=zone))
-    messages.success(request, "Saved.")
-    return _back(incident, kind)
+        return _row_refused(request, incident_with_parts(request, incident.ref), kind, row.uuid, values, refused)
+    return None
 
 
 def _row_refused(
@@ -132,9 +140,14 @@ def _row_refused(
 @post_only
 @signed_in
 def move(request: Request, reference: str, kind: str, row_id: uuids.UUID) -> HttpResponse:
-    incident_id = id_of(request, reference)
+    incident = incident_to_edit(request, reference)
     by = -1 if request.POST.get("move") == "up" else 1
-    move_row(actor=request.viewer, incident_id=incident_id, kind=_checked_kind(kind), row_id=row_id, by=by)
+    # A plain form sends what was typed along with its button. With scripts, it was saved before.
+    if not request.htmx and "version" in request.POST:
+        row = _row(incident, _checked_kind(kind), row_id)
+        if refused := _save_sent(request, incident, kind, row):
+            return refused
+    move_row(actor=request.viewer, incident_id=incident.pk, kind=_checked_kind(kind), row_id=row_id, by=by)
     return _rows_response(request, incident_to_read(request, reference), kind)
 
 

@@ -162,6 +162,21 @@ def test_rows_move_up_and_down_and_stop_at_the_ends(cast, draft, writer):
     assert two.version == 1
 
 
+def test_what_was_typed_in_a_row_is_saved_when_it_is_moved_without_scripts(cast, draft, writer):
+    incident = draft()
+    _, two = lessons(cast, incident, "One", "Two")
+    author = writer("author", incident)
+    form, address = author.open()[f"form-row-{two.uuid}"], author.address(f"/rows/lessons/{two.uuid}/move")
+    sent = form.with_(text="Two, longer", move="up")
+    assert author.client.post(address, sent).status_code == 302
+    assert [row.text for row in rows(incident, "lessons")] == ["Two, longer", "One"]
+    # The form is out of date now, so nothing is moved and both texts are shown.
+    response = author.client.post(address, {**sent, "text": "Two, once more", "move": "down"})
+    assert response.status_code == 409
+    assert "Two, once more" in response.content.decode()
+    assert [row.text for row in rows(incident, "lessons")] == ["Two, longer", "One"]
+
+
 def test_timeline_events_are_in_chronological_order(cast, draft, writer):
     incident = draft()
     author = writer("author", incident)

@@ -23,6 +23,8 @@ _UNSEEN = re.compile(
 )
 
 TITLE_CHARACTERS = 200
+# Of people, organizations, services and accounts.
+NAME_CHARACTERS = 120
 SECTION_BYTES = 256 * 1024
 INCIDENT_BYTES = 1024 * 1024
 

@@ -18,13 +18,12 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
+from incidents.text import NAME_CHARACTERS
 from kb.environment import is_address, is_mail, is_postgresql, is_sqlite, is_web
 from kb.logs import LEVELS
 
 # Characters that Elasticsearch allows at the start of an index name.
 _INDEX = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-# As long as the name of an organization can be.
-NAME_CHARACTERS = 120
 LOCAL_NAMES = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 
 

@@ -206,8 +206,8 @@ _APART = {
 # Forms in American spelling, each with the word that stands for all of them.
 APART = {form: word for word, forms in _APART.items() for form in (word, *forms.split())}
 
-# Acronyms that are other words in small letters. Whoever reads capitals knows them by those; others keep them apart.
-ACRONYMS = ("nats", "ups")
+# The same for readers that do not tell acronyms by their capitals.
+APART_IN_SMALL_LETTERS = APART | {acronym: acronym for acronym in ("nats", "ups")}
 
 # The words that end in -ise on both sides of the Atlantic, up to that ending.
 _ALWAYS_ISE = (

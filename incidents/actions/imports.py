@@ -30,7 +30,7 @@ from incidents.models import AuditEntry, Incident, Organization, PostmortemSecti
 from incidents.records import KINDS, Kind, People
 from incidents.scopes import Viewer
 from incidents.template import section_plans
-from incidents.text import clean
+from incidents.text import NAME_CHARACTERS, clean
 from incidents.vocabulary import Status
 
 
@@ -155,7 +155,9 @@ def lock_imports(actor: Viewer) -> None:
 
 def ensure_organization(actor: Viewer, description: Mapping[str, Any]) -> None:
     """Create the organization unless it exists, and fill in its website and sector where they are empty."""
-    name = clean("organization", description.get("name"), max_characters=120, required=True, single_line=True)
+    name = clean(
+        "organization", description.get("name"), max_characters=NAME_CHARACTERS, required=True, single_line=True
+    )
     values = {"website": description.get("website") or "", "sector": description.get("sector") or ""}
     found = Organization.objects.filter(name__called=name).first()
     missing = {key: value for key, value in values.items() if value and not getattr(found, key, "")}

@@ -18,7 +18,7 @@ from incidents.models import Incident, PostmortemSection, PostmortemTemplate, Se
 from incidents.models.incident import TIMES
 from incidents.outbox import enqueue
 from incidents.scopes import Viewer
-from incidents.text import TITLE_CHARACTERS, clean, clean_choice
+from incidents.text import NAME_CHARACTERS, TITLE_CHARACTERS, clean, clean_choice
 from incidents.vocabulary import DetectedBy, Mitigation, Origin, Severity, Status, Visibility
 from incidents.zones import clean_zone
 
@@ -311,7 +311,7 @@ def _services(actor: Viewer, incident: Incident, value: Any) -> list[Service]:
     if not isinstance(value, list) or len(value) > 100:
         raise Invalid({"services": "This must be a list of at most 100 names."})
     names = [
-        clean(f"services.{i}", item, max_characters=120, required=True, single_line=True)
+        clean(f"services.{i}", item, max_characters=NAME_CHARACTERS, required=True, single_line=True)
         for i, item in enumerate(value)
     ]
     return find_or_create_services(incident.organization, names)

@@ -19,7 +19,7 @@ from incidents.actions.change import audit
 from incidents.errors import Invalid
 from incidents.models import Organization, Service
 from incidents.scopes import Viewer
-from incidents.text import clean
+from incidents.text import NAME_CHARACTERS, clean
 
 # A try fails only when a concurrent request takes the name or slug first.
 _TRIES = 5
@@ -34,7 +34,7 @@ def find_or_create_organization(actor: Viewer, value: Any) -> Organization:
         return home
     if isinstance(value, dict):
         value = value.get("name")
-    name = clean("organization", value, max_characters=120, required=True, single_line=True)
+    name = clean("organization", value, max_characters=NAME_CHARACTERS, required=True, single_line=True)
     for _ in range(_TRIES):
         found = Organization.objects.filter(name__called=name).first()
         found = found or scopes.visible_organizations(actor).filter(slug=name).first()

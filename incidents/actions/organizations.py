@@ -14,7 +14,7 @@ from incidents.actions.naming import free_slug
 from incidents.errors import Invalid, Missing, NotAllowed, Stale, WrongState
 from incidents.models import Incident, Membership, Organization, PostmortemTemplate, Service, Team, User
 from incidents.scopes import Viewer
-from incidents.text import clean, clean_choice, clean_url
+from incidents.text import NAME_CHARACTERS, clean, clean_choice, clean_url
 from incidents.vocabulary import Role
 
 
@@ -292,7 +292,7 @@ def _free_name(model: type[Organization] | type[Team], name: Any, *, excluding: 
 
 
 def _free_service_name(organization: Organization, name: Any, *, excluding: int = 0) -> str:
-    text = clean("name", name, max_characters=120, required=True, single_line=True)
+    text = clean("name", name, max_characters=NAME_CHARACTERS, required=True, single_line=True)
     if organization.services.filter(name__called=text).exclude(pk=excluding).exists():
         raise Invalid({"name": f"{organization.name} already has a service with this name."})
     return text

@@ -21,7 +21,7 @@ from incidents.actions.organizations import create_organization, create_team, se
 from incidents.errors import Invalid, Missing, NotAllowed, WrongState
 from incidents.models import Invitation, Membership, Organization, Team, User
 from incidents.scopes import Viewer
-from incidents.text import clean, clean_choice
+from incidents.text import NAME_CHARACTERS, clean, clean_choice
 from incidents.vocabulary import Role
 from incidents.zones import clean_zone
 
@@ -140,7 +140,7 @@ def accept_invitation(*, secret: str, name: str, email: str, password: str, time
         address = invitation.email or clean_email(email)
         user = User(
             email=address,
-            name=clean("name", name, max_characters=120, required=True, single_line=True),
+            name=clean("name", name, max_characters=NAME_CHARACTERS, required=True, single_line=True),
             is_admin=invitation.as_admin,
             time_zone=clean_zone("time_zone", time_zone),
         )
@@ -180,7 +180,7 @@ def change_account(*, actor: Viewer, values: Mapping[str, Any]) -> User:
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=actor.person_id)
         if "name" in values:
-            user.name = clean("name", values["name"], max_characters=120, required=True, single_line=True)
+            user.name = clean("name", values["name"], max_characters=NAME_CHARACTERS, required=True, single_line=True)
         if "time_zone" in values:
             user.time_zone = clean_zone("time_zone", values["time_zone"])
         if values:
@@ -260,7 +260,7 @@ def create_service_account(*, actor: Viewer, name: str, email: str) -> User:
         address = clean_email(email)
         user = User(
             email=address,
-            name=clean("name", name, max_characters=120, required=True, single_line=True),
+            name=clean("name", name, max_characters=NAME_CHARACTERS, required=True, single_line=True),
             is_service_account=True,
         )
         user.set_unusable_password()

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 
 import Stemmer
 
-from kb.english import ACRONYMS, APART, base_form
+from kb.english import APART_IN_SMALL_LETTERS, base_form
 
 MAX_STEM = 64
 
@@ -156,9 +156,7 @@ def _word(part: str) -> Iterator[tuple[str, int, int]]:
 
 def _stem(word: str) -> str:
     base = base_form(word)
-    if base in ACRONYMS:
-        return base
-    if apart := APART.get(base):
+    if apart := APART_IN_SMALL_LETTERS.get(base):
         return apart
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:

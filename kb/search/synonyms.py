@@ -250,7 +250,8 @@ def expanded(root: Node | None) -> Node | None:
 _LONGEST_NUMBER = 12
 _LETTERS_AND_NUMBER = re.compile("([a-z]+)([0-9]+)|([0-9]+)([a-z]+)")
 _WITH_THOUSANDS = re.compile("[0-9]{1,3}(?:,[0-9]{3})+")
-_TWO_PARTS = re.compile("([A-Za-z]+)-([A-Za-z]+)|([A-Za-z]+)[-/]([0-9]+)|([0-9]+)-([A-Za-z]+)")
+_LETTERS = r"([^\W\d_]+)"
+_TWO_PARTS = re.compile(f"{_LETTERS}-{_LETTERS}|{_LETTERS}[-/]([0-9]+)|([0-9]+)-{_LETTERS}")
 
 
 def _apart(word: str) -> list[Text]:

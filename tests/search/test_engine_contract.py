@@ -16,7 +16,7 @@ from incidents import template
 from incidents.actions.organizations import create_team, save_template, set_membership
 from incidents.models import Incident, OutboxEntry, User
 from incidents.scopes import ANONYMOUS, Viewer
-from kb.english import ACRONYMS, APART, FORMS
+from kb.english import APART_IN_SMALL_LETTERS, FORMS
 from kb.search.analysis import tokenize
 from kb.search.database.conditions import names_archived
 from kb.search.database.engine import DatabaseEngine
@@ -592,7 +592,7 @@ class TestElasticsearch(EngineContract):
             "ฐานล่ม 서버 हिन्दी مُحَمَّد ёлка Київ Αθήνα Việt",
             "\U0001f525 burned",
             "x" * 50_000 + " " + "e\u0301" * 20_000,
-            " ".join([*FORMS, *FORMS.values(), *APART, *ACRONYMS]),
+            " ".join([*FORMS, *FORMS.values(), *APART_IN_SMALL_LETTERS]),
             "Utilisation authorised recognised re-initialising precise otherwise revised exercises surprisingly",
         ],
     )

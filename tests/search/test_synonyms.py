@@ -41,7 +41,8 @@ def test_a_synonym_is_found_in_all_its_spellings():
 @pytest.mark.parametrize(
     ("compound", "words"),
     [("fail-over", {"failover"}), ("re-deploy", {"redeploy"}), ("data-center", {"datacenter", "dc"}),
-     ("out-of-memory", {"oom", "oomkilled"}), ("HTTP/3", {"http3"}), ("as-7007", {"as7007"}), ("32-bit", {"32bit"}),
+     ("out-of-memory", {"oom", "oomkilled"}), ("HTTP/3", {"http3"}), ("as-7007", {"as7007"}),
+     ("\u00fcber-load", {"uberload"}), ("32-bit", {"32bit"}),
      ("2,147,483,647", {"2147483647"}), ("1,2", set()), ("us-east-1", set()), ("net.js", set()),
      ('"fail-over"', set())],
 )  # fmt: skip

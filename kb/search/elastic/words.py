@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kb.english import ACRONYMS, APART, BRITISH_ENDING, FORMS
+from kb.english import APART_IN_SMALL_LETTERS, BRITISH_ENDING, FORMS
 from kb.search.analysis import (
     APOSTROPHES,
     INVISIBLE,
@@ -41,7 +41,8 @@ _WITH_MARKS = [letter for letter in map(chr, range(0x370, 0x700)) if fold(letter
 
 def _forms() -> list[str]:
     """The words that are not stemmed as they are. The filter comes before British endings become American ones."""
-    return [*FORMS, *APART, *ACRONYMS, *(form.replace("iz", "is") for form in APART if "iz" in form)]
+    apart = APART_IN_SMALL_LETTERS
+    return [*FORMS, *apart, *(form.replace("iz", "is") for form in apart if "iz" in form)]
 
 
 def analysis() -> dict[str, Any]:
